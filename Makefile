@@ -1,0 +1,25 @@
+# `make quickstart` and `make test` do all the set-up they need; the second time it is instant.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+STAMP := .venv/.ready
+
+.PHONY: setup quickstart test lint
+.DEFAULT_GOAL := setup
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[dev]'
+	@touch $@
+
+quickstart: setup
+	$(BIN)/promise sweep +sweeps=quickstart experiment=quickstart
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --doctest-modules promise tests

@@ -1,0 +1,95 @@
+"""The command `promise VERB [overrides]`: the table of verbs and the plain subcommands outside Hydra."""
+
+import argparse
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import promise
+from promise.help import print_help
+
+VERBS = {
+    "prepare": ("promise.prepare", "read the data, embed the items and give them semantic IDs"),
+    "train": ("promise.train", "train the generator and its process reward model"),
+    "evaluate": ("promise.evaluate", "rank items for held-out users: accuracy, and the compute it took"),
+    "sweep": ("promise.sweep", "evaluate many points and chart accuracy against compute"),
+}
+ARTIFACTS = "list, remove or verify what the stages keep: promise artifacts ls | rm NAME | verify"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; return the exit code (2 for a verb that does not exist).
+
+    Args:
+        argv: the words after `promise`; those of the command line when None.
+    """
+    # Two idle OpenMP threads that spin slow each other down many times over; torch reads this when imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    words = list(sys.argv[1:] if argv is None else argv)
+    started_by = os.environ.get("PROMISE_VERB") if "LOCAL_RANK" in os.environ else None
+    if started_by and words[:1] != [started_by]:
+        # Lightning starts its other ranks with the words that Hydra saw, which do not hold the verb.
+        words.insert(0, started_by)
+    verb, rest = (words[0], words[1:]) if words else ("--help", [])
+    if verb in ("--help", "-h", "help"):
+        print_help(
+            None, {**{name: about for name, (_, about) in VERBS.items()}, "artifacts": ARTIFACTS}, rest
+        )
+    elif verb in ("--version", "-V"):
+        print(f"promise {promise.__version__}")
+    elif verb == "artifacts":
+        return _artifacts(rest)
+    elif verb not in VERBS:
+        names = [*VERBS, "artifacts"]
+        close = difflib.get_close_matches(verb, names, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        print(f"promise: unknown verb {verb!r}; the verbs are {', '.join(names)}.{hint}", file=sys.stderr)
+        return 2
+    elif {"--help", "-h"} & set(rest):
+        print_help(verb, {verb: VERBS[verb][1]}, rest)
+    else:
+        os.environ["PROMISE_VERB"] = verb
+        sys.argv = [sys.argv[0], *rest]
+        importlib.import_module(VERBS[verb][0]).main()
+    return 0
+
+
+def _artifacts(words: Sequence[str]) -> int:
+    """The subcommand `promise artifacts`: 0 when all is well, 2 otherwise."""
+    from promise.pipeline.store import Store
+
+    parser = argparse.ArgumentParser(prog="promise artifacts", description="What the stages keep.")
+    actions = parser.add_subparsers(dest="action", required=True)
+    for name, text in (
+        ("ls", "list artifacts and unfinished builds: name, MB, seconds it took, when"),
+        ("rm", "remove them by name"),
+        ("verify", "compare every file with the hash in its manifest"),
+    ):
+        action = actions.add_parser(name, help=text, description=text)
+        if name == "rm":
+            action.add_argument("names", nargs="+", metavar="NAME", help="as ls prints it; may hold * and ?")
+        action.add_argument(
+            "--store", default="outputs", help="the folder that `store=` names (default: outputs)"
+        )
+    arguments = parser.parse_args(words)
+    store = Store(Path(arguments.store) / "artifacts")
+    try:
+        if arguments.action == "rm":
+            for name in store.rm(arguments.names):
+                print(f"removed {name}")
+        elif arguments.action == "ls":
+            for row in store.ls():
+                state = f"{row.seconds:>10,.1f} s  {row.created}" if row.complete else "unfinished"
+                print(f"{row.key:<40} {row.size_bytes / 1e6:>10,.1f} MB {state}")
+        else:
+            problems = store.verify()
+            for key, found in problems.items():
+                print(f"{key:<40} {'; '.join(found) or 'ok'}")
+            return 2 if any(problems.values()) else 0
+    except ValueError as error:
+        print(f"promise artifacts: {error}", file=sys.stderr)
+        return 2
+    return 0

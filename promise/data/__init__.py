@@ -1,0 +1,1 @@
+"""From files of interactions to padded batches of histories."""

@@ -1,0 +1,153 @@
+"""HistoryDataModule: the one LightningDataModule, and the sampler that batches histories of like length."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, DistributedSampler
+
+from promise.data.batch import Batch
+from promise.data.histories import Histories
+from promise.data.rows import Evaluation, HistoryRows, Prefixes, RowNumbers, Windows, draw_users
+
+_STEPS_SORTED_TOGETHER = 64
+
+
+class LengthSampler(DistributedSampler[RowNumbers]):
+    """Yields the row numbers of whole batches, histories of like length together, every row once per epoch.
+
+    Shuffled: rows are drawn in random order, sorted by length within runs of 64 steps, and the steps shuffled
+    again; an epoch's order depends on (seed, epoch) alone. Not shuffled: longest histories first, so that a
+    lack of memory shows at once. Every process gets the same number of batches and no row comes twice; to
+    that end batch sizes differ by one at most.
+
+    It is a `DistributedSampler` because Lightning leaves those alone and replaces any other.
+
+    Args:
+        rows: what to draw from.
+        batch_size: most rows in a batch of one process (or one more, where rows don't divide).
+        shuffle: training order, or else by length.
+        seed: of the order.
+        rank: this process, 0..world_size-1.
+        world_size: number of processes.
+
+    Raises:
+        ValueError: there are fewer rows than processes.
+    """
+
+    def __init__(
+        self, rows: HistoryRows, batch_size: int, shuffle: bool, seed: int, rank: int, world_size: int
+    ) -> None:
+        super().__init__(rows, num_replicas=world_size, rank=rank, shuffle=shuffle, seed=seed)
+        if len(rows) < world_size:
+            raise ValueError(f"{world_size} processes need a row each, there are {len(rows)}")
+        self._rows = rows
+        self._steps = min(-(-len(rows) // (batch_size * world_size)), len(rows) // world_size)
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __iter__(self) -> Iterator[RowNumbers]:
+        count, steps, world = len(self._rows), self._steps, self.num_replicas
+        edges = np.arange(steps * world + 1) * count // (steps * world)
+        if not self.shuffle:
+            order = np.argsort(-self._rows.lengths(np.arange(count)), kind="stable")
+            turns = np.arange(steps)
+        else:
+            random = np.random.default_rng([self.seed, self.epoch])
+            order = random.permutation(count)
+            for step in range(0, steps, _STEPS_SORTED_TOGETHER):
+                run = slice(edges[step * world], edges[min(step + _STEPS_SORTED_TOGETHER, steps) * world])
+                order[run] = order[run][np.argsort(self._rows.lengths(order[run]), kind="stable")]
+            turns = random.permutation(steps)
+        for turn in turns:
+            batch = turn * world + self.rank
+            yield order[edges[batch] : edges[batch + 1]]
+
+
+class HistoryDataModule(LightningDataModule):
+    """Batches of histories for training, validation, test and prediction.
+
+    Args:
+        history: most items of a training row, H; evaluation rows hold whole histories.
+        batch_size: rows per training batch and process.
+        evaluation_batch_size: users per validation, test and prediction batch and process.
+        workers: processes that prepare batches; 0 = the main one.
+        histories: all users.
+        rows: "windows" trains every position of a row, "prefixes" only its last.
+        split: target of test and prediction.
+        users: how many users to test, the same ones for every seed; None = all.
+        validation_users: how many users to validate on, likewise; None = all.
+        seed: of the training order.
+
+    Raises:
+        ValueError: a size is below 1, or a name is not one of the above.
+    """
+
+    def __init__(
+        self,
+        history: int,
+        batch_size: int,
+        evaluation_batch_size: int,
+        workers: int,
+        *,
+        histories: Histories,
+        rows: Literal["windows", "prefixes"],
+        split: Literal["validation", "test"],
+        users: int | None,
+        validation_users: int | None,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        sizes = {"history": history, "batch_size": batch_size, "evaluation_batch_size": evaluation_batch_size}
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"datamodule.{name} must be >= 1, got {size}")
+        if workers < 0:
+            raise ValueError(f"datamodule.workers must be >= 0, got {workers}")
+        if rows not in ("windows", "prefixes"):
+            raise ValueError(f"rows must be windows or prefixes, got {rows}")
+        if split not in ("validation", "test"):
+            raise ValueError(f"split must be validation or test, got {split}")
+        self._batch_size = batch_size
+        self._evaluation_batch_size = evaluation_batch_size
+        self._workers = workers
+        self._seed = seed
+        self._train = (Windows if rows == "windows" else Prefixes)(histories, history)
+        self._validation = Evaluation(histories, "validation", draw_users(len(histories), validation_users))
+        self._test = Evaluation(histories, split, draw_users(len(histories), users))
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Training batches.
+
+        Raises:
+            ValueError: no user has the two training items that a history and a target take.
+        """
+        if not len(self._train):
+            raise ValueError("there is nothing to train on: every user has only 3 interactions")
+        return self._loader(self._train, self._batch_size, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Batches of the validation users, longest histories first."""
+        return self._loader(self._validation, self._evaluation_batch_size, shuffle=False)
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Batches of the test users, longest histories first."""
+        return self._loader(self._test, self._evaluation_batch_size, shuffle=False)
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """The same batches as for the test."""
+        return self.test_dataloader()
+
+    def _loader(self, rows: HistoryRows, batch_size: int, shuffle: bool) -> DataLoader[Batch]:
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return DataLoader(
+            rows,
+            sampler=LengthSampler(rows, batch_size, shuffle, self._seed, rank, world_size),
+            batch_size=None,
+            num_workers=self._workers,
+            persistent_workers=self._workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )

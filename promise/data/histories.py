@@ -1,0 +1,141 @@
+"""Histories: all users' items in time order, as flat memory-mapped arrays, and their split."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Split = Literal["train", "validation", "test"]
+
+_TARGET_FROM_END = {"test": 1, "validation": 2, "train": 3}
+
+
+def pad_rows(items: NDArray[Any], starts: NDArray[Any], lengths: NDArray[Any]) -> NDArray[np.int64]:
+    """Copies one slice of a flat array into each row of a matrix.
+
+    Args:
+        items: (F,) flat item indices.
+        starts: (B,) first position of each slice.
+        lengths: (B,) positions in each slice, >= 0.
+
+    Returns:
+        (B, H) with H the longest slice (at least 1), rows padded on the right with 0.
+    """
+    width = max(int(lengths.max(initial=0)), 1)
+    steps = np.arange(width)
+    real = steps < lengths[:, None]
+    return np.where(real, items[np.where(real, starts[:, None] + steps, 0)], 0).astype(np.int64, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Histories:
+    """Items of all users, one user after the other, each in time order.
+
+    A user's last item is the test target, the last but one the validation target, the rest is training; so
+    every user has at least 3 items. Item indices are 0..item_count-1; not every item need occur.
+
+    Attributes:
+        items: (F,) int32 item indices.
+        offsets: (users + 1,) int64; user u owns items[offsets[u]:offsets[u + 1]].
+        item_count: items in the catalogue, I.
+        folder: where the arrays lie on disk; None for arrays in memory.
+    """
+
+    items: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    item_count: int
+    folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.items.ndim != 1 or self.offsets.ndim != 1 or len(self.offsets) < 2:
+            raise ValueError("histories must be two flat arrays and hold at least one user")
+        if self.offsets[0] != 0 or self.offsets[-1] != len(self.items):
+            raise ValueError(f"offsets must run from 0 to {len(self.items)}, the number of items")
+        counts = np.diff(self.offsets)
+        if counts.min() < 3:
+            user = int(counts.argmin())
+            raise ValueError(f"every user must have >= 3 items, user {user} has {counts[user]}")
+        # A memory map was checked before it was saved: reading all of it here would undo what the map is for.
+        if self.folder is None and not 0 <= self.items.min() <= self.items.max() < self.item_count:
+            raise ValueError(
+                f"items must lie in 0..{self.item_count - 1}, got {self.items.min()}..{self.items.max()}"
+            )
+
+    def __len__(self) -> int:
+        """Number of users."""
+        return len(self.offsets) - 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A pickled memory map would copy the whole file into every worker process.
+        if self.folder is not None:
+            return Histories.open, (self.folder,)
+        return Histories, (self.items, self.offsets, self.item_count)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes `items.npy`, `offsets.npy` and `histories.json` into a folder, made if need be."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "items.npy", np.asarray(self.items, dtype=np.int32))
+        np.save(folder / "offsets.npy", np.asarray(self.offsets, dtype=np.int64))
+        (folder / "histories.json").write_text(json.dumps({"item_count": self.item_count}))
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Histories":
+        """Opens what `save` wrote, memory-mapped and read-only.
+
+        Raises:
+            ValueError: a file is missing or is not what `save` writes.
+        """
+        folder = Path(folder).resolve()
+        try:
+            items = np.load(folder / "items.npy", mmap_mode="r")
+            offsets = np.load(folder / "offsets.npy", mmap_mode="r")
+            item_count = int(json.loads((folder / "histories.json").read_text())["item_count"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"cannot open the histories in {folder}: {error}") from error
+        return cls(items, offsets, item_count, folder)
+
+    def history(
+        self, split: Split, users: NDArray[Any], limit: int | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The items before the target of a split.
+
+        Args:
+            split: whose target; the "train" target is the last training item.
+            users: (B,) user indices.
+            limit: longest history H, the newest items are kept; None = everything before the target.
+
+        Returns:
+            Items (B, H), padded on the right with 0, H being the longest history of these users (at least 1);
+            lengths (B,), >= 1 except for "train", where a user of 3 items has no history.
+        """
+        targets = self._target_positions(split, users)
+        lengths = targets - self.offsets[users]
+        if limit is not None:
+            lengths = np.minimum(lengths, limit)
+        return pad_rows(self.items, targets - lengths, lengths), lengths
+
+    def counts(self, users: NDArray[Any]) -> NDArray[np.int64]:
+        """All items of each of `users` (B,) -> (B,), the targets included."""
+        users = np.asarray(users)
+        return np.asarray(self.offsets[users + 1] - self.offsets[users])
+
+    def targets(self, split: Split, users: NDArray[Any]) -> NDArray[np.int64]:
+        """The item to predict for each of `users` (B,) -> (B,)."""
+        return self.items[self._target_positions(split, users)].astype(np.int64)
+
+    def training_items(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Flat items and offsets of the training part alone: all but each user's last two items."""
+        ends = np.asarray(self.offsets[1:])
+        keep = np.ones(len(self.items), dtype=bool)
+        keep[ends - 1] = keep[ends - 2] = False
+        return np.asarray(self.items)[keep], np.asarray(self.offsets) - 2 * np.arange(len(self.offsets))
+
+    def _target_positions(self, split: Split, users: NDArray[Any]) -> NDArray[np.int64]:
+        """Where in the flat array the targets (B,) of a split stand."""
+        if split not in _TARGET_FROM_END:
+            raise ValueError(f"split must be train, validation or test, got {split}")
+        return np.asarray(self.offsets[np.asarray(users) + 1]) - _TARGET_FROM_END[split]

@@ -1,0 +1,1 @@
+"""Readers: one file per dataset format, each giving the same table of interactions."""

@@ -1,0 +1,190 @@
+"""SemanticIds: the checked table from items to code paths, its fingerprint, quality report and file."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def checked_codes(codes: ArrayLike, level_sizes: Sequence[int]) -> NDArray[np.int32]:
+    """Returns the codes as int32 once their shape and range are known to be right.
+
+    Args:
+        codes: (I, L) integers; row i is the path of item i, coarse to fine.
+        level_sizes: (L,) number of codes of each level; level b holds codes 0 .. level_sizes[b] - 1.
+
+    Returns:
+        (I, L) int32, the same memory where the input was int32 already.
+
+    Raises:
+        ValueError: the table is not 2-D, is empty, holds no integers, or a code lies outside its level.
+    """
+    table = np.asarray(codes)
+    if table.ndim != 2 or 0 in table.shape:
+        raise ValueError(f"codes must be a table (items, levels) with no empty side, got shape {table.shape}")
+    if not np.issubdtype(table.dtype, np.integer):
+        raise ValueError(f"codes must be integers, got {table.dtype}")
+    if len(level_sizes) != table.shape[1]:
+        raise ValueError(
+            f"level_sizes must name one size per level: {table.shape[1]} levels, {len(level_sizes)} sizes"
+        )
+    if max(*level_sizes, len(table)) > np.iinfo(np.int32).max:
+        raise ValueError(f"items and level sizes must be < 2**31, got {len(table)} and {max(level_sizes)}")
+    low, high = table.min(axis=0), table.max(axis=0)
+    for level, size in enumerate(level_sizes):
+        if low[level] < 0 or high[level] >= size:
+            column = table[:, level]
+            item = int(np.argmax((column < 0) | (column >= size)))
+            raise ValueError(
+                f"codes of level {level + 1} must lie in 0 .. {size - 1}, got {column[item]} for item {item}"
+            )
+    return table.astype(np.int32, copy=False)
+
+
+def path_order(codes: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Sorts items by their paths, lexicographically; items with one path stay in item order.
+
+    Args:
+        codes: (I, L), codes >= 0.
+
+    Returns:
+        (I,) items in the order of their paths.
+    """
+    # numpy sorts 8- and 16-bit keys by counting: many times faster than comparing 32-bit ones.
+    return np.lexsort([column.astype(np.min_scalar_type(column.max())) for column in codes.T[::-1]])
+
+
+def new_paths(ordered: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Marks the rows that begin a new path in a table sorted by `path_order`.
+
+    Args:
+        ordered: (I, T) sorted codes.
+
+    Returns:
+        (I,) True where a row differs from the row before it; the first row is always new.
+    """
+    new = np.ones(len(ordered), dtype=bool)
+    new[1:] = False
+    for column in ordered.T:
+        new[1:] |= column[1:] != column[:-1]
+    return new
+
+
+def check_unique(order: NDArray[np.int64], new: NDArray[np.bool_]) -> None:
+    """Refuses a table in which two items share one path.
+
+    Args:
+        order: (I,) items in the order of their paths.
+        new: (I,) True where an item's path differs from that of the item before it in that order.
+
+    Raises:
+        ValueError: names the first two items found with one path.
+    """
+    if not new.all():
+        second = int(np.argmin(new))
+        raise ValueError(f"items {order[second - 1]} and {order[second]} share one semantic ID")
+
+
+@dataclass(frozen=True, eq=False)
+class SemanticIds:
+    """The semantic ID of every item: one path of codes each, no two items alike.
+
+    Attributes:
+        codes: (I, L) int32; row i is the path of item i, coarse to fine.
+        level_sizes: (L,) number of codes of each level.
+        quality: what `quality_report` said of them; JSON-able, may be empty.
+
+    Raises:
+        ValueError: codes of the wrong shape or range, or two items with one path.
+    """
+
+    codes: NDArray[np.int32]
+    level_sizes: tuple[int, ...]
+    quality: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        sizes = tuple(int(size) for size in self.level_sizes)
+        object.__setattr__(self, "level_sizes", sizes)
+        object.__setattr__(self, "codes", checked_codes(self.codes, sizes))
+        order = path_order(self.codes)
+        check_unique(order, new_paths(self.codes[order]))
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that change whenever a path, the order of the items or a level's size does."""
+        digest = hashlib.sha256(repr((self.codes.shape, self.level_sizes)).encode())
+        digest.update(np.ascontiguousarray(self.codes, dtype="<i4").data)
+        return digest.hexdigest()[:16]
+
+    def save(self, path: str | Path) -> None:
+        """Writes everything into one compressed .npz file at exactly this path."""
+        with open(path, "wb") as file:
+            np.savez_compressed(
+                file,
+                codes=self.codes,
+                level_sizes=np.asarray(self.level_sizes, dtype=np.int64),
+                quality=np.asarray(json.dumps(self.quality)),
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> "SemanticIds":
+        """Reads a file written by `save`.
+
+        Raises:
+            ValueError: the file is missing, is something else, or holds codes that are no semantic IDs.
+        """
+        if not Path(path).is_file():
+            raise ValueError(f"ids.path must be a file of semantic IDs, found none at {path}")
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+                level_sizes = tuple(int(size) for size in arrays["level_sizes"])
+                return cls(arrays["codes"], level_sizes, json.loads(str(arrays["quality"])))
+        except Exception as error:  # damage shows in zip, zlib, numpy or json, each in its own way
+            raise ValueError(f"ids.path: {path} holds no semantic IDs ({error})") from error
+
+
+def quality_report(
+    before: NDArray[np.int32], after: NDArray[np.int32], level_sizes: Sequence[int], moved: int
+) -> dict[str, Any]:
+    """Says how well a set of semantic IDs separates the items and how evenly it uses its codes.
+
+    Args:
+        before: (I, L') the quantiser's own codes, in which items may share a path.
+        after: (I, L) the final codes.
+        level_sizes: (L,) sizes of the final levels.
+        moved: items that had to leave their own path because it was full.
+
+    Returns:
+        JSON-able: items; levels; level_sizes; collision_rate_before and _after, the share of items in [0, 1]
+        that share their path with another; largest_bucket, items on the fullest path before; codes_used per
+        level; entropy_bits per level, 0 .. log2(level size); moved.
+    """
+    counts = [np.bincount(column, minlength=size) for column, size in zip(after.T, level_sizes, strict=True)]
+    shares = [count[count > 0] / len(after) for count in counts]
+    buckets = bucket_sizes(before)
+    return {
+        "items": len(after),
+        "levels": after.shape[1],
+        "level_sizes": [int(size) for size in level_sizes],
+        "collision_rate_before": _collision_rate(buckets),
+        "collision_rate_after": _collision_rate(bucket_sizes(after)),
+        "largest_bucket": int(buckets.max()),
+        "codes_used": [int((count > 0).sum()) for count in counts],
+        "entropy_bits": [max(0.0, float(-(share * np.log2(share)).sum())) for share in shares],
+        "moved": int(moved),
+    }
+
+
+def bucket_sizes(codes: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Counts the items of each distinct path: (I, L) codes -> (paths,), paths in lexicographic order."""
+    starts = np.flatnonzero(new_paths(codes[path_order(codes)]))
+    return np.diff(starts, append=len(codes))
+
+
+def _collision_rate(buckets: NDArray[np.int64]) -> float:
+    return float(buckets[buckets > 1].sum() / buckets.sum())

@@ -1,0 +1,220 @@
+"""Trie: which codes may follow a prefix and which item a path names, as flat arrays on the device."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from promise.ids.codes import check_unique, checked_codes, path_order
+
+DENSE_BYTES = 2**24  # per depth; holds the allowed codes of 65,536 nodes of 256 codes
+
+
+class Children(NamedTuple):
+    """The nodes one code deeper, M = the largest number of children at that depth.
+
+    Attributes:
+        nodes: (..., M) int64, nodes of depth + 1; legal indices also where `valid` is False.
+        codes: (..., M) int64, the code that leads to each; ascending over the valid ones.
+        valid: (..., M) bool, False where a node has fewer than M children.
+    """
+
+    nodes: Tensor
+    codes: Tensor
+    valid: Tensor
+
+
+class Trie(nn.Module):
+    """The prefix trie of a catalogue's semantic IDs.
+
+    Nodes of depth b are numbered 0 .. N_b - 1 in lexicographic order of their prefixes, so the children of a
+    node are one contiguous range of depth b + 1, and every question is a lookup: no loop over nodes, no wait
+    for the device, and an answer's shape depends on the depth alone. A node of -1 ("no such path") may go in
+    everywhere: it has no children.
+
+    Args:
+        codes: (I, L) integers, row i the path of item i; no two rows alike.
+        level_sizes: (L,) number of codes of each level.
+
+    Attributes:
+        levels: L.
+        level_sizes: (K_0, ..., K_{L-1}); the children of depth b carry codes 0 .. K_b - 1.
+        items: I.
+        nodes: (N_0 = 1, ..., N_L = I), number of nodes of each depth.
+        fan_out: (M_0, ..., M_{L-1}), the largest number of children of a node of each depth.
+
+    Raises:
+        ValueError: codes of the wrong shape or range, or two items with one path.
+    """
+
+    _leaf_items: Tensor
+
+    def __init__(self, codes: ArrayLike | Tensor, level_sizes: Sequence[int]) -> None:
+        super().__init__()
+        table = checked_codes(codes.cpu().numpy() if isinstance(codes, Tensor) else codes, level_sizes)
+        self.items, self.levels = table.shape
+        self.level_sizes = tuple(int(size) for size in level_sizes)
+        order = path_order(table)
+        starts = np.zeros(1, dtype=np.int64)  # row of the sorted table at which each node's items begin
+        new = np.zeros(self.items, dtype=bool)
+        new[0] = True
+        nodes, fan_out = [1], []
+        for depth, size in enumerate(self.level_sizes):
+            column = table[order, depth]
+            new[1:] |= column[1:] != column[:-1]
+            next_starts = np.flatnonzero(new)
+            first = np.append(np.searchsorted(next_starts, starts), len(next_starts))
+            self._store("first", depth, first, np.int32)
+            self._store("code", depth, column[next_starts], _code_type(size))
+            nodes.append(len(next_starts))
+            fan_out.append(int(np.diff(first).max()))
+            starts = next_starts
+        check_unique(order, new)
+        self.nodes, self.fan_out = tuple(nodes), tuple(fan_out)
+        self.register_buffer("_leaf_items", torch.from_numpy(order.astype(np.int32)), persistent=False)
+        for depth, size in enumerate(self.level_sizes):
+            if self.nodes[depth] * size <= DENSE_BYTES:
+                rows = torch.cat(
+                    [torch.arange(self.nodes[depth]), torch.tensor([-1])]
+                )  # node -1 meets the last
+                self.register_buffer(
+                    f"_allowed_{depth}", self._scatter_allowed(depth, rows), persistent=False
+                )
+
+    def _store(self, name: str, depth: int, values: NDArray[np.integer], dtype: type[np.integer]) -> None:
+        self.register_buffer(f"_{name}_{depth}", torch.from_numpy(values.astype(dtype)), persistent=False)
+
+    def _range(self, depth: int, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """The children of each node as [begin, end) of depth + 1, int64; end < begin for node -1."""
+        if not 0 <= depth < self.levels:
+            raise ValueError(f"depth must lie in 0 .. {self.levels - 1}, got {depth}")
+        first: Tensor = getattr(self, f"_first_{depth}")
+        return first[nodes].long(), first[nodes + 1].long()
+
+    def children_of(self, depth: int, nodes: Tensor) -> Children:
+        """Lists the children of nodes.
+
+        Args:
+            depth: depth of the nodes, 0 .. L - 1.
+            nodes: (...,) int64 nodes of that depth, -1 for none.
+
+        Returns:
+            (..., M) each, M = fan_out[depth].
+        """
+        begin, end = self._range(depth, nodes)
+        slots = begin[..., None] + torch.arange(self.fan_out[depth], device=nodes.device)
+        valid = slots < end[..., None]
+        slots = torch.minimum(slots, end[..., None] - 1).clamp_min(0)
+        return Children(slots, getattr(self, f"_code_{depth}")[slots].long(), valid)
+
+    def child(self, depth: int, nodes: Tensor, codes: Tensor) -> Tensor:
+        """Follows one code from each node.
+
+        Args:
+            depth: depth of the nodes, 0 .. L - 1.
+            nodes: (...,) int64 nodes of that depth, -1 for none.
+            codes: (...,) integers, same shape.
+
+        Returns:
+            (...,) int64 node of depth + 1, -1 where that code may not follow.
+        """
+        begin, end = self._range(depth, nodes)
+        stored: Tensor = getattr(self, f"_code_{depth}")
+        last = len(stored) - 1
+        low, high = begin, end
+        for _ in range(self.fan_out[depth].bit_length()):
+            middle = (low + high) // 2
+            before = (stored[middle.clamp(0, last)] < codes) & (low < high)
+            low, high = torch.where(before, middle + 1, low), torch.where(before, high, middle)
+        found = (low < end) & (stored[low.clamp(0, last)] == codes)
+        return torch.where(found, low, -1)
+
+    def allowed(self, depth: int, nodes: Tensor) -> Tensor:
+        """Says which codes may follow.
+
+        Args:
+            depth: depth of the nodes, 0 .. L - 1.
+            nodes: (...,) int64 nodes of that depth, -1 for none.
+
+        Returns:
+            (..., K_depth) bool; at least one True for every node but -1.
+        """
+        dense: Tensor | None = getattr(self, f"_allowed_{depth}", None)
+        return self._scatter_allowed(depth, nodes) if dense is None else dense[nodes]
+
+    def _scatter_allowed(self, depth: int, nodes: Tensor) -> Tensor:
+        codes = self.children_of(depth, nodes).codes  # the slots that are not valid repeat the last child
+        mask = torch.zeros(*nodes.shape, self.level_sizes[depth], dtype=torch.bool, device=nodes.device)
+        return mask.scatter_(-1, codes, True) & (nodes >= 0)[..., None]
+
+    def node_of(self, paths: Tensor) -> Tensor:
+        """Finds the node that a prefix leads to.
+
+        Args:
+            paths: (..., T) integers, 0 <= T <= L.
+
+        Returns:
+            (...,) int64 node of depth T, -1 where the path is not in the trie.
+        """
+        if paths.shape[-1] > self.levels:
+            raise ValueError(f"paths must have at most {self.levels} codes, got {paths.shape[-1]}")
+        nodes = torch.zeros(paths.shape[:-1], dtype=torch.int64, device=paths.device)
+        for depth in range(paths.shape[-1]):
+            nodes = self.child(depth, nodes, paths[..., depth])
+        return nodes
+
+    def item_of(self, leaves: Tensor) -> Tensor:
+        """Names the item of each leaf: (...,) int64 nodes of depth L -> (...,) int64, -1 for -1."""
+        return torch.where(leaves >= 0, self._leaf_items[leaves].long(), -1)
+
+    @property
+    def leaf_items(self) -> Tensor:
+        """(I,) int64 item of every leaf, built anew by each call; for a few leaves use `item_of`."""
+        return self._leaf_items.long()
+
+    def item_nodes(self, depth: int) -> Tensor:
+        """(I,) int64 node of every item's prefix of length `depth`, 0 .. L; built by each call: keep it."""
+        counts = self.leaf_counts(depth)
+        by_leaf = torch.repeat_interleave(
+            torch.arange(len(counts), device=counts.device), counts, output_size=self.items
+        )
+        return torch.empty_like(by_leaf).scatter_(0, self.leaf_items, by_leaf)
+
+    def leaf_counts(self, depth: int) -> Tensor:
+        """(N_depth,) int64 number of items below every node of a depth, 0 .. L; they sum to I."""
+        return self._descendants(depth, self.levels).diff()
+
+    def child_counts(self, depth: int) -> Tensor:
+        """(N_depth,) int64 number of children of every node of a depth, 0 .. L - 1."""
+        return self._descendants(depth, depth + 1).diff()
+
+    def prefixes(self, depth: int) -> Tensor:
+        """(N_depth, depth) int64 codes of every node of a depth, 0 .. L; built by each call, so keep them."""
+        rows = len(self.leaf_counts(depth))
+        columns = [
+            torch.repeat_interleave(
+                getattr(self, f"_code_{above - 1}").long(),
+                self._descendants(above, depth).diff(),
+                output_size=rows,
+            )
+            for above in range(1, depth + 1)
+        ]
+        empty = torch.empty(rows, 0, dtype=torch.int64, device=self._leaf_items.device)
+        return torch.stack(columns, dim=1) if columns else empty
+
+    def _descendants(self, depth: int, below: int) -> Tensor:
+        """(N_depth + 1,) int64: node i of `depth` owns the nodes [out[i], out[i + 1]) of depth `below`."""
+        if not 0 <= depth <= below <= self.levels:
+            raise ValueError(f"depth must lie in 0 .. {min(below, self.levels)}, got {depth}")
+        bounds = torch.arange(self.nodes[depth] + 1, device=self._leaf_items.device)
+        for step in range(depth, below):
+            bounds = getattr(self, f"_first_{step}")[bounds].long()
+        return bounds
+
+
+def _code_type(size: int) -> type[np.integer]:
+    """The smallest type that torch can compare and index with for codes 0 .. size - 1."""
+    return np.uint8 if size <= 2**8 else np.int16 if size <= 2**15 else np.int32

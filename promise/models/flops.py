@@ -1,0 +1,85 @@
+"""What counts as compute: FLOPs of both networks by closed formula (one multiply-add = 2 FLOPs).
+
+Counted: projections, attention products, feed-forward, output heads, path scoring. Not counted: lookups, norms,
+softmax, top-k. Real history items only; causal attention counts as the full square. Every `history` argument is the
+number of real items of ONE user, or a list of them; the result is summed over users.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class GeneratorFlops:
+    """FLOPs of `promise.models.generator.Generator`.
+
+    Attributes:
+        dim: Model width D.
+        encoder_layers: Encoder blocks.
+        decoder_layers: Decoder blocks.
+        level_sizes: K of each level.
+        content_dim: Width E of the projected content; 0 = none.
+    """
+
+    dim: int
+    encoder_layers: int
+    decoder_layers: int
+    level_sizes: tuple[int, ...]
+    content_dim: int = 0
+
+    def encode(self, history: Sequence[int]) -> int:
+        """Encoder over the histories: per item 4 projections (8 D²) and FFN (16 D²), attention 4 H² D."""
+        d = self.dim
+        items, squares = sum(history), sum(h * h for h in history)
+        blocks = self.encoder_layers * (24 * items * d * d + 4 * squares * d)
+        return blocks + 2 * items * self.content_dim * d
+
+    def start(self, history: Sequence[int]) -> int:
+        """Keys and values of the user states for every decoder block (4 H D²), and BOS (2 D²)."""
+        d = self.dim
+        return self.decoder_layers * 4 * sum(history) * d * d + 2 * d * d * len(history)
+
+    def next_code(self, history: Sequence[int], rows: int, level: int) -> int:
+        """One decoder token in each of `rows` beams per user at `level` (0-based; it sees level + 1 codes).
+
+        Per row and block: self-attention 8 D² + 4 (level + 1) D, cross-attention 4 D² + 4 H D, FFN 16 D²; head 2 D K.
+        """
+        d, users = self.dim, len(history)
+        block = users * (28 * d * d + 4 * (level + 1) * d) + 4 * sum(history) * d
+        return rows * (self.decoder_layers * block + users * 2 * d * self.level_sizes[level])
+
+
+@dataclass(frozen=True)
+class DotRewardFlops:
+    """FLOPs of `promise.models.reward.DotReward`: user width D, vectors of width `dim`, L depths."""
+
+    user_dim: int
+    dim: int
+    levels: int
+
+    def start(self, history: Sequence[int]) -> int:
+        """One query per depth: 2 D dim each."""
+        return len(history) * self.levels * 2 * self.user_dim * self.dim
+
+    def score(self, history: Sequence[int], paths: int) -> int:
+        """`paths` inner products a user."""
+        return len(history) * paths * 2 * self.dim
+
+
+@dataclass(frozen=True)
+class CrossAttentionRewardFlops:
+    """FLOPs of `promise.models.reward.CrossAttentionReward`: user width D, inner width `dim`, F blocks."""
+
+    user_dim: int
+    dim: int
+    blocks: int
+
+    def start(self, history: Sequence[int]) -> int:
+        """Keys and values of the user states, once per user: 4 H D dim a block."""
+        return self.blocks * 4 * sum(history) * self.user_dim * self.dim
+
+    def score(self, history: Sequence[int], paths: int) -> int:
+        """Per path: query and output 4 dim², attention 4 H dim, FFN 16 dim² a block; MLP 2 dim² + 2 dim."""
+        d, users = self.dim, len(history)
+        block = users * 20 * d * d + 4 * sum(history) * d
+        return paths * (self.blocks * block + users * (2 * d * d + 2 * d))

@@ -1,0 +1,216 @@
+"""The generator: an encoder over history items and a decoder that proposes the next code of a semantic ID."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from promise.models.flops import GeneratorFlops
+from promise.models.layers import DecoderBlock, EncoderBlock, KeyValue, initialise
+
+
+class UserStates(NamedTuple):
+    """What the encoder says of a batch of users.
+
+    Attributes:
+        states: U (B, H, D).
+        lengths: Real items of each history (B,).
+        last: U at the last real item (B, D).
+        mask: (B, 1, 1, H), True at real items; None when every history is full.
+    """
+
+    states: Tensor
+    lengths: Tensor
+    last: Tensor
+    mask: Tensor | None
+
+
+class DecoderCache(NamedTuple):
+    """What a search carries from level to level.
+
+    Attributes:
+        users: The user states; shared by a user's beams.
+        memories: Cross-attention keys and values, one pair per decoder block, computed once.
+        codes: Self-attention keys and values (B, W, T, D) of the codes so far, one pair per block.
+    """
+
+    users: UserStates
+    memories: list[KeyValue]
+    codes: list[KeyValue]
+
+
+class Generator(nn.Module):
+    """p(s_b | s_<b, history) over semantic IDs (METHOD: encoder-decoder, one encoder token per item).
+
+    Args:
+        dim: Model width D.
+        encoder_layers: Blocks of the encoder.
+        decoder_layers: Blocks of the decoder.
+        heads: Attention heads; divides `dim`.
+        dropout: Probability in [0, 1).
+        history: Most items H of a history.
+        attention: `causal` (one pass trains every position) or `bidirectional` (the paper's).
+        item_vectors: Adds a learned vector per item to the item's token.
+        content: Adds a projection of the item's content embedding to the item's token.
+        codes: Semantic IDs of the items (I, L).
+        level_sizes: Codebook size K of each level.
+        content_vectors: Item embeddings (I, E); needed when `content`.
+
+    Raises:
+        ValueError: On an unknown `attention`, or `content` without content vectors.
+    """
+
+    codes: Tensor
+    content_vectors: Tensor | None
+
+    def __init__(
+        self,
+        dim: int,
+        encoder_layers: int,
+        decoder_layers: int,
+        heads: int,
+        dropout: float,
+        history: int,
+        attention: str,
+        item_vectors: bool,
+        content: bool,
+        *,
+        codes: Tensor,
+        level_sizes: Sequence[int],
+        content_vectors: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        if attention not in ("causal", "bidirectional"):
+            raise ValueError(f"generator.attention must be causal or bidirectional, got {attention}")
+        if content and content_vectors is None:
+            raise ValueError("generator.content=true needs item embeddings, got none")
+        self.history = history
+        self.causal = attention == "causal"
+        self.level_sizes = tuple(level_sizes)
+        offsets = torch.tensor((0, *self.level_sizes[:-1])).cumsum(0)
+        self.register_buffer("codes", codes.long() + offsets, persistent=False)
+        self.code_vectors = nn.Embedding(sum(self.level_sizes), dim)
+        self.item_vectors = nn.Embedding(len(codes), dim) if item_vectors else None
+        self.register_buffer("content_vectors", content_vectors if content else None, persistent=False)
+        self.content_projection = (
+            nn.Linear(content_vectors.shape[1], dim, bias=False)
+            if content and content_vectors is not None
+            else None
+        )
+        self.positions = nn.Embedding(history, dim)
+        self.drop = nn.Dropout(dropout)
+        self.encoder = nn.ModuleList(EncoderBlock(dim, heads, dropout) for _ in range(encoder_layers))
+        self.encoder_norm = nn.RMSNorm(dim)
+        self.begin_vector = nn.Parameter(torch.zeros(dim))
+        self.begin_projection = nn.Linear(dim, dim, bias=False)
+        self.path_vectors = nn.ModuleList(nn.Embedding(size, dim) for size in self.level_sizes[:-1])
+        self.decoder = nn.ModuleList(DecoderBlock(dim, heads, dropout) for _ in range(decoder_layers))
+        self.decoder_norm = nn.RMSNorm(dim)
+        self.codebooks = nn.ModuleList(nn.Linear(dim, size, bias=False) for size in self.level_sizes)
+        self.apply(initialise)
+        self.flops = GeneratorFlops(
+            dim=dim,
+            encoder_layers=encoder_layers,
+            decoder_layers=decoder_layers,
+            level_sizes=self.level_sizes,
+            content_dim=self.content_projection.in_features if self.content_projection else 0,
+        )
+
+    def item_tokens(self, items: Tensor) -> Tensor:
+        """Sum of an item's code vectors, its learned vector and its projected content: (...) -> (..., D)."""
+        tokens = self.code_vectors(self.codes[items]).sum(-2)  # (..., L, D) -> (..., D)
+        if self.item_vectors is not None:
+            tokens = tokens + self.item_vectors(items)
+        if self.content_projection is not None and self.content_vectors is not None:
+            tokens = tokens + self.content_projection(self.content_vectors[items])
+        return tokens
+
+    def encode(self, history: Tensor, lengths: Tensor) -> UserStates:
+        """Encode histories, once per user.
+
+        Args:
+            history: (B, H) item indices, right-padded; of a longer history the newest items count.
+            lengths: (B,) real items of each, >= 1.
+        """
+        history, lengths = newest_items(history, lengths, self.history)
+        batch, width = history.shape
+        steps = torch.arange(width, device=history.device)
+        real = steps < lengths[:, None]  # (B, H)
+        mask = real[:, None, None, :]
+        x = self.drop(self.item_tokens(history) + self.positions(steps))
+        for block in self.encoder:
+            # Right padding: under a causal mask no real item ever sees a padded one.
+            x = block(x, None if self.causal else mask, self.causal)
+        states = self.encoder_norm(x)
+        last = states[torch.arange(batch, device=history.device), lengths - 1]
+        return UserStates(states, lengths, last, mask)
+
+    def teacher_forced(self, users: UserStates, positions: Tensor, paths: Tensor) -> list[Tensor]:
+        """Logits of every code of known paths, each given the true codes before it.
+
+        Args:
+            users: User states of B histories.
+            positions: (B, P), the last history item that each path's target may see.
+            paths: (B, P, L) codes.
+
+        Returns:
+            One tensor (B, P, K_b) per level.
+        """
+        states = users.states
+        levels = len(self.level_sizes)
+        tokens = [self.begin(take_rows(states, positions))]
+        tokens += [vectors(paths[..., b]) for b, vectors in enumerate(self.path_vectors)]
+        x = self.drop(torch.stack(tokens, dim=2))  # (B, P, L, D)
+        seen = torch.arange(states.shape[1], device=states.device) <= positions[..., None]  # (B, P, H)
+        mask = seen.repeat_interleave(levels, dim=1).unsqueeze(1)  # (B, P, H) -> (B, 1, P*L, H)
+        for block in self.decoder:
+            x = block(x, block.cross.project(states), mask)
+        x = self.decoder_norm(x)
+        return [codebook(x[:, :, b]) for b, codebook in enumerate(self.codebooks)]
+
+    def begin(self, last: Tensor) -> Tensor:
+        """BOS (..., D). Deviation: it carries the state of the last item, which the paper's does not."""
+        return self.begin_vector + self.begin_projection(last)
+
+    def start(self, users: UserStates) -> DecoderCache:
+        """Project the user states for every decoder block, once per user and search."""
+        return DecoderCache(users, [block.cross.project(users.states) for block in self.decoder], [])
+
+    def next_code(self, cache: DecoderCache, parents: Tensor, codes: Tensor) -> tuple[Tensor, DecoderCache]:
+        """Logits of the next code of every beam.
+
+        Args:
+            cache: From `start`, or from the call for the level before.
+            parents: (B, W) which beam of the level before each beam extends; ignored at the root.
+            codes: (B, W) the code that each beam added last; ignored at the root.
+
+        Returns:
+            Logits (B, W, K_b) and the cache for the next level.
+        """
+        users, memories, before = cache
+        level = before[0][0].shape[2] if before else 0
+        if level == 0:
+            x = self.begin(users.last).unsqueeze(1)  # (B, 1, D)
+        else:
+            x = self.path_vectors[level - 1](codes)  # (B, W, D)
+            before = [(take_rows(key, parents), take_rows(value, parents)) for key, value in before]
+        after = []
+        for index, block in enumerate(self.decoder):
+            x, pair = block.step(x, before[index] if before else None, memories[index], users.mask)
+            after.append(pair)
+        return self.codebooks[level](self.decoder_norm(x)), DecoderCache(users, memories, after)
+
+
+def newest_items(history: Tensor, lengths: Tensor, limit: int) -> tuple[Tensor, Tensor]:
+    """The last `limit` items of right-padded histories (B, H), and how many they are (B,)."""
+    if history.shape[1] <= limit:
+        return history, lengths
+    index = (lengths - limit).clamp_min(0).unsqueeze(1) + torch.arange(limit, device=history.device)
+    return history.gather(1, index), lengths.clamp_max(limit)
+
+
+def take_rows(values: Tensor, rows: Tensor) -> Tensor:
+    """Rows of each user: values (B, N, ...), rows (B, P) -> (B, P, ...)."""
+    users = torch.arange(len(values), device=values.device).unsqueeze(1)
+    return values[users, rows]

@@ -1,0 +1,266 @@
+"""The process reward model: how well does a partial path of any depth fit a user's history?"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from promise.models.flops import CrossAttentionRewardFlops, DotRewardFlops
+from promise.models.generator import UserStates, take_rows
+from promise.models.layers import Attention, FeedForward, KeyValue, initialise
+
+
+class PathTable(nn.Module):
+    """One vector per valid prefix: the sum of its codes' vectors, plus a vector of its own.
+
+    Rare prefixes and new items share strength through their codes. The vectors are the reward model's own, never the
+    decoder's. Outside training all vectors of a depth are computed once and kept until the next call of `train`.
+
+    Args:
+        dim: Width of a path vector.
+        prefix_table: `full` (a learned vector for each prefix) or `none` (codes only).
+        prefixes: For each depth 1..L the valid prefixes in the trie's node order, (N_b, b) codes.
+        level_sizes: K of each level.
+
+    Raises:
+        ValueError: On an unknown `prefix_table`.
+    """
+
+    def __init__(
+        self, dim: int, prefix_table: str, *, prefixes: list[Tensor], level_sizes: tuple[int, ...]
+    ) -> None:
+        super().__init__()
+        if prefix_table not in ("full", "none"):
+            raise ValueError(f"reward.prefix_table must be full or none, got {prefix_table}")
+        self.code_vectors = nn.ModuleList(nn.Embedding(size, dim) for size in level_sizes)
+        self.own_vectors = (
+            nn.ModuleList(nn.Embedding(len(p), dim) for p in prefixes) if prefix_table == "full" else None
+        )
+        for depth, codes in enumerate(prefixes):
+            self.register_buffer(f"prefixes_{depth}", codes.int(), persistent=False)
+        self.sizes = tuple(len(p) for p in prefixes)
+        self.kept: dict[int, Tensor] = {}
+
+    def train(self, mode: bool = True) -> "PathTable":
+        """Switch the mode and forget the kept vectors: weights may change from here on."""
+        self.kept = {}
+        return super().train(mode)
+
+    def forward(self, depth: int, nodes: Tensor) -> Tensor:
+        """Vectors (..., dim) of nodes (...) at depth 1..L."""
+        codes = self.get_buffer(f"prefixes_{depth - 1}")[nodes].long()  # (..., depth)
+        vectors = torch.stack(
+            [table(codes[..., b]) for b, table in zip(range(depth), self.code_vectors, strict=False)]
+        ).sum(0)
+        return vectors if self.own_vectors is None else vectors + self.own_vectors[depth - 1](nodes)
+
+    def all(self, depth: int) -> Tensor:
+        """Vectors of every node of a depth (N_depth, dim)."""
+        if self.training:
+            return self(depth, self.every_node(depth))
+        if depth not in self.kept:
+            self.kept[depth] = self(depth, self.every_node(depth))
+        return self.kept[depth]
+
+    def every_node(self, depth: int) -> Tensor:
+        return torch.arange(self.sizes[depth - 1], device=self.get_buffer("prefixes_0").device)
+
+
+class RewardContext(NamedTuple):
+    """What the reward model computes once per user.
+
+    Attributes:
+        queries: `dot`: unit query vectors (B, L, dim), one per depth.
+        memories: `cross_attention`: keys and values of the user states, one pair per block.
+        mask: `cross_attention`: (B, 1, 1, H), True at real items; None = all are real.
+    """
+
+    queries: Tensor | None
+    memories: list[KeyValue]
+    mask: Tensor | None
+
+
+class DotReward(nn.Module):
+    """Temperature x cosine between a query from U at the last position and the path's vector, per depth.
+
+    Args:
+        dim: Width of query and path vectors.
+        prefix_table: `full` or `none`: see `PathTable`.
+        temperature: Factor of the cosine at the start; learned per depth.
+        dropout: Probability that a query feature is dropped in training.
+        user_dim: Width D of the user states.
+        prefixes: Valid prefixes of each depth 1..L, in the trie's node order.
+        level_sizes: K of each level.
+    """
+
+    #: Negatives per batch when the configuration names no number; they are shared by all targets.
+    default_negatives = 2048
+    shares_negatives = True
+
+    def __init__(
+        self,
+        dim: int,
+        prefix_table: str,
+        temperature: float,
+        dropout: float,
+        *,
+        user_dim: int,
+        prefixes: list[Tensor],
+        level_sizes: tuple[int, ...],
+    ) -> None:
+        super().__init__()
+        levels = len(level_sizes)
+        self.paths = PathTable(dim, prefix_table, prefixes=prefixes, level_sizes=level_sizes)
+        self.queries = nn.ModuleList(nn.Linear(user_dim, dim) for _ in range(levels))
+        self.drop = nn.Dropout(dropout)
+        self.log_temperatures = nn.Parameter(torch.full((levels,), float(temperature)).log())
+        self.apply(initialise)
+        self.flops = DotRewardFlops(user_dim, dim, levels)
+
+    def query(self, last: Tensor) -> Tensor:
+        """Unit vectors for every depth times its temperature: (..., D) -> (..., L, dim)."""
+        last = self.drop(last)
+        queries = torch.stack([F.normalize(project(last), dim=-1) for project in self.queries], dim=-2)
+        return queries * self.log_temperatures.exp().unsqueeze(-1)
+
+    def start(self, users: UserStates) -> RewardContext:
+        """Queries of every depth, once per user."""
+        return RewardContext(self.query(users.last), [], None)
+
+    def score(self, context: RewardContext, depth: int, nodes: Tensor) -> Tensor:
+        """Rewards (B, C) of the paths that end in nodes (B, C) at depth 1..L."""
+        assert context.queries is not None
+        vectors = self.unit_vectors(depth)[nodes]  # (B, C, dim)
+        return torch.bmm(vectors, context.queries[:, depth - 1].unsqueeze(2).to(vectors.dtype)).squeeze(2)
+
+    def score_all(self, context: RewardContext, depth: int) -> Tensor:
+        """Rewards (B, N_depth) of every prefix of a depth: one matrix product."""
+        assert context.queries is not None
+        return context.queries[:, depth - 1] @ self.unit_vectors(depth).T
+
+    def unit_vectors(self, depth: int) -> Tensor:
+        """Normalised path vectors of a depth (N_depth, dim); kept outside training."""
+        if self.training:
+            return F.normalize(self.paths.all(depth), dim=-1)
+        if -depth not in self.paths.kept:
+            self.paths.kept[-depth] = F.normalize(self.paths.all(depth), dim=-1)
+        return self.paths.kept[-depth]
+
+    def contrast(
+        self, users: UserStates, positions: Tensor, depth: int, positives: Tensor, negatives: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Logits for InfoNCE.
+
+        Args:
+            users: User states.
+            positions: (B, P) last history item each target may see.
+            depth: 1..L.
+            positives: (B, P) nodes of the true prefixes.
+            negatives: (N,) nodes shared by all targets.
+
+        Returns:
+            (B, P) of the positives and (B, P, N) of the negatives.
+        """
+        last = self.drop(take_rows(users.states, positions))  # (B, P, D)
+        query = F.normalize(self.queries[depth - 1](last), dim=-1) * self.log_temperatures[depth - 1].exp()
+        positive = F.normalize(self.paths(depth, positives), dim=-1)
+        negative = F.normalize(self.paths(depth, negatives), dim=-1)
+        return (query * positive).sum(-1), query @ negative.T
+
+
+class RewardBlock(nn.Module):
+    """Cross-attention from path tokens to the user states, RMSNorm, feed-forward, residuals (the paper's block)."""
+
+    def __init__(self, dim: int, heads: int, dropout: float, user_dim: int) -> None:
+        super().__init__()
+        self.attention = Attention(dim, heads, memory_dim=user_dim)
+        self.feed_forward = FeedForward(dim)
+        self.norms = nn.ModuleList(nn.RMSNorm(dim) for _ in range(2))
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, memory: KeyValue, mask: Tensor | None) -> Tensor:
+        """Path tokens x (B, C, dim), which don't see each other -> (B, C, dim)."""
+        x = x + self.drop(self.attention(self.norms[0](x), memory, mask))
+        return x + self.drop(self.feed_forward(self.norms[1](x)))
+
+
+class CrossAttentionReward(nn.Module):
+    """The paper's scorer: one path token attends to the user states, an MLP gives the reward.
+
+    Deviation: works at an inner width below the generator's, so that scoring stays cheap.
+
+    Args:
+        dim: Inner width; null = a quarter of `user_dim`.
+        heads: Attention heads; divides `dim`; null = one per 32 of the inner width.
+        blocks: Blocks F of cross-attention and feed-forward.
+        prefix_table: `full` or `none`: see `PathTable`.
+        dropout: Probability in [0, 1).
+        user_dim: Width D of the user states.
+        prefixes: Valid prefixes of each depth 1..L, in the trie's node order.
+        level_sizes: K of each level.
+    """
+
+    #: Negatives per target when the configuration names no number; every target draws its own.
+    default_negatives = 32
+    shares_negatives = False
+
+    def __init__(
+        self,
+        dim: int | None,
+        heads: int | None,
+        blocks: int,
+        prefix_table: str,
+        dropout: float,
+        *,
+        user_dim: int,
+        prefixes: list[Tensor],
+        level_sizes: tuple[int, ...],
+    ) -> None:
+        super().__init__()
+        dim = dim or max(1, user_dim // 4)
+        heads = heads or max(1, dim // 32)
+        self.paths = PathTable(dim, prefix_table, prefixes=prefixes, level_sizes=level_sizes)
+        self.depth_vectors = nn.Embedding(len(level_sizes), dim)
+        self.blocks = nn.ModuleList(RewardBlock(dim, heads, dropout, user_dim) for _ in range(blocks))
+        self.head = nn.Sequential(nn.RMSNorm(dim), nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, 1))
+        self.apply(initialise)
+        self.flops = CrossAttentionRewardFlops(user_dim, dim, blocks)
+
+    def start(self, users: UserStates) -> RewardContext:
+        """Keys and values of the user states, once per user."""
+        return RewardContext(None, [b.attention.project(users.states) for b in self.blocks], users.mask)
+
+    def score(self, context: RewardContext, depth: int, nodes: Tensor) -> Tensor:
+        """Rewards (B, C) of the paths that end in nodes (B, C) at depth 1..L."""
+        return self.judge(context.memories, context.mask, depth, self.paths.all(depth)[nodes])
+
+    def score_all(self, context: RewardContext, depth: int) -> Tensor:
+        """Rewards (B, N_depth) of every prefix of a depth, in chunks of 4,096 prefixes."""
+        users = len(context.memories[0][0])
+        chunks = self.paths.all(depth).split(4096)
+        return torch.cat(
+            [self.judge(context.memories, context.mask, depth, c.expand(users, -1, -1)) for c in chunks], 1
+        )
+
+    def judge(self, memories: list[KeyValue], mask: Tensor | None, depth: int, vectors: Tensor) -> Tensor:
+        """Path vectors (B, C, dim) -> rewards (B, C)."""
+        x = vectors + self.depth_vectors.weight[depth - 1]
+        for block, memory in zip(self.blocks, memories, strict=True):
+            x = block(x, memory, mask)
+        return self.head(x).squeeze(-1)
+
+    def contrast(
+        self, users: UserStates, positions: Tensor, depth: int, positives: Tensor, negatives: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Logits for InfoNCE: as `DotReward.contrast`, with negatives (B, P, N) of each target's own."""
+        nodes = torch.cat((positives.unsqueeze(-1), negatives), -1)  # (B, P, 1 + N)
+        seen = torch.arange(users.states.shape[1], device=nodes.device) <= positions[..., None]  # (B, P, H)
+        mask = seen.repeat_interleave(nodes.shape[-1], dim=1).unsqueeze(1)  # (B, 1, P*(1+N), H)
+        memories = [block.attention.project(users.states) for block in self.blocks]
+        logits = self.judge(memories, mask, depth, self.paths(depth, nodes.flatten(1)))
+        logits = logits.unflatten(1, nodes.shape[1:])  # (B, P*(1+N)) -> (B, P, 1+N)
+        return logits[..., 0], logits[..., 1:]
+
+
+Reward = DotReward | CrossAttentionReward

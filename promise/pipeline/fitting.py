@@ -1,0 +1,243 @@
+"""Training as a stage: networks built from the config, fitted, resumed after a kill, kept with what they fit to."""
+
+import hashlib
+import logging
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from promise.models.generator import Generator
+from promise.models.reward import Reward
+from promise.pipeline.config import make, plain
+from promise.pipeline.store import Artifact
+from promise.pipeline.trainer import EpochLog, finish, make_logger, make_trainer
+from promise.search.guided import GuidedSearch
+
+if TYPE_CHECKING:
+    from promise.pipeline.stages import Pipeline
+
+log = logging.getLogger(__name__)
+
+#: The file of trained networks within an artifact.
+NETWORKS = "networks.ckpt"
+
+#: Share of a large matrix product's speed that training reaches, for the estimate of its minutes.
+TRAINING_EFFICIENCY = 0.1
+
+
+class Fit:
+    """One training of the config: what names it, and how it is done.
+
+    Args:
+        pipeline: Gives data, IDs and config.
+        settings: Config of the task (`_target_` and its dials).
+        before: The fit whose networks this one starts from; None = from scratch.
+    """
+
+    version = 1
+
+    def __init__(self, pipeline: "Pipeline", settings: dict[str, Any], before: Artifact | None) -> None:
+        cfg = pipeline.cfg
+        self.pipeline = pipeline
+        self.settings = settings
+        self.before = before
+        self.name = settings["_target_"].rsplit(".", 1)[-1].removesuffix("Task").lower()
+        self.with_reward = self.name != "generator"
+        self.config: dict[str, Any] = {
+            "task": settings,
+            "generator": plain(cfg.generator),
+            "reward": plain(cfg.reward) if self.with_reward else None,
+            "batch_size": cfg.datamodule.batch_size,
+            "selection": plain(cfg.selection),
+            "precision": cfg.trainer.precision,
+            "gradient_clip_val": cfg.trainer.gradient_clip_val,
+            "seed": cfg.seed,
+        }
+        self.inputs = {"data": pipeline.data.fingerprint, "ids": pipeline.ids.fingerprint}
+        if cfg.generator.content:
+            self.inputs["embeddings"] = pipeline.embeddings.fingerprint
+        if before is not None:
+            self.inputs["before"] = before.fingerprint
+
+    @property
+    def announcement(self) -> str:
+        """What is about to be trained, and about how long that takes."""
+        generator, reward = self.networks()
+        size = sum(p.numel() for p in generator.parameters())
+        size += sum(p.numel() for p in reward.parameters()) if reward else 0
+        rows = self.pipeline.datamodule().train_dataloader()
+        targets = len(self.pipeline.histories.items) - 3 * len(self.pipeline.histories)
+        history = min(
+            self.pipeline.cfg.datamodule.history, max(1, targets // max(1, len(self.pipeline.histories)))
+        )
+        flops = generator.flops.encode([history]) // history + generator.flops.start([history]) // history
+        flops += sum(
+            generator.flops.next_code([history], 1, level) for level in range(self.pipeline.trie.levels)
+        )
+        if reward:
+            depths = self.pipeline.trie.nodes[1:]
+            flops += sum(reward.flops.score([history], min(n, reward.default_negatives)) for n in depths)
+        minutes = self.settings["epochs"] * targets * 3 * flops / (TRAINING_EFFICIENCY * matmul_flops()) / 60
+        return (
+            f"training {self.name}: {size:,} parameters, {self.settings['epochs']} epochs of {len(rows)} steps, "
+            f"at most about {max(1, round(minutes))} min"
+        )
+
+    def networks(self) -> tuple[Generator, Reward | None]:
+        """Untrained networks, the same ones for the same seed."""
+        return build_networks(self.pipeline, self.with_reward)
+
+    def build(self, folder: Path) -> dict[str, Any]:
+        """Train in a folder that may hold what a killed training left; keep the best networks there."""
+        pipeline, cfg = self.pipeline, self.pipeline.cfg
+        generator, reward = self.networks()
+        if self.before is not None:
+            generator.load_state_dict(load(self.before.path / NETWORKS)["state"]["generator"])
+        ranker = GuidedSearch(
+            width=cfg.selection.width,
+            expansion=cfg.selection.expansion if reward else 1,
+            candidates=None,
+            weight=1.0 if reward else 0.0,
+            temperature=1.0,
+            rerank=False,
+            control="none",
+            generator=generator,
+            reward=reward,
+            trie=pipeline.trie,
+        )
+        task = make(
+            self.settings,
+            generator=generator,
+            reward=reward,
+            trie=pipeline.trie,
+            ranker=ranker,
+            seed=cfg.seed,
+        )
+        logger = make_logger(cfg, f"{self.name}-{cfg.seed}", "train")
+        trainer = make_trainer(
+            cfg, max_epochs=task.epochs, logger=logger, default_root_dir=folder, extra_callbacks=[EpochLog()]
+        )
+        last = resumable(folder / "checkpoints" / "last.ckpt")
+        if last:
+            log.info("going on with the training that was left at %s", last.parent.parent.name)
+        began = time.perf_counter()
+        try:
+            trainer.fit(task, datamodule=pipeline.datamodule(), ckpt_path=last)
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+        finally:
+            finish(logger)
+        if trainer.interrupted:
+            raise SystemExit(130)
+        checkpoint = trainer.checkpoint_callback
+        best = torch.load(checkpoint.best_model_path, map_location="cpu", weights_only=True)  # type: ignore[union-attr]
+        task.load_state_dict(best["state_dict"])
+        payload = {
+            "ids": pipeline.ids.fingerprint,
+            "generator": self.config["generator"],
+            "reward": self.config["reward"],
+            "state": {
+                "generator": generator.state_dict(),
+                "reward": reward.state_dict() if reward else None,
+            },
+        }
+        torch.save(payload, folder / NETWORKS)
+        shutil.rmtree(folder / "checkpoints")
+        return {
+            "fingerprint": file_fingerprint(folder / NETWORKS),
+            "epochs": trainer.current_epoch,
+            "best_epoch": best["epoch"] + 1,
+            "validation_recall@10": float(checkpoint.best_model_score),  # type: ignore[union-attr, arg-type]
+            "training_seconds": round(time.perf_counter() - began, 1),
+        }
+
+
+def build_networks(pipeline: "Pipeline", with_reward: bool) -> tuple[Generator, Reward | None]:
+    """Networks of the config with the weights that the seed gives."""
+    cfg, ids, trie = pipeline.cfg, pipeline.ids, pipeline.trie
+    torch.manual_seed(cfg.seed)
+    generator = make(
+        cfg.generator,
+        codes=torch.from_numpy(ids.codes),
+        level_sizes=ids.level_sizes,
+        content_vectors=torch.from_numpy(pipeline.item_vectors) if cfg.generator.content else None,
+    )
+    if not with_reward:
+        return generator, None
+    prefixes = [trie.prefixes(depth) for depth in range(1, trie.levels + 1)]
+    reward = make(
+        cfg.reward, user_dim=cfg.generator.dim, prefixes=prefixes, level_sizes=ids.level_sizes
+    )
+    return generator, reward
+
+
+def load_networks(pipeline: "Pipeline", path: Path) -> tuple[Generator, Reward | None]:
+    """Networks with the weights of a checkpoint, in evaluation mode.
+
+    Raises:
+        ValueError: If the file is no checkpoint, or was trained on other IDs or with another config.
+    """
+    payload = load(path)
+    if payload["ids"] != pipeline.ids.fingerprint:
+        raise ValueError(
+            f"checkpoint={path} was trained on semantic IDs {payload['ids']}, these are {pipeline.ids.fingerprint}"
+        )
+    for group in ("generator", "reward"):
+        wanted = plain(pipeline.cfg[group])
+        for name, value in (payload[group] or {}).items():
+            if wanted.get(name) != value:
+                raise ValueError(
+                    f"checkpoint={path} was trained with {group}.{name}={value}, the config says {wanted.get(name)}"
+                )
+    generator, reward = build_networks(pipeline, payload["reward"] is not None)
+    generator.load_state_dict(payload["state"]["generator"])
+    if reward is not None:
+        reward.load_state_dict(payload["state"]["reward"])
+        reward.eval()
+    return generator.eval(), reward
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The contents of a file of networks.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    try:
+        payload = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a wrong file shows in pickle, zip or torch, each in its own way
+        raise ValueError(f"checkpoint={path} is no file of trained networks") from error
+    if not isinstance(payload, dict) or not {"ids", "generator", "reward", "state"} <= payload.keys():
+        raise ValueError(f"checkpoint={path} is no file of trained networks")
+    return payload
+
+
+def resumable(path: Path) -> Path | None:
+    """The checkpoint if it is there and whole; a kill while it was written leaves half of one."""
+    try:
+        torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        return None
+    except Exception:
+        log.warning("the last checkpoint of an earlier training is damaged: training begins anew")
+        return None
+    return path
+
+
+def file_fingerprint(path: Path) -> str:
+    """First 16 hex digits of the SHA-256 of a file's contents."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def matmul_flops() -> float:
+    """FLOP/s of one large bf16 matrix product on this machine's CPU, from a fraction of a second."""
+    left = torch.ones(512, 512, dtype=torch.bfloat16)
+    torch.mm(left, left)
+    began = time.perf_counter()
+    for _ in range(8):
+        torch.mm(left, left)
+    return 8 * 2 * 512**3 / (time.perf_counter() - began)

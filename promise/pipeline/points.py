@@ -1,0 +1,258 @@
+"""One point of a table: which search on which networks for which users; ranked once, kept as a row."""
+
+import hashlib
+import inspect
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from hydra.utils import get_class
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+
+from promise.metrics.intervals import mean_interval
+from promise.metrics.ranking import ndcg_values, recall_values
+from promise.pipeline.config import make, plain
+from promise.pipeline.stages import Pipeline
+from promise.pipeline.trainer import finish, make_logger, make_trainer
+from promise.search.dials import active_dials, candidates_of
+from promise.tasks.recommend import Evaluation, Recommend
+
+#: Lengths of the lists that recall and NDCG are measured on.
+KS = (5, 10, 20)
+
+#: Raised when rows of the same config and inputs would hold something else.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class PointResult:
+    """A row and what paired comparisons need.
+
+    Attributes:
+        row: Dials, metrics, intervals and costs by their column names; JSON-able.
+        ranks: (n,) 0-based rank of each user's target, users in ascending order.
+        path: File of the row.
+        searched: True when this call did the search, False when the row was there.
+    """
+
+    row: dict[str, Any]
+    ranks: NDArray[np.int64]
+    path: Path
+    searched: bool
+
+
+class Point:
+    """One search over the users of a split.
+
+    Args:
+        pipeline: Gives data, IDs, networks and config.
+        search: Config of the ranker.
+        choices: Names of the options chosen, by group (data, generator, search, …).
+    """
+
+    def __init__(self, pipeline: Pipeline, search: DictConfig, choices: dict[str, str]) -> None:
+        self.pipeline = pipeline
+        self.dials = plain(search)
+        self.search = search
+        self.choices = choices
+        self.accepts = set(inspect.signature(get_class(self.dials["_target_"])).parameters)
+
+    @property
+    def with_networks(self) -> bool:
+        """Whether the ranker searches with the networks (baselines only count)."""
+        return "generator" in self.accepts
+
+    @property
+    def width(self) -> int:
+        """Length of the answer: the beams of the last level, or the longest list that is measured."""
+        width = self.dials.get("width", max(KS))
+        return int(width[-1] if isinstance(width, list) else width)
+
+    def key(self) -> dict[str, Any]:
+        """What the row depends on: dials that can act, and contents of the inputs."""
+        pipeline, cfg = self.pipeline, self.pipeline.cfg
+        if "width" in self.dials:
+            acting = active_dials(self.dials, pipeline.trie.levels)
+        else:
+            acting = {name: value for name, value in self.dials.items() if name != "_target_"}
+            if acting.get("weight") in (0, 1):
+                acting.pop("temperature")
+        key: dict[str, Any] = {
+            "version": VERSION,
+            "target": self.dials["_target_"],
+            "dials": acting,
+            "data": pipeline.data.fingerprint,
+            "split": cfg.split,
+            "users": cfg.evaluation.users,
+            "seen": cfg.evaluation.seen,
+        }
+        if self.with_networks:
+            key["ids"] = pipeline.ids.fingerprint
+            key["networks"] = pipeline.networks_fingerprint
+            key["drift"] = cfg.evaluation.drift
+            key["precision"] = cfg.evaluation.precision
+            if acting.get("control", "none") != "none":
+                key["seed"] = cfg.seed
+        return key
+
+    def result(self, keep_answers: bool = False) -> tuple[PointResult, Evaluation | None]:
+        """The row, from the store or from a search made now.
+
+        Args:
+            keep_answers: Search in any case and return the ranked items too.
+        """
+        text = json.dumps(self.key(), sort_keys=True)
+        name = hashlib.sha256(text.encode()).hexdigest()[:16]
+        path = Path(self.pipeline.cfg.store) / "rows" / f"{name}.json"
+        if path.exists() and not keep_answers:
+            ranks = np.load(path.with_suffix(".npy"))
+            return PointResult({**json.loads(path.read_text()), **self.names()}, ranks, path, False), None
+        found = self.evaluate()
+        row = {"hash": name, **self.names(), **self.measures(found)}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{name}.{os.getpid()}")
+        np.save(part.with_suffix(".npy"), found.ranks)
+        part.with_suffix(".npy").rename(path.with_suffix(".npy"))
+        part.write_text(json.dumps(row, indent=1) + "\n")
+        part.rename(path)  # the row appears last: whoever sees it finds its ranks
+        return PointResult(row, found.ranks, path, True), found
+
+    def evaluate(self) -> Evaluation:
+        """Rank the users of the split and measure the answer."""
+        pipeline, cfg = self.pipeline, self.pipeline.cfg
+        remove = cfg.evaluation.seen == "remove"
+        offers: dict[str, Any] = {
+            "remove_seen": remove,
+            "seed": cfg.seed,
+            "item_count": pipeline.histories.item_count,
+        }
+        logger = make_logger(cfg, f"{self.choices['search']}-{cfg.seed}", "evaluate")
+        trainer = make_trainer(
+            cfg, logger=logger, precision=cfg.evaluation.precision, default_root_dir=cfg.store
+        )
+        if self.with_networks:
+            generator, reward = pipeline.networks
+            device = trainer.strategy.root_device
+            generator.to(device)
+            pipeline.trie.to(device)
+            offers |= {
+                "generator": generator,
+                "trie": pipeline.trie,
+                "reward": reward.to(device) if reward else None,
+            }
+        else:
+            offers["training"] = pipeline.histories.training_items()
+        ranker = make(
+            self.search, **{name: value for name, value in offers.items() if name in self.accepts}
+        )
+        task = Recommend(
+            list(KS),
+            ranker=ranker,
+            item_count=pipeline.histories.item_count,
+            trie=pipeline.trie if self.with_networks else None,
+            drift_of=pipeline.networks[0] if self.with_networks and cfg.evaluation.drift else None,
+        )
+        trainer.test(task, datamodule=pipeline.datamodule(cfg.evaluation.users), verbose=False)
+        found = task.result()
+        figures = self.measures(found)
+        logger.log_metrics({name: value for name, value in figures.items() if isinstance(value, int | float)})
+        logger.log_hyperparams(self.names())
+        finish(logger)
+        return found
+
+    def names(self) -> dict[str, Any]:
+        """Dials of the row by their Hydra names, normalised: a dial that can't act is null."""
+        cfg, dials = self.pipeline.cfg, dict(self.dials)
+        row: dict[str, Any] = {
+            "data": self.choices["data"],
+            "split": cfg.split,
+            "seed": cfg.seed,
+            "seen": cfg.evaluation.seen,
+            "search": self.choices["search"],
+            "generator": self.choices["generator"] if self.with_networks else None,
+            "reward": self.choices["reward"] if self.with_networks else None,
+            "training": self.choices["training"] if self.with_networks else None,
+        }
+        if "width" not in dials:
+            row["search.weight"] = dials.get("weight")
+            return row
+        levels = self.pipeline.trie.levels
+        acting = active_dials(dials, levels)
+        if not any(acting["weight"]):
+            row["search"] = "plain"
+        elif acting["rerank"]:
+            row["search"] = "orm"
+        guided = row["search"] != "plain"
+        row["search.width"] = dials["width"]
+        row["search.candidates"] = one_if_equal(candidates_of(dials, levels)) if guided else dials["width"]
+        row["search.expansion"] = one_if_equal(
+            [c / w for c, w in zip(acting["candidates"], acting["width"], strict=True)]
+        )
+        row["search.weight"] = dials["weight"] if guided else 0.0
+        row["search.temperature"] = acting.get("temperature")
+        row["search.control"] = acting.get("control")
+        return row
+
+    def measures(self, found: Evaluation) -> dict[str, Any]:
+        """Metrics with their intervals, rates and costs."""
+        row: dict[str, Any] = {"users": len(found.users)}
+        for name, function in (("recall", recall_values), ("ndcg", ndcg_values)):
+            for k in KS:
+                column = f"{name}@{k}"
+                if k > self.width:
+                    row |= {column: None, f"{column}_low": None, f"{column}_high": None}
+                    continue
+                interval = mean_interval(function(found.ranks, k), seed=0)
+                row |= {
+                    column: found.metrics[column],
+                    f"{column}_low": interval.low,
+                    f"{column}_high": interval.high,
+                }
+        for name, shares in (
+            ("hrecall", found.hrecall),
+            ("teacher_forced", found.teacher_forced),
+            ("free_running", found.free_running),
+        ):
+            row |= {f"{name}@{level}": share for level, share in enumerate(shares, start=1)}
+        row |= {"invalid_rate": found.invalid_rate, "duplicate_rate": found.duplicate_rate}
+        row["parameters"] = self.parameters()
+        return row | found.cost.per_user()
+
+    def parameters(self) -> int | None:
+        """Learned numbers of the networks that the search asks; None for a baseline."""
+        if not self.with_networks:
+            return None
+        generator, reward = self.pipeline.networks
+        weights = self.dials["weight"]
+        judged = any(weights) if isinstance(weights, list) else bool(weights)
+        networks = [generator, reward] if judged and reward else [generator]
+        return sum(p.numel() for network in networks for p in network.parameters())
+
+    def write_predictions(self, found: Evaluation, path: Path) -> None:
+        """Every user's answer with the input file's own ids: user, target, items (ranked, not padded), scores."""
+        interactions = self.pipeline.interactions
+        ids = interactions.items["id"].to_numpy()
+        real = found.items >= 0
+        table = pl.DataFrame(
+            {
+                "user": interactions.users.gather(found.users),
+                "target": ids[found.targets],
+                "items": [ids[row[there]] for row, there in zip(found.items, real, strict=True)],
+                "scores": [row[there] for row, there in zip(found.scores, real, strict=True)],
+            },
+            schema_overrides={"items": pl.List(pl.Int64), "scores": pl.List(pl.Float32)},
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        table.write_parquet(part)
+        part.rename(path)
+
+
+def one_if_equal(values: list[Any]) -> Any:
+    """One number when all levels agree, else the list."""
+    return values[0] if len(set(values)) == 1 else values

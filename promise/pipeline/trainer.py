@@ -1,0 +1,97 @@
+"""Lightning's Trainer and loggers, made of the config: quiet on stdout, bars on stderr, one W&B group a sweep."""
+
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.loggers import Logger, WandbLogger
+from omegaconf import DictConfig
+
+from promise.pipeline.config import make
+
+log = logging.getLogger(__name__)
+
+#: Lightning's advice on things that are meant so here.
+NOT_NEWS = (
+    ".*does not have many workers.*",
+    ".*smaller than the logging interval.*",
+    ".*LeafSpec.*",
+    ".*Experiment logs directory.*exists and is not empty.*",
+    ".*Checkpoint directory.*exists and is not empty.*",
+    ".*GPU available but not used.*",
+    ".*Found .* module.* in eval mode.*",
+    ".*treespec.*",
+)
+
+
+def quiet() -> None:
+    """Keep Lightning's and W&B's chatter off the screen; warnings that matter stay."""
+    os.environ.setdefault("WANDB_SILENT", "true")
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in NOT_NEWS:
+        warnings.filterwarnings("ignore", message=message)
+
+
+def make_trainer(cfg: DictConfig, extra_callbacks: Sequence[Callback] = (), **settings: Any) -> Trainer:
+    """The configured trainer with a progress bar on stderr.
+
+    Args:
+        cfg: The root config.
+        extra_callbacks: Callbacks beside the progress bar.
+        settings: Further arguments of Lightning's Trainer; they win over the config.
+    """
+    quiet()
+    bar = [RichProgressBar(console_kwargs={"stderr": True})] if sys.stderr.isatty() else []
+    defaults: dict[str, Any] = {
+        "logger": False,
+        "callbacks": [*bar, *extra_callbacks],
+        "enable_progress_bar": bool(bar),
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "log_every_n_steps": 10,
+        "use_distributed_sampler": False,
+    }
+    return make(cfg.trainer, **{**defaults, **settings})
+
+
+class EpochLog(Callback):
+    """One line in the log per epoch, for terminals without bars and for those who come back later."""
+
+    def on_train_epoch_start(self, trainer: Trainer, task: LightningModule) -> None:
+        self.began = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, task: LightningModule) -> None:
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        figures = ", ".join(f"{name} {value:.4f}" for name, value in sorted(values.items()))
+        seconds = time.perf_counter() - self.began
+        log.info(
+            "epoch %d of %s: %s (%.0f s)", trainer.current_epoch + 1, trainer.max_epochs, figures, seconds
+        )
+
+
+def make_logger(cfg: DictConfig, name: str, job_type: str) -> Logger:
+    """The configured logger for one run.
+
+    Args:
+        cfg: The root config.
+        name: Name of the run.
+        job_type: `train` or `evaluate` (W&B).
+    """
+    if "WandbLogger" in cfg.logger["_target_"]:
+        os.makedirs(cfg.logger.save_dir, exist_ok=True)
+        return make(cfg.logger, name=name, group=cfg.sweep.name, job_type=job_type)
+    return make(cfg.logger, name=f"{job_type}-{name}")
+
+
+def finish(logger: Logger) -> None:
+    """End the run, so that the next one of this process is a run of its own."""
+    logger.finalize("success")
+    if isinstance(logger, WandbLogger):
+        logger.experiment.finish()

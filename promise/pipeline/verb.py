@@ -1,0 +1,114 @@
+"""What every verb shares: Hydra around it, one line for bad input, tables on stdout, JSON as the last line."""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+import promise
+from promise import configs
+from promise.pipeline.checks import check
+
+#: Exit code of our own checks; Hydra's own errors keep 1.
+BAD_INPUT = 2
+
+
+def app(run: Callable[[DictConfig], dict[str, Any]]) -> Callable[[], None]:
+    """Make a verb's Hydra app: check the config, run, print the result's JSON as the last line of stdout.
+
+    Args:
+        run: The verb; takes the checked root config and returns its result.
+    """
+    configs.register_search_path()
+
+    @hydra.main(version_base="1.3", config_path=configs.config_path(), config_name="config")
+    def main(cfg: DictConfig) -> None:
+        try:
+            check(cfg, multirun=HydraConfig.get().mode == RunMode.MULTIRUN)
+            result = run(cfg)
+        except ValueError as error:
+            if not ours(error) or os.environ.get("HYDRA_FULL_ERROR"):
+                raise
+            print(f"error: {own_words(error)}", file=sys.stderr)
+            raise SystemExit(BAD_INPUT) from None
+        print(json.dumps(result), flush=True)
+
+    return main
+
+
+def own_words(error: BaseException) -> str:
+    """The message of the check itself, on one line; Hydra wraps what a constructor raises."""
+    while error.__cause__ is not None and type(error).__name__ == "InstantiationException":
+        error = error.__cause__
+    return " ".join(str(error).split())
+
+
+def ours(error: BaseException) -> bool:
+    """Whether one of our own lines raised the error: then it is a check and not a fault."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return Path(frame.filename).is_relative_to(Path(promise.__file__).parent)
+
+
+def choices() -> dict[str, str]:
+    """Names of the options chosen for this job, by group."""
+    return {str(group): str(option) for group, option in HydraConfig.get().runtime.choices.items()}
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table on stdout, numbers to the right.
+
+    Args:
+        title: Above the table.
+        columns: Headings.
+        rows: Cells; None is shown as a dash, a float with four digits.
+    """
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for index, name in enumerate(columns):
+        words = any(isinstance(row[index], str) for row in rows)
+        table.add_column(name, justify="left" if words else "right")
+    for row in rows:
+        table.add_row(*(cell(value) for value in row))
+    width = None if sys.stdout.isatty() else 140
+    Console(width=width).print(table)
+
+
+def cell(value: Any) -> str:
+    """A value as a table shows it.
+
+    >>> [cell(v) for v in (None, 0.12345, 12101, [10, 20], 88_100_000.0)]
+    ['–', '0.1235', '12,101', '[10, 20]', '88,100,000']
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def sized(value: float | None, unit: str) -> str | None:
+    """A large number with its prefix: 88.1 MFLOP.
+
+    >>> sized(88_100_000, "FLOP")
+    '88.1 MFLOP'
+    """
+    if value is None:
+        return None
+    for prefix, factor in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= factor:
+            return f"{value / factor:.3g} {prefix}{unit}"
+    return f"{value:.3g} {unit}"
+
+
+def without(mapping: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """A copy without some keys."""
+    return {key: value for key, value in mapping.items() if key not in names}

@@ -1,0 +1,258 @@
+"""The figures of a sweep: accuracy against candidates, against compute, against λ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from promise.scaling.curves import BEAMS, WEIGHTED, Curve, Point, curves, usable
+from promise.scaling.drawing import (
+    GREY,
+    Label,
+    draw_frontier,
+    draw_levels,
+    draw_line,
+    log_axis,
+    looks,
+    write_labels,
+    write_widths,
+)
+
+STYLE: Any = {
+    "font.family": "DejaVu Sans",  # travels with matplotlib: the same figure on every machine
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.8,
+    "axes.edgecolor": "#666666",
+    "axes.titlesize": 10.5,
+    "text.parse_math": False,  # a data set may have a $ in its name
+    "svg.hashsalt": "promise",  # the same rows give the same file
+}
+FOOTNOTE = "Bands and bars: 95 % bootstrap interval over users."
+
+
+def scaling_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
+    """Draw accuracy against candidates (left) and against FLOPs per user (right).
+
+    Args:
+        rows: A table as `results_table` makes it.
+        metric: Name of the metric's column.
+
+    Returns:
+        A figure of two panels with one accuracy axis; points without the metric are left out.
+
+    Raises:
+        ValueError: If there is no such metric.
+    """
+    drawn = curves(rows, metric, "candidates")
+    if all(len(curve.points) == 1 for curve in drawn if curve.search in WEIGHTED):
+        drawn = curves(rows, metric, "width")  # one C for each width: widths are what a line joins
+    with matplotlib.rc_context(STYLE):
+        figure = _figure(rows, metric, drawn, panels=2)
+        left, right = figure.axes
+        _candidates_panel(left, drawn)
+        _cost_panel(right, drawn)
+    return figure
+
+
+def weight_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
+    """Draw accuracy against λ, the weight of the reward model in the search.
+
+    Args:
+        rows: A table as `results_table` makes it.
+        metric: Name of the metric's column.
+
+    Returns:
+        A figure of one panel; searches without λ are horizontal lines.
+
+    Raises:
+        ValueError: If there is no such metric.
+    """
+    drawn = curves(rows, metric, "weight")
+    with matplotlib.rc_context(STYLE):
+        figure = _figure(rows, metric, drawn, panels=1)
+        ax = figure.axes[0]
+        ax.set_title("Accuracy against the weight of the reward model", loc="left")
+        ax.set_xlabel("λ (0 = likelihood alone, 1 = reward alone)")
+        ax.set_xlim(-0.03, 1.03)
+        _draw(ax, drawn, lambda point: point.weight)
+    return figure
+
+
+def size_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
+    """Draw accuracy against FLOPs per user, one line per generator and kind of search.
+
+    Args:
+        rows: A table as `results_table` makes it.
+        metric: Name of the metric's column.
+
+    Returns:
+        A figure of one panel.
+
+    Raises:
+        ValueError: If there is no such metric.
+    """
+    drawn = curves(rows, metric, "width")
+    with matplotlib.rc_context(STYLE):
+        figure = _figure(rows, metric, drawn, panels=1)
+        _cost_panel(figure.axes[0], drawn)
+    return figure
+
+
+def choose_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
+    """Draw the figure that shows the dial that varies.
+
+    Several generators: `size_figure`. More values of λ than of C in guided or ORM search:
+    `weight_figure`. Anything else: `scaling_figure`.
+
+    Args:
+        rows: A table as `results_table` makes it.
+        metric: Name of the metric's column.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: If there is no such metric.
+    """
+    done = usable(rows, metric)
+    if done["generator"].drop_nulls().n_unique() > 1:
+        return size_figure(rows, metric)
+    guided = done.filter(pl.col("search").is_in(("guided", "orm")))
+    if guided["search.weight"].n_unique() > max(guided["search.candidates"].n_unique(), 1):
+        return weight_figure(rows, metric)
+    return scaling_figure(rows, metric)
+
+
+def save_figure(figure: Figure, path: str | Path) -> tuple[Path, Path]:
+    """Write a figure as .svg and .png.
+
+    Args:
+        figure: The figure.
+        path: The file's name without an ending; its folder is made.
+
+    Returns:
+        The two files written, .svg first.
+    """
+    stem = Path(path)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    svg, png = (stem.with_name(f"{stem.name}.{kind}") for kind in ("svg", "png"))
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(svg, metadata={"Date": None})
+        figure.savefig(png, dpi=160)
+    return svg, png
+
+
+def metric_name(metric: str) -> str:
+    """Return a metric as an axis calls it, with its unit."""
+    family, _, k = metric.partition("@")
+    if family == "hrecall":
+        return f"HRecall at level {k} (share of users)"
+    name = {"recall": "Recall"}.get(family, family.upper())
+    return f"{name}@{k} ({'share of users' if family == 'recall' else 'mean over users, 0 to 1'})"
+
+
+def flop_unit(flops: Sequence[float]) -> tuple[float, str]:
+    """Choose the unit in which FLOP counts are easy to read: (its size, its name)."""
+    thousands = round(math.log10(float(np.median(flops))) - 1) // 3 if len(flops) else 0
+    place = min(max(thousands, 0), 5)
+    return 1000.0**place, ("FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP")[place]
+
+
+def _figure(rows: pl.DataFrame, metric: str, drawn: list[Curve], panels: int) -> Figure:
+    """Make the empty panels with all that does not depend on their x axis."""
+    figure = Figure(figsize=(12.5, 5.0) if panels == 2 else (8.0, 5.0), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(1, panels))
+    figure.suptitle(_title(usable(rows, metric)), x=0.01, ha="left", fontsize=12, fontweight="bold")
+    low, high = _value_range(drawn)
+    for ax in axes:
+        ax.set_ylim(low, high)
+        ax.ticklabel_format(axis="y", useOffset=False, style="plain")
+    axes[0].set_ylabel(metric_name(metric))
+    note = FOOTNOTE
+    if any(len(point.seeds) > 1 for curve in drawn for point in curve.points):
+        note += " Lines: mean over seeds; dots: single seeds."
+    if missing := len(rows) - len(usable(rows, metric)):
+        note += f" Left out: {missing} of {len(rows)} points, failed or without {metric}."
+    figure.supxlabel(note, x=0.01, ha="left", fontsize=8, color=GREY)
+    if not drawn:
+        for ax in axes:
+            notice = f"no finished point has {metric}"
+            ax.text(0.5, 0.5, notice, transform=ax.transAxes, ha="center", color=GREY)
+    return figure
+
+
+def _title(rows: pl.DataFrame) -> str:
+    """Say what the numbers were measured on, as far as all points share it."""
+    parts = []
+    for name, words in (("data", "{}"), ("split", "{} split"), ("users", "{:,} users")):
+        values = rows[name].drop_nulls().unique(maintain_order=True).to_list() if name in rows.columns else []
+        if len(values) == 1:
+            parts.append(words.format(values[0]))
+        elif len(values) > 1:
+            parts.append(f"several {name}")
+    return " · ".join(parts)
+
+
+def _value_range(drawn: list[Curve]) -> tuple[float, float]:
+    """Choose the y axis for what a search does; a far lower baseline must not squeeze the curves."""
+    searched = [curve for curve in drawn if curve.search in BEAMS | WEIGHTED] or drawn
+    points = [point for curve in searched for point in curve.points]
+    values = [value for p in points for value in (p.value, p.low, p.high, *p.seeds)] or [0.0, 1.0]
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    pad = 0.07 * (high - low) or 0.1 * abs(high) or 0.01
+    return low - pad, high + pad
+
+
+def _candidates_panel(ax: Axes, drawn: list[Curve]) -> None:
+    """Draw searches with beams over their candidates, everything else as horizontal lines."""
+    points = [point for curve in drawn for point in curve.points if np.isfinite(point.candidates)]
+    per_level = any("-" in point.width_name for point in points)
+    ax.set_title("Accuracy against candidates (plain beam: C = W)", loc="left")
+    ax.set_xlabel(f"Candidates C scored {'at the widest' if per_level else 'per'} level (paths, log scale)")
+    log_axis(ax, [point.candidates for point in points], at_values=True)
+    _draw(ax, drawn, lambda point: point.candidates)
+
+
+def _cost_panel(ax: Axes, drawn: list[Curve]) -> None:
+    """Draw every point over its FLOPs per user, and the frontier; baselines without FLOPs as lines."""
+    points = [point for curve in drawn for point in curve.points if np.isfinite(point.flops)]
+    size, unit = flop_unit([point.flops for point in points])
+    costs = [point.flops / size for point in points]
+    ax.set_title("Accuracy against compute (grey step: frontier)", loc="left")
+    ax.set_xlabel(f"{unit} per user (log scale; one multiply-add = 2 FLOP)")
+    log_axis(ax, costs, at_values=False)
+    if points:
+        draw_frontier(ax, costs, [point.value for point in points])
+    _draw(ax, drawn, lambda point: point.flops / size, costs=True)
+
+
+def _draw(ax: Axes, drawn: list[Curve], place: Callable[[Point], float], costs: bool = False) -> None:
+    """Draw curves where their points have a place along x, the others as horizontal lines; name all."""
+    labels: list[Label] = []
+    taken: list[tuple[float, float]] = []
+    style = looks(drawn)
+    for curve in drawn:
+        look = style[curve.name]
+        placed = replace(curve, points=tuple(p for p in curve.points if np.isfinite(place(p))))
+        if placed.points:
+            xs = [place(point) for point in placed.points]
+            labels.append(draw_line(ax, placed, look, xs, band=not costs))
+            if costs and len({point.width_name for point in placed.points}) > 1:
+                write_widths(ax, placed, look, xs, taken)
+        elif not (costs and curve.search in BEAMS):
+            labels += draw_levels(ax, curve, look)
+    write_labels(ax, labels)

@@ -1,0 +1,39 @@
+"""The points that no other point beats at the same or a lower cost."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def pareto(cost: ArrayLike, accuracy: ArrayLike) -> NDArray[np.bool_]:
+    """Mark the undominated points (lower cost, higher accuracy).
+
+    A point is dominated when another is at least as good in both and better in one; of equal
+    points all stay. A point with a missing (NaN) cost or accuracy is never marked.
+
+    Args:
+        cost: (n,) costs, in any unit.
+        accuracy: (n,) accuracies, in any unit.
+
+    Returns:
+        (n,) bool.
+
+    Raises:
+        ValueError: If the two are not one-dimensional and equally long.
+
+    Example:
+        >>> pareto([1, 2, 3], [0.1, 0.3, 0.2]).tolist()
+        [True, True, False]
+    """
+    costs, values = np.asarray(cost, dtype=np.float64), np.asarray(accuracy, dtype=np.float64)
+    if costs.ndim != 1 or costs.shape != values.shape:
+        raise ValueError(f"cost and accuracy must be (n,), got {costs.shape} and {values.shape}")
+    known = np.flatnonzero(~(np.isnan(costs) | np.isnan(values)))
+    distinct, group = np.unique(costs[known], return_inverse=True)
+    best = np.full(len(distinct), -np.inf)  # best accuracy at each distinct cost
+    np.maximum.at(best, group, values[known])
+    cheaper = np.concatenate([[-np.inf], np.maximum.accumulate(best)])[:-1]  # and below it
+    mask = np.zeros(len(costs), dtype=bool)
+    mask[known] = (values[known] == best[group]) & (values[known] > cheaper[group])
+    return mask

@@ -1,0 +1,73 @@
+"""The beams of a search: which paths a user keeps, how they are extended and cut."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from promise.ids.trie import Children
+
+
+class Beams(NamedTuple):
+    """W partial paths for each of B users; the same tuple holds the C drafts before a cut.
+
+    Attributes:
+        nodes: (B, W) trie nodes in which the paths end.
+        codes: (B, W) the code that each path added last.
+        parents: (B, W) the beam of the level before that each path extends.
+        log_probs: (B, W) cumulative log-probability; -inf marks a beam that is not there.
+    """
+
+    nodes: Tensor
+    codes: Tensor
+    parents: Tensor
+    log_probs: Tensor
+
+    @classmethod
+    def root(cls, users: int, device: torch.device) -> "Beams":
+        """One empty path a user, log-probability 0."""
+        zeros = torch.zeros(users, 1, dtype=torch.int64, device=device)
+        return cls(zeros, zeros, zeros, torch.zeros(users, 1, device=device))
+
+    def extend(self, children: Children, log_probs: Tensor, keep: int) -> "Beams":
+        """The `keep` likeliest extensions of all beams of a user.
+
+        Args:
+            children: Child nodes and codes of every beam (B, W, M).
+            log_probs: (B, W, M) of each child given its beam; -inf where there is none.
+            keep: Drafts per user; fewer are returned only when there are fewer extensions.
+
+        Returns:
+            Drafts (B, min(keep, W * M)).
+        """
+        total = (self.log_probs.unsqueeze(-1) + log_probs).flatten(1)  # (B, W, M) -> (B, W*M)
+        top, index = total.topk(min(keep, total.shape[1]))
+        return Beams(
+            nodes=children.nodes.flatten(1).gather(1, index),
+            codes=children.codes.flatten(1).gather(1, index),
+            parents=index // log_probs.shape[2],
+            log_probs=top,
+        )
+
+    def select(self, scores: Tensor, width: int) -> tuple["Beams", Tensor]:
+        """The `width` beams of the highest scores (B, C), best first, and those scores."""
+        top, index = scores.topk(min(width, scores.shape[1]))
+        return Beams(*(field.gather(1, index) for field in self)), top
+
+    def kept(self) -> Tensor:
+        """Nodes (B, W) with -1 where there is no beam."""
+        return self.nodes.masked_fill(self.log_probs == -torch.inf, -1)
+
+
+def allowed_log_softmax(logits: Tensor, children: Children) -> Tensor:
+    """Log-probabilities over the codes that the trie allows.
+
+    Args:
+        logits: (B, W, K).
+        children: Children (B, W, M) of every beam.
+
+    Returns:
+        (B, W, M) float32; -inf at entries that are no children, also where a beam has none at all.
+    """
+    allowed = logits.gather(2, children.codes).float().masked_fill(~children.valid, -torch.inf)
+    return allowed.log_softmax(-1).masked_fill(~children.valid, -torch.inf)

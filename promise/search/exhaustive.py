@@ -1,0 +1,182 @@
+"""Exact scores of the whole catalogue with the same blend: the reference point of every search."""
+
+import time
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from promise.ids.trie import Children, Trie
+from promise.search.beams import allowed_log_softmax
+from promise.search.cost import Cost
+from promise.search.dials import check_dials
+from promise.search.protocols import NextCodes, PathRewards, Ranking, Users
+from promise.search.scoring import blend
+from promise.search.seen import SeenFilter, own_items
+
+#: Decoder rows (users x prefixes) computed at once; 256 logits each make 32 MiB.
+ROWS_AT_ONCE = 32_768
+
+
+class UserSlice(NamedTuple):
+    """Some users of a batch: history (B, H) and lengths (B,)."""
+
+    history: Tensor
+    lengths: Tensor
+
+
+class Stage(NamedTuple):
+    """What a depth of the trie needs for exact log-probabilities, the same for every user.
+
+    Attributes:
+        rows: Nodes that the decoder is run for: they, or a prefix below them, have several children.
+        parents: For each of them the row of its parent in the stage before.
+        codes: For each of them its last code.
+        branching: Which rows have several children.
+        parent_of_next: Parent node of every node one depth below.
+    """
+
+    rows: Tensor
+    parents: Tensor
+    codes: Tensor
+    branching: Tensor
+    parent_of_next: Tensor
+
+
+class ExhaustiveSearch:
+    """Ranks every item of the catalogue by `(1 - weight) log p + weight r / temperature` of its whole path.
+
+    A prefix with a single child costs nothing: the child's probability is 1. With weight 1 no code is decoded.
+
+    Args:
+        weight: λ in [0, 1]: 0 = the generator's exact ranking, 1 = the reward over the catalogue.
+        temperature: Divides the reward in the blend; > 0.
+        generator: Proposes next codes.
+        reward: Judges paths; may be None when weight is 0.
+        trie: The catalogue's trie.
+        remove_seen: Never return an item of the user's history.
+
+    Raises:
+        ValueError: If a dial is out of range, or the weight needs a reward model that is not there.
+    """
+
+    def __init__(
+        self,
+        weight: float,
+        temperature: float,
+        *,
+        generator: NextCodes,
+        reward: PathRewards | None,
+        trie: Trie,
+        remove_seen: bool = False,
+    ) -> None:
+        check_dials({"weight": weight, "temperature": temperature})
+        if weight and reward is None:
+            raise ValueError(f"search.weight={weight} needs a reward model, got a generator alone")
+        self.weight = float(weight)
+        self.temperature = temperature
+        self.generator = generator
+        self.reward = reward if weight else None
+        self.trie = trie
+        self.seen = SeenFilter(trie) if remove_seen else None
+        self.leaves = trie.item_nodes(trie.levels)
+        self.stages = [] if self.weight == 1.0 else stages(trie)
+        widest = max((len(stage.rows) for stage in self.stages), default=trie.items)
+        self.users_at_once = max(1, ROWS_AT_ONCE // widest)
+
+    @torch.inference_mode()
+    def rank(self, batch: Users, k: int) -> Ranking:
+        """The k best items of every user."""
+        began = time.perf_counter()
+        scores, items = [], []
+        for first in range(0, len(batch.history), self.users_at_once):
+            part = slice(first, first + self.users_at_once)
+            top, leaves = self.score(UserSlice(batch.history[part], batch.lengths[part])).topk(
+                min(k, self.trie.items)
+            )
+            scores.append(top)
+            items.append(self.trie.item_of(leaves.masked_fill(top == -torch.inf, -1)))
+        if items[0].is_cuda:
+            torch.cuda.synchronize()
+        history = batch.lengths.clamp_max(self.generator.history).tolist()
+        cost = self.cost(history, time.perf_counter() - began)
+        return Ranking(torch.cat(items), torch.cat(scores), cost, [])
+
+    def score(self, batch: UserSlice) -> Tensor:
+        """Scores of every leaf (B, I), -inf where it is removed."""
+        users = self.generator.encode(batch.history, batch.lengths)
+        rewards = None
+        if self.reward is not None:
+            rewards = self.reward.score_all(self.reward.start(users), self.trie.levels).float()
+        if self.weight < 1.0:
+            log_probs = self.log_probs(users, batch)
+        else:
+            log_probs = torch.zeros(len(batch.history), self.trie.items, device=batch.history.device)
+        if self.seen:
+            log_probs.scatter_(1, self.leaves[own_items(batch)], -torch.inf)
+        return blend(log_probs, rewards, self.weight, self.temperature)
+
+    def log_probs(self, users: Any, batch: UserSlice) -> Tensor:
+        """Exact log-probabilities of every leaf (B, I)."""
+        count = len(batch.history)
+        cache = self.generator.start(users)
+        total = torch.zeros(count, 1, device=batch.history.device)
+        for depth, stage in enumerate(self.stages):
+            step = torch.zeros(count, self.trie.nodes[depth + 1], device=total.device)
+            if len(stage.rows):
+                logits, cache = self.generator.next_code(
+                    cache, stage.parents.expand(count, -1), stage.codes.expand(count, -1)
+                )
+                nodes = stage.rows[stage.branching]
+                one = self.trie.children_of(depth, nodes)  # (W, M), the same for every user
+                children = Children(*(field.expand(count, -1, -1) for field in one))
+                if self.seen:
+                    children = self.seen(depth, nodes.expand(count, -1), children, batch)
+                log_probs = allowed_log_softmax(logits[:, stage.branching], children)  # (B, W, M)
+                step[:, one.nodes[one.valid]] = log_probs[:, one.valid]
+            total = total[:, stage.parent_of_next] + step
+        return total
+
+    def cost(self, history: list[int], seconds: float) -> Cost:
+        """Closed-formula cost of one batch of users whose histories have the given lengths."""
+        model, users = self.generator.flops, len(history)
+        flops = model.encode(history)
+        tokens = paths = 0
+        if self.stages:
+            flops += model.start(history)
+        for depth, stage in enumerate(self.stages):
+            flops += model.next_code(history, len(stage.rows), depth)
+            tokens += len(stage.rows) * users
+        if self.reward is not None:
+            flops += self.reward.flops.start(history) + self.reward.flops.score(history, self.trie.items)
+            paths = self.trie.items * users
+        return Cost(users, flops, tokens, paths, seconds)
+
+
+def stages(trie: Trie) -> list[Stage]:
+    """Which prefixes must be decoded, depth by depth."""
+    levels, device = trie.levels, trie.leaf_items.device
+    needed = [torch.zeros(n, dtype=torch.bool, device=device) for n in trie.nodes[:-1]]
+    parent_of_next = []
+    for depth in reversed(range(levels)):
+        counts = trie.child_counts(depth)
+        parents = torch.repeat_interleave(torch.arange(len(counts), device=device), counts)
+        parent_of_next.append(parents)
+        needed[depth] |= counts > 1
+        if depth + 1 < levels:
+            needed[depth][parents[needed[depth + 1]]] = True
+    parent_of_next.reverse()
+    result: list[Stage] = []
+    row_of_node = torch.zeros(1, dtype=torch.int64, device=device)
+    for depth in range(levels):
+        rows = needed[depth].nonzero().squeeze(1)
+        if depth:
+            parents = row_of_node[parent_of_next[depth - 1][rows]]
+            codes = trie.prefixes(depth)[rows, -1]
+        else:
+            parents = codes = torch.zeros(len(rows), dtype=torch.int64, device=device)
+        branching = trie.child_counts(depth)[rows] > 1
+        result.append(Stage(rows, parents, codes, branching, parent_of_next[depth]))
+        row_of_node = torch.zeros(trie.nodes[depth], dtype=torch.int64, device=device)
+        row_of_node[rows] = torch.arange(len(rows), device=device)
+    return result

@@ -1,0 +1,104 @@
+"""What a search asks of others: a batch, a proposer of next codes, a judge of paths; and what every ranker gives."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor
+
+from promise.search.cost import Cost
+
+
+class Users(Protocol):
+    """A batch of users: the fields of `promise.data.batch.Batch` that a ranker reads."""
+
+    @property
+    def history(self) -> Tensor:
+        """(B, H) item indices in time order, right-padded."""
+        ...
+
+    @property
+    def lengths(self) -> Tensor:
+        """(B,) real items of each history."""
+        ...
+
+
+class GeneratorCost(Protocol):
+    """FLOPs of a proposer, summed over users whose histories have the given lengths."""
+
+    def encode(self, history: Sequence[int]) -> int: ...
+    def start(self, history: Sequence[int]) -> int: ...
+    def next_code(self, history: Sequence[int], rows: int, level: int) -> int: ...
+
+
+class RewardCost(Protocol):
+    """FLOPs of a judge, summed over users whose histories have the given lengths."""
+
+    def start(self, history: Sequence[int]) -> int: ...
+    def score(self, history: Sequence[int], paths: int) -> int: ...
+
+
+class NextCodes(Protocol):
+    """A model that proposes the next code of a path, such as `promise.models.generator.Generator`."""
+
+    @property
+    def flops(self) -> GeneratorCost: ...
+
+    @property
+    def history(self) -> int:
+        """The most items H that it reads, the newest ones."""
+        ...
+
+    def encode(self, history: Tensor, lengths: Tensor) -> Any:
+        """User states, once per user."""
+        ...
+
+    def start(self, users: Any) -> Any:
+        """A decoding cache without any code yet."""
+        ...
+
+    def next_code(self, cache: Any, parents: Tensor, codes: Tensor) -> tuple[Tensor, Any]:
+        """Logits (B, W, K_b), and the cache for the next level."""
+        ...
+
+
+class PathRewards(Protocol):
+    """A model that judges partial paths, such as the ones of `promise.models.reward`."""
+
+    @property
+    def flops(self) -> RewardCost: ...
+
+    def start(self, users: Any) -> Any:
+        """What is computed once per user."""
+        ...
+
+    def score(self, context: Any, depth: int, nodes: Tensor) -> Tensor:
+        """Rewards (B, C) of the paths that end in trie nodes (B, C) at depth 1..L."""
+        ...
+
+    def score_all(self, context: Any, depth: int) -> Tensor:
+        """Rewards (B, N_depth) of every prefix of a depth."""
+        ...
+
+
+class Ranking(NamedTuple):
+    """The answer of a ranker.
+
+    Attributes:
+        items: (B, k) item indices, best first, distinct within a row; -1 where there is none.
+        scores: (B, k) float32, falling; -inf where there is no item.
+        cost: What it took.
+        kept: For each depth the trie nodes (B, W) that the search kept, -1 = none; empty without a trie.
+    """
+
+    items: Tensor
+    scores: Tensor
+    cost: Cost
+    kept: list[Tensor]
+
+
+class Ranker(Protocol):
+    """Anything that ranks items for users, so that every number in a table comes from one evaluator."""
+
+    def rank(self, batch: Users, k: int) -> Ranking:
+        """The k best items of every user."""
+        ...

@@ -1,0 +1,62 @@
+"""How likelihood and reward mix, and the controls that show whether the reward means anything."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from promise.ids.trie import Trie
+from promise.search.protocols import PathRewards, RewardCost
+
+
+def blend(log_probs: Tensor, rewards: Tensor | None, weight: float, temperature: float) -> Tensor:
+    """Score of a path: (1 - weight) log p + weight r / temperature (METHOD: λ = weight).
+
+    Args:
+        log_probs: Cumulative log-probabilities, any shape; -inf where a path is forbidden or absent.
+        rewards: Rewards of the same shape; may be None at weight 0.
+        weight: In [0, 1]; 0 = likelihood alone, 1 = reward alone (the paper).
+        temperature: Divides the reward; > 0.
+
+    Returns:
+        Scores; forbidden paths stay at -inf at every weight (0 x -inf would be NaN, so they are masked first).
+    """
+    if weight == 0.0 or rewards is None:
+        return log_probs
+    absent = log_probs == -torch.inf
+    mixed = (1.0 - weight) * log_probs.masked_fill(absent, 0.0) + (weight / temperature) * rewards.float()
+    return mixed.masked_fill(absent, -torch.inf)
+
+
+class ShuffledRewards:
+    """A control: the reward model with its paths permuted within each depth, so that it judges the wrong ones.
+
+    Whatever gain survives this comes from the search's shape and not from the reward.
+
+    Args:
+        inner: The reward model.
+        trie: Gives the number of prefixes per depth.
+        seed: Of the permutations.
+    """
+
+    def __init__(self, inner: PathRewards, trie: Trie, seed: int) -> None:
+        self.inner = inner
+        random = torch.Generator().manual_seed(seed)
+        device = trie.item_nodes(0).device
+        self.permutations = [torch.randperm(n, generator=random).to(device) for n in trie.nodes]
+
+    @property
+    def flops(self) -> RewardCost:
+        return self.inner.flops
+
+    def start(self, users: Any) -> Any:
+        """As the reward model."""
+        return self.inner.start(users)
+
+    def score(self, context: Any, depth: int, nodes: Tensor) -> Tensor:
+        """Rewards of other paths of the same depth."""
+        return self.inner.score(context, depth, self.permutations[depth][nodes])
+
+    def score_all(self, context: Any, depth: int) -> Tensor:
+        """Rewards of every prefix, in permuted order."""
+        return self.inner.score_all(context, depth)[:, self.permutations[depth]]

@@ -1,0 +1,53 @@
+"""Joint training of generator and reward model in one stage, the paper's way."""
+
+from typing import Any
+
+from torch import Tensor
+
+from promise.data.batch import Batch
+from promise.models.generator import Generator
+from promise.models.reward import Reward
+from promise.tasks.generator import checked_softmax, next_code_loss
+from promise.tasks.reward import path_loss, resolved_count
+from promise.tasks.training import SearchSelectedTask
+
+
+class JointTask(SearchSelectedTask):
+    """Next-code loss plus `reward_loss_weight` times InfoNCE; see `SearchSelectedTask` for the rest.
+
+    Args:
+        softmax: `allowed` or `all`: see `GeneratorTask`.
+        negatives: `sampled` or `exact`: see `RewardTask`.
+        negative_count: Negatives N; null = the scorer's own.
+        reward_loss_weight: Factor of the reward's loss (not the search's weight λ).
+    """
+
+    generator: Generator
+    reward: Reward
+
+    def __init__(
+        self,
+        softmax: str,
+        negatives: str,
+        negative_count: int | None,
+        reward_loss_weight: float,
+        learning_rate: float,
+        weight_decay: float,
+        warmup_steps: int,
+        epochs: int,
+        patience: int,
+        **run_time: Any,
+    ) -> None:
+        super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, **run_time)
+        if not reward_loss_weight > 0:
+            raise ValueError(f"training.reward_loss_weight must be > 0, got {reward_loss_weight}")
+        self.softmax = checked_softmax(softmax)
+        self.negative_count = resolved_count(self.reward, negatives, negative_count)
+        self.reward_loss_weight = reward_loss_weight
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        users = self.generator.encode(batch.history, batch.lengths)
+        codes = next_code_loss(self.generator, users, batch, self.items, self.trie, self.softmax)
+        paths = path_loss(self.reward, users, batch, self.items, self.trie, self.negative_count)
+        self.log_dict({"train/next_code_loss": codes, "train/path_loss": paths}, prog_bar=True)
+        return codes + self.reward_loss_weight * paths

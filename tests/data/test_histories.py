@@ -1,0 +1,103 @@
+"""Histories: the worked example, a plain-Python oracle, memory maps, checks."""
+
+import pickle
+import random
+
+import numpy as np
+import pytest
+
+from promise.data.histories import Histories, pad_rows
+
+
+def histories(*users: list[int], item_count: int = 10) -> Histories:
+    offsets = np.cumsum([0, *map(len, users)])
+    return Histories(np.concatenate(users).astype(np.int32), offsets, item_count)
+
+
+def test_worked_example():
+    three = histories([1, 2, 3], [4, 5, 6, 7, 8], [9, 0, 9, 0])
+    users = np.array([1, 0, 2])
+    items, lengths = three.history("test", users, 3)
+    assert items.tolist() == [[5, 6, 7], [1, 2, 0], [9, 0, 9]]
+    assert lengths.tolist() == [3, 2, 3]
+    items, lengths = three.history("validation", users)
+    assert items.tolist() == [[4, 5, 6], [1, 0, 0], [9, 0, 0]]
+    assert lengths.tolist() == [3, 1, 2]
+    items, lengths = three.history("train", users, 5)
+    assert items.tolist() == [[4, 5], [0, 0], [9, 0]]
+    assert lengths.tolist() == [2, 0, 1]
+    assert three.targets("test", users).tolist() == [8, 3, 0]
+    assert three.targets("validation", users).tolist() == [7, 2, 9]
+    assert three.targets("train", users).tolist() == [6, 1, 0]
+    assert three.counts(users).tolist() == [5, 3, 4]
+    flat, offsets = three.training_items()
+    assert flat.tolist() == [1, 4, 5, 6, 9, 0]
+    assert offsets.tolist() == [0, 1, 4, 6]
+    assert items.dtype == lengths.dtype == three.targets("test", users).dtype == np.int64
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_history_is_the_plain_slice(seed, tmp_path):
+    draw = random.Random(seed)
+    lists = [[draw.randrange(10) for _ in range(draw.randint(3, 12))] for _ in range(draw.randint(1, 8))]
+    memory = histories(*lists)
+    memory.save(tmp_path)
+    users = np.array([draw.randrange(len(lists)) for _ in range(draw.randint(1, 10))])
+    limit = draw.choice([None, 1, 2, 5, 100])
+    for one in (memory, Histories.open(tmp_path)):
+        for split, end in (("test", -1), ("validation", -2), ("train", -3)):
+            expected = [lists[user][:end][-limit if limit else None :] for user in users]
+            items, lengths = one.history(split, users, limit)
+            assert lengths.tolist() == [len(row) for row in expected]
+            width = max(1, *map(len, expected))
+            assert items.tolist() == [row + [0] * (width - len(row)) for row in expected]
+
+
+def test_no_user_gives_an_empty_matrix():
+    items, lengths = histories([1, 2, 3]).history("test", np.array([], dtype=np.int64), 4)
+    assert items.shape == (0, 1)
+    assert lengths.shape == (0,)
+
+
+def test_pad_rows_never_reads_past_the_end():
+    assert pad_rows(np.array([5, 6]), np.array([1, 2]), np.array([1, 0])).tolist() == [[6], [0]]
+
+
+def test_opened_histories_are_memory_maps_also_in_another_process(tmp_path):
+    histories([1, 2, 3], [4, 5, 6]).save(tmp_path)
+    opened = Histories.open(tmp_path)
+    assert isinstance(opened.items, np.memmap)
+    assert len(pickle.dumps(opened)) < 1000
+    again = pickle.loads(pickle.dumps(opened))
+    assert isinstance(again.items, np.memmap)
+    assert again.items.tolist() == [1, 2, 3, 4, 5, 6]
+    memory = pickle.loads(pickle.dumps(histories([1, 2, 3])))
+    assert (memory.items.tolist(), memory.item_count, len(memory)) == ([1, 2, 3], 10, 1)
+
+
+def test_open_names_what_is_missing_or_broken(tmp_path):
+    with pytest.raises(ValueError, match=r"cannot open the histories in .*items.npy"):
+        Histories.open(tmp_path)
+    histories([1, 2, 3]).save(tmp_path)
+    (tmp_path / "histories.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"cannot open the histories in .*item_count"):
+        Histories.open(tmp_path)
+    (tmp_path / "items.npy").write_bytes(b"garbage")
+    with pytest.raises(ValueError, match=r"cannot open the histories in"):
+        Histories.open(tmp_path)
+
+
+def test_wrong_arrays_are_refused():
+    items = np.array([1, 2, 3], dtype=np.int32)
+    with pytest.raises(ValueError, match=r"must be two flat arrays and hold at least one user"):
+        Histories(items, np.array([0]), 4)
+    with pytest.raises(ValueError, match=r"must be two flat arrays"):
+        Histories(items[None], np.array([0, 3]), 4)
+    with pytest.raises(ValueError, match=r"offsets must run from 0 to 3"):
+        Histories(items, np.array([0, 4]), 4)
+    with pytest.raises(ValueError, match=r"every user must have >= 3 items, user 1 has 2"):
+        histories([1, 2, 3], [1, 2])
+    with pytest.raises(ValueError, match=r"items must lie in 0..2, got 1..3"):
+        histories([1, 2, 3], item_count=3)
+    with pytest.raises(ValueError, match=r"split must be train, validation or test, got dev"):
+        histories([1, 2, 3]).targets("dev", np.array([0]))

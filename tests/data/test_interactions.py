@@ -1,0 +1,89 @@
+"""The interactions table: round trip, fingerprint, checks."""
+
+import polars as pl
+import pytest
+
+from promise.data.interactions import EVENT_COLUMNS, ITEM_COLUMNS, Interactions
+
+
+def table(
+    *,
+    users: tuple[str, ...] = ("a", "bc"),
+    user: tuple[int, ...] = (0, 0, 0, 1, 1, 1),
+    item: tuple[int, ...] = (0, 1, 0, 2, 1, 0),
+    time: tuple[int, ...] = (0, 1, 2, 0, 1, 2),
+    ids: tuple[int, ...] = (3, 7, 2**40),
+    texts: tuple[str | None, ...] = ("é ☕", None, ""),
+    dropped: int = 4,
+) -> Interactions:
+    return Interactions(
+        events=pl.DataFrame({"user": user, "item": item, "time": time}, schema=EVENT_COLUMNS),
+        users=pl.Series("user", users),
+        items=pl.DataFrame({"id": ids, "text": texts}, schema=ITEM_COLUMNS),
+        dropped_users=dropped,
+    )
+
+
+def test_save_and_load_give_the_same_table(tmp_path):
+    saved = table()
+    saved.save(tmp_path / "new" / "folder")
+    loaded = Interactions.load(tmp_path / "new" / "folder")
+    assert loaded.events.equals(saved.events)
+    assert loaded.users.to_list() == ["a", "bc"]
+    assert loaded.items.equals(saved.items)
+    assert loaded.dropped_users == 4
+    assert loaded.fingerprint() == saved.fingerprint()
+
+
+def test_no_item_has_a_text(tmp_path):
+    saved = table(texts=(None, None, None))
+    saved.save(tmp_path)
+    assert Interactions.load(tmp_path).fingerprint() == saved.fingerprint()
+
+
+def test_fingerprint_sees_every_part():
+    others = [
+        table(users=("ab", "c")),
+        table(user=(0, 0, 0, 1, 1, 0)),
+        table(item=(0, 1, 0, 2, 1, 1)),
+        table(time=(0, 1, 2, 0, 1, 3)),
+        table(ids=(3, 7, 8)),
+        table(texts=("é ☕", "", "")),
+        table(texts=("é ☕", "", None)),
+        table(dropped=0),
+    ]
+    prints = {one.fingerprint() for one in [table(), *others]}
+    assert len(prints) == 1 + len(others)
+    assert table().fingerprint() == table().fingerprint()
+    assert all(len(one) == 16 for one in prints)
+
+
+def test_load_names_what_is_missing_or_broken(tmp_path):
+    with pytest.raises(ValueError, match=r"cannot load the interactions in .*events.parquet"):
+        Interactions.load(tmp_path)
+    table().save(tmp_path)
+    (tmp_path / "items.parquet").write_bytes(b"not parquet")
+    with pytest.raises(ValueError, match=r"cannot load the interactions in"):
+        Interactions.load(tmp_path)
+    table().save(tmp_path)
+    pl.DataFrame({"user": ["a", "bc"]}).write_parquet(tmp_path / "users.parquet")
+    with pytest.raises(ValueError, match=r"cannot load the interactions in .*dropped_users"):
+        Interactions.load(tmp_path)
+
+
+def test_wrong_tables_are_refused():
+    good = table()
+    with pytest.raises(ValueError, match=r"events must have the columns"):
+        Interactions(good.events.cast({"item": pl.Int64}), good.users, good.items, 0)
+    with pytest.raises(ValueError, match=r"items must have the columns"):
+        Interactions(good.events, good.users, good.items.drop("text"), 0)
+    with pytest.raises(ValueError, match=r"users must be strings, got Int64"):
+        Interactions(good.events, pl.Series([1, 2]), good.items, 0)
+    with pytest.raises(ValueError, match=r"events must hold at least one row"):
+        Interactions(good.events.clear(), good.users, good.items, 0)
+    with pytest.raises(ValueError, match=r"events.user must lie in 0..0, got 0..1"):
+        Interactions(good.events, good.users.head(1), good.items, 0)
+    with pytest.raises(ValueError, match=r"events.item must lie in 0..2, got 0..3"):
+        table(item=(0, 1, 0, 2, 1, 3))
+    with pytest.raises(ValueError, match=r"events.item must lie in 0..2, got -1..2"):
+        table(item=(0, 1, 0, 2, 1, -1))

@@ -1,0 +1,128 @@
+"""SemanticIds and its report: checks, fingerprint, file, figures counted by hand."""
+
+import math
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from promise.ids.codes import SemanticIds, bucket_sizes, new_paths, path_order, quality_report
+
+CODES = np.array([[1, 0], [0, 2], [0, 0]], dtype=np.int32)
+
+
+def test_paths_are_sorted_and_counted_as_python_does() -> None:
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        high = int(rng.choice([1, 2, 4, 300, 70_000]))
+        codes = rng.integers(high, size=(rng.integers(1, 40), rng.integers(1, 5))).astype(np.int32)
+        codes = codes[rng.integers(len(codes), size=len(codes))]  # repeats
+        rows = [tuple(row) for row in codes.tolist()]
+        order = path_order(codes)
+        assert order.tolist() == sorted(range(len(rows)), key=lambda item: (rows[item], item))
+        assert new_paths(codes[order]).sum() == len(set(rows))
+        assert bucket_sizes(codes).tolist() == [count for _, count in sorted(Counter(rows).items())]
+
+
+def test_fingerprint_changes_with_everything_that_counts() -> None:
+    ids = SemanticIds(CODES, (2, 3), {})
+    assert len(ids.fingerprint) == 16 and int(ids.fingerprint, 16) >= 0
+    for same in (CODES.astype(np.int64), np.asfortranarray(CODES)):
+        assert ids.fingerprint == SemanticIds(np.asarray(same), (2, 3), {"a": 1}).fingerprint
+    others = [
+        SemanticIds(CODES[::-1], (2, 3), {}),
+        SemanticIds(CODES, (2, 4), {}),
+        SemanticIds(CODES[:2], (2, 3), {}),
+        SemanticIds(np.array([[1, 1], [0, 2], [0, 0]]), (2, 3), {}),
+    ]
+    assert len({ids.fingerprint, *(other.fingerprint for other in others)}) == 5
+
+
+def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
+    ids = SemanticIds(CODES, (2, 3), {"items": 3, "entropy_bits": [0.5, 1.5], "note": "größe"})
+    path = tmp_path / "semantic ids"
+    ids.save(path)
+    back = SemanticIds.load(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["semantic ids"]
+    assert np.array_equal(back.codes, ids.codes) and back.codes.dtype == np.int32
+    assert back.level_sizes == (2, 3) and back.quality == ids.quality
+    assert back.fingerprint == ids.fingerprint
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"ids.path must be a file of semantic IDs, found none at .*gone.npz"
+    ):
+        SemanticIds.load(tmp_path / "gone.npz")
+    with pytest.raises(ValueError, match="found none at"):
+        SemanticIds.load(tmp_path)
+
+
+def test_anything_else_than_a_saved_file_is_one_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "ids.npz"
+    SemanticIds(CODES, (2, 3), {}).save(path)
+    whole = path.read_bytes()
+    damaged = bytearray(whole)
+    damaged[len(whole) // 4 : len(whole) // 2] = b"\xff" * (len(whole) // 2 - len(whole) // 4)
+    for content in (b"", b"hello\n", b"\x80\x04K\x01.", whole[:100], whole[:-30], bytes(damaged)):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"ids.path: .*ids.npz holds no semantic IDs"):
+            SemanticIds.load(path)
+    for arrays in (
+        {"codes": CODES},
+        {"codes": CODES, "level_sizes": [1, 3], "quality": "{}"},
+        {"codes": CODES, "level_sizes": 3, "quality": "{}"},
+        {"codes": CODES, "level_sizes": [2, 3], "quality": "{"},
+        {"codes": CODES[[0, 0]], "level_sizes": [2, 3], "quality": "{}"},
+    ):
+        with open(path, "wb") as file:
+            np.savez(file, **{name: np.asarray(value) for name, value in arrays.items()})  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="holds no semantic IDs"):
+            SemanticIds.load(path)
+    with open(path, "wb") as file:
+        np.save(file, CODES)
+    with pytest.raises(ValueError, match="holds no semantic IDs"):
+        SemanticIds.load(path)
+
+
+@pytest.mark.parametrize(
+    ("codes", "sizes", "message"),
+    [
+        ([[0, 1], [1, 0], [0, 1]], (2, 2), "items 0 and 2 share one semantic ID"),
+        ([[0, 1], [0, 2]], (1, 2), r"codes of level 2 must lie in 0 .. 1, got 2 for item 1"),
+        ([[0], [-1]], (3,), r"codes of level 1 must lie in 0 .. 2, got -1 for item 1"),
+        ([[0], [1]], (2, 2), "1 levels, 2 sizes"),
+        (np.zeros((2, 0), dtype=int), (), r"got shape \(2, 0\)"),
+        ([[True]], (2,), "codes must be integers, got bool"),
+    ],
+)
+def test_refuses_what_are_no_ids(codes: list, sizes: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SemanticIds(np.asarray(codes), sizes, {})
+
+
+def test_report_of_a_small_catalogue_written_out() -> None:
+    before = np.array([[0], [0], [0], [2]], dtype=np.int32)
+    after = np.array([[0, 0], [0, 1], [0, 2], [2, 0]], dtype=np.int32)
+    assert quality_report(before, after, (4, 3), moved=1) == {
+        "items": 4,
+        "levels": 2,
+        "level_sizes": [4, 3],
+        "collision_rate_before": 0.75,
+        "collision_rate_after": 0.0,
+        "largest_bucket": 3,
+        "codes_used": [2, 3],
+        "entropy_bits": [
+            pytest.approx(0.75 * math.log2(4 / 3) + 0.25 * 2),
+            pytest.approx(0.5 + 2 * 0.25 * 2),
+        ],
+        "moved": 1,
+    }
+
+
+def test_report_of_one_item_has_no_collisions_and_no_entropy() -> None:
+    one = np.zeros((1, 2), dtype=np.int32)
+    report = quality_report(one, one, (1, 1), moved=0)
+    assert report["collision_rate_before"] == 0.0 and report["largest_bucket"] == 1
+    assert str(report["entropy_bits"]) == "[0.0, 0.0]"

@@ -1,0 +1,166 @@
+"""make_unique against the same rules in plain Python."""
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from promise.ids.codes import SemanticIds
+from promise.ids.collisions import make_unique
+from promise.ids.residual_kmeans import Quantised
+
+
+def random_world(seed: int) -> tuple[Quantised, np.ndarray, int]:
+    """Crowded paths, repeated embeddings, a limit that some paths break."""
+    rng = np.random.default_rng(seed)
+    sizes = tuple(int(size) for size in rng.integers(1, 5, size=rng.integers(1, 4)))
+    items, width = int(rng.choice([1, 2, 7, 40])), int(rng.integers(1, 4))
+    codes = np.stack([rng.integers(1 + rng.integers(size), size=items) for size in sizes], axis=1)
+    centroids = [rng.normal(size=(size, width)).astype(np.float32) for size in sizes]
+    embeddings = rng.normal(size=(items, width)).astype(np.float32)
+    embeddings = embeddings[rng.integers(1 + items // 2, size=items)]
+    fitting = -(-items // int(np.prod(sizes)))
+    return Quantised(codes.astype(np.int32), sizes, centroids), embeddings, fitting + int(rng.integers(4))
+
+
+def place(quantised: Quantised, path: tuple[int, ...]) -> np.ndarray:
+    return sum(table[code].astype(np.float64) for table, code in zip(quantised.centroids, path, strict=True))
+
+
+def slow_paths(quantised: Quantised, embeddings: np.ndarray, limit: int) -> tuple[list[tuple[int, ...]], int]:
+    """The path of each item while paths in use have room enough; the number of items moved."""
+    paths = [tuple(row) for row in quantised.codes.tolist()]
+
+    def gap(item: int, path: tuple[int, ...]) -> float:
+        return float(((embeddings[item] - place(quantised, path)) ** 2).sum())
+
+    members: dict[tuple[int, ...], list[int]] = {}
+    for item, path in enumerate(paths):
+        members.setdefault(path, []).append(item)
+    moved = []
+    for path, items in members.items():
+        moved += sorted(items, key=lambda item: (round(gap(item, path), 6), item))[limit:]
+    counts = Counter(paths)
+    room = {path: max(0, limit - counts[path]) for path in sorted(counts)}
+    kinds: dict[tuple[float, ...], list[int]] = {}
+    for item in sorted(moved):
+        kinds.setdefault(tuple(embeddings[item].tolist()), []).append(item)
+    for items in kinds.values():
+        for item in items:
+            free = [path for path in room if room[path] > 0]
+            paths[item] = min(free, key=lambda path: gap(item, path))
+            room[paths[item]] -= 1
+    return paths, len(moved)
+
+
+def test_equals_the_slow_rules_while_paths_in_use_have_room() -> None:
+    compared = 0
+    for seed in range(600):
+        quantised, embeddings, limit = random_world(seed)
+        if len({tuple(row) for row in quantised.codes.tolist()}) * limit < len(embeddings):
+            continue
+        codes, sizes, moved = make_unique(quantised, embeddings, limit)
+        paths, expected_moved = slow_paths(quantised, embeddings, limit)
+        levels = len(quantised.level_sizes)
+        assert moved == expected_moved
+        assert [tuple(row) for row in codes[:, :levels].tolist()] == paths
+        largest = max(Counter(paths).values())
+        assert sizes == (quantised.level_sizes if largest == 1 else (*quantised.level_sizes, largest))
+        if largest > 1:
+            seen: Counter = Counter()
+            for item, path in enumerate(paths):
+                assert codes[item, levels] == seen[path]
+                seen[path] += 1
+        compared += moved > 0
+    assert compared > 30
+
+
+def test_every_item_gets_a_path_of_its_own() -> None:
+    opened = 0
+    for seed in range(300):
+        quantised, embeddings, limit = random_world(seed)
+        codes, sizes, moved = make_unique(quantised, embeddings, limit)
+        SemanticIds(codes, sizes, {})  # checks ranges and uniqueness
+        before = Counter(tuple(row) for row in quantised.codes.tolist())
+        assert moved == sum(max(0, count - limit) for count in before.values())
+        levels = len(quantised.level_sizes)
+        stayed = (codes[:, :levels] == quantised.codes).all(axis=1).sum()
+        assert stayed >= len(codes) - moved
+        after = Counter(tuple(row) for row in codes[:, :levels].tolist())
+        assert max(after.values()) <= limit
+        opened += len(after) > len(before)
+    assert opened > 30
+
+
+def test_no_level_is_added_where_nothing_collides() -> None:
+    codes = np.array([[0, 1], [1, 0]], dtype=np.int32)
+    quantised = Quantised(codes, (2, 2), [np.zeros((2, 1), dtype=np.float32)] * 2)
+    found, sizes, moved = make_unique(quantised, np.zeros((2, 1), dtype=np.float32), 1)
+    assert np.array_equal(found, codes) and sizes == (2, 2) and moved == 0
+
+
+def test_the_item_that_fits_worst_moves_to_the_nearest_path_with_room() -> None:
+    """Places 0, 10 and 30; two items may share one. Item 1 (at 4) leaves 0 for 10, item order is kept."""
+    centroids = [np.array([[0.0], [10.0], [30.0]], dtype=np.float32)]
+    embeddings = np.array([[1.0], [4.0], [0.0], [10.0], [30.0]], dtype=np.float32)
+    quantised = Quantised(np.array([[0], [0], [0], [1], [2]], dtype=np.int32), (3,), centroids)
+    codes, sizes, moved = make_unique(quantised, embeddings, 2)
+    assert codes.tolist() == [[0, 0], [1, 0], [0, 1], [1, 1], [2, 0]]
+    assert sizes == (3, 2) and moved == 1
+
+
+def test_full_paths_open_the_nearest_unused_ones() -> None:
+    """Sums of {0, 8} and {0, 1, 5}: the items at 0 need room beside (0, 0), and (0, 1) is the nearest."""
+    centroids = [
+        np.array([[0.0], [8.0]], dtype=np.float32),
+        np.array([[0.0], [1.0], [5.0]], dtype=np.float32),
+    ]
+    quantised = Quantised(np.zeros((5, 2), dtype=np.int32), (2, 3), centroids)
+    codes, sizes, moved = make_unique(quantised, np.zeros((5, 1), dtype=np.float32), 2)
+    assert codes.tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 1, 1], [0, 2, 0]]
+    assert sizes == (2, 3, 2) and moved == 3
+
+
+def test_unused_paths_are_the_nearest_of_all_in_one_level_and_enough_in_any() -> None:
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        centroids = [rng.normal(size=(9, 2)).astype(np.float32)]
+        used = int(rng.integers(1, 5))
+        crowd = int(rng.integers(1, 5))
+        codes = np.concatenate([np.arange(used), np.zeros(crowd, dtype=int)])[:, None].astype(np.int32)
+        embeddings = np.zeros((len(codes), 2), dtype=np.float32)
+        found, _, moved = make_unique(Quantised(codes, (9,), centroids), embeddings, 1)
+        free = sorted(range(used, 9), key=lambda code: float((centroids[0][code].astype(float) ** 2).sum()))
+        assert moved == crowd and sorted(found[:, 0].tolist()) == sorted([*range(used), *free[:crowd]])
+    sizes = (2, 3, 2)
+    tables = [np.zeros((size, 1), dtype=np.float32) for size in sizes]
+    quantised = Quantised(np.zeros((12, 3), dtype=np.int32), sizes, tables)
+    found, _, _ = make_unique(quantised, np.zeros((12, 1), dtype=np.float32), 1)
+    assert {tuple(row) for row in found.tolist()} == set(itertools.product(range(2), range(3), range(2)))
+
+
+def test_a_catalogue_of_equal_items_gets_a_longer_last_level_and_says_so() -> None:
+    quantised = Quantised(np.zeros((10, 2), dtype=np.int32), (1, 1), [np.zeros((1, 2), dtype=np.float32)] * 2)
+    with pytest.warns(UserWarning, match=r"10 items on \(1, 1\) codes need 10 on a path, not 4"):
+        codes, sizes, moved = make_unique(quantised, np.zeros((10, 2), dtype=np.float32), 4)
+    assert codes[:, 2].tolist() == list(range(10)) and sizes == (1, 1, 10) and moved == 0
+
+
+def test_numbers_that_float32_cannot_square_still_find_room() -> None:
+    centroids = [np.array([[0.0], [1e25], [-2e25]], dtype=np.float32)]
+    quantised = Quantised(np.array([[0], [0], [1], [2]], dtype=np.int32), (3,), centroids)
+    embeddings = np.array([[0.0], [-1e25], [1e25], [-2e25]], dtype=np.float32)
+    codes, _, moved = make_unique(quantised, embeddings, 2)
+    assert moved == 0
+    with pytest.raises(ValueError, match="limit must be >= 1, got 0"):
+        make_unique(quantised, embeddings, 0)
+    quantised = Quantised(np.array([[0], [0], [0], [1], [2]], dtype=np.int32), (3,), centroids)
+    codes, _, moved = make_unique(quantised, embeddings[[0, 0, 1, 2, 3]], 2)
+    assert moved == 1 and codes[:, 0].tolist() == [0, 0, 2, 1, 2]
+
+
+def test_embeddings_and_codes_must_belong_together() -> None:
+    quantised = Quantised(np.zeros((3, 1), dtype=np.int32), (1,), [np.zeros((1, 2), dtype=np.float32)])
+    with pytest.raises(ValueError, match="embeddings must have 3 rows, got 2"):
+        make_unique(quantised, np.zeros((2, 2), dtype=np.float32), 4)

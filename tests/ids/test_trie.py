@@ -1,0 +1,198 @@
+"""Trie against a dictionary trie in plain Python, over many small random worlds."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from promise.ids import trie as trie_module
+from promise.ids.trie import Trie
+
+
+def random_world(seed: int) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Unique paths with uneven levels, sometimes single-child chains, sometimes one item."""
+    rng = np.random.default_rng(seed)
+    sizes = tuple(int(size) for size in rng.choice([1, 1, 2, 3, 5, 9, 300], size=rng.integers(1, 5)))
+    wanted = int(rng.choice([1, 2, 3, 10, 60]))
+    paths = np.stack([rng.integers(size, size=wanted) for size in sizes], axis=1)
+    paths = np.unique(paths, axis=0)
+    return rng.permutation(paths), sizes
+
+
+class DictionaryTrie:
+    """The oracle: every prefix in a dictionary, children by looking at all of them."""
+
+    def __init__(self, paths: np.ndarray) -> None:
+        self.paths = [tuple(int(code) for code in path) for path in paths]
+        self.levels = len(self.paths[0])
+        self.nodes = [sorted({path[:depth] for path in self.paths}) for depth in range(self.levels + 1)]
+
+    def children(self, depth: int, node: int) -> list[tuple[int, int]]:
+        prefix = self.nodes[depth][node]
+        return [(i, path[-1]) for i, path in enumerate(self.nodes[depth + 1]) if path[:-1] == prefix]
+
+
+@pytest.fixture(params=["dense", "flat"])
+def table_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a test with and without the dense tables of allowed codes."""
+    if request.param == "flat":
+        monkeypatch.setattr(trie_module, "DENSE_BYTES", 0)
+
+
+@pytest.mark.usefixtures("table_bytes")
+def test_equals_a_dictionary_trie() -> None:
+    for seed in range(200):
+        codes, sizes = random_world(seed)
+        trie, oracle = Trie(codes, sizes), DictionaryTrie(codes)
+        assert trie.levels == len(sizes) and trie.level_sizes == sizes and trie.items == len(codes)
+        assert trie.nodes == tuple(len(nodes) for nodes in oracle.nodes)
+        assert [oracle.nodes[-1].index(path) for path in oracle.paths] == trie.item_nodes(
+            trie.levels
+        ).tolist()
+        assert [oracle.paths.index(path) for path in oracle.nodes[-1]] == trie.leaf_items.tolist()
+        for depth in range(trie.levels + 1):
+            prefixes = oracle.nodes[depth]
+            assert trie.prefixes(depth).shape == (len(prefixes), depth)
+            assert [tuple(row) for row in trie.prefixes(depth).tolist()] == prefixes
+            nodes = [prefixes.index(path[:depth]) for path in oracle.paths]
+            assert trie.item_nodes(depth).tolist() == nodes
+            assert trie.leaf_counts(depth).tolist() == [nodes.count(node) for node in range(len(prefixes))]
+        for depth in range(trie.levels):
+            expected = [oracle.children(depth, node) for node in range(trie.nodes[depth])]
+            assert trie.child_counts(depth).tolist() == [len(row) for row in expected]
+            assert trie.fan_out[depth] == max(len(row) for row in expected)
+            found = trie.children_of(depth, torch.arange(trie.nodes[depth]))
+            mask = trie.allowed(depth, torch.arange(trie.nodes[depth]))
+            assert found.valid.shape == (trie.nodes[depth], trie.fan_out[depth])
+            assert mask.shape == (trie.nodes[depth], sizes[depth])
+            for row, *answers, codes_allowed in zip(
+                expected, *(answer.tolist() for answer in (*found, mask)), strict=True
+            ):
+                assert [(node, code) for node, code, valid in zip(*answers, strict=True) if valid] == row
+                assert [code for code, yes in enumerate(codes_allowed) if yes] == [code for _, code in row]
+            assert int(found.nodes.min()) >= 0 and int(found.nodes.max()) < trie.nodes[depth + 1]
+            assert int(found.codes.min()) >= 0 and int(found.codes.max()) < sizes[depth]
+
+
+def test_node_of_finds_exactly_the_paths_that_are_there() -> None:
+    for seed in range(200):
+        codes, sizes = random_world(seed)
+        trie, oracle = Trie(codes, sizes), DictionaryTrie(codes)
+        for depth in range(trie.levels + 1):
+            ranges = [range(-1, size + 1) for size in sizes[:depth]]
+            tries = list(itertools.islice(itertools.product(*ranges), 300)) + oracle.nodes[depth]
+            index = {prefix: node for node, prefix in enumerate(oracle.nodes[depth])}
+            paths = torch.tensor(tries, dtype=torch.int64).reshape(len(tries), depth)
+            assert trie.node_of(paths).tolist() == [index.get(path, -1) for path in tries]
+
+
+@pytest.mark.usefixtures("table_bytes")
+def test_a_missing_node_has_no_children_and_no_item() -> None:
+    for seed in range(50):
+        codes, sizes = random_world(seed)
+        trie = Trie(codes, sizes)
+        none = torch.tensor([[-1], [0]])
+        for depth in range(trie.levels):
+            found = trie.children_of(depth, none)
+            assert found.valid.any(dim=-1).tolist() == [[False], [True]]
+            assert int(found.nodes.min()) >= 0 and int(found.nodes.max()) < trie.nodes[depth + 1]
+            assert trie.allowed(depth, none).any(dim=-1).tolist() == [[False], [True]]
+            for code in range(sizes[depth]):
+                assert int(trie.child(depth, none, torch.full((2, 1), code))[0]) == -1
+        assert trie.item_of(none).tolist() == [[-1], [int(trie.leaf_items[0])]]
+
+
+def test_a_small_trie_written_out() -> None:
+    """Level 1: 0 and 2; below 0 the codes 1 and 3, below 2 the code 1 alone."""
+    trie = Trie(torch.tensor([[2, 1], [0, 3], [0, 1]]), (3, 4))
+    assert trie.nodes == (1, 2, 3) and trie.fan_out == (2, 2)
+    assert trie.leaf_items.tolist() == [2, 1, 0]
+    assert trie.children_of(1, torch.tensor([0, 1])).nodes.tolist() == [[0, 1], [2, 2]]
+    assert trie.children_of(1, torch.tensor([0, 1])).codes.tolist() == [[1, 3], [1, 1]]
+    assert trie.children_of(1, torch.tensor([0, 1])).valid.tolist() == [[True, True], [True, False]]
+    assert trie.allowed(1, torch.tensor(1)).tolist() == [False, True, False, False]
+    assert trie.child(1, torch.tensor([0, 0, 1]), torch.tensor([3, 2, 1])).tolist() == [1, -1, 2]
+    assert trie.node_of(torch.tensor([[0, 3], [2, 3]])).tolist() == [1, -1]
+    assert trie.item_of(torch.tensor([[0], [2]])).tolist() == [[2], [0]]
+
+
+def test_code_types_reach_their_level_size() -> None:
+    for size in (256, 257, 2**15, 2**15 + 1, 70_000):
+        codes = np.array([[0], [size - 1], [size // 2]])
+        trie = Trie(codes, (size,))
+        assert trie.prefixes(1).flatten().tolist() == [0, size // 2, size - 1]
+        assert trie.node_of(torch.from_numpy(codes)).tolist() == [0, 2, 1]
+        assert int(trie.allowed(0, torch.tensor(0)).sum()) == 3
+
+
+def test_answers_are_int64_and_buffers_are_not_saved() -> None:
+    trie = Trie(*random_world(5))
+    nodes = torch.zeros(2, 3, dtype=torch.int64)
+    found = trie.children_of(0, nodes)
+    answers = [found.nodes, found.codes, trie.child(0, nodes, nodes), trie.node_of(nodes[..., :1])]
+    answers += [
+        trie.leaf_items,
+        trie.item_nodes(1),
+        trie.leaf_counts(0),
+        trie.child_counts(0),
+        trie.prefixes(0),
+    ]
+    assert {answer.dtype for answer in answers} == {torch.int64}
+    assert not trie.state_dict()
+    assert trie.to("cpu").eval().half().leaf_items.dtype == torch.int64
+    assert all(not buffer.is_floating_point() for buffer in trie.buffers())
+
+
+@pytest.mark.parametrize(
+    ("codes", "sizes", "message"),
+    [
+        ([[0, 1], [1, 0], [0, 1]], (2, 2), "items 0 and 2 share one semantic ID"),
+        ([[0, 1], [0, 2]], (1, 2), r"codes of level 2 must lie in 0 .. 1, got 2 for item 1"),
+        ([[0], [-1]], (3,), r"codes of level 1 must lie in 0 .. 2, got -1 for item 1"),
+        (np.zeros((0, 3), dtype=int), (1, 1, 1), r"no empty side, got shape \(0, 3\)"),
+        ([0, 1], (2,), r"codes must be a table \(items, levels\)"),
+        ([[0.5]], (1,), "codes must be integers, got float64"),
+        ([[0, 0]], (1,), "2 levels, 1 sizes"),
+        ([[0]], (2**31,), r"must be < 2\*\*31"),
+    ],
+)
+def test_refuses_what_is_no_catalogue(codes: object, sizes: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Trie(codes, sizes)  # type: ignore[arg-type]
+
+
+def test_refuses_a_depth_that_is_not_there() -> None:
+    trie = Trie([[0, 0]], (1, 1))
+    nodes = torch.zeros(1, dtype=torch.int64)
+    for ask in (trie.children_of, trie.allowed):
+        for depth in (-1, 2):
+            with pytest.raises(ValueError, match=rf"depth must lie in 0 .. 1, got {depth}"):
+                ask(depth, nodes)
+    for whole in (trie.prefixes, trie.item_nodes, trie.leaf_counts):
+        with pytest.raises(ValueError, match=r"depth must lie in 0 .. 2, got 3"):
+            whole(3)
+    with pytest.raises(ValueError, match="paths must have at most 2 codes, got 3"):
+        trie.node_of(torch.zeros(1, 3, dtype=torch.int64))
+
+
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_equals_cpu_without_waiting_for_the_host() -> None:
+    codes, sizes = random_world(11)
+    here = Trie(codes, sizes)
+    there = Trie(codes, sizes).to("cuda")
+    paths = torch.from_numpy(codes)
+    cuda_paths = paths.to("cuda")
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        leaves = there.node_of(cuda_paths)
+        items = there.item_of(leaves)
+        tables = [there.prefixes(there.levels), there.item_nodes(1), there.allowed(0, leaves * 0)]
+        found = there.children_of(0, leaves * 0)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert items.tolist() == list(range(len(codes)))
+    expected = [here.prefixes(here.levels), here.item_nodes(1), here.allowed(0, here.node_of(paths) * 0)]
+    assert all(torch.equal(a.cpu(), b) for a, b in zip(tables, expected, strict=True))
+    assert torch.equal(found.codes.cpu(), here.children_of(0, here.node_of(paths) * 0).codes)

@@ -1,0 +1,177 @@
+"""Ranking metrics against plain Python, torchmetrics' own classes and two halves of the data."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from torchmetrics.retrieval import RetrievalMRR, RetrievalNormalizedDCG, RetrievalRecall
+
+from promise.metrics.ranking import (
+    MRR,
+    NDCG,
+    NOT_RANKED,
+    Recall,
+    mrr_values,
+    ndcg_values,
+    ranking_metrics,
+    recall_values,
+    target_ranks,
+)
+
+VALUES = {"recall": recall_values, "ndcg": ndcg_values, "mrr": mrr_values}
+CLASSES = {"recall": Recall, "ndcg": NDCG, "mrr": MRR}
+
+
+def plain_rank(items: list[int], target: int) -> int:
+    for place, item in enumerate(items):
+        if item == target and target >= 0:
+            return place
+    return NOT_RANKED
+
+
+def plain_value(name: str, rank: int, k: int) -> float:
+    if rank >= k:
+        return 0.0
+    return {"recall": 1.0, "ndcg": 1 / math.log2(rank + 2), "mrr": 1 / (rank + 1)}[name]
+
+
+def random_lists(
+    seed: int, users: int = 50, k: int = 8, items: int = 12
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Distinct items per list, padded with -1 after a random length."""
+    rng = np.random.default_rng(seed)
+    lists = np.argsort(rng.random((users, items)), axis=1)[:, :k]
+    lists[np.arange(k) >= rng.integers(0, k + 1, (users, 1))] = -1
+    return torch.from_numpy(lists), torch.from_numpy(rng.integers(0, items, users))
+
+
+def test_drawn_world() -> None:
+    items = torch.tensor([[7, 3, 9], [5, -1, -1], [2, 4, 6]])
+    ranks = target_ranks(items, torch.tensor([3, 5, 9]))
+    assert ranks.tolist() == [1, 0, NOT_RANKED]
+    assert ranks.dtype == torch.int64
+    np.testing.assert_allclose(recall_values(ranks.numpy(), 1), [0, 1, 0])
+    np.testing.assert_allclose(recall_values(ranks.numpy(), 2), [1, 1, 0])
+    np.testing.assert_allclose(ndcg_values(ranks.numpy(), 2), [1 / math.log2(3), 1, 0])
+    np.testing.assert_allclose(mrr_values(ranks.numpy(), 2), [0.5, 1, 0])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ranks_equal_plain_python(seed: int) -> None:
+    items, targets = random_lists(seed)
+    targets[:5] = -1  # no target: the padding must not be taken for it
+    expected = [plain_rank(*pair) for pair in zip(items.tolist(), targets.tolist(), strict=True)]
+    assert target_ranks(items, targets).tolist() == expected
+    assert target_ranks(items.int(), targets.int()).dtype == torch.int64
+
+
+def test_first_of_two_equal_items_counts() -> None:
+    assert target_ranks(torch.tensor([[4, 4, 4]]), torch.tensor([4])).tolist() == [0]
+
+
+def test_empty_lists_and_no_users() -> None:
+    assert (
+        target_ranks(torch.zeros(2, 0, dtype=torch.int64), torch.tensor([1, 2])).tolist() == [NOT_RANKED] * 2
+    )
+    assert target_ranks(torch.zeros(0, 3, dtype=torch.int64), torch.zeros(0)).shape == (0,)
+    for values in VALUES.values():
+        assert values(np.zeros(0, dtype=np.int64), 10).shape == (0,)
+
+
+@pytest.mark.parametrize("name", VALUES)
+@pytest.mark.parametrize("k", [1, 3, 8, 100])
+def test_values_equal_plain_python(name: str, k: int) -> None:
+    items, targets = random_lists(k)
+    ranks = target_ranks(items, targets).numpy()
+    ranks.flags.writeable = False  # a memory-mapped file is read-only
+    values = VALUES[name](ranks, k)
+    assert values.dtype == np.float64
+    np.testing.assert_allclose(values, [plain_value(name, rank, k) for rank in ranks.tolist()])
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_class_over_batches_is_the_mean_of_the_values(name: str) -> None:
+    items, targets = random_lists(3)
+    ranks = target_ranks(items, targets)
+    metric = CLASSES[name](5)
+    for batch in ranks.split(7):
+        metric.update(batch)
+    assert metric.compute().item() == pytest.approx(VALUES[name](ranks.numpy(), 5).mean())
+    assert metric.compute().dtype == torch.float64
+
+
+def test_equals_torchmetrics_retrieval() -> None:
+    items, targets = random_lists(11, users=40, k=12, items=12)
+    keep = (items == targets[:, None]).any(dim=1)  # their classes judge a query without target differently
+    items, targets = items[keep], targets[keep]
+    scores = torch.arange(12, 0, -1).float().expand(len(items), -1)
+    queries = torch.arange(len(items))[:, None].expand(-1, 12)
+    relevant = items == targets[:, None]
+    ranks = target_ranks(items, targets)
+    for ours, theirs in (
+        (Recall(4), RetrievalRecall(top_k=4)),
+        (NDCG(4), RetrievalNormalizedDCG(top_k=4)),
+        (MRR(4), RetrievalMRR(top_k=4)),
+    ):
+        ours.update(ranks)
+        theirs.update(scores.flatten(), relevant.flatten(), queries.flatten())
+        assert ours.compute().item() == pytest.approx(theirs.compute().item(), abs=1e-6)
+
+
+def test_states_are_sums_over_users() -> None:
+    items, targets = random_lists(5)
+    ranks = target_ranks(items, targets)
+    whole, first, second = NDCG(5), NDCG(5), NDCG(5)
+    whole.update(ranks)
+    first.update(ranks[:13])
+    second.update(ranks[13:])
+    for name, state in whole.metric_state.items():
+        assert torch.isclose(getattr(first, name) + getattr(second, name), state)
+        assert whole._reductions[name] is not None
+    assert whole.users == len(ranks)
+
+
+def test_collection_names_and_no_shared_states() -> None:
+    metrics = ranking_metrics()
+    assert set(metrics.keys()) == {f"{name}@{k}" for name in ("recall", "ndcg") for k in (5, 10, 20)}
+    # The first batch finds nothing anywhere: all states agree, and must not be merged for that.
+    metrics.update(torch.full((4,), NOT_RANKED))
+    metrics.update(torch.tensor([0, 6, 12, 30]))
+    result = {name: value.item() for name, value in metrics.compute().items()}
+    ranks = np.array([NOT_RANKED] * 4 + [0, 6, 12, 30])
+    for k in (5, 10, 20):
+        assert result[f"recall@{k}"] == pytest.approx(recall_values(ranks, k).mean())
+        assert result[f"ndcg@{k}"] == pytest.approx(ndcg_values(ranks, k).mean())
+
+
+def test_reset_and_copy() -> None:
+    metric = Recall(1)
+    metric.update(torch.tensor([0, 3]))
+    other = copy.deepcopy(metric)
+    metric.reset()
+    metric.update(torch.tensor([3]))
+    assert metric.compute() == 0
+    assert other.compute() == 0.5
+
+
+def test_no_users_is_nan_not_zero() -> None:
+    metric = Recall(1)
+    metric.update(torch.zeros(0, dtype=torch.int64))
+    assert torch.isnan(metric.compute())
+
+
+@pytest.mark.parametrize(
+    "make", [*CLASSES.values(), *(lambda k, f=f: f(np.array([1]), k) for f in VALUES.values())]
+)
+def test_error_k(make) -> None:
+    with pytest.raises(ValueError, match=r"^k must be >= 1, got 0$"):
+        make(0)
+
+
+def test_error_shapes() -> None:
+    with pytest.raises(
+        ValueError, match=r"^items must be \(B, k\) and targets \(B,\), got \(2, 3\) and \(3,\)$"
+    ):
+        target_ranks(torch.zeros(2, 3), torch.zeros(3))

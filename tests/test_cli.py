@@ -1,0 +1,151 @@
+"""The command finds its verb, leaves Hydra's words alone, and starts without the slow imports."""
+
+import os
+import resource
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+import promise
+from promise import cli, configs
+from promise.pipeline.store import Store
+
+SLOW = {"torch", "lightning", "torchmetrics", "hydra", "omegaconf", "wandb", "polars", "sklearn", "scipy"}
+needs_config = pytest.mark.skipif(
+    not (configs.root() / "conf" / "config.yaml").exists(), reason="no conf/config.yaml"
+)
+
+
+@pytest.fixture(autouse=True)
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `main` sets in the process is put back after each test."""
+    for name in ("OMP_WAIT_POLICY", "PROMISE_VERB", "LOCAL_RANK"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(sys, "argv", ["promise"])
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """A verb `train` that keeps what Hydra would see."""
+    seen: list[list[str]] = []
+    module = types.ModuleType("promise.fake_verb")
+    module.main = lambda: seen.append(sys.argv[:])  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "promise.fake_verb", module)
+    monkeypatch.setitem(cli.VERBS, "train", ("promise.fake_verb", "a stand-in"))
+    return seen
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["seed=1", "data.root=a b", "++x=null"],
+        ["--cfg", "job"],
+        ["--info"],
+        ["--hydra-help"],
+        ["--version"],
+        ["-m", "search.width=10,20"],
+        ["-cn", "other", "~logger"],
+    ],
+)
+def test_words_reach_hydra_untouched(calls: list[list[str]], words: list[str]) -> None:
+    assert cli.main(["train", *words]) == 0
+    assert calls == [["promise", *words]]
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
+def test_a_wait_policy_that_is_set_stays(calls: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    cli.main(["train"])
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
+def test_other_ranks_run_the_verb_that_started_them(
+    calls: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.main(["train", "seed=1"])
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    cli.main(["seed=1"])
+    cli.main(["train", "seed=1"])
+    assert calls == [["promise", "seed=1"]] * 3
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("evalaute", " Did you mean 'evaluate'?"), ("artefacts", " Did you mean 'artifacts'?"), ("x=1", "")],
+)
+def test_an_unknown_verb_is_one_line_and_exit_code_2(
+    word: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([word]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    verbs = "prepare, train, evaluate, sweep, artifacts"
+    assert err == f"promise: unknown verb '{word}'; the verbs are {verbs}.{hint}\n"
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"promise {promise.__version__}\n"
+
+
+@needs_config
+@pytest.mark.parametrize("words", [["--help"], [], ["evaluate", "seed=1", "-h"], ["sweep", "--help"]])
+def test_help_is_quick(words: list[str]) -> None:
+    script = (
+        "import sys\nfrom promise.cli import main\n"
+        f"main({words!r})\nprint(*sorted({SLOW!r} & set(sys.modules)), file=sys.stderr)"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5  # seconds of CPU time
+    assert done.stderr.split() == []
+    for group, options in configs.groups().items():
+        assert f"{group}=" in done.stdout
+        assert all(option in done.stdout for option in options)
+    for dial in configs.dials(configs.root() / "conf" / "config.yaml"):
+        assert dial.name in done.stdout
+
+
+def test_python_m_promise() -> None:
+    command = [sys.executable, "-m", "promise", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"promise {promise.__version__}\n"
+    assert subprocess.run([*command[:3], "nothing"], capture_output=True).returncode == 2
+
+
+def test_artifacts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(tmp_path / "artifacts")
+    words = ["--store", str(tmp_path)]
+
+    def build(folder: Path) -> dict[str, str]:
+        (folder / "a.txt").write_text("a" * 2_500_000)
+        return {"fingerprint": "f"}
+
+    key = store.get_or_build("ids", {}, {}, 1, build).path.name
+    assert cli.main(["artifacts", "ls", *words]) == 0
+    assert capsys.readouterr().out.split()[:3] == [key, "2.5", "MB"]
+    assert cli.main(["artifacts", "verify", *words]) == 0
+    assert capsys.readouterr().out.split() == [key, "ok"]
+    (store.root / key / "a.txt").write_text("b")
+    assert cli.main(["artifacts", "verify", *words]) == 2
+    assert "a.txt has changed" in capsys.readouterr().out
+    assert cli.main(["artifacts", "rm", "none", *words]) == 2
+    assert capsys.readouterr().err == f"promise artifacts: no artifact is named 'none' in {store.root}\n"
+    assert cli.main(["artifacts", "rm", "ids-*", *words]) == 0
+    assert capsys.readouterr().out == f"removed {key}\n"
+    assert cli.main(["artifacts", "ls", *words]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("words", [[], ["mv"], ["rm"]])
+def test_artifacts_without_a_subcommand(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["artifacts", *words])
+    assert stop.value.code == 2
+    assert "usage: promise artifacts" in capsys.readouterr().err

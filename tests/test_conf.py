@@ -1,0 +1,146 @@
+"""Every option composes, fits the signature of its target, and says what each of its dials means."""
+
+import inspect
+import itertools
+import pkgutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from promise import configs
+
+CONF = configs.root() / "conf"
+CONFIG = CONF / "config.yaml"
+GROUPS = configs.groups()
+OPTIONS = [(group, option) for group, options in GROUPS.items() for option in options]
+FREE = ("experiment", "sweeps", "hydra")  # groups that need only compose
+
+needs_config = pytest.mark.skipif(not CONFIG.exists(), reason="no conf/config.yaml")
+
+
+def name(option: Any) -> str:
+    return "=".join(option)
+
+
+# What the root adds to a group (`ids.path`) is the pipeline's dial, not the target's.
+ADDED = (
+    {dial.name for dial in configs.dials(CONFIG) if dial.name.split(".")[0] in GROUPS}
+    if CONFIG.exists()
+    else ()
+)
+
+
+def targets(node: Any) -> Iterator[dict[str, Any]]:
+    """Every mapping with a `_target_`."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield node
+        for value in node.values():
+            yield from targets(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from targets(value)
+
+
+def faults(node: dict[str, Any]) -> list[str]:
+    """What is wrong with the keys beside one `_target_`."""
+    target = node["_target_"]
+    own = target.startswith("promise.")
+    try:
+        parameters = inspect.signature(pkgutil.resolve_name(target)).parameters
+    except ModuleNotFoundError:
+        if own:
+            raise
+        return []  # an optional library that is not installed
+    keys = {key for key in node if not key.startswith("_")}
+    found = []
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        found += [f"{target} has no parameter {key!r}" for key in sorted(keys - parameters.keys())]
+    if own:
+        config = {
+            key for key, parameter in parameters.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        }
+        found += [f"{target} needs {key!r} in its config" for key in sorted(config - keys)]
+    return found
+
+
+def composed(overrides: list[str]) -> Any:
+    from omegaconf import OmegaConf
+
+    config: Any = OmegaConf.to_container(configs.compose(overrides), resolve=False)
+    for group, _, dial in (added.partition(".") for added in ADDED):
+        del config[group][dial]
+    return config
+
+
+def override(group: str, option: str) -> str:
+    return f"{'' if group in configs.defaults(CONFIG) else '+'}{group}={option}"
+
+
+@needs_config
+def test_the_default_config() -> None:
+    assert [fault for node in targets(composed([])) for fault in faults(node)] == []
+
+
+@needs_config
+@pytest.mark.parametrize("option", OPTIONS, ids=name)
+def test_every_option_composes_and_fits_its_target(option: tuple[str, str]) -> None:
+    config = composed([override(*option)])
+    assert [fault for node in targets(config) for fault in faults(node)] == []
+
+
+def own_files() -> list[tuple[str, str]]:
+    """Options that neither build on another one (presets) nor only configure somebody else's class."""
+    found = []
+    for group, option in OPTIONS:
+        content = yaml.safe_load(configs.option_path(group, option).read_text("utf-8")) or {}
+        names = [node["_target_"] for node in targets(content)]
+        foreign = bool(names) and not any(name.startswith("promise.") for name in names)
+        if group.split("/")[0] not in FREE and "defaults" not in content and not foreign:
+            found.append((group, option))
+    return found
+
+
+@pytest.mark.parametrize("option", own_files(), ids=name)
+def test_own_targets_are_complete_and_every_dial_says_what_it_means(option: tuple[str, str]) -> None:
+    path = configs.option_path(*option)
+    content = yaml.safe_load(path.read_text("utf-8"))
+    own = [node for node in targets(content) if node["_target_"].startswith("promise.")]
+    assert [fault for node in own for fault in faults(node)] == []
+    dials = configs.dials(path, option[0])
+    assert [f"{path.name}:{dial.line} {dial.name}" for dial in dials if not dial.comment] == []
+
+
+@needs_config
+@pytest.mark.parametrize("sweep", GROUPS.get("sweeps", []))
+def test_every_grid_of_a_sweep_composes(sweep: str) -> None:
+    """With every option of its groups, and the first value of its dials."""
+    for grid in composed([override("sweeps", sweep)])["sweep"]["grids"]:
+        values = {key: value if isinstance(value, list) else [value] for key, value in grid.items()}
+        tried = [values[key] if key in GROUPS else values[key][:1] for key in values]
+        for point in itertools.product(*tried):
+            config = composed([f"{key}={value}" for key, value in zip(values, point, strict=True)])
+            assert [fault for node in targets(config) for fault in faults(node)] == []
+
+
+@needs_config
+def test_every_dial_of_the_root_says_what_it_means() -> None:
+    assert [dial.name for dial in configs.dials(CONFIG) if not dial.comment] == []
+
+
+def test_the_rules_see_a_fault() -> None:
+    mine = {"_target_": "promise.configs.Dial", "name": "", "value": "", "comment": "", "width": 1}
+    assert faults(mine) == [
+        "promise.configs.Dial has no parameter 'width'",
+        "promise.configs.Dial needs 'line' in its config",
+    ]
+    assert faults({"_target_": "pathlib.Path", "anything": 1}) == []
+    assert faults({"_target_": "not_installed.Thing", "anything": 1}) == []
+    assert [node["_target_"] for node in targets({"a": [{"_target_": "x", "b": {"_target_": "y"}}]})] == [
+        "x",
+        "y",
+    ]
+    with pytest.raises(AttributeError):
+        faults({"_target_": "promise.nothing.Thing"})

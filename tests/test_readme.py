@@ -1,0 +1,74 @@
+"""The README is short, what it names exists, and what it tells people to type works."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from promise import configs
+from promise.cli import VERBS
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / "README.md").read_text("utf-8")
+FENCES = re.findall(r"^```\w*\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+INLINE = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", TEXT, flags=re.MULTILINE | re.DOTALL))
+MAP = re.search(r"^#+ [^\n]*where do I change.*?(?=^#+ |\Z)", TEXT, re.MULTILINE | re.DOTALL | re.IGNORECASE)
+TOP = "promise|conf|sweeps|tests|notebooks|docs"
+
+
+def exists(path: str) -> bool:
+    return (ROOT / path).exists() or (ROOT / "promise" / path).exists()
+
+
+def commands() -> list[str]:
+    """`promise ...` and `make ...` lines of code fences and of inline code that holds no ellipsis."""
+    lines = [line for fence in FENCES for line in fence.replace("\\\n", " ").splitlines()]
+    typed = [
+        line.strip().removeprefix("$ ") for line in [*lines, *INLINE] if "…" not in line and "..." not in line
+    ]
+    found = [
+        line.removeprefix(".venv/bin/") for line in typed if re.match(r"(\.venv/bin/)?promise |make ", line)
+    ]
+    return [line for line in found if " [" not in line and "VERB" not in line]
+
+
+def single(word: str) -> str:
+    """An override as one job of a multirun sees it: the first of its values."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    override = OverridesParser.create().parse_override(word)
+    if not override.is_sweep_override():
+        return word
+    return f"{word.split('=')[0]}={next(iter(override.sweep_string_iterator()))}"
+
+
+def test_at_most_200_lines() -> None:
+    assert len(TEXT.splitlines()) <= 200
+
+
+def test_the_map_names_what_exists() -> None:
+    section = MAP[0] if MAP else ""
+    packages = "|".join(path.parent.name for path in (ROOT / "promise").glob("*/__init__.py"))
+    paths = set(re.findall(r"[\w./-]*[\w-]+\.(?:py|ya?ml|md|csv|svg|png|ipynb)\b", section))
+    paths |= set(re.findall(rf"(?<![\w./-])(?:{TOP}|{packages})/[\w./-]*\w", section))
+    assert [path for path in sorted(paths) if "NAME" not in path and not exists(path)] == []
+
+
+def test_code_and_links_name_what_exists() -> None:
+    code = "\n".join([*FENCES, *INLINE])
+    paths = set(re.findall(rf"(?<![\w./-])(?:{TOP})/[\w./-]*\w", code))
+    paths |= set(re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", TEXT))
+    assert [path for path in sorted(paths) if "NAME" not in path and not exists(path)] == []
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_work(command: str) -> None:
+    program, *words = shlex.split(command, comments=True)
+    if program == "make":
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+        assert {word for word in words if "=" not in word} <= set(targets)
+        return
+    assert words[0] in {*VERBS, "artifacts", "--help", "--version"}
+    if words[0] in VERBS:
+        configs.compose([single(word) for word in words[1:] if not word.startswith("-")])
