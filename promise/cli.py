@@ -35,9 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         words.insert(0, started_by)
     verb, rest = (words[0], words[1:]) if words else ("--help", [])
     if verb in ("--help", "-h", "help"):
-        print_help(
-            None, {**{name: about for name, (_, about) in VERBS.items()}, "artifacts": ARTIFACTS}, rest
-        )
+        print_help(None, {**{name: about for name, (_, about) in VERBS.items()}, "artifacts": ARTIFACTS}, rest)
     elif verb in ("--version", "-V"):
         print(f"promise {promise.__version__}")
     elif verb == "artifacts":
@@ -71,9 +69,7 @@ def _artifacts(words: Sequence[str]) -> int:
         action = actions.add_parser(name, help=text, description=text)
         if name == "rm":
             action.add_argument("names", nargs="+", metavar="NAME", help="as ls prints it; may hold * and ?")
-        action.add_argument(
-            "--store", default="outputs", help="the folder that `store=` names (default: outputs)"
-        )
+        action.add_argument("--store", default="outputs", help="the folder that `store=` names (default: outputs)")
     arguments = parser.parse_args(words)
     store = Store(Path(arguments.store) / "artifacts")
     try:

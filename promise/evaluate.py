@@ -31,17 +31,11 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         ["", *METRICS, "per user"],
         [
             [row["search"], *(row[m] for m in METRICS), sized(row["flops_per_user"], "FLOP")],
-            *(
-                [name, *(b.row[m] for m in METRICS), None]
-                for name, b in baselines.items()
-                if name != row["search"]
-            ),
+            *([name, *(b.row[m] for m in METRICS), None] for name, b in baselines.items() if name != row["search"]),
         ],
     )
     if levels := level_rows(row):
-        show(
-            "Per level", ["level", *levels[0]], [[b, *values.values()] for b, values in enumerate(levels, 1)]
-        )
+        show("Per level", ["level", *levels[0]], [[b, *values.values()] for b, values in enumerate(levels, 1)])
     return {
         "verb": "evaluate",
         **summary(result),

@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from promise import configs
 from promise.pipeline.checks import check
+from promise.pipeline.config import plain
 from promise.pipeline.findings import Measured, findings
 from promise.pipeline.points import Point
 from promise.pipeline.stages import Pipeline
@@ -43,7 +44,13 @@ def run(cfg: DictConfig) -> dict[str, Any]:
             except Exception as error:
                 log.exception("point %s failed", " ".join(words))
                 failed += 1
-                rows.append({**named(point_cfg, chosen), "status": "failed", "error": f"{type(error).__name__}: {error}"})
+                rows.append(
+                    {
+                        **named(point_cfg, chosen),
+                        "status": "failed",
+                        "error": f"{type(error).__name__}: {error}",
+                    }
+                )
             else:
                 ran += result.searched
                 measured.append(Measured(result.row, result.ranks))
@@ -67,7 +74,11 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         paths |= report(cfg, rows, [str(image) for image in images])
     show_rows(rows)
     if found:
-        show("Findings (paired bootstrap over users, 95 %)", ["", "difference", "from", "to", ""], [f.cells() for f in found])
+        show(
+            "Findings (paired bootstrap over users, 95 %)",
+            ["", "difference", "from", "to", ""],
+            [f.cells() for f in found],
+        )
         (folder / "findings.json").write_text(json.dumps([f.as_dict() for f in found], indent=1) + "\n")
         paths["findings"] = str(folder / "findings.json")
     return {
@@ -127,7 +138,7 @@ def spelled(value: Any) -> str:
 
 def named(cfg: DictConfig, chosen: dict[str, str]) -> dict[str, Any]:
     """What a failed point's row can say."""
-    dials = {f"search.{name}": value for name, value in OmegaConf.to_container(cfg.search).items()}  # type: ignore[union-attr]
+    dials = {f"search.{name}": value for name, value in plain(cfg.search).items()}
     known = ("search.width", "search.expansion", "search.candidates", "search.weight")
     groups = {group: chosen[group] for group in ("data", "search", "generator", "reward", "training")}
     run = {"split": cfg.split, "seed": cfg.seed, "seen": cfg.evaluation.seen}
@@ -142,15 +153,40 @@ def report(cfg: DictConfig, rows: list[dict[str, Any]], images: list[str]) -> di
     from promise.scaling.wandb_report import summary_run
 
     run = summary_run(
-        results_table(rows), images, cfg.logger.project, str(cfg.sweep.name), cfg.logger.save_dir, cfg.logger.mode
+        results_table(rows),
+        images,
+        cfg.logger.project,
+        str(cfg.sweep.name),
+        cfg.logger.save_dir,
+        cfg.logger.mode,
     )
     return {"wandb": str(run)}
 
 
 def show_rows(rows: list[dict[str, Any]]) -> None:
     """The sweep as a table."""
-    columns = ["search", "generator", "W", "C", "λ", "recall@10", "from", "to", "ndcg@10", "per user", "seconds"]
-    names = ["search.width", "search.candidates", "search.weight", "recall@10", "recall@10_low", "recall@10_high", "ndcg@10"]
+    columns = [
+        "search",
+        "generator",
+        "W",
+        "C",
+        "λ",
+        "recall@10",
+        "from",
+        "to",
+        "ndcg@10",
+        "per user",
+        "seconds",
+    ]
+    names = [
+        "search.width",
+        "search.candidates",
+        "search.weight",
+        "recall@10",
+        "recall@10_low",
+        "recall@10_high",
+        "ndcg@10",
+    ]
     cells = [
         [
             row["search"] + (" (shuffled)" if row.get("search.control") == "shuffled" else ""),

@@ -14,9 +14,7 @@ from promise import cli, configs
 from promise.pipeline.store import Store
 
 SLOW = {"torch", "lightning", "torchmetrics", "hydra", "omegaconf", "wandb", "polars", "sklearn", "scipy"}
-needs_config = pytest.mark.skipif(
-    not (configs.root() / "conf" / "config.yaml").exists(), reason="no conf/config.yaml"
-)
+needs_config = pytest.mark.skipif(not (configs.root() / "conf" / "config.yaml").exists(), reason="no conf/config.yaml")
 
 
 @pytest.fixture(autouse=True)
@@ -64,9 +62,7 @@ def test_a_wait_policy_that_is_set_stays(calls: list[list[str]], monkeypatch: py
     assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
 
 
-def test_other_ranks_run_the_verb_that_started_them(
-    calls: list[list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_ranks_run_the_verb_that_started_them(calls: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     cli.main(["train", "seed=1"])
     monkeypatch.setenv("LOCAL_RANK", "1")
     cli.main(["seed=1"])
@@ -78,9 +74,7 @@ def test_other_ranks_run_the_verb_that_started_them(
     ("word", "hint"),
     [("evalaute", " Did you mean 'evaluate'?"), ("artefacts", " Did you mean 'artifacts'?"), ("x=1", "")],
 )
-def test_an_unknown_verb_is_one_line_and_exit_code_2(
-    word: str, hint: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unknown_verb_is_one_line_and_exit_code_2(word: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([word]) == 2
     out, err = capsys.readouterr()
     assert out == ""

@@ -25,11 +25,7 @@ def name(option: Any) -> str:
 
 
 # What the root adds to a group (`ids.path`) is the pipeline's dial, not the target's.
-ADDED = (
-    {dial.name for dial in configs.dials(CONFIG) if dial.name.split(".")[0] in GROUPS}
-    if CONFIG.exists()
-    else ()
-)
+ADDED = {dial.name for dial in configs.dials(CONFIG) if dial.name.split(".")[0] in GROUPS} if CONFIG.exists() else ()
 
 
 def targets(node: Any) -> Iterator[dict[str, Any]]:
@@ -59,9 +55,7 @@ def faults(node: dict[str, Any]) -> list[str]:
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         found += [f"{target} has no parameter {key!r}" for key in sorted(keys - parameters.keys())]
     if own:
-        config = {
-            key for key, parameter in parameters.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-        }
+        config = {key for key, parameter in parameters.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD}
         found += [f"{target} needs {key!r} in its config" for key in sorted(config - keys)]
     return found
 

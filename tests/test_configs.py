@@ -89,9 +89,7 @@ def test_defaults(tree: Path) -> None:
 
 
 def test_dials_of_the_root(tree: Path) -> None:
-    assert [
-        (dial.name, dial.value, dial.comment) for dial in configs.dials(tree / "conf" / "config.yaml")
-    ] == [
+    assert [(dial.name, dial.value, dial.comment) for dial in configs.dials(tree / "conf" / "config.yaml")] == [
         ("seed", "0", "drives everything"),
         ("evaluation.users", "null", "number of users; null = all"),
         ("evaluation.cutoffs", "[5, 10]", "places # of the list"),
@@ -135,9 +133,7 @@ def test_dials_of_the_root(tree: Path) -> None:
         ("sweeps", "width", [("search.width", "7", "")]),
     ],
 )
-def test_dials_of_an_option(
-    tree: Path, group: str, option: str, expected: list[tuple[str, str, str]]
-) -> None:
+def test_dials_of_an_option(tree: Path, group: str, option: str, expected: list[tuple[str, str, str]]) -> None:
     found = configs.dials(configs.option_path(group, option), group)
     assert [(dial.name, dial.value, dial.comment) for dial in found] == expected
 
@@ -156,9 +152,7 @@ print(sum("Promise" in plugin.__name__ for plugin in Plugins.instance().discover
 
 
 def test_sweeps_compose_and_are_registered_once(tree: Path) -> None:
-    (tree / "conf" / "config.yaml").write_text(
-        "defaults:\n  - data: synthetic\n  - search: guided\n  - _self_\n"
-    )
+    (tree / "conf" / "config.yaml").write_text("defaults:\n  - data: synthetic\n  - search: guided\n  - _self_\n")
     script = SWEEPS.format(root=str(tree))
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert out.split() == ["7", "1"]

@@ -53,9 +53,7 @@ def test_a_chosen_option_shows_its_dials(tree: Path, capsys: pytest.CaptureFixtu
     assert not any("search.width 20" in line for line in shown)
 
 
-def test_an_experiment_chooses_options_of_other_groups(
-    tree: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_experiment_chooses_options_of_other_groups(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     print_help("train", ABOUT, ["+experiment=quickstart"])
     assert "search= guided* plain" in lines(capsys)
 

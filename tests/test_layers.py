@@ -12,9 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / "promise").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES
-}
+MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
 # package -> what of ours it may import; a package or module that is not named here (the verbs) may import all
 LAYERS: dict[str, set[str]] = {
     "ids": set(),
@@ -116,9 +114,7 @@ def test_scaling_does_not_import_torch() -> None:
     for module in modules:
         names = {name.split(".")[0] for name, _ in imports(ast.parse(MODULES[module].read_text("utf-8")), "")}
         assert not names & {"torch", "torchmetrics", "lightning"}, module
-    script = (
-        "".join(f"import {module}\n" for module in modules) + "import sys\nassert 'torch' not in sys.modules"
-    )
+    script = "".join(f"import {module}\n" for module in modules) + "import sys\nassert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
@@ -128,13 +124,9 @@ def test_house_rules(path: Path) -> None:
     tree = ast.parse(text)
     assert not [name for name, level in imports(tree, "") if level], "relative import"
     assert len(text.splitlines()) <= MAX_LINES, f"more than {MAX_LINES} lines"
-    assert not {part.split(".")[0] for part in path.relative_to(ROOT).parts} & FORBIDDEN, (
-        "a name that says nothing"
-    )
+    assert not {part.split(".")[0] for part in path.relative_to(ROOT).parts} & FORBIDDEN, "a name that says nothing"
     first = text.split("\n", 1)[0]
-    assert re.match(r'r?"""\S.{9,}', first) and ast.get_docstring(tree), (
-        "the first line must say the file's one job"
-    )
+    assert re.match(r'r?"""\S.{9,}', first) and ast.get_docstring(tree), "the first line must say the file's one job"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -24,12 +24,8 @@ def exists(path: str) -> bool:
 def commands() -> list[str]:
     """`promise ...` and `make ...` lines of code fences and of inline code that holds no ellipsis."""
     lines = [line for fence in FENCES for line in fence.replace("\\\n", " ").splitlines()]
-    typed = [
-        line.strip().removeprefix("$ ") for line in [*lines, *INLINE] if "…" not in line and "..." not in line
-    ]
-    found = [
-        line.removeprefix(".venv/bin/") for line in typed if re.match(r"(\.venv/bin/)?promise |make ", line)
-    ]
+    typed = [line.strip().removeprefix("$ ") for line in [*lines, *INLINE] if "…" not in line and "..." not in line]
+    found = [line.removeprefix(".venv/bin/") for line in typed if re.match(r"(\.venv/bin/)?promise |make ", line)]
     return [line for line in found if " [" not in line and "VERB" not in line]
 
 

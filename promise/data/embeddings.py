@@ -1,6 +1,7 @@
 """Item embeddings: from texts, from what is bought together, from a file, or a weighted concatenation."""
 
 import hashlib
+import io
 import json
 import logging
 import math
@@ -154,24 +155,17 @@ class GivenEmbedding:
             ValueError: the file is missing, is no .npy array of real numbers, is not 2-D, has not one row
                 per item, or holds a number that is not finite.
         """
-        try:
-            vectors = np.load(Path(self.path).expanduser(), allow_pickle=False)
-        except OSError as error:
-            raise ValueError(
-                f"embeddings.path: cannot read {self.path}: {error.strerror or error}"
-            ) from error
-        except (ValueError, EOFError) as error:
-            raise ValueError(f"embeddings.path: {self.path} is not a .npy file of numbers") from error
-        if not isinstance(vectors, np.ndarray) or vectors.dtype.kind not in "fiu":
+        with self._open() as file:
+            try:
+                vectors = np.lib.format.read_array(file, allow_pickle=False)
+            except (ValueError, EOFError) as error:
+                raise ValueError(f"embeddings.path: {self.path} is not a .npy file of numbers") from error
+        if vectors.dtype.kind not in "fiu":
             raise ValueError(f"embeddings.path: {self.path} is not a .npy file of numbers")
         if vectors.ndim != 2 or vectors.shape[1] == 0:
-            raise ValueError(
-                f"embeddings.path: expected a 2-D array (items, width), got shape {vectors.shape}"
-            )
+            raise ValueError(f"embeddings.path: expected a 2-D array (items, width), got shape {vectors.shape}")
         if len(vectors) != histories.item_count:
-            raise ValueError(
-                f"embeddings.path: expected {histories.item_count} rows, one per item, got {len(vectors)}"
-            )
+            raise ValueError(f"embeddings.path: expected {histories.item_count} rows, one per item, got {len(vectors)}")
         with np.errstate(over="ignore"):  # an overflow to infinity is reported below
             vectors = vectors.astype(np.float32)
         bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
@@ -185,13 +179,14 @@ class GivenEmbedding:
         Raises:
             ValueError: the file cannot be read.
         """
+        with self._open() as file:
+            return _digest("given-1", hashlib.file_digest(file, "sha256").hexdigest())
+
+    def _open(self) -> io.BufferedReader:
         try:
-            with Path(self.path).expanduser().open("rb") as file:
-                return _digest("given-1", hashlib.file_digest(file, "sha256").hexdigest())
+            return Path(self.path).expanduser().open("rb")
         except OSError as error:
-            raise ValueError(
-                f"embeddings.path: cannot read {self.path}: {error.strerror or error}"
-            ) from error
+            raise ValueError(f"embeddings.path: cannot read {self.path}: {error.strerror}") from error
 
 
 class Concatenation:

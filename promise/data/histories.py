@@ -60,9 +60,7 @@ class Histories:
             raise ValueError(f"every user must have >= 3 items, user {user} has {counts[user]}")
         # A memory map was checked before it was saved: reading all of it here would undo what the map is for.
         if self.folder is None and not 0 <= self.items.min() <= self.items.max() < self.item_count:
-            raise ValueError(
-                f"items must lie in 0..{self.item_count - 1}, got {self.items.min()}..{self.items.max()}"
-            )
+            raise ValueError(f"items must lie in 0..{self.item_count - 1}, got {self.items.min()}..{self.items.max()}")
 
     def __len__(self) -> int:
         """Number of users."""

@@ -30,9 +30,7 @@ def checked_codes(codes: ArrayLike, level_sizes: Sequence[int]) -> NDArray[np.in
     if not np.issubdtype(table.dtype, np.integer):
         raise ValueError(f"codes must be integers, got {table.dtype}")
     if len(level_sizes) != table.shape[1]:
-        raise ValueError(
-            f"level_sizes must name one size per level: {table.shape[1]} levels, {len(level_sizes)} sizes"
-        )
+        raise ValueError(f"level_sizes must name one size per level: {table.shape[1]} levels, {len(level_sizes)} sizes")
     if max(*level_sizes, len(table)) > np.iinfo(np.int32).max:
         raise ValueError(f"items and level sizes must be < 2**31, got {len(table)} and {max(level_sizes)}")
     low, high = table.min(axis=0), table.max(axis=0)

@@ -77,12 +77,8 @@ class Trie(nn.Module):
         self.register_buffer("_leaf_items", torch.from_numpy(order.astype(np.int32)), persistent=False)
         for depth, size in enumerate(self.level_sizes):
             if self.nodes[depth] * size <= DENSE_BYTES:
-                rows = torch.cat(
-                    [torch.arange(self.nodes[depth]), torch.tensor([-1])]
-                )  # node -1 meets the last
-                self.register_buffer(
-                    f"_allowed_{depth}", self._scatter_allowed(depth, rows), persistent=False
-                )
+                rows = torch.cat([torch.arange(self.nodes[depth]), torch.tensor([-1])])  # node -1 meets the last
+                self.register_buffer(f"_allowed_{depth}", self._scatter_allowed(depth, rows), persistent=False)
 
     def _store(self, name: str, depth: int, values: NDArray[np.integer], dtype: type[np.integer]) -> None:
         self.register_buffer(f"_{name}_{depth}", torch.from_numpy(values.astype(dtype)), persistent=False)

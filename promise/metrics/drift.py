@@ -28,9 +28,7 @@ def prefix_hits(kept: Tensor, true: Tensor) -> Tensor:
         [True, False]
     """
     if kept.ndim != 2 or true.ndim != 1 or len(kept) != len(true):
-        raise ValueError(
-            f"kept must be (B, W) and true (B,), got {tuple(kept.shape)} and {tuple(true.shape)}"
-        )
+        raise ValueError(f"kept must be (B, W) and true (B,), got {tuple(kept.shape)} and {tuple(true.shape)}")
     return ((kept == true[:, None]) & (true[:, None] >= 0)).any(dim=1)
 
 
@@ -101,8 +99,7 @@ class LevelAccuracy(_SharePerLevel):
         """
         if predicted.shape != true.shape or true.ndim != 2 or true.shape[1] != self.levels:
             raise ValueError(
-                f"predicted and true must be (B, {self.levels}), "
-                f"got {tuple(predicted.shape)} and {tuple(true.shape)}"
+                f"predicted and true must be (B, {self.levels}), got {tuple(predicted.shape)} and {tuple(true.shape)}"
             )
         self.right += (predicted == true).sum(dim=0)
         self.users += len(true)

@@ -116,7 +116,5 @@ def _per_seed(values: ArrayLike, name: str) -> NDArray[np.float64]:
     if array.size == 0:
         raise ValueError(f"{name} must hold at least one user, got none")
     if not np.isfinite(array).all():
-        raise ValueError(
-            f"{name} must be finite, got {np.count_nonzero(~np.isfinite(array))} NaN or infinite"
-        )
+        raise ValueError(f"{name} must be finite, got {np.count_nonzero(~np.isfinite(array))} NaN or infinite")
     return np.atleast_2d(array)

@@ -33,9 +33,7 @@ def target_ranks(items: Tensor, targets: Tensor) -> Tensor:
         [1, 2147483647]
     """
     if items.ndim != 2 or targets.ndim != 1 or len(items) != len(targets):
-        raise ValueError(
-            f"items must be (B, k) and targets (B,), got {tuple(items.shape)} and {tuple(targets.shape)}"
-        )
+        raise ValueError(f"items must be (B, k) and targets (B,), got {tuple(items.shape)} and {tuple(targets.shape)}")
     if items.shape[1] == 0:
         return torch.full_like(targets, NOT_RANKED, dtype=torch.int64)
     hits = (items == targets[:, None]) & (targets[:, None] >= 0)  # (B, k)

@@ -94,9 +94,7 @@ class Generator(nn.Module):
         self.item_vectors = nn.Embedding(len(codes), dim) if item_vectors else None
         self.register_buffer("content_vectors", content_vectors if content else None, persistent=False)
         self.content_projection = (
-            nn.Linear(content_vectors.shape[1], dim, bias=False)
-            if content and content_vectors is not None
-            else None
+            nn.Linear(content_vectors.shape[1], dim, bias=False) if content and content_vectors is not None else None
         )
         self.positions = nn.Embedding(history, dim)
         self.drop = nn.Dropout(dropout)
@@ -116,6 +114,11 @@ class Generator(nn.Module):
             level_sizes=self.level_sizes,
             content_dim=self.content_projection.in_features if self.content_projection else 0,
         )
+
+    @property
+    def decoder_blocks(self) -> list[DecoderBlock]:
+        """The decoder's blocks, in order."""
+        return [block for block in self.decoder if isinstance(block, DecoderBlock)]
 
     def item_tokens(self, items: Tensor) -> Tensor:
         """Sum of an item's code vectors, its learned vector and its projected content: (...) -> (..., D)."""
@@ -164,7 +167,7 @@ class Generator(nn.Module):
         x = self.drop(torch.stack(tokens, dim=2))  # (B, P, L, D)
         seen = torch.arange(states.shape[1], device=states.device) <= positions[..., None]  # (B, P, H)
         mask = seen.repeat_interleave(levels, dim=1).unsqueeze(1)  # (B, P, H) -> (B, 1, P*L, H)
-        for block in self.decoder:
+        for block in self.decoder_blocks:
             x = block(x, block.cross.project(states), mask)
         x = self.decoder_norm(x)
         return [codebook(x[:, :, b]) for b, codebook in enumerate(self.codebooks)]
@@ -175,7 +178,7 @@ class Generator(nn.Module):
 
     def start(self, users: UserStates) -> DecoderCache:
         """Project the user states for every decoder block, once per user and search."""
-        return DecoderCache(users, [block.cross.project(users.states) for block in self.decoder], [])
+        return DecoderCache(users, [block.cross.project(users.states) for block in self.decoder_blocks], [])
 
     def next_code(self, cache: DecoderCache, parents: Tensor, codes: Tensor) -> tuple[Tensor, DecoderCache]:
         """Logits of the next code of every beam.
@@ -196,7 +199,7 @@ class Generator(nn.Module):
             x = self.path_vectors[level - 1](codes)  # (B, W, D)
             before = [(take_rows(key, parents), take_rows(value, parents)) for key, value in before]
         after = []
-        for index, block in enumerate(self.decoder):
+        for index, block in enumerate(self.decoder_blocks):
             x, pair = block.step(x, before[index] if before else None, memories[index], users.mask)
             after.append(pair)
         return self.codebooks[level](self.decoder_norm(x)), DecoderCache(users, memories, after)

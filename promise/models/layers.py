@@ -37,9 +37,7 @@ class Attention(nn.Module):
         key, value = self.key_value(memory).chunk(2, dim=-1)
         return self.split(key), self.split(value)
 
-    def forward(
-        self, x: Tensor, memory: KeyValue, mask: Tensor | None = None, causal: bool = False
-    ) -> Tensor:
+    def forward(self, x: Tensor, memory: KeyValue, mask: Tensor | None = None, causal: bool = False) -> Tensor:
         """Attend from x (B, Q, D) to projected keys and values.
 
         Args:
@@ -51,9 +49,7 @@ class Attention(nn.Module):
         Returns:
             (B, Q, D).
         """
-        mixed = F.scaled_dot_product_attention(
-            self.split(self.query(x)), *memory, attn_mask=mask, is_causal=causal
-        )
+        mixed = F.scaled_dot_product_attention(self.split(self.query(x)), *memory, attn_mask=mask, is_causal=causal)
         return self.out(mixed.transpose(1, 2).flatten(2))  # (B, heads, Q, d) -> (B, Q, D)
 
     def step(self, x: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -130,9 +126,7 @@ class DecoderBlock(nn.Module):
         x = x + self.drop(self.cross(h, memory, mask)).unflatten(1, (paths, codes))
         return x + self.drop(self.feed_forward(self.norms[2](x)))
 
-    def step(
-        self, x: Tensor, cache: KeyValue | None, memory: KeyValue, mask: Tensor | None
-    ) -> tuple[Tensor, KeyValue]:
+    def step(self, x: Tensor, cache: KeyValue | None, memory: KeyValue, mask: Tensor | None) -> tuple[Tensor, KeyValue]:
         """The newest code of W paths a user; the beams are query rows over one shared memory.
 
         Args:

@@ -27,9 +27,7 @@ class PathTable(nn.Module):
         ValueError: On an unknown `prefix_table`.
     """
 
-    def __init__(
-        self, dim: int, prefix_table: str, *, prefixes: list[Tensor], level_sizes: tuple[int, ...]
-    ) -> None:
+    def __init__(self, dim: int, prefix_table: str, *, prefixes: list[Tensor], level_sizes: tuple[int, ...]) -> None:
         super().__init__()
         if prefix_table not in ("full", "none"):
             raise ValueError(f"reward.prefix_table must be full or none, got {prefix_table}")
@@ -227,9 +225,14 @@ class CrossAttentionReward(nn.Module):
         self.apply(initialise)
         self.flops = CrossAttentionRewardFlops(user_dim, dim, blocks)
 
+    @property
+    def reward_blocks(self) -> list[RewardBlock]:
+        """The blocks, in order."""
+        return [block for block in self.blocks if isinstance(block, RewardBlock)]
+
     def start(self, users: UserStates) -> RewardContext:
         """Keys and values of the user states, once per user."""
-        return RewardContext(None, [b.attention.project(users.states) for b in self.blocks], users.mask)
+        return RewardContext(None, [b.attention.project(users.states) for b in self.reward_blocks], users.mask)
 
     def score(self, context: RewardContext, depth: int, nodes: Tensor) -> Tensor:
         """Rewards (B, C) of the paths that end in nodes (B, C) at depth 1..L."""
@@ -246,7 +249,7 @@ class CrossAttentionReward(nn.Module):
     def judge(self, memories: list[KeyValue], mask: Tensor | None, depth: int, vectors: Tensor) -> Tensor:
         """Path vectors (B, C, dim) -> rewards (B, C)."""
         x = vectors + self.depth_vectors.weight[depth - 1]
-        for block, memory in zip(self.blocks, memories, strict=True):
+        for block, memory in zip(self.reward_blocks, memories, strict=True):
             x = block(x, memory, mask)
         return self.head(x).squeeze(-1)
 
@@ -257,7 +260,7 @@ class CrossAttentionReward(nn.Module):
         nodes = torch.cat((positives.unsqueeze(-1), negatives), -1)  # (B, P, 1 + N)
         seen = torch.arange(users.states.shape[1], device=nodes.device) <= positions[..., None]  # (B, P, H)
         mask = seen.repeat_interleave(nodes.shape[-1], dim=1).unsqueeze(1)  # (B, 1, P*(1+N), H)
-        memories = [block.attention.project(users.states) for block in self.blocks]
+        memories = [block.attention.project(users.states) for block in self.reward_blocks]
         logits = self.judge(memories, mask, depth, self.paths(depth, nodes.flatten(1)))
         logits = logits.unflatten(1, nodes.shape[1:])  # (B, P*(1+N)) -> (B, P, 1+N)
         return logits[..., 0], logits[..., 1:]

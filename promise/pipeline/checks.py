@@ -55,9 +55,7 @@ def check_networks(cfg: DictConfig) -> None:
     for name in ("dim", "encoder_layers", "decoder_layers", "heads", "history"):
         integer(f"generator.{name}", generator[name], least=1)
     if generator.dim % generator.heads:
-        raise ValueError(
-            f"generator.dim must be a multiple of generator.heads={generator.heads}, got {generator.dim}"
-        )
+        raise ValueError(f"generator.dim must be a multiple of generator.heads={generator.heads}, got {generator.dim}")
     one_of("generator.attention", generator.attention, ("causal", "bidirectional"))
     for name in ("generator.dropout", "reward.dropout"):
         dropout = OmegaConf.select(cfg, name)

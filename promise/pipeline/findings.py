@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,7 @@ def of_group(points: list[Measured]) -> Iterator[Finding]:
                 yield difference(text, control, f"plain W={width}", plain[width])
         if len(steps) > 1:
             yield difference(f"guided W={width} C={candidates(most)}", most, f"C={candidates(steps[0])}", steps[0])
-            for before, after in zip(steps, steps[1:], strict=False):
+            for before, after in pairwise(steps):
                 if len(steps) > 2:
                     yield difference(
                         f"  step W={width} C={candidates(after)}", after, f"C={candidates(before)}", before

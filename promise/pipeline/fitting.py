@@ -5,19 +5,23 @@ import logging
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from omegaconf import DictConfig
 
+from promise.data.datamodule import HistoryDataModule
+from promise.data.histories import Histories
+from promise.ids.codes import SemanticIds
+from promise.ids.trie import Trie
 from promise.models.generator import Generator
 from promise.models.reward import Reward
 from promise.pipeline.config import make, plain
 from promise.pipeline.store import Artifact
 from promise.pipeline.trainer import EpochLog, finish, make_logger, make_trainer
 from promise.search.guided import GuidedSearch
-
-if TYPE_CHECKING:
-    from promise.pipeline.stages import Pipeline
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +30,26 @@ NETWORKS = "networks.ckpt"
 
 #: Share of a large matrix product's speed that training reaches, for the estimate of its minutes.
 TRAINING_EFFICIENCY = 0.1
+
+
+class Prepared(Protocol):
+    """What a training starts from; `promise.pipeline.stages.Pipeline` is one."""
+
+    cfg: DictConfig
+
+    @property
+    def data(self) -> Artifact: ...
+    @property
+    def embeddings(self) -> Artifact: ...
+    @property
+    def histories(self) -> Histories: ...
+    @property
+    def ids(self) -> SemanticIds: ...
+    @property
+    def trie(self) -> Trie: ...
+    @property
+    def item_vectors(self) -> NDArray[np.float32]: ...
+    def datamodule(self) -> HistoryDataModule: ...
 
 
 class Fit:
@@ -39,7 +63,7 @@ class Fit:
 
     version = 1
 
-    def __init__(self, pipeline: "Pipeline", settings: dict[str, Any], before: Artifact | None) -> None:
+    def __init__(self, pipeline: Prepared, settings: dict[str, Any], before: Artifact | None) -> None:
         cfg = pipeline.cfg
         self.pipeline = pipeline
         self.settings = settings
@@ -70,13 +94,9 @@ class Fit:
         size += sum(p.numel() for p in reward.parameters()) if reward else 0
         rows = self.pipeline.datamodule().train_dataloader()
         targets = len(self.pipeline.histories.items) - 3 * len(self.pipeline.histories)
-        history = min(
-            self.pipeline.cfg.datamodule.history, max(1, targets // max(1, len(self.pipeline.histories)))
-        )
+        history = min(self.pipeline.cfg.datamodule.history, max(1, targets // max(1, len(self.pipeline.histories))))
         flops = generator.flops.encode([history]) // history + generator.flops.start([history]) // history
-        flops += sum(
-            generator.flops.next_code([history], 1, level) for level in range(self.pipeline.trie.levels)
-        )
+        flops += sum(generator.flops.next_code([history], 1, level) for level in range(self.pipeline.trie.levels))
         if reward:
             depths = self.pipeline.trie.nodes[1:]
             flops += sum(reward.flops.score([history], min(n, reward.default_negatives)) for n in depths)
@@ -150,12 +170,12 @@ class Fit:
             "fingerprint": file_fingerprint(folder / NETWORKS),
             "epochs": trainer.current_epoch,
             "best_epoch": best["epoch"] + 1,
-            "validation_recall@10": float(checkpoint.best_model_score),  # type: ignore[union-attr, arg-type]
+            "validation_recall@10": float(checkpoint.best_model_score),  # type: ignore[union-attr]
             "training_seconds": round(time.perf_counter() - began, 1),
         }
 
 
-def build_networks(pipeline: "Pipeline", with_reward: bool) -> tuple[Generator, Reward | None]:
+def build_networks(pipeline: Prepared, with_reward: bool) -> tuple[Generator, Reward | None]:
     """Networks of the config with the weights that the seed gives."""
     cfg, ids, trie = pipeline.cfg, pipeline.ids, pipeline.trie
     torch.manual_seed(cfg.seed)
@@ -168,13 +188,11 @@ def build_networks(pipeline: "Pipeline", with_reward: bool) -> tuple[Generator, 
     if not with_reward:
         return generator, None
     prefixes = [trie.prefixes(depth) for depth in range(1, trie.levels + 1)]
-    reward = make(
-        cfg.reward, user_dim=cfg.generator.dim, prefixes=prefixes, level_sizes=ids.level_sizes
-    )
+    reward = make(cfg.reward, user_dim=cfg.generator.dim, prefixes=prefixes, level_sizes=ids.level_sizes)
     return generator, reward
 
 
-def load_networks(pipeline: "Pipeline", path: Path) -> tuple[Generator, Reward | None]:
+def load_networks(pipeline: Prepared, path: Path) -> tuple[Generator, Reward | None]:
     """Networks with the weights of a checkpoint, in evaluation mode.
 
     Raises:

@@ -132,9 +132,7 @@ class Point:
             "item_count": pipeline.histories.item_count,
         }
         logger = make_logger(cfg, f"{self.choices['search']}-{cfg.seed}", "evaluate")
-        trainer = make_trainer(
-            cfg, logger=logger, precision=cfg.evaluation.precision, default_root_dir=cfg.store
-        )
+        trainer = make_trainer(cfg, logger=logger, precision=cfg.evaluation.precision, default_root_dir=cfg.store)
         if self.with_networks:
             generator, reward = pipeline.networks
             device = trainer.strategy.root_device
@@ -147,9 +145,7 @@ class Point:
             }
         else:
             offers["training"] = pipeline.histories.training_items()
-        ranker = make(
-            self.search, **{name: value for name, value in offers.items() if name in self.accepts}
-        )
+        ranker = make(self.search, **{name: value for name, value in offers.items() if name in self.accepts})
         task = Recommend(
             list(KS),
             ranker=ranker,

@@ -71,9 +71,7 @@ class EpochLog(Callback):
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         figures = ", ".join(f"{name} {value:.4f}" for name, value in sorted(values.items()))
         seconds = time.perf_counter() - self.began
-        log.info(
-            "epoch %d of %s: %s (%.0f s)", trainer.current_epoch + 1, trainer.max_epochs, figures, seconds
-        )
+        log.info("epoch %d of %s: %s (%.0f s)", trainer.current_epoch + 1, trainer.max_epochs, figures, seconds)
 
 
 def make_logger(cfg: DictConfig, name: str, job_type: str) -> Logger:

@@ -120,13 +120,10 @@ def curves(rows: pl.DataFrame, metric: str, along: Along) -> list[Curve]:
     """
     found = usable(rows, metric).to_dicts()
     contexts = [
-        {name: row.get(name) for name in _CONTEXT if row["search"] not in COUNTS or name in _MEASURED}
-        for row in found
+        {name: row.get(name) for name in _CONTEXT if row["search"] not in COUNTS or name in _MEASURED} for row in found
     ]
     varying = [
-        name
-        for name in _CONTEXT
-        if len({context[name] for context in contexts if context.get(name) is not None}) > 1
+        name for name in _CONTEXT if len({context[name] for context in contexts if context.get(name) is not None}) > 1
     ]
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row, context in zip(found, contexts, strict=True):

@@ -118,14 +118,10 @@ def write_labels(ax: Axes, labels: Sequence[Label]) -> None:
         color = label.look.color
         ax.plot([1.005, 1.04], [want, place], color=color, linewidth=0.7, alpha=0.7, **outside)
         ax.plot(1.05, place, color=color, marker=label.look.marker, markersize=size / 2, **outside)
-        ax.annotate(
-            label.text, (1.07, place), xycoords="axes fraction", va="center", color=color, fontsize=size
-        )
+        ax.annotate(label.text, (1.07, place), xycoords="axes fraction", va="center", color=color, fontsize=size)
 
 
-def write_widths(
-    ax: Axes, curve: Curve, look: Look, xs: Sequence[float], taken: list[tuple[float, float]]
-) -> None:
+def write_widths(ax: Axes, curve: Curve, look: Look, xs: Sequence[float], taken: list[tuple[float, float]]) -> None:
     """Write the widths under a curve that runs over them, leaving out those that have no room.
 
     Args:

@@ -55,9 +55,7 @@ def results_table(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     """
     rows = list(rows)
     cells = [{name: _cell(name, value) for name, value in row.items()} for row in rows]
-    order = sorted(
-        range(len(rows)), key=lambda i: [_sort_key(name, rows[i].get(name)) for name in _ROW_ORDER]
-    )
+    order = sorted(range(len(rows)), key=lambda i: [_sort_key(name, rows[i].get(name)) for name in _ROW_ORDER])
     names = _columns({name for row in rows for name in row})
     return pl.DataFrame(
         [_typed(pl.Series(name, [cells[i].get(name) for i in order], dtype=pl.String)) for name in names]

@@ -112,9 +112,7 @@ def _log_chart(lines: dict[str, tuple[list[float], list[float]]], metric: str, u
     """Draw the lines over a logarithmic axis."""
     import plotly.graph_objects as go
 
-    chart = go.Figure(
-        [go.Scatter(x=x, y=y, name=name, mode="lines+markers") for name, (x, y) in lines.items()]
-    )
+    chart = go.Figure([go.Scatter(x=x, y=y, name=name, mode="lines+markers") for name, (x, y) in lines.items()])
     chart.update_xaxes(type="log", title=f"{unit}, log scale")
     chart.update_yaxes(title=metric)
     return chart

@@ -24,9 +24,7 @@ class Popularity:
         remove_seen: Never return an item of the user's history.
     """
 
-    def __init__(
-        self, *, training: tuple[np.ndarray, np.ndarray], item_count: int, remove_seen: bool = False
-    ) -> None:
+    def __init__(self, *, training: tuple[np.ndarray, np.ndarray], item_count: int, remove_seen: bool = False) -> None:
         counts = np.bincount(training[0], minlength=item_count)
         order = np.argsort(-counts, kind="stable")
         self.order = torch.from_numpy(order)
@@ -45,9 +43,7 @@ class Popularity:
             place = seen.long().argsort(dim=1, stable=True)  # the unseen first, in their order
             items = items.masked_fill(seen, -1).gather(1, place)
             scores = scores.masked_fill(seen, -torch.inf).gather(1, place)
-        return Ranking(
-            items[:, :k], scores[:, :k], Cost(users=users, seconds=time.perf_counter() - began), []
-        )
+        return Ranking(items[:, :k], scores[:, :k], Cost(users=users, seconds=time.perf_counter() - began), [])
 
 
 class CoVisit:
@@ -93,9 +89,7 @@ class CoVisit:
         recency = lengths[:, None] - np.arange(width)  # 1 at the last item, below 1 in the padding
         votes = (recency >= 1) & (recency <= (self.recent or width))
         rows = np.nonzero(votes)[0]
-        query = sparse.csr_array(
-            (1.0 / recency[votes], (rows, history[votes])), shape=(users, self.item_count)
-        )
+        query = sparse.csr_array((1.0 / recency[votes], (rows, history[votes])), shape=(users, self.item_count))
         own = own_items(batch)
         chunk = max(1, SCORES_AT_ONCE // self.item_count)
         parts = []

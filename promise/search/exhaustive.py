@@ -91,9 +91,7 @@ class ExhaustiveSearch:
         scores, items = [], []
         for first in range(0, len(batch.history), self.users_at_once):
             part = slice(first, first + self.users_at_once)
-            top, leaves = self.score(UserSlice(batch.history[part], batch.lengths[part])).topk(
-                min(k, self.trie.items)
-            )
+            top, leaves = self.score(UserSlice(batch.history[part], batch.lengths[part])).topk(min(k, self.trie.items))
             scores.append(top)
             items.append(self.trie.item_of(leaves.masked_fill(top == -torch.inf, -1)))
         if items[0].is_cuda:

@@ -91,9 +91,7 @@ class GuidedSearch:
             rewards = None
             if self.reward and depth in self.judged:
                 rewards = self.reward.score(context, depth, drafts.nodes)
-            scores = blend(
-                drafts.log_probs, rewards, level.weight if rewards is not None else 0.0, self.temperature
-            )
+            scores = blend(drafts.log_probs, rewards, level.weight if rewards is not None else 0.0, self.temperature)
             beams, scores = drafts.select(scores, level.width)
             kept.append(beams.kept())
         items = self.trie.item_of(kept[-1])

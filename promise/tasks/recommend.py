@@ -79,10 +79,7 @@ class Recommend(LightningModule):
         self.items = Targets(trie) if trie else None
         self.drift_of = drift_of
         if drift_of is not None and trie is not None:
-            dials = {"width": 1, "expansion": 1, "candidates": None, "weight": 0.0, "temperature": 1.0}
-            self.greedy = GuidedSearch(
-                **dials, rerank=False, control="none", generator=drift_of, reward=None, trie=trie
-            )
+            self.greedy = GuidedSearch(1, 1, None, 0.0, 1.0, False, "none", generator=drift_of, reward=None, trie=trie)
             self.teacher, self.free = LevelAccuracy(trie.levels), LevelAccuracy(trie.levels)
         self.trie = trie
         self.metrics = ranking_metrics(ks)
@@ -170,4 +167,4 @@ def count_entries(items: Tensor, item_count: int) -> Tensor:
 
 def padded(values: NDArray[np.generic], width: int, fill: float) -> NDArray[np.generic]:
     """Rows (B, k) filled up to (B, width)."""
-    return np.pad(values, ((0, 0), (0, width - values.shape[1])), constant_values=fill)  # type: ignore[call-overload]
+    return np.pad(values, ((0, 0), (0, width - values.shape[1])), constant_values=fill)

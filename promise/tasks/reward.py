@@ -69,9 +69,7 @@ def resolved_count(reward: Reward, negatives: str, negative_count: int | None) -
     return None
 
 
-def path_loss(
-    reward: Reward, users: UserStates, batch: Batch, items: Targets, trie: Trie, count: int | None
-) -> Tensor:
+def path_loss(reward: Reward, users: UserStates, batch: Batch, items: Targets, trie: Trie, count: int | None) -> Tensor:
     """InfoNCE in nats, summed over depths, mean over targets (METHOD: -log(e^pos / (e^pos + Σ e^neg))).
 
     Args:

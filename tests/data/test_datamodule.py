@@ -38,14 +38,10 @@ def module(**changes) -> HistoryDataModule:
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
-@pytest.mark.parametrize(
-    "users, batch_size, world_size", [(50, 8, 1), (50, 8, 3), (7, 1, 2), (3, 100, 3), (1, 5, 1)]
-)
+@pytest.mark.parametrize("users, batch_size, world_size", [(50, 8, 1), (50, 8, 3), (7, 1, 2), (3, 100, 3), (1, 5, 1)])
 def test_ranks_share_all_rows_in_equal_steps(users, batch_size, world_size, shuffle):
     rows = Evaluation(histories(users), 10, "test", np.arange(users))
-    ranks = [
-        list(LengthSampler(rows, batch_size, shuffle, 0, rank, world_size)) for rank in range(world_size)
-    ]
+    ranks = [list(LengthSampler(rows, batch_size, shuffle, 0, rank, world_size)) for rank in range(world_size)]
     assert len({len(batches) for batches in ranks}) == 1
     assert len(ranks[0]) == len(LengthSampler(rows, batch_size, shuffle, 0, 0, world_size))
     sizes = {len(batch) for batches in ranks for batch in batches}

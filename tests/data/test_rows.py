@@ -14,10 +14,7 @@ def world(seed: int) -> tuple[list[list[int]], Histories, int]:
     """Users with items that are all different (100 * user + place), so that an item tells its place."""
     draw = random.Random(seed)
     longest = draw.choice([3, 4, 8, 40])
-    lists = [
-        [100 * user + place for place in range(draw.randint(3, longest))]
-        for user in range(draw.randint(1, 9))
-    ]
+    lists = [[100 * user + place for place in range(draw.randint(3, longest))] for user in range(draw.randint(1, 9))]
     offsets = np.cumsum([0, *map(len, lists)])
     return (
         lists,

@@ -24,9 +24,7 @@ def test_split_is_the_plain_one(seed):
     draw = random.Random(seed)
     users, items = draw.randint(1, 6), draw.randint(1, 5)
     rows = [
-        (user, draw.randrange(items), draw.randint(-3, 3))
-        for user in range(users)
-        for _ in range(draw.randint(3, 9))
+        (user, draw.randrange(items), draw.randint(-3, 3)) for user in range(users) for _ in range(draw.randint(3, 9))
     ]
     draw.shuffle(rows)
     histories = leave_last_out(interactions(rows, users, items))

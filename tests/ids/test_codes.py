@@ -51,9 +51,7 @@ def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        ValueError, match=r"ids.path must be a file of semantic IDs, found none at .*gone.npz"
-    ):
+    with pytest.raises(ValueError, match=r"ids.path must be a file of semantic IDs, found none at .*gone.npz"):
         SemanticIds.load(tmp_path / "gone.npz")
     with pytest.raises(ValueError, match="found none at"):
         SemanticIds.load(tmp_path)

@@ -125,9 +125,7 @@ def test_as_many_vectors_as_codes_is_no_clamp() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:ids.codes clamped")
-@pytest.mark.parametrize(
-    "points", [np.zeros((1, 1)), np.zeros((5, 3)), np.full((1, 2), 3.0), [[0.0], [-0.0]]]
-)
+@pytest.mark.parametrize("points", [np.zeros((1, 1)), np.zeros((5, 3)), np.full((1, 2), 3.0), [[0.0], [-0.0]]])
 def test_one_distinct_vector_has_one_path(points: np.ndarray) -> None:
     found = ResidualKMeans(3, 256, iterations=5, restarts=1).fit(np.asarray(points, dtype=np.float32), 0)
     assert found.level_sizes == (1, 1, 1) and not found.codes.any()

@@ -47,9 +47,7 @@ def test_equals_a_dictionary_trie() -> None:
         trie, oracle = Trie(codes, sizes), DictionaryTrie(codes)
         assert trie.levels == len(sizes) and trie.level_sizes == sizes and trie.items == len(codes)
         assert trie.nodes == tuple(len(nodes) for nodes in oracle.nodes)
-        assert [oracle.nodes[-1].index(path) for path in oracle.paths] == trie.item_nodes(
-            trie.levels
-        ).tolist()
+        assert [oracle.nodes[-1].index(path) for path in oracle.paths] == trie.item_nodes(trie.levels).tolist()
         assert [oracle.paths.index(path) for path in oracle.nodes[-1]] == trie.leaf_items.tolist()
         for depth in range(trie.levels + 1):
             prefixes = oracle.nodes[depth]

@@ -22,9 +22,7 @@ def test_drawn_world() -> None:
 def test_hits_equal_plain_python(seed: int) -> None:
     rng = np.random.default_rng(seed)
     kept, true = rng.integers(-1, 9, (40, 3)), rng.integers(-1, 9, 40)
-    expected = [
-        bool(node >= 0 and node in row) for row, node in zip(kept.tolist(), true.tolist(), strict=True)
-    ]
+    expected = [bool(node >= 0 and node in row) for row, node in zip(kept.tolist(), true.tolist(), strict=True)]
     assert prefix_hits(torch.from_numpy(kept), torch.from_numpy(true)).tolist() == expected
 
 

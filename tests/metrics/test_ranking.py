@@ -37,9 +37,7 @@ def plain_value(name: str, rank: int, k: int) -> float:
     return {"recall": 1.0, "ndcg": 1 / math.log2(rank + 2), "mrr": 1 / (rank + 1)}[name]
 
 
-def random_lists(
-    seed: int, users: int = 50, k: int = 8, items: int = 12
-) -> tuple[torch.Tensor, torch.Tensor]:
+def random_lists(seed: int, users: int = 50, k: int = 8, items: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
     """Distinct items per list, padded with -1 after a random length."""
     rng = np.random.default_rng(seed)
     lists = np.argsort(rng.random((users, items)), axis=1)[:, :k]
@@ -72,9 +70,7 @@ def test_first_of_two_equal_items_counts() -> None:
 
 
 def test_empty_lists_and_no_users() -> None:
-    assert (
-        target_ranks(torch.zeros(2, 0, dtype=torch.int64), torch.tensor([1, 2])).tolist() == [NOT_RANKED] * 2
-    )
+    assert target_ranks(torch.zeros(2, 0, dtype=torch.int64), torch.tensor([1, 2])).tolist() == [NOT_RANKED] * 2
     assert target_ranks(torch.zeros(0, 3, dtype=torch.int64), torch.zeros(0)).shape == (0,)
     for values in VALUES.values():
         assert values(np.zeros(0, dtype=np.int64), 10).shape == (0,)
@@ -162,16 +158,12 @@ def test_no_users_is_nan_not_zero() -> None:
     assert torch.isnan(metric.compute())
 
 
-@pytest.mark.parametrize(
-    "make", [*CLASSES.values(), *(lambda k, f=f: f(np.array([1]), k) for f in VALUES.values())]
-)
+@pytest.mark.parametrize("make", [*CLASSES.values(), *(lambda k, f=f: f(np.array([1]), k) for f in VALUES.values())])
 def test_error_k(make) -> None:
     with pytest.raises(ValueError, match=r"^k must be >= 1, got 0$"):
         make(0)
 
 
 def test_error_shapes() -> None:
-    with pytest.raises(
-        ValueError, match=r"^items must be \(B, k\) and targets \(B,\), got \(2, 3\) and \(3,\)$"
-    ):
+    with pytest.raises(ValueError, match=r"^items must be \(B, k\) and targets \(B,\), got \(2, 3\) and \(3,\)$"):
         target_ranks(torch.zeros(2, 3), torch.zeros(3))

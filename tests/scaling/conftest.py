@@ -41,9 +41,7 @@ def row() -> Callable[..., Row]:
 @pytest.fixture
 def sweep() -> list[Row]:
     """Plain at W = 10, 20, 50; guided at W = 10, 20 with C = 1, 2, 4, 10 W; exhaustive at λ = 0, 1."""
-    rows = [
-        make_row("plain", 0.05 + w / 1e5, (16 + 3.6 * w) * 1e6, width=w, candidates=w) for w in (10, 20, 50)
-    ]
+    rows = [make_row("plain", 0.05 + w / 1e5, (16 + 3.6 * w) * 1e6, width=w, candidates=w) for w in (10, 20, 50)]
     rows += [
         make_row(
             "guided", 0.058 + e / 1e3 + w / 1e4, (16.3 + 3.6 * w) * 1e6 + e,
@@ -51,7 +49,5 @@ def sweep() -> list[Row]:
         )
         for w in (10, 20) for e in (1, 2, 4, 10)
     ]  # fmt: skip
-    rows += [
-        make_row("exhaustive", v, f, weight=x) for x, v, f in ((0.0, 0.0504, 1.4e9), (1.0, 0.0721, 1.1e7))
-    ]
+    rows += [make_row("exhaustive", v, f, weight=x) for x, v, f in ((0.0, 0.0504, 1.4e9), (1.0, 0.0721, 1.1e7))]
     return rows

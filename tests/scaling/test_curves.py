@@ -18,11 +18,7 @@ def test_the_candidates_sweep(sweep) -> None:
         "plain beam", "guided, W = 10", "guided, W = 20", "exhaustive, λ = 0", "exhaustive, λ = 1",
     ]  # fmt: skip
     plain, _, guided, exhaustive, _ = drawn
-    assert (
-        [point.width for point in plain.points]
-        == [point.candidates for point in plain.points]
-        == [10, 20, 50]
-    )
+    assert [point.width for point in plain.points] == [point.candidates for point in plain.points] == [10, 20, 50]
     assert [point.candidates for point in guided.points] == [20, 40, 80, 200]
     assert [point.value for point in guided.points] == pytest.approx([0.061, 0.062, 0.064, 0.07])
     assert guided.points[0].low == pytest.approx(0.058)
@@ -107,7 +103,5 @@ def test_no_rows() -> None:
 
 
 def test_error_metric(sweep) -> None:
-    with pytest.raises(
-        ValueError, match=r"^metric must be a column of the results \(recall@5, .*\), got recal@10$"
-    ):
+    with pytest.raises(ValueError, match=r"^metric must be a column of the results \(recall@5, .*\), got recal@10$"):
         usable(results_table(sweep), "recal@10")

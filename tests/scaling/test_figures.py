@@ -83,9 +83,7 @@ def test_seeds_are_dots_and_the_note_says_so(sweep) -> None:
 
 
 def test_widths_are_joined_when_each_has_one_c(row) -> None:
-    rows = [
-        row("guided", 0.06 + w / 1e4, w * 1e6, width=w, candidates=4 * w, weight=1.0) for w in (10, 20, 50)
-    ]
+    rows = [row("guided", 0.06 + w / 1e4, w * 1e6, width=w, candidates=4 * w, weight=1.0) for w in (10, 20, 50)]
     left, right = choose_figure(results_table(rows)).axes
     assert lines(left)["guided"][0] == [40, 80, 200]
     assert {"W = 10", "20", "50"} <= set(texts(right))
@@ -126,11 +124,7 @@ def test_choice(sweep, row) -> None:
         figure = choose_figure(results_table(rows))
         return len(figure.axes), figure.axes[0].get_xlabel().split()[0]
 
-    weights = [
-        row("guided", 0.05, 1e8, width=w, candidates=4 * w, weight=x)
-        for x in (0.0, 0.5, 1.0)
-        for w in (10, 20)
-    ]
+    weights = [row("guided", 0.05, 1e8, width=w, candidates=4 * w, weight=x) for x in (0.0, 0.5, 1.0) for w in (10, 20)]
     assert panels(sweep) == (2, "Candidates")
     assert panels(weights) == (1, "λ")
     assert panels([*weights, *sweep[:3]]) == (1, "λ")

@@ -20,9 +20,7 @@ def test_reads_back_what_was_written(sweep, tmp_path: Path) -> None:
 
 
 def test_columns_stand_in_the_order_of_the_schema() -> None:
-    columns = results_table(
-        [{"hrecall@2": 1, "hrecall@10": 1, "zeta": 1, "recall@5_high": 1, "recall@50": 0}]
-    ).columns
+    columns = results_table([{"hrecall@2": 1, "hrecall@10": 1, "zeta": 1, "recall@5_high": 1, "recall@50": 0}]).columns
     assert columns[:7] == ["hash", "data", "split", "users", "seed", "seen", "search"]
     start = columns.index("recall@5")
     assert columns[start : start + 5] == ["recall@5", "recall@5_high", "recall@10", "recall@20", "recall@50"]
@@ -32,9 +30,7 @@ def test_columns_stand_in_the_order_of_the_schema() -> None:
 
 
 def test_types() -> None:
-    table = results_table(
-        [{"hash": "0012", "search.width": 20, "search.weight": 0.5, "recall@10": 0, "seed": 3}]
-    )
+    table = results_table([{"hash": "0012", "search.width": 20, "search.weight": 0.5, "recall@10": 0, "seed": 3}])
     assert table["hash"].to_list() == ["0012"]
     assert table.schema["search.width"] == pl.Int64
     assert table.schema["search.weight"] == pl.Float64
@@ -54,9 +50,7 @@ def test_lists_are_json_text(tmp_path: Path) -> None:
 
 def test_missing_stays_missing_and_text_survives(tmp_path: Path) -> None:
     nasty = 'no "room", é\nsecond line'
-    write_results(
-        [{"search": "plain", "status": "failed", "error": nasty, "recall@10": None}], tmp_path / "r"
-    )
+    write_results([{"search": "plain", "status": "failed", "error": nasty, "recall@10": None}], tmp_path / "r")
     table = read_results(tmp_path / "r")
     assert table["error"].to_list() == [nasty]
     assert table["recall@10"].to_list() == table["search.width"].to_list() == [None]
@@ -69,9 +63,7 @@ def test_rows_stand_by_dials_whatever_their_order_was(sweep) -> None:
         assert results_table(shuffled).equals(expected)
     assert expected["search"].unique(maintain_order=True).to_list() == ["plain", "guided", "exhaustive"]
     guided = expected.filter(pl.col("search") == "guided")
-    assert guided.select("search.width", "search.expansion").rows() == list(
-        itertools.product((10, 20), (1, 2, 4, 10))
-    )
+    assert guided.select("search.width", "search.expansion").rows() == list(itertools.product((10, 20), (1, 2, 4, 10)))
 
 
 def test_equal_rows_keep_their_order() -> None:
@@ -94,9 +86,7 @@ def test_per_level(value, levels: list[float]) -> None:
 
 @pytest.mark.parametrize("value", [{"a": 1}, ["20"], object])
 def test_error_value(value) -> None:
-    with pytest.raises(
-        ValueError, match=r"^a row's search.width must be text, a number, a list of numbers or null"
-    ):
+    with pytest.raises(ValueError, match=r"^a row's search.width must be text, a number, a list of numbers or null"):
         results_table([{"search.width": value}])
 
 

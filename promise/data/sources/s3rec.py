@@ -146,8 +146,7 @@ def _read_sequences(path: Path) -> tuple[pl.Series, NDArray[np.int64], NDArray[n
         second = again.arg_max() or 0
         first = users.index(users[second])
         raise ValueError(
-            f"data.sequences: {path.name}:{lines[second]}: user {users[second]!r} "
-            f"stands on line {lines[first]} too"
+            f"data.sequences: {path.name}:{lines[second]}: user {users[second]!r} stands on line {lines[first]} too"
         )
     return tokens, np.array(lines, np.int64), np.array(counts, np.int64), np.array(items, np.int64)
 

@@ -62,7 +62,7 @@ class _Shop:
     running: Array
 
     def draw(self, labels: Array, low: Array, high: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Draw one item by popularity among those whose `labels` (I,), ascending, are in [low, high).
+        """Draws one item by popularity among those whose `labels` (I,), ascending, are in [low, high).
 
         Args:
             labels: `node` or `shelf`.
@@ -280,9 +280,7 @@ class Synthetic:
             The items (n,) and the sub-categories (n,) that are current after them.
         """
         (users, step), row = had.shape, np.arange(len(had))
-        kind = np.searchsorted(
-            np.cumsum([self.stay, self.drift, self.favourite]), rng.random(users), side="right"
-        )
+        kind = np.searchsorted(np.cumsum([self.stay, self.drift, self.favourite]), rng.random(users), side="right")
         size = np.array([1, self.subcategories, 1, self._nodes])[kind]
         liked = favourites[row, rng.integers(self.favourites, size=users)]
         low = np.where(kind == 2, liked, current) // size * size

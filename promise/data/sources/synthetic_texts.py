@@ -18,9 +18,7 @@ SYLLABLES = ("ba", "ko", "lu", "me", "ni", "ra", "so", "ti")
 # fmt: on
 
 
-def item_texts(
-    paths: NDArray[Any], brands: NDArray[Any], missing: float, rng: np.random.Generator
-) -> list[str | None]:
+def item_texts(paths: NDArray[Any], brands: NDArray[Any], missing: float, rng: np.random.Generator) -> list[str | None]:
     """Writes "Brand Style Colour Kind. Categories: Department, Category, Kind", with words missing.
 
     Categories of different departments may share a name, and so may kinds; siblings never do.
@@ -37,10 +35,7 @@ def item_texts(
     department, category, kind = paths.T
     kinds = _names(KINDS, kind, 7 * category + 3 * department)
     columns = (
-        [
-            "".join(SYLLABLES[int(digit)] for digit in f"{brand:03o}").capitalize()
-            for brand in brands.tolist()
-        ],
+        ["".join(SYLLABLES[int(digit)] for digit in f"{brand:03o}").capitalize() for brand in brands.tolist()],
         _names(STYLES, rng.integers(len(STYLES), size=len(paths))),
         _names(COLOURS, rng.integers(len(COLOURS), size=len(paths))),
         kinds,
@@ -61,6 +56,5 @@ def _names(words: tuple[str, ...], number: NDArray[Any], turn: NDArray[Any] | in
     """Names (n,) for numbers (n,): the words from words[turn] on, then the same with a 2 behind, ..."""
     rounds, start = number // len(words), (number + turn) % len(words)
     return [
-        words[at] + (str(times + 1) if times else "")
-        for at, times in zip(start.tolist(), rounds.tolist(), strict=True)
+        words[at] + (str(times + 1) if times else "") for at, times in zip(start.tolist(), rounds.tolist(), strict=True)
     ]

@@ -197,11 +197,7 @@ def test_fingerprint_is_of_contents_not_of_names(tmp_path):
     def fingerprint(sequences: str, items: str | None = None) -> str:
         return S3Rec(sequences, items, str(tmp_path)).fingerprint()
 
-    assert (
-        fingerprint("a.txt")
-        == fingerprint("b.txt")
-        == S3Rec(str(tmp_path / "a.txt"), None, None).fingerprint()
-    )
+    assert fingerprint("a.txt") == fingerprint("b.txt") == S3Rec(str(tmp_path / "a.txt"), None, None).fingerprint()
     assert len({fingerprint("a.txt"), fingerprint("c.txt"), fingerprint("a.txt", "i.jsonl")}) == 3
 
 
