@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -69,7 +70,9 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     paths = {"results": str(folder / "results.csv")}
     found = findings(measured)
     if measured:
-        images = save_figure(choose_figure(table.filter(table["status"] == "done")), folder / "figure")
+        # A control answers a question in the findings; in the figure it would squeeze what is compared.
+        drawn = table.filter((pl.col("status") == "done") & (pl.col("search.control").fill_null("none") == "none"))
+        images = save_figure(choose_figure(drawn if len(drawn) else table), folder / "figure")
         paths |= {"figure": str(images[1]), "figure_svg": str(images[0])}
         paths |= report(cfg, rows, [str(image) for image in images])
     show_rows(rows)
