@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from promise import configs
+from promise.pipeline.checks import check_judge
 from promise.pipeline.points import KS, Point, PointResult
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.verb import app, choices, show, sized
@@ -16,6 +17,7 @@ METRICS = tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in KS)
 
 def run(cfg: DictConfig) -> dict[str, Any]:
     """Rank, measure, compare."""
+    check_judge(cfg)
     pipeline = Pipeline(cfg)
     chosen = choices()
     point = Point(pipeline, cfg.search, chosen)

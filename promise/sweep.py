@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from promise import configs
-from promise.pipeline.checks import check
+from promise.pipeline.checks import check, check_judge
 from promise.pipeline.config import plain
 from promise.pipeline.findings import Measured, findings
 from promise.pipeline.points import Point
 from promise.pipeline.stages import Pipeline
-from promise.pipeline.verb import app, show, sized
+from promise.pipeline.verb import app, is_check, own_words, show, sized
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +31,11 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     from promise.scaling.results import results_table, write_results
 
     points = compose_points(cfg)
+    first = Pipeline(points[0][1])
+    first.check_inputs()
     rows: list[dict[str, Any]] = []
     measured: list[Measured] = []
-    built: list[str] = []
+    built = list(first.built)
     ran = failed = 0
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(f"sweep {cfg.sweep.name}", total=len(points))
@@ -43,16 +45,20 @@ def run(cfg: DictConfig) -> dict[str, Any]:
             try:
                 result, _ = Point(pipeline, point_cfg.search, chosen).result()
             except Exception as error:
-                log.exception("point %s failed", " ".join(words))
+                log.error("point %s failed: %s", " ".join(words), own_words(error), exc_info=not is_check(error))
                 failed += 1
                 rows.append(
                     {
                         **named(point_cfg, chosen),
                         "status": "failed",
-                        "error": f"{type(error).__name__}: {error}",
+                        "error": f"{type(error).__name__}: {own_words(error)}",
                     }
                 )
             else:
+                if result.row in (point.row for point in measured):
+                    log.info("%s: the same as an earlier point", " ".join(words))
+                    bar.advance(task)
+                    continue
                 ran += result.searched
                 measured.append(Measured(result.row, result.ranks))
                 rows.append({**result.row, "status": "done", "error": None})
@@ -87,9 +93,9 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     return {
         "verb": "sweep",
         "name": cfg.sweep.name,
-        "points": len(points),
+        "points": len(rows),
         "ran": ran,
-        "skipped": len(points) - ran - failed,
+        "skipped": len(rows) - ran - failed,
         "failed": failed,
         "trained": built,
         "findings": [f.as_dict() for f in found],
@@ -106,6 +112,8 @@ def compose_points(cfg: DictConfig) -> list[tuple[list[str], DictConfig, dict[st
     if not cfg.sweep.grids:
         names = ", ".join(configs.groups().get("sweeps", []))
         raise ValueError(f"promise sweep needs +sweeps=NAME, one of: {names}")
+    if cfg.sweep.name is None:
+        raise ValueError("sweep.name must be given: it names the folder of the results")
     given = list(HydraConfig.get().overrides.task)
     points = []
     for words in expand(OmegaConf.to_container(cfg.sweep.grids, resolve=True)):
@@ -114,6 +122,7 @@ def compose_points(cfg: DictConfig) -> list[tuple[list[str], DictConfig, dict[st
         OmegaConf.set_struct(point, False)
         del point["hydra"]
         check(point)
+        check_judge(point)
         points.append((words, point, chosen))
     return points
 

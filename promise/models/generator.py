@@ -107,6 +107,8 @@ class Generator(nn.Module):
         self.decoder_norm = nn.RMSNorm(dim)
         self.codebooks = nn.ModuleList(nn.Linear(dim, size, bias=False) for size in self.level_sizes)
         self.apply(initialise)
+        for codebook in self.codebooks:  # near-uniform first predictions
+            nn.init.normal_(codebook.weight, std=0.02)  # type: ignore[arg-type]
         self.flops = GeneratorFlops(
             dim=dim,
             encoder_layers=encoder_layers,

@@ -1,6 +1,6 @@
 """The process reward model: how well does a partial path of any depth fit a user's history?"""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,22 +12,32 @@ from promise.models.layers import Attention, FeedForward, KeyValue, initialise
 
 
 class PathTable(nn.Module):
-    """One vector per valid prefix: the sum of its codes' vectors, plus a vector of its own.
+    """One vector per valid prefix: the sum of its codes' vectors, plus a vector of its own, plus its items' content.
 
     Rare prefixes and new items share strength through their codes. The vectors are the reward model's own, never the
-    decoder's. Outside training all vectors of a depth are computed once and kept until the next call of `train`.
+    decoder's. Outside training all vectors of a depth are computed once and kept until weights may have changed: the
+    next call of `train` or `load_state_dict`, or a move to another device or type.
 
     Args:
         dim: Width of a path vector.
         prefix_table: `full` (a learned vector for each prefix) or `none` (codes only).
         prefixes: For each depth 1..L the valid prefixes in the trie's node order, (N_b, b) codes.
         level_sizes: K of each level.
+        content: For each depth 1..L the mean embedding of the items below each prefix (N_b, E); None = left out.
 
     Raises:
         ValueError: On an unknown `prefix_table`.
     """
 
-    def __init__(self, dim: int, prefix_table: str, *, prefixes: list[Tensor], level_sizes: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        dim: int,
+        prefix_table: str,
+        *,
+        prefixes: list[Tensor],
+        level_sizes: tuple[int, ...],
+        content: list[Tensor] | None = None,
+    ) -> None:
         super().__init__()
         if prefix_table not in ("full", "none"):
             raise ValueError(f"reward.prefix_table must be full or none, got {prefix_table}")
@@ -37,6 +47,9 @@ class PathTable(nn.Module):
         )
         for depth, codes in enumerate(prefixes):
             self.register_buffer(f"prefixes_{depth}", codes.int(), persistent=False)
+        self.projection = nn.Linear(content[0].shape[1], dim, bias=False) if content else None
+        for depth, vectors in enumerate(content or []):
+            self.register_buffer(f"content_{depth}", vectors, persistent=False)
         self.sizes = tuple(len(p) for p in prefixes)
         self.kept: dict[int, Tensor] = {}
 
@@ -45,13 +58,25 @@ class PathTable(nn.Module):
         self.kept = {}
         return super().train(mode)
 
+    def _apply(self, *args: Any, **kwargs: Any) -> "PathTable":
+        self.kept = {}  # another device or type
+        return super()._apply(*args, **kwargs)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self.kept = {}  # other weights
+        super()._load_from_state_dict(*args, **kwargs)
+
     def forward(self, depth: int, nodes: Tensor) -> Tensor:
         """Vectors (..., dim) of nodes (...) at depth 1..L."""
         codes = self.get_buffer(f"prefixes_{depth - 1}")[nodes].long()  # (..., depth)
         vectors = torch.stack(
             [table(codes[..., b]) for b, table in zip(range(depth), self.code_vectors, strict=False)]
         ).sum(0)
-        return vectors if self.own_vectors is None else vectors + self.own_vectors[depth - 1](nodes)
+        if self.own_vectors is not None:
+            vectors = vectors + self.own_vectors[depth - 1](nodes)
+        if self.projection is not None:
+            vectors = vectors + self.projection(self.get_buffer(f"content_{depth - 1}")[nodes])
+        return vectors
 
     def all(self, depth: int) -> Tensor:
         """Vectors of every node of a depth (N_depth, dim)."""
@@ -62,6 +87,7 @@ class PathTable(nn.Module):
         return self.kept[depth]
 
     def every_node(self, depth: int) -> Tensor:
+        """All nodes of a depth (N_depth,)."""
         return torch.arange(self.sizes[depth - 1], device=self.get_buffer("prefixes_0").device)
 
 
@@ -90,6 +116,10 @@ class DotReward(nn.Module):
         user_dim: Width D of the user states.
         prefixes: Valid prefixes of each depth 1..L, in the trie's node order.
         level_sizes: K of each level.
+        prefix_content: Content of the prefixes: see `PathTable`.
+
+    Raises:
+        ValueError: If `temperature` is not above 0.
     """
 
     #: Negatives per batch when the configuration names no number; they are shared by all targets.
@@ -106,10 +136,13 @@ class DotReward(nn.Module):
         user_dim: int,
         prefixes: list[Tensor],
         level_sizes: tuple[int, ...],
+        prefix_content: list[Tensor] | None = None,
     ) -> None:
         super().__init__()
+        if not temperature > 0:
+            raise ValueError(f"reward.temperature must be > 0, got {temperature}")
         levels = len(level_sizes)
-        self.paths = PathTable(dim, prefix_table, prefixes=prefixes, level_sizes=level_sizes)
+        self.paths = PathTable(dim, prefix_table, prefixes=prefixes, level_sizes=level_sizes, content=prefix_content)
         self.queries = nn.ModuleList(nn.Linear(user_dim, dim) for _ in range(levels))
         self.drop = nn.Dropout(dropout)
         self.log_temperatures = nn.Parameter(torch.full((levels,), float(temperature)).log())
@@ -190,13 +223,17 @@ class CrossAttentionReward(nn.Module):
 
     Args:
         dim: Inner width; null = a quarter of `user_dim`.
-        heads: Attention heads; divides `dim`; null = one per 32 of the inner width.
+        heads: Attention heads; divides `dim`; null = one per 32 of the inner width, or the next fewer that divide it.
         blocks: Blocks F of cross-attention and feed-forward.
         prefix_table: `full` or `none`: see `PathTable`.
         dropout: Probability in [0, 1).
         user_dim: Width D of the user states.
         prefixes: Valid prefixes of each depth 1..L, in the trie's node order.
         level_sizes: K of each level.
+        prefix_content: Content of the prefixes: see `PathTable`.
+
+    Raises:
+        ValueError: If there is no block, or `heads` doesn't divide `dim`.
     """
 
     #: Negatives per target when the configuration names no number; every target draws its own.
@@ -214,11 +251,14 @@ class CrossAttentionReward(nn.Module):
         user_dim: int,
         prefixes: list[Tensor],
         level_sizes: tuple[int, ...],
+        prefix_content: list[Tensor] | None = None,
     ) -> None:
         super().__init__()
+        if blocks < 1:
+            raise ValueError(f"reward.blocks must be >= 1, got {blocks}")
         dim = dim or max(1, user_dim // 4)
-        heads = heads or max(1, dim // 32)
-        self.paths = PathTable(dim, prefix_table, prefixes=prefixes, level_sizes=level_sizes)
+        heads = heads or max(h for h in range(1, max(1, dim // 32) + 1) if dim % h == 0)
+        self.paths = PathTable(dim, prefix_table, prefixes=prefixes, level_sizes=level_sizes, content=prefix_content)
         self.depth_vectors = nn.Embedding(len(level_sizes), dim)
         self.blocks = nn.ModuleList(RewardBlock(dim, heads, dropout, user_dim) for _ in range(blocks))
         self.head = nn.Sequential(nn.RMSNorm(dim), nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, 1))

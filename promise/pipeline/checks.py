@@ -1,12 +1,17 @@
 """What a configuration must hold before any work begins; everything here is quick."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from promise.pipeline.config import fits, plain
-from promise.search.dials import check_dials
+from promise.pipeline.config import fits, given, plain
+from promise.pipeline.fitting import checked_payload
+from promise.search.dials import check_dials, entries, is_number
+
+#: Exclusive upper end of seeds: scikit-learn takes no larger ones.
+SEEDS = 2**32
 
 
 def check(cfg: DictConfig, multirun: bool = False) -> None:
@@ -19,23 +24,31 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
     Raises:
         ValueError: Naming the dial as typed, what was expected and what came.
     """
+    given(cfg)
     integer("seed", cfg.seed, least=0)
+    if cfg.seed >= SEEDS:
+        raise ValueError(f"seed must be below {SEEDS}, got {cfg.seed}")
     one_of("split", cfg.split, ("validation", "test"))
     one_of("build", cfg.build, ("auto", "never"))
     one_of("evaluation.seen", cfg.evaluation.seen, ("keep", "remove"))
+    truth("evaluation.drift", cfg.evaluation.drift)
     one_of("evaluation.precision", cfg.evaluation.precision, ("32-true", "bf16-mixed"))
     for name in ("evaluation.users", "selection.users"):
         if (users := OmegaConf.select(cfg, name)) is not None:
             integer(name, users, least=1)
-    for name in ("selection.width", "datamodule.history", "datamodule.batch_size"):
+    for name in ("selection.width", "datamodule.history", "datamodule.batch_size", "datamodule.evaluation_batch_size"):
         integer(name, OmegaConf.select(cfg, name), least=1)
-    integer("datamodule.evaluation_batch_size", cfg.datamodule.evaluation_batch_size, least=1)
-    check_dials({"width": cfg.selection.width, "expansion": cfg.selection.expansion})
+    integer("datamodule.workers", cfg.datamodule.workers, least=0)
+    number("selection.expansion", cfg.selection.expansion, ">= 1", lambda value: value >= 1)
     check_dials(plain(cfg.search))
+    truth("search.rerank", cfg.search.get("rerank", False))
     check_networks(cfg)
+    check_trainings(cfg)
     for name in ("checkpoint", "ids.path"):
         if (path := OmegaConf.select(cfg, name)) is not None and not Path(path).is_file():
             raise ValueError(f"{name}={path} is no file")
+    if cfg.checkpoint is not None:
+        checked_payload(cfg, Path(cfg.checkpoint))
     if cfg.predictions is not None and not str(cfg.predictions).endswith(".parquet"):
         raise ValueError(f"predictions must name a .parquet file, got {cfg.predictions}")
     if multirun and str(cfg.trainer.strategy).startswith("ddp") and cfg.trainer.strategy != "ddp_spawn":
@@ -46,28 +59,66 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
 
 
 def check_networks(cfg: DictConfig) -> None:
-    """Check what only shows when networks are built or trained, and would come late then.
+    """Check what only shows when networks are built, and would come late then.
 
     Raises:
         ValueError: As `check`.
     """
-    generator = cfg.generator
+    generator, reward = cfg.generator, cfg.reward
     for name in ("dim", "encoder_layers", "decoder_layers", "heads", "history"):
         integer(f"generator.{name}", generator[name], least=1)
     if generator.dim % generator.heads:
         raise ValueError(f"generator.dim must be a multiple of generator.heads={generator.heads}, got {generator.dim}")
+    if generator.history != cfg.datamodule.history:
+        raise ValueError(
+            f"generator.history must be datamodule.history={cfg.datamodule.history}, got {generator.history}"
+        )
     one_of("generator.attention", generator.attention, ("causal", "bidirectional"))
+    for name in ("item_vectors", "content"):
+        truth(f"generator.{name}", generator[name])
     for name in ("generator.dropout", "reward.dropout"):
-        dropout = OmegaConf.select(cfg, name)
-        if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
-            raise ValueError(f"{name} must be a number in [0, 1), got {dropout}")
+        number(name, OmegaConf.select(cfg, name), "in [0, 1)", lambda value: 0 <= value < 1)
+    for name in ("dim", "heads", "blocks"):
+        if reward.get(name) is not None:
+            integer(f"reward.{name}", reward[name], least=1)
+    one_of("reward.prefix_table", reward.get("prefix_table", "full"), ("full", "none"))
+    number("reward.temperature", reward.get("temperature", 1), "> 0", lambda value: value > 0)
+
+
+def check_trainings(cfg: DictConfig) -> None:
+    """Check what only shows when a training begins, and would come late then.
+
+    Raises:
+        ValueError: As `check`.
+    """
     for fit in fits(cfg):
         if fit.get("negatives") == "exact" and "CrossAttention" in cfg.reward["_target_"]:
             raise ValueError("training.negatives=exact needs reward=dot, got reward=cross_attention")
         one_of("training.softmax", fit.get("softmax", "all"), ("allowed", "all"))
         one_of("training.negatives", fit.get("negatives", "sampled"), ("sampled", "exact"))
+        if fit.get("negative_count") is not None:
+            integer("training.negative_count", fit["negative_count"], least=1)
+        number("training.reward_loss_weight", fit.get("reward_loss_weight", 1), "> 0", lambda value: value > 0)
+        number("training.learning_rate", fit["learning_rate"], "> 0", lambda value: value > 0)
+        number("training.weight_decay", fit["weight_decay"], ">= 0", lambda value: value >= 0)
+        integer("training.warmup_steps", fit["warmup_steps"], least=0)
         integer("training.epochs", fit["epochs"], least=1)
         integer("training.patience", fit["patience"], least=1)
+
+
+def check_judge(cfg: DictConfig) -> None:
+    """Check that a search which trusts a reward model will have one.
+
+    Raises:
+        ValueError: If only a generator would be trained.
+    """
+    weight = plain(cfg.search).get("weight", 0)
+    trains_reward = any("GeneratorTask" not in fit["_target_"] for fit in fits(cfg))
+    if cfg.checkpoint is None and not trains_reward and any(entries(weight)):
+        raise ValueError(
+            f"search.weight={weight} needs a reward model and training=generator trains none: "
+            "use search=plain, or search.weight=0"
+        )
 
 
 def integer(name: str, value: Any, least: int) -> None:
@@ -76,7 +127,19 @@ def integer(name: str, value: Any, least: int) -> None:
         raise ValueError(f"{name} must be an integer >= {least}, got {value}")
 
 
+def number(name: str, value: Any, allowed: str, holds: Callable[[float], bool]) -> None:
+    """Raise ValueError unless the value is a finite number that holds; `allowed` says which ones do."""
+    if not is_number(value) or not holds(value):
+        raise ValueError(f"{name} must be a number {allowed}, got {value}")
+
+
 def one_of(name: str, value: Any, options: tuple[str, ...]) -> None:
     """Raise ValueError unless the value is one of the options."""
     if value not in options:
         raise ValueError(f"{name} must be {' or '.join(options)}, got {value}")
+
+
+def truth(name: str, value: Any) -> None:
+    """Raise ValueError unless the value is true or false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, got {value}")

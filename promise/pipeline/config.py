@@ -7,9 +7,19 @@ from omegaconf import DictConfig, OmegaConf
 
 
 def fits(cfg: DictConfig) -> list[dict[str, Any]]:
-    """The trainings that make the networks, in order: one, or generator and reward when staged."""
+    """The trainings that make the networks, in order: one, or generator and reward when staged.
+
+    Raises:
+        ValueError: If a dial of a single training was given to a staged one.
+    """
     training = plain(cfg.training)
-    return [training] if "_target_" in training else list(training.values())
+    if "_target_" in training:
+        return [training]
+    for name, value in training.items():
+        if not isinstance(value, dict):
+            stages = " and ".join(f"training.{stage}.{name}" for stage, fit in training.items() if isinstance(fit, dict))
+            raise ValueError(f"training.{name}={value} belongs to one training, this one has stages: give {stages}")
+    return list(training.values())
 
 
 def plain(node: Any) -> dict[str, Any]:
@@ -18,13 +28,16 @@ def plain(node: Any) -> dict[str, Any]:
     Raises:
         ValueError: If a mandatory value (`???`) is missing; it is named.
     """
-    if missing := OmegaConf.missing_keys(node):
-        parent = node._get_full_key(None)
-        names = ", ".join(f"{parent}.{name}" if parent else name for name in sorted(missing))
-        raise ValueError(f"{names} must be given")
+    given(node)
     container = OmegaConf.to_container(node, resolve=True)
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}
+
+
+def given(node: Any) -> None:
+    """Raise ValueError if a mandatory value (`???`) is missing; all that are get named."""
+    if missing := sorted(OmegaConf.missing_keys(node)):
+        raise ValueError(f"{', '.join(missing)} must be given")
 
 
 def make(node: Any, **run_time: Any) -> Any:

@@ -1,7 +1,7 @@
 """What a sweep shows: paired differences between its points, each with its interval."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 
 from promise.metrics.intervals import Interval, paired_interval
 from promise.metrics.ranking import recall_values
+
+
+#: Columns that must agree for two points to be compared user by user, and those that name their networks.
+USERS = ("data", "split", "users", "seed", "seen")
+NETWORKS = ("generator", "reward", "training", "networks")
 
 
 @dataclass(frozen=True)
@@ -26,13 +31,12 @@ class Measured:
     @property
     def model(self) -> tuple[Any, ...]:
         """What must agree for two points to be compared user by user."""
-        names = ("data", "split", "users", "seed", "seen")
-        return tuple(self.row.get(name) for name in names)
+        return tuple(self.row.get(name) for name in USERS)
 
     @property
     def networks(self) -> tuple[Any, ...]:
-        """The networks the point searched with."""
-        return tuple(self.row.get(name) for name in ("generator", "reward", "training"))
+        """The networks the point searched with: options by name, and their contents."""
+        return tuple(self.row.get(name) for name in NETWORKS)
 
 
 @dataclass(frozen=True)
@@ -75,9 +79,20 @@ def findings(points: Sequence[Measured]) -> list[Finding]:
 
     Returns:
         Guided against plain at equal width; steps in C; plain beams made wider; the shuffled reward; baselines;
-        drift. Only points on the same users, and for searches with the same networks, are compared.
+        drift. Only points on the same users, and for searches with the same networks, are compared; where there are
+        several such groups, a text begins with what tells its group from the others.
     """
-    return [finding for group in groups(points) for finding in of_group(group)]
+    compared = list(groups(points))
+    rows = [group[0].row for group in compared]
+    differing = [name for name in (*USERS, *NETWORKS) if len({row.get(name) for row in rows}) > 1]
+    readable = [name for name in differing if name != "networks"]  # a hash, told only where it is needed
+    if len({tuple(row.get(name) for name in readable) for row in rows}) == len(rows):
+        differing = readable
+    return [
+        replace(finding, text=" ".join([*(f"{name}={row.get(name)}" for name in differing), finding.text]))
+        for row, group in zip(rows, compared, strict=True)
+        for finding in of_group(group)
+    ]
 
 
 def groups(points: Sequence[Measured]) -> Iterator[list[Measured]]:
@@ -91,7 +106,9 @@ def groups(points: Sequence[Measured]) -> Iterator[list[Measured]]:
 
 
 def of_group(points: list[Measured]) -> Iterator[Finding]:
-    """Findings of points that may be compared."""
+    """Findings of points that may be compared; a point of fewer than 10 beams has no Recall@10."""
+    rows = [p.row for p in points]
+    points = [p for p in points if p.row.get("recall@10") is not None]
     plain = {p.dial("width"): p for p in points if p.row["search"] == "plain" and number(p.dial("width"))}
     judged = [p for p in points if p.row["search"] == "guided" and p.dial("weight") == 1]
     shuffled = [p for p in judged if p.dial("control") == "shuffled"]
@@ -126,9 +143,9 @@ def of_group(points: list[Measured]) -> Iterator[Finding]:
                 most = guided[max(guided)][-1]
                 text = f"guided W={most.dial('width')} C={candidates(most)}"
                 yield difference(text, most, point.row["search"], point)
-    for point in points:
-        if "teacher_forced@1" in point.row:
-            yield from drift(point.row)
+    for row in rows:
+        if "teacher_forced@1" in row:
+            yield from drift(row)
             break
 
 

@@ -20,13 +20,16 @@ from promise.models.generator import Generator
 from promise.models.reward import Reward
 from promise.pipeline.config import make, plain
 from promise.pipeline.store import Artifact
-from promise.pipeline.trainer import EpochLog, finish, make_logger, make_trainer
+from promise.pipeline.trainer import EpochLog, ExactResume, finish, make_logger, make_trainer
 from promise.search.guided import GuidedSearch
 
 log = logging.getLogger(__name__)
 
 #: The file of trained networks within an artifact.
 NETWORKS = "networks.ckpt"
+
+#: The file within an unfinished artifact that its training goes on from.
+RESUME = "resume.ckpt"
 
 #: Share of a large matrix product's speed that training reaches, for the estimate of its minutes.
 TRAINING_EFFICIENCY = 0.1
@@ -113,6 +116,7 @@ class Fit:
     def build(self, folder: Path) -> dict[str, Any]:
         """Train in a folder that may hold what a killed training left; keep the best networks there."""
         pipeline, cfg = self.pipeline, self.pipeline.cfg
+        log.info(self.announcement)
         generator, reward = self.networks()
         if self.before is not None:
             generator.load_state_dict(load(self.before.path / NETWORKS)["state"]["generator"])
@@ -138,11 +142,15 @@ class Fit:
         )
         logger = make_logger(cfg, f"{self.name}-{cfg.seed}", "train")
         trainer = make_trainer(
-            cfg, max_epochs=task.epochs, logger=logger, default_root_dir=folder, extra_callbacks=[EpochLog()]
+            cfg,
+            max_epochs=task.epochs,
+            logger=logger,
+            default_root_dir=folder,
+            extra_callbacks=[EpochLog(), ExactResume(folder / RESUME, cfg.seed)],
         )
-        last = resumable(folder / "checkpoints" / "last.ckpt")
+        last = resumable(folder / RESUME)
         if last:
-            log.info("going on with the training that was left at %s", last.parent.parent.name)
+            log.info("going on with the training that was left in %s", folder)
         began = time.perf_counter()
         try:
             trainer.fit(task, datamodule=pipeline.datamodule(), ckpt_path=last)
@@ -152,6 +160,8 @@ class Fit:
             finish(logger)
         if trainer.interrupted:
             raise SystemExit(130)
+        if not trainer.is_global_zero:
+            return {}  # rank 0 keeps the result
         checkpoint = trainer.checkpoint_callback
         best = torch.load(checkpoint.best_model_path, map_location="cpu", weights_only=True)  # type: ignore[union-attr]
         task.load_state_dict(best["state_dict"])
@@ -165,6 +175,7 @@ class Fit:
             },
         }
         torch.save(payload, folder / NETWORKS)
+        (folder / RESUME).unlink()
         shutil.rmtree(folder / "checkpoints")
         return {
             "fingerprint": file_fingerprint(folder / NETWORKS),
@@ -198,24 +209,34 @@ def load_networks(pipeline: Prepared, path: Path) -> tuple[Generator, Reward | N
     Raises:
         ValueError: If the file is no checkpoint, or was trained on other IDs or with another config.
     """
-    payload = load(path)
+    payload = checked_payload(pipeline.cfg, path)
     if payload["ids"] != pipeline.ids.fingerprint:
         raise ValueError(
             f"checkpoint={path} was trained on semantic IDs {payload['ids']}, these are {pipeline.ids.fingerprint}"
         )
-    for group in ("generator", "reward"):
-        wanted = plain(pipeline.cfg[group])
-        for name, value in (payload[group] or {}).items():
-            if wanted.get(name) != value:
-                raise ValueError(
-                    f"checkpoint={path} was trained with {group}.{name}={value}, the config says {wanted.get(name)}"
-                )
     generator, reward = build_networks(pipeline, payload["reward"] is not None)
     generator.load_state_dict(payload["state"]["generator"])
     if reward is not None:
         reward.load_state_dict(payload["state"]["reward"])
         reward.eval()
     return generator.eval(), reward
+
+
+def checked_payload(cfg: DictConfig, path: Path) -> dict[str, Any]:
+    """The contents of a file of networks that the config describes.
+
+    Raises:
+        ValueError: If it is no such file, or was trained with another config.
+    """
+    payload = load(path)
+    for group in ("generator", "reward"):
+        wanted = plain(cfg[group])
+        for name, value in (payload[group] or {}).items():
+            if wanted.get(name) != value:
+                raise ValueError(
+                    f"checkpoint={path} was trained with {group}.{name}={value}, the config says {wanted.get(name)}"
+                )
+    return payload
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -234,7 +255,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def resumable(path: Path) -> Path | None:
-    """The checkpoint if it is there and whole; a kill while it was written leaves half of one."""
+    """The checkpoint if it is there and whole."""
     try:
         torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:

@@ -5,6 +5,7 @@ import inspect
 import json
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from promise.metrics.ranking import ndcg_values, recall_values
 from promise.pipeline.config import make, plain
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.trainer import finish, make_logger, make_trainer
-from promise.search.dials import active_dials, candidates_of
+from promise.search.dials import active_dials, candidates_of, per_level
 from promise.tasks.recommend import Evaluation, Recommend
 
 #: Lengths of the lists that recall and NDCG are measured on.
@@ -67,6 +68,16 @@ class Point:
         """Whether the ranker searches with the networks (baselines only count)."""
         return "generator" in self.accepts
 
+    @cached_property
+    def acting(self) -> dict[str, Any]:
+        """The dials that can act, by name, in one spelling."""
+        if "width" in self.dials:
+            return active_dials(self.dials, self.pipeline.trie.levels)
+        acting = {name: value for name, value in self.dials.items() if name != "_target_"}
+        if acting.get("weight") in (0, 1):
+            acting.pop("temperature")
+        return acting
+
     @property
     def width(self) -> int:
         """Length of the answer: the beams of the last level, or the longest list that is measured."""
@@ -76,19 +87,14 @@ class Point:
     def key(self) -> dict[str, Any]:
         """What the row depends on: dials that can act, and contents of the inputs."""
         pipeline, cfg = self.pipeline, self.pipeline.cfg
-        if "width" in self.dials:
-            acting = active_dials(self.dials, pipeline.trie.levels)
-        else:
-            acting = {name: value for name, value in self.dials.items() if name != "_target_"}
-            if acting.get("weight") in (0, 1):
-                acting.pop("temperature")
+        users = cfg.evaluation.users
         key: dict[str, Any] = {
             "version": VERSION,
             "target": self.dials["_target_"],
-            "dials": acting,
+            "dials": self.acting,
             "data": pipeline.data.fingerprint,
             "split": cfg.split,
-            "users": cfg.evaluation.users,
+            "users": users if users is not None and users < len(pipeline.histories) else None,
             "seen": cfg.evaluation.seen,
         }
         if self.with_networks:
@@ -96,7 +102,7 @@ class Point:
             key["networks"] = pipeline.networks_fingerprint
             key["drift"] = cfg.evaluation.drift
             key["precision"] = cfg.evaluation.precision
-            if acting.get("control", "none") != "none":
+            if self.acting.get("control", "none") != "none":
                 key["seed"] = cfg.seed
         return key
 
@@ -115,9 +121,9 @@ class Point:
         found = self.evaluate()
         row = {"hash": name, **self.names(), **self.measures(found)}
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{name}.{os.getpid()}")
-        np.save(part.with_suffix(".npy"), found.ranks)
-        part.with_suffix(".npy").rename(path.with_suffix(".npy"))
+        ranks, part = (path.with_name(f".{name}.{os.getpid()}{suffix}") for suffix in (".npy", ".json"))
+        np.save(ranks, found.ranks)
+        ranks.rename(path.with_suffix(".npy"))
         part.write_text(json.dumps(row, indent=1) + "\n")
         part.rename(path)  # the row appears last: whoever sees it finds its ranks
         return PointResult(row, found.ranks, path, True), found
@@ -131,39 +137,37 @@ class Point:
             "seed": cfg.seed,
             "item_count": pipeline.histories.item_count,
         }
-        logger = make_logger(cfg, f"{self.choices['search']}-{cfg.seed}", "evaluate")
-        trainer = make_trainer(cfg, logger=logger, precision=cfg.evaluation.precision, default_root_dir=cfg.store)
         if self.with_networks:
             generator, reward = pipeline.networks
-            device = trainer.strategy.root_device
-            generator.to(device)
-            pipeline.trie.to(device)
-            offers |= {
-                "generator": generator,
-                "trie": pipeline.trie,
-                "reward": reward.to(device) if reward else None,
-            }
+            offers |= {"generator": generator, "reward": reward, "trie": pipeline.trie}
         else:
             offers["training"] = pipeline.histories.training_items()
-        ranker = make(self.search, **{name: value for name, value in offers.items() if name in self.accepts})
-        task = Recommend(
-            list(KS),
-            ranker=ranker,
-            item_count=pipeline.histories.item_count,
-            trie=pipeline.trie if self.with_networks else None,
-            drift_of=pipeline.networks[0] if self.with_networks and cfg.evaluation.drift else None,
-        )
-        trainer.test(task, datamodule=pipeline.datamodule(cfg.evaluation.users), verbose=False)
-        found = task.result()
-        figures = self.measures(found)
-        logger.log_metrics({name: value for name, value in figures.items() if isinstance(value, int | float)})
-        logger.log_hyperparams(self.names())
-        finish(logger)
+        logger = make_logger(cfg, f"{self.choices['search']}-{cfg.seed}", "evaluate")
+        try:
+            trainer = make_trainer(cfg, logger=logger, precision=cfg.evaluation.precision, default_root_dir=cfg.store)
+            for module in (offers.get(name) for name in ("generator", "reward", "trie")):
+                if module is not None:
+                    module.to(trainer.strategy.root_device)
+            ranker = make(self.search, **{name: value for name, value in offers.items() if name in self.accepts})
+            task = Recommend(
+                list(KS),
+                ranker=ranker,
+                item_count=pipeline.histories.item_count,
+                trie=pipeline.trie if self.with_networks else None,
+                drift_of=pipeline.networks[0] if self.with_networks and cfg.evaluation.drift else None,
+            )
+            trainer.test(task, datamodule=pipeline.datamodule(cfg.evaluation.users), verbose=False)
+            found = task.result()
+            figures = self.measures(found)
+            logger.log_metrics({name: value for name, value in figures.items() if isinstance(value, int | float)})
+            logger.log_hyperparams(self.names())
+        finally:
+            finish(logger)
         return found
 
     def names(self) -> dict[str, Any]:
-        """Dials of the row by their Hydra names, normalised: a dial that can't act is null."""
-        cfg, dials = self.pipeline.cfg, dict(self.dials)
+        """What the row is of, by Hydra's names, and its dials, normalised: one that can't act is null."""
+        cfg, dials = self.pipeline.cfg, self.dials
         row: dict[str, Any] = {
             "data": self.choices["data"],
             "split": cfg.split,
@@ -173,23 +177,23 @@ class Point:
             "generator": self.choices["generator"] if self.with_networks else None,
             "reward": self.choices["reward"] if self.with_networks else None,
             "training": self.choices["training"] if self.with_networks else None,
+            "networks": f"sha256:{self.pipeline.networks_fingerprint}" if self.with_networks else None,
         }
+        acting = self.acting
         if "width" not in dials:
-            row["search.weight"] = dials.get("weight")
-            return row
+            return row | {f"search.{name}": value for name, value in acting.items()}
         levels = self.pipeline.trie.levels
-        acting = active_dials(dials, levels)
         if not any(acting["weight"]):
             row["search"] = "plain"
         elif acting["rerank"]:
             row["search"] = "orm"
         guided = row["search"] != "plain"
-        row["search.width"] = dials["width"]
-        row["search.candidates"] = one_if_equal(candidates_of(dials, levels)) if guided else dials["width"]
+        row["search.width"] = one_if_equal(acting["width"])
+        row["search.candidates"] = one_if_equal(candidates_of(dials, levels) if guided else acting["width"])
         row["search.expansion"] = one_if_equal(
             [c / w for c, w in zip(acting["candidates"], acting["width"], strict=True)]
         )
-        row["search.weight"] = dials["weight"] if guided else 0.0
+        row["search.weight"] = one_if_equal(per_level("weight", dials["weight"], levels)) if guided else 0.0
         row["search.temperature"] = acting.get("temperature")
         row["search.control"] = acting.get("control")
         return row

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,8 @@ from promise.models.reward import Reward
 from promise.pipeline.config import fits, make, plain
 from promise.pipeline.fitting import NETWORKS, Fit, file_fingerprint, load_networks
 from promise.pipeline.store import Artifact, Store
+
+log = logging.getLogger(__name__)
 
 #: Raised when a stage's code makes something else of the same config and inputs.
 VERSIONS = {"data": 1, "embeddings": 1, "ids": 1}
@@ -68,6 +71,8 @@ class Pipeline:
             interactions.save(folder)
             histories = leave_last_out(interactions)
             histories.save(folder)
+            if interactions.dropped_users:
+                log.warning("users with fewer than 3 interactions are left out: %d", interactions.dropped_users)
             return {
                 "fingerprint": interactions.fingerprint(),
                 "users": len(histories),
@@ -139,6 +144,16 @@ class Pipeline:
             )
         return ids
 
+    def check_inputs(self) -> None:
+        """Read what was given, so that what is wrong with it shows before any training.
+
+        Raises:
+            ValueError: If data, IDs or checkpoint are missing, garbled, or don't fit each other.
+        """
+        _ = self.ids
+        if self.cfg.checkpoint is not None:
+            _ = self.networks
+
     @cached_property
     def trie(self) -> Trie:
         return Trie(self.ids.codes, self.ids.level_sizes)
@@ -157,7 +172,6 @@ class Pipeline:
                 fit.inputs,
                 fit.version,
                 fit.build,
-                announce=fit.announcement,
                 allow_build=self.cfg.build == "auto",
                 command="promise train",
                 collective=True,

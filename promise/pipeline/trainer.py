@@ -6,11 +6,14 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
 from promise.pipeline.config import make
@@ -46,6 +49,9 @@ def make_trainer(cfg: DictConfig, extra_callbacks: Sequence[Callback] = (), **se
         cfg: The root config.
         extra_callbacks: Callbacks beside the progress bar.
         settings: Further arguments of Lightning's Trainer; they win over the config.
+
+    Raises:
+        ValueError: If Lightning can't do what the config says, on this machine or at all.
     """
     quiet()
     bar = [RichProgressBar(console_kwargs={"stderr": True})] if sys.stderr.isatty() else []
@@ -58,7 +64,10 @@ def make_trainer(cfg: DictConfig, extra_callbacks: Sequence[Callback] = (), **se
         "log_every_n_steps": 10,
         "use_distributed_sampler": False,
     }
-    return make(cfg.trainer, **{**defaults, **settings})
+    try:
+        return make(cfg.trainer, **{**defaults, **settings})
+    except (MisconfigurationException, ValueError) as error:
+        raise ValueError(f"trainer: {error}") from error
 
 
 class EpochLog(Callback):
@@ -74,6 +83,31 @@ class EpochLog(Callback):
         log.info("epoch %d of %s: %s (%.0f s)", trainer.current_epoch + 1, trainer.max_epochs, figures, seconds)
 
 
+class ExactResume(Callback):
+    """Lets a killed training go on as if nothing had happened.
+
+    Lightning keeps its last checkpoint only when it is also the best so far, and a resumed epoch begins with other
+    random numbers than an undisturbed one.
+
+    Args:
+        path: File that holds the state at the end of the last epoch; it is replaced whole or not at all.
+        seed: Dropout and negatives of a step depend on this and the number of the step alone.
+    """
+
+    def __init__(self, path: Path, seed: int) -> None:
+        self.path = path
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: Trainer, task: LightningModule, batch: Any, index: int) -> None:
+        torch.manual_seed(self.seed * 1_000_003 + trainer.global_step)
+
+    def on_train_epoch_end(self, trainer: Trainer, task: LightningModule) -> None:
+        part = self.path.with_suffix(".part")
+        trainer.save_checkpoint(part)
+        if trainer.is_global_zero:
+            part.replace(self.path)
+
+
 def make_logger(cfg: DictConfig, name: str, job_type: str) -> Logger:
     """The configured logger for one run.
 
@@ -81,11 +115,17 @@ def make_logger(cfg: DictConfig, name: str, job_type: str) -> Logger:
         cfg: The root config.
         name: Name of the run.
         job_type: `train` or `evaluate` (W&B).
+
+    Raises:
+        ValueError: If the logger's library is not installed.
     """
     if "WandbLogger" in cfg.logger["_target_"]:
         os.makedirs(cfg.logger.save_dir, exist_ok=True)
         return make(cfg.logger, name=name, group=cfg.sweep.name, job_type=job_type)
-    return make(cfg.logger, name=f"{job_type}-{name}")
+    try:
+        return make(cfg.logger, name=f"{job_type}-{name}")
+    except ModuleNotFoundError as error:
+        raise ValueError(f"logger: {error}") from error
 
 
 def finish(logger: Logger) -> None:

@@ -4,12 +4,14 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.console import Console
@@ -35,28 +37,44 @@ def app(run: Callable[[DictConfig], dict[str, Any]]) -> Callable[[], None]:
     def main(cfg: DictConfig) -> None:
         try:
             check(cfg, multirun=HydraConfig.get().mode == RunMode.MULTIRUN)
-            result = run(cfg)
-        except ValueError as error:
-            if not ours(error) or os.environ.get("HYDRA_FULL_ERROR"):
+            with said_once():
+                print(json.dumps(run(cfg)), flush=True)
+        except Exception as error:
+            if not is_check(error) or os.environ.get("HYDRA_FULL_ERROR"):
                 raise
             print(f"error: {own_words(error)}", file=sys.stderr)
             raise SystemExit(BAD_INPUT) from None
-        print(json.dumps(result), flush=True)
 
     return main
 
 
+@contextmanager
+def said_once() -> Iterator[None]:
+    """Give stdout to the first process of a distributed run alone."""
+    if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0:
+        yield
+    else:
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+            yield
+
+
 def own_words(error: BaseException) -> str:
-    """The message of the check itself, on one line; Hydra wraps what a constructor raises."""
-    while error.__cause__ is not None and type(error).__name__ == "InstantiationException":
+    """The message of the check itself, on one line."""
+    return " ".join(str(unwrapped(error)).split())
+
+
+def is_check(error: BaseException) -> bool:
+    """Whether one of our own lines raised a ValueError: then it is a check and not a fault."""
+    error = unwrapped(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, ValueError) and Path(frames[-1].filename).is_relative_to(Path(promise.__file__).parent)
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """What a constructor raised, without what Hydra wraps around it."""
+    while isinstance(error, InstantiationException) and error.__cause__ is not None:
         error = error.__cause__
-    return " ".join(str(error).split())
-
-
-def ours(error: BaseException) -> bool:
-    """Whether one of our own lines raised the error: then it is a check and not a fault."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return Path(frame.filename).is_relative_to(Path(promise.__file__).parent)
+    return error
 
 
 def choices() -> dict[str, str]:
@@ -107,8 +125,3 @@ def sized(value: float | None, unit: str) -> str | None:
         if value >= factor:
             return f"{value / factor:.3g} {prefix}{unit}"
     return f"{value:.3g} {unit}"
-
-
-def without(mapping: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """A copy without some keys."""
-    return {key: value for key, value in mapping.items() if key not in names}

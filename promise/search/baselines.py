@@ -1,4 +1,4 @@
-"""Baselines that only count: popularity, and co-visit nearest neighbours."""
+"""Baselines that only count: popularity, and co-visit nearest neighbours. Sums of counts are no FLOPs here."""
 
 import time
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from promise.search.cost import Cost
 from promise.search.protocols import Ranking, Users
-from promise.search.seen import own_items, real_items
+from promise.search.seen import bans, real_items
 
 #: Scores (users x items) held at once: 64 Mi numbers.
 SCORES_AT_ONCE = 1 << 26
@@ -90,22 +90,21 @@ class CoVisit:
         votes = (recency >= 1) & (recency <= (self.recent or width))
         rows = np.nonzero(votes)[0]
         query = sparse.csr_array((1.0 / recency[votes], (rows, history[votes])), shape=(users, self.item_count))
-        own = own_items(batch)
         chunk = max(1, SCORES_AT_ONCE // self.item_count)
         parts = []
         for first in range(0, users, chunk):
             dense = torch.from_numpy((query[first : first + chunk] @ self.similarity).toarray()).float()
-            parts.append(self.best(dense, own[first : first + chunk], k))
+            if self.remove_seen:
+                part = slice(first, first + chunk)
+                dense.scatter_add_(1, batch.history[part].cpu(), bans(batch)[part].cpu())
+            parts.append(self.best(dense, k))
         scores, items = torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
-        flops = 2 * int(np.diff(self.similarity.indptr)[history[votes]].sum())
         device = batch.history.device
-        cost = Cost(users=users, flops=flops, seconds=time.perf_counter() - began)
+        cost = Cost(users=users, seconds=time.perf_counter() - began)
         return Ranking(items.to(device), scores.to(device), cost, [])
 
-    def best(self, scores: Tensor, own: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    def best(self, scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Top k of dense scores (B, I), as scores and items (B, k)."""
-        if self.remove_seen:
-            scores.scatter_(1, own.cpu(), 0.0)
         top, items = scores.topk(min(k, self.item_count))
         absent = top <= 0
         return top.masked_fill(absent, -torch.inf), items.masked_fill(absent, -1)

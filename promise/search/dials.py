@@ -48,7 +48,7 @@ def check_dials(dials: Mapping[str, Any]) -> None:
     """Check every dial that is there, before anything is built.
 
     Args:
-        dials: Search dials by name (width, expansion, candidates, weight, temperature, control).
+        dials: Search dials by name (width, expansion, candidates, weight, temperature, rerank, control).
 
     Raises:
         ValueError: Naming the dial, what was expected and what came.
@@ -61,14 +61,13 @@ def check_dials(dials: Mapping[str, Any]) -> None:
             raise ValueError(f"search.expansion must be a number >= 1, got {expansion}")
     if dials.get("candidates") is not None:
         counts, widths = entries(dials["candidates"]), entries(dials["width"])
-        if len(counts) > 1 and len(widths) > 1 and len(counts) != len(widths):
+        if len(counts) == 1:
+            counts = counts * len(widths)
+        elif len(widths) == 1:
+            widths = widths * len(counts)
+        if len(counts) != len(widths):
             raise ValueError(f"search.candidates has {len(counts)} entries, search.width {len(widths)}")
-        pairs = max(len(counts), len(widths))
-        for count, width in zip(
-            counts * (pairs if len(counts) == 1 else 1),
-            widths * (pairs if len(widths) == 1 else 1),
-            strict=True,
-        ):
+        for count, width in zip(counts, widths, strict=True):
             if not isinstance(count, int) or isinstance(count, bool) or count < width:
                 raise ValueError(f"search.candidates must be an integer >= search.width={width}, got {count}")
     for weight in entries(dials.get("weight", 0)):
@@ -77,6 +76,8 @@ def check_dials(dials: Mapping[str, Any]) -> None:
     temperature = dials.get("temperature", 1)
     if not is_number(temperature) or temperature <= 0:
         raise ValueError(f"search.temperature must be a number > 0, got {temperature}")
+    if not isinstance(dials.get("rerank", False), bool):
+        raise ValueError(f"search.rerank must be true or false, got {dials['rerank']}")
     if dials.get("control", "none") not in ("none", "shuffled"):
         raise ValueError(f"search.control must be none or shuffled, got {dials['control']}")
 
@@ -127,17 +128,21 @@ def active_dials(dials: Mapping[str, Any], levels: int) -> dict[str, Any]:
     widths = per_level("width", dials["width"], levels)
     weights = [float(w) for w in per_level("weight", dials["weight"], levels)]
     counts = candidates_of(dials, levels)
+    rerank = dials["rerank"] and counts[:-1] != widths[:-1]
     if dials["rerank"]:
         weights = [0.0] * (levels - 1) + [weights[-1]]
+    else:  # where nothing is cut, the reward is asked at the last level only
+        weights[:-1] = [w if c > width else 0.0 for c, w, width in zip(counts, weights, widths, strict=True)][:-1]
     if not any(weights):
+        widths = [*counts[:-1], widths[-1]] if rerank else widths
         return {"width": widths, "candidates": widths, "weight": weights}
-    if not dials["rerank"]:
+    if not rerank:
         counts = [c if w else width for c, w, width in zip(counts, weights, widths, strict=True)]
     return {
         "width": widths,
         "candidates": counts,
         "weight": weights,
         "temperature": 1.0 if all(w in (0.0, 1.0) for w in weights) else float(dials["temperature"]),
-        "rerank": bool(dials["rerank"]),
+        "rerank": rerank,
         "control": dials["control"],
     }

@@ -11,8 +11,8 @@ from promise.search.beams import allowed_log_softmax
 from promise.search.cost import Cost
 from promise.search.dials import check_dials
 from promise.search.protocols import NextCodes, PathRewards, Ranking, Users
-from promise.search.scoring import blend
-from promise.search.seen import SeenFilter, own_items
+from promise.search.scoring import blend, refuse_nan
+from promise.search.seen import SeenFilter, bans
 
 #: Decoder rows (users x prefixes) computed at once; 256 logits each make 32 MiB.
 ROWS_AT_ONCE = 32_768
@@ -81,12 +81,16 @@ class ExhaustiveSearch:
         self.seen = SeenFilter(trie) if remove_seen else None
         self.leaves = trie.item_nodes(trie.levels)
         self.stages = [] if self.weight == 1.0 else stages(trie)
-        widest = max((len(stage.rows) for stage in self.stages), default=trie.items)
+        widest = max((len(stage.rows) for stage in self.stages), default=0) or trie.items
         self.users_at_once = max(1, ROWS_AT_ONCE // widest)
 
     @torch.inference_mode()
     def rank(self, batch: Users, k: int) -> Ranking:
-        """The k best items of every user."""
+        """The k best items of every user.
+
+        Raises:
+            ValueError: If the networks give NaN.
+        """
         began = time.perf_counter()
         scores, items = [], []
         for first in range(0, len(batch.history), self.users_at_once):
@@ -94,11 +98,13 @@ class ExhaustiveSearch:
             top, leaves = self.score(UserSlice(batch.history[part], batch.lengths[part])).topk(min(k, self.trie.items))
             scores.append(top)
             items.append(self.trie.item_of(leaves.masked_fill(top == -torch.inf, -1)))
+        ranked = torch.cat(scores)
+        refuse_nan({self.trie.levels: ranked})
         if items[0].is_cuda:
             torch.cuda.synchronize()
         history = batch.lengths.clamp_max(self.generator.history).tolist()
         cost = self.cost(history, time.perf_counter() - began)
-        return Ranking(torch.cat(items), torch.cat(scores), cost, [])
+        return Ranking(torch.cat(items), ranked, cost, [])
 
     def score(self, batch: UserSlice) -> Tensor:
         """Scores of every leaf (B, I), -inf where it is removed."""
@@ -111,7 +117,7 @@ class ExhaustiveSearch:
         else:
             log_probs = torch.zeros(len(batch.history), self.trie.items, device=batch.history.device)
         if self.seen:
-            log_probs.scatter_(1, self.leaves[own_items(batch)], -torch.inf)
+            log_probs.scatter_add_(1, self.leaves[batch.history], bans(batch))
         return blend(log_probs, rewards, self.weight, self.temperature)
 
     def log_probs(self, users: Any, batch: UserSlice) -> Tensor:

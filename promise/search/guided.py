@@ -10,7 +10,7 @@ from promise.search.beams import Beams, allowed_log_softmax
 from promise.search.cost import Cost
 from promise.search.dials import PerLevel, check_dials, plan
 from promise.search.protocols import NextCodes, PathRewards, Ranking, Users
-from promise.search.scoring import ShuffledRewards, blend
+from promise.search.scoring import ShuffledRewards, blend, refuse_nan
 from promise.search.seen import SeenFilter
 
 
@@ -75,13 +75,17 @@ class GuidedSearch:
 
     @torch.inference_mode()
     def rank(self, batch: Users, k: int) -> Ranking:
-        """The k best items of every user; at most the last level's width of them."""
+        """The k best items of every user; at most the last level's width of them.
+
+        Raises:
+            ValueError: If the networks give NaN.
+        """
         began = time.perf_counter()
         users = self.generator.encode(batch.history, batch.lengths)
         cache = self.generator.start(users)
         context = self.reward.start(users) if self.reward and self.judged else None
         beams = Beams.root(len(batch.history), batch.history.device)
-        kept = []
+        kept, cuts = [], {}
         for depth, level in enumerate(self.levels, start=1):
             logits, cache = self.generator.next_code(cache, beams.parents, beams.codes)
             children = self.trie.children_of(depth - 1, beams.nodes)
@@ -94,6 +98,8 @@ class GuidedSearch:
             scores = blend(drafts.log_probs, rewards, level.weight if rewards is not None else 0.0, self.temperature)
             beams, scores = drafts.select(scores, level.width)
             kept.append(beams.kept())
+            cuts[depth] = scores
+        refuse_nan(cuts)
         items = self.trie.item_of(kept[-1])
         if items.is_cuda:
             torch.cuda.synchronize()

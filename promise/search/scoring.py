@@ -1,5 +1,6 @@
 """How likelihood and reward mix, and the controls that show whether the reward means anything."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -26,6 +27,21 @@ def blend(log_probs: Tensor, rewards: Tensor | None, weight: float, temperature:
     absent = log_probs == -torch.inf
     mixed = (1.0 - weight) * log_probs.masked_fill(absent, 0.0) + (weight / temperature) * rewards.float()
     return mixed.masked_fill(absent, -torch.inf)
+
+
+def refuse_nan(scores: Mapping[int, Tensor]) -> None:
+    """Refuse an answer that rests on a NaN of the networks: sorted by score it would come first.
+
+    Args:
+        scores: For each level 1..L that was cut the scores (B, W) that were kept, best first.
+
+    Raises:
+        ValueError: Naming the level and the row of the batch.
+    """
+    bad = torch.stack([kept[:, 0] for kept in scores.values()]).isnan()  # topk puts NaN before all numbers
+    if bad.any():
+        place, row = bad.nonzero()[0].tolist()
+        raise ValueError(f"the networks gave NaN at level {list(scores)[place]} for row {row} of the batch")
 
 
 class ShuffledRewards:

@@ -36,9 +36,9 @@ class SeenFilter:
         return children._replace(valid=children.valid & left)
 
 
-def own_items(batch: Users) -> Tensor:
-    """The user's items (B, H), with the first one repeated in the padding."""
-    return torch.where(real_items(batch), batch.history, batch.history[:, :1])
+def bans(batch: Users) -> Tensor:
+    """(B, H) float32, what is added to the score of each item of a history: -inf, 0 in the padding."""
+    return torch.zeros(batch.history.shape, device=batch.history.device).masked_fill(real_items(batch), -torch.inf)
 
 
 def real_items(batch: Users) -> Tensor:

@@ -61,6 +61,9 @@ class Recommend(LightningModule):
         trie: The catalogue's trie; None for a ranker without one.
         drift_of: A generator whose level accuracy is measured beside the ranking; None = not measured.
         item_count: Items of the catalogue.
+
+    Raises:
+        ValueError: If drift is asked for without a trie.
     """
 
     def __init__(
@@ -73,6 +76,8 @@ class Recommend(LightningModule):
         drift_of: Generator | None = None,
     ) -> None:
         super().__init__()
+        if drift_of is not None and trie is None:
+            raise ValueError("drift_of needs a trie, got none")
         self.ks = ks
         self.ranker = ranker
         self.item_count = item_count

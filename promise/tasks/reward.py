@@ -36,7 +36,7 @@ class RewardTask(SearchSelectedTask):
     ) -> None:
         super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, **run_time)
         self.negative_count = resolved_count(self.reward, negatives, negative_count)
-        self.generator.requires_grad_(False)
+        self.generator.requires_grad_(False).eval()  # Lightning's fit doesn't switch modes at its start
 
     def train(self, mode: bool = True) -> "RewardTask":
         """Switch the reward's mode; the frozen generator never drops anything."""
@@ -110,8 +110,8 @@ def path_loss(reward: Reward, users: UserStates, batch: Batch, items: Targets, t
 
 
 def distinct_nodes(size: int, count: int, device: torch.device) -> Tensor:
-    """`count` distinct nodes of 0..size-1, uniformly: (count,)."""
-    if size <= 1 << 20:
+    """`count` <= `size` distinct nodes of 0..size-1, uniformly: (count,)."""
+    if size <= max(1 << 20, 4 * count):
         return torch.randperm(size, device=device)[:count]
     drawn = torch.randint(size, (2 * count,), device=device).unique()  # twice as many: enough are left
     return drawn[torch.randperm(len(drawn), device=device)[:count]]

@@ -50,6 +50,9 @@ class SearchSelectedTask(LightningModule):
         trie: The catalogue's trie.
         ranker: The search that validation uses.
         seed: Seeds dropout and negatives of each epoch, so that a resumed training is the same training.
+
+    Raises:
+        ValueError: If a dial is out of range.
     """
 
     def __init__(
@@ -76,6 +79,8 @@ class SearchSelectedTask(LightningModule):
                 raise ValueError(f"training.{name} must be an integer >= {least}, got {value}")
         if not learning_rate > 0:
             raise ValueError(f"training.learning_rate must be > 0, got {learning_rate}")
+        if not weight_decay >= 0:
+            raise ValueError(f"training.weight_decay must be >= 0, got {weight_decay}")
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.warmup_steps = warmup_steps
@@ -89,8 +94,11 @@ class SearchSelectedTask(LightningModule):
         self.seed = seed
         self.recall, self.ndcg = Recall(10), NDCG(10)
 
-    def on_train_epoch_start(self) -> None:
-        torch.manual_seed(self.seed * 100_003 + self.current_epoch)
+    def on_train_batch_start(self, batch: Batch, index: int) -> None:
+        # Not at the epoch's start: the loader's iterator, which draws a number, is made before it in the first epoch
+        # of a (resumed) training and after it in all others.
+        if index == 0:
+            torch.manual_seed(self.seed * 100_003 + self.current_epoch)
 
     def validation_step(self, batch: Batch, index: int) -> None:
         # Rewards of neighbouring candidates differ by less than bf16 can tell.
@@ -113,15 +121,11 @@ class SearchSelectedTask(LightningModule):
 
     def configure_callbacks(self) -> list[Callback]:
         """Keep the best and the last checkpoint; stop when validation no longer improves."""
+        folder = Path(self.trainer.default_root_dir) / "checkpoints"
         return [
-            ModelCheckpoint(
-                dirpath=Path(self.trainer.default_root_dir) / "checkpoints",
-                filename="best",
-                monitor=SELECTION,
-                mode="max",
-                save_last=True,
-                enable_version_counter=False,
-            ),
+            ModelCheckpoint(folder, "best", monitor=SELECTION, mode="max", enable_version_counter=False),
+            # Lightning's own `save_last` skips the epochs that are not the best so far.
+            ModelCheckpoint(folder, "last", enable_version_counter=False),
             EarlyStopping(monitor=SELECTION, mode="max", patience=self.patience),
         ]
 

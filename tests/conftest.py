@@ -1,0 +1,158 @@
+"""A tiny world on disk that trains in a moment, and a way to run verbs in this process."""
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch reads it when it is imported
+
+import contextlib
+import io
+import json
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+KINDS, ITEMS, USERS = 4, 40, 60
+SMALL = (
+    "generator=tiny",
+    "generator.dim=16",
+    "ids.codes=8",
+    "training.epochs=2",
+    "selection.users=20",
+    "selection.width=5",
+    "logger=csv",
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """Users who mostly stay with one of four kinds of items; item ids have gaps, and one user is too short.
+
+    Attributes:
+        folder: Where the files lie.
+        histories: User token -> item ids, oldest first.
+    """
+
+    folder: Path
+    histories: dict[str, list[int]]
+
+    @property
+    def words(self) -> list[str]:
+        """Overrides that read this world and train something tiny on it."""
+        files = (f"data.sequences={self.folder / 'sequences.txt'}", f"data.items={self.folder / 'items.jsonl'}")
+        return ["data=s3rec", *files, *SMALL]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said.
+
+    Attributes:
+        code: Exit code.
+        out: Its stdout.
+        err: Its stderr.
+    """
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The last line of stdout."""
+        assert self.code == 0, self.err
+        return json.loads(self.out.splitlines()[-1])
+
+    @property
+    def error(self) -> str:
+        """The one line of a check, after what the log said on the way."""
+        assert self.code == 2 and self.out == "" and "Traceback" not in self.err, self.err
+        lines = [line for line in self.err.splitlines() if not line.startswith("[")]
+        assert len(lines) == 1, self.err
+        return lines[0].removeprefix("error: ")
+
+
+Run = Callable[..., Answer]
+
+
+def run_verb(*words: str) -> Answer:
+    """`promise WORDS` in this process."""
+    from promise import cli
+
+    out, err = io.StringIO(), io.StringIO()
+    argv, handlers = sys.argv, logging.getLogger().handlers[:]
+    levels = {name: logging.getLogger(name).level for name in ("", "lightning.pytorch", "lightning.fabric")}
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = cli.main(words)
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    finally:
+        sys.argv = argv
+        os.environ.pop("PROMISE_VERB", None)
+        for handler in logging.getLogger().handlers:
+            if handler not in handlers:  # Hydra's, one of which holds a file open
+                handler.close()
+        logging.getLogger().handlers = handlers
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+    return Answer(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The files of the tiny world."""
+    random = np.random.default_rng(0)
+    ids, kind = 7 + 3 * np.arange(ITEMS), np.arange(ITEMS) % KINDS
+    histories = {}
+    for user in range(USERS):
+        home = np.flatnonzero(kind == random.integers(KINDS))
+        length = int(random.integers(5, 12))
+        taken = np.where(random.random(length) < 0.8, random.choice(home, length), random.integers(ITEMS, size=length))
+        histories[f"user{user}"] = ids[taken].tolist()
+    folder = tmp_path_factory.mktemp("world")
+    lines = [" ".join(map(str, [user, *items])) for user, items in histories.items()]
+    (folder / "sequences.txt").write_text("\n".join([*lines, "short 7 10"]) + "\n")
+    rows = [{"id": int(ids[i]), "text": f"kind{kind[i]} word{i % 7} thing{i}"} for i in range(ITEMS)]
+    (folder / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return World(folder, histories)
+
+
+@pytest.fixture(scope="session")
+def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that tests may add to, so that the tiny networks are trained once."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="session")
+def run(world: World, shared_store: Path) -> Run:
+    """Run a verb on the tiny world: `run("evaluate", "search.width=10")`; its store is the shared one."""
+
+    def on_world(verb: str, *words: str, store: Path = shared_store) -> Answer:
+        return run_verb(verb, *world.words, f"store={store}", *words)
+
+    return on_world
+
+
+@pytest.fixture(scope="session")
+def run_bare() -> Run:
+    """Run a command as it is typed."""
+    return run_verb
+
+
+@pytest.fixture(scope="session")
+def pipeline_of(world: World, shared_store: Path) -> Callable[..., Any]:
+    """The pipeline of a config: `pipeline_of("seed=1")`."""
+
+    def compose(*words: str, store: Path = shared_store) -> Any:
+        from promise import configs
+        from promise.pipeline.stages import Pipeline
+
+        return Pipeline(configs.compose([*world.words, f"store={store}", *words]))
+
+    return compose

@@ -1,0 +1,184 @@
+"""The generator: who sees what, cached = uncached, windows = prefixes, padding, long histories, errors."""
+
+import pytest
+import torch
+
+from promise.models.generator import Generator, newest_items, take_rows
+
+PATHS = 4  # paths scored per user
+
+
+@pytest.fixture
+def paths(catalogue) -> torch.Tensor:
+    """(5, 4, 3) codes of four items for each of five users."""
+    items = torch.randint(len(catalogue.codes), (5, PATHS), generator=torch.Generator().manual_seed(2))
+    return catalogue.codes[items]
+
+
+def last(lengths: torch.Tensor) -> torch.Tensor:
+    """The last real item as the position that every path may look at (B, PATHS)."""
+    return (lengths - 1).unsqueeze(1).expand(-1, PATHS)
+
+
+def same(one, other, tolerance: float = 1e-5) -> bool:
+    return all(torch.allclose(a, b, atol=tolerance) for a, b in zip(one, other, strict=True))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["causal", "bidirectional"])
+def test_padding_says_nothing(kind, make_generator, histories, paths):
+    generator = make_generator(attention=kind)
+    history, lengths = histories
+    real = torch.arange(7) < lengths[:, None]
+    logits = []
+    for padding in (0, 17):
+        users = generator.encode(history.where(real, padding), lengths)
+        logits.append(generator.teacher_forced(users, last(lengths), paths))
+    assert same(*logits)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["causal", "bidirectional"])
+def test_a_user_gets_the_same_alone_as_in_a_batch(kind, make_generator, histories, paths):
+    generator = make_generator(attention=kind)
+    history, lengths = histories
+    together = generator.teacher_forced(generator.encode(history, lengths), last(lengths), paths)
+    for row, length in enumerate(lengths.tolist()):
+        users = generator.encode(history[row : row + 1, :length], lengths[row : row + 1])
+        alone = generator.teacher_forced(users, last(lengths)[row : row + 1], paths[row : row + 1])
+        assert same(alone, [level[row : row + 1] for level in together])
+
+
+@torch.no_grad()
+def test_one_causal_pass_is_every_prefix_on_its_own(make_generator, histories, catalogue):
+    generator = make_generator()
+    history = histories[0]
+    paths = catalogue.codes[history]  # any path will do for each of the 7 positions
+    whole = generator.teacher_forced(
+        generator.encode(history, torch.full((5,), 7)), torch.arange(7).expand(5, -1), paths
+    )
+    for t in range(7):
+        lengths = torch.full((5,), t + 1)
+        users = generator.encode(history[:, : t + 1], lengths)
+        prefix = generator.teacher_forced(users, (lengths - 1).unsqueeze(1), paths[:, t : t + 1])
+        assert same(prefix, [level[:, t : t + 1] for level in whole])
+
+
+@torch.no_grad()
+def test_no_position_sees_a_later_item(make_generator, histories, catalogue):
+    generator = make_generator()
+    history, paths = histories[0], catalogue.codes[histories[0]]
+    lengths, positions = torch.full((5,), 7), torch.arange(7).expand(5, -1)
+    before = generator.teacher_forced(generator.encode(history, lengths), positions, paths)
+    for t in range(1, 7):
+        changed = history.clone()
+        changed[:, t:] = (changed[:, t:] + 11) % len(catalogue.codes)
+        after = generator.teacher_forced(generator.encode(changed, lengths), positions, paths)
+        assert same([level[:, :t] for level in before], [level[:, :t] for level in after])
+        assert not any(torch.allclose(a[:, t:], b[:, t:], atol=1e-2) for a, b in zip(before, after, strict=True))
+
+
+@torch.no_grad()
+def test_no_code_sees_itself_or_a_later_one(make_generator, histories, paths):
+    generator = make_generator()
+    history, lengths = histories
+    users = generator.encode(history, lengths)
+    before = generator.teacher_forced(users, last(lengths), paths)
+    for level in range(3):
+        changed = paths.clone()
+        changed[..., level:] = (changed[..., level:] + 1) % torch.tensor([4, 5, 3])[level:]
+        after = generator.teacher_forced(users, last(lengths), changed)
+        assert same(before[: level + 1], after[: level + 1])
+        assert not any(
+            torch.allclose(a, b, atol=1e-2) for a, b in zip(before[level + 1 :], after[level + 1 :], strict=True)
+        )
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["causal", "bidirectional"])
+def test_code_by_code_with_a_cache_is_teacher_forced(kind, make_generator, histories, paths):
+    generator = make_generator(attention=kind)
+    history, lengths = histories
+    users = generator.encode(history, lengths)
+    expected = generator.teacher_forced(users, last(lengths), paths)
+    cache, parents, codes = generator.start(users), None, None
+    for level in range(3):
+        logits, cache = generator.next_code(cache, parents, codes)
+        if level == 0:
+            assert torch.allclose(logits.expand(-1, PATHS, -1), expected[0], atol=1e-5)
+            parents, order = torch.zeros(5, PATHS, dtype=torch.int64), torch.arange(PATHS)
+        else:
+            assert torch.allclose(logits, expected[level][:, order], atol=1e-5)
+            parents = torch.arange(PATHS - 1, -1, -1).expand(5, -1)  # beams change places, and so must their keys
+            order = order.flip(0)
+        codes = paths[:, order, level]
+
+
+@torch.no_grad()
+def test_of_a_long_history_the_newest_items_count(make_generator, catalogue, paths):
+    generator = make_generator()
+    random = torch.Generator().manual_seed(5)
+    history, lengths = torch.randint(len(catalogue.codes), (5, 19), generator=random), torch.tensor([19, 8, 7, 3, 12])
+    users = generator.encode(history, lengths)
+    assert users.states.shape == (5, 7, 16)
+    assert users.lengths.tolist() == [7, 7, 7, 3, 7]
+    for row, length in enumerate(lengths.tolist()):
+        newest = history[row, max(0, length - 7) : length]
+        alone = generator.encode(newest.unsqueeze(0), torch.tensor([len(newest)]))
+        assert torch.allclose(alone.last, users.last[row : row + 1], atol=1e-5)
+        assert torch.allclose(alone.states[0], users.states[row, : len(newest)], atol=1e-5)
+
+
+def test_newest_items_by_hand():
+    history = torch.tensor([[1, 2, 3, 4, 5], [6, 7, 0, 0, 0], [8, 9, 10, 11, 0]])
+    cut, lengths = newest_items(history, torch.tensor([5, 2, 4]), 3)
+    assert lengths.tolist() == [3, 2, 3]
+    assert [row[:n] for row, n in zip(cut.tolist(), lengths.tolist(), strict=True)] == [[3, 4, 5], [6, 7], [9, 10, 11]]
+    assert newest_items(history, torch.tensor([5, 2, 4]), 5)[0] is history
+
+
+def test_rows_are_taken_user_by_user():
+    values = torch.arange(12).view(2, 3, 2)
+    assert take_rows(values, torch.tensor([[2, 2, 0], [1, 0, 1]])).tolist() == [
+        [[4, 5], [4, 5], [0, 1]],
+        [[8, 9], [6, 7], [8, 9]],
+    ]
+
+
+def test_an_items_token_is_the_sum_of_its_parts(make_generator, catalogue):
+    content = torch.randn(30, 6)
+    generator = make_generator(content=True, content_vectors=content)
+    items = torch.tensor([[4, 29], [0, 7]])
+    for row in range(2):
+        for column in range(2):
+            item = int(items[row, column])
+            token = generator.item_vectors.weight[item] + content[item] @ generator.content_projection.weight.T
+            for code, start in zip(catalogue.codes[item].tolist(), (0, 4, 9), strict=True):
+                token = token + generator.code_vectors.weight[start + code]
+            assert torch.allclose(generator.item_tokens(items)[row, column], token, atol=1e-5)
+    bare = make_generator(item_vectors=False)
+    assert bare.item_vectors is None and bare.content_projection is None
+    assert not torch.allclose(bare.item_tokens(items), generator.item_tokens(items))
+
+
+def test_a_checkpoint_holds_weights_and_no_table_of_the_catalogue(make_generator):
+    generator = make_generator(item_vectors=False, content=True, content_vectors=torch.randn(30, 6))
+    assert set(generator.state_dict()) == {name for name, _ in generator.named_parameters()}
+    assert not any(len(weight) == 30 for weight in generator.state_dict().values())
+
+
+def test_a_catalogue_of_one_item_and_one_level():
+    generator = Generator(8, 1, 1, 1, 0.0, 3, "causal", True, False, codes=torch.tensor([[0]]), level_sizes=(1,))
+    users = generator.encode(torch.tensor([[0, 0]]), torch.tensor([2]))
+    logits, _ = generator.next_code(generator.start(users), torch.zeros(1, 1).long(), torch.zeros(1, 1).long())
+    assert logits.shape == (1, 1, 1)
+    assert generator.teacher_forced(users, torch.tensor([[0, 1]]), torch.zeros(1, 2, 1).long())[0].shape == (1, 2, 1)
+
+
+def test_wrong_settings_are_refused(make_generator):
+    with pytest.raises(ValueError, match=r"generator.attention must be causal or bidirectional, got both"):
+        make_generator(attention="both")
+    with pytest.raises(ValueError, match=r"generator.content=true needs item embeddings, got none"):
+        make_generator(content=True)
+    with pytest.raises(ValueError, match="dim must be a multiple of heads, got dim=16 and heads=3"):
+        make_generator(heads=3)

@@ -1,0 +1,97 @@
+"""Attention against the textbook, one query and one key at a time; blocks; initial weights."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from promise.models.layers import Attention, DecoderBlock, FeedForward, initialise
+
+
+def textbook(layer: Attention, x, memory, sees) -> torch.Tensor:
+    """One batch row, one head and one query at a time; `sees(query, key)` says what may be looked at."""
+    queries, (keys, values) = layer.query(x), layer.key_value(memory).chunk(2, -1)
+    width = x.shape[-1] // layer.heads
+    mixed = torch.zeros_like(x)
+    for row in range(len(x)):
+        for head in range(layer.heads):
+            part = slice(head * width, (head + 1) * width)
+            for q in range(x.shape[1]):
+                open_to = [k for k in range(memory.shape[1]) if sees(row, q, k)]
+                scores = [float(queries[row, q, part] @ keys[row, k, part]) / math.sqrt(width) for k in open_to]
+                total = sum(math.exp(s) for s in scores)
+                for k, score in zip(open_to, scores, strict=True):
+                    mixed[row, q, part] += math.exp(score) / total * values[row, k, part]
+    return layer.out(mixed)
+
+
+@pytest.fixture
+def layer() -> Attention:
+    torch.manual_seed(0)
+    return Attention(12, 3)
+
+
+@torch.no_grad()
+def test_attention_is_the_textbook_one(layer):
+    x = torch.randn(2, 5, 12)
+    memory = layer.project(x)
+    assert torch.allclose(layer(x, memory), textbook(layer, x, x, lambda *_: True), atol=1e-6)
+    assert torch.allclose(layer(x, memory, causal=True), textbook(layer, x, x, lambda _, q, k: k <= q), atol=1e-6)
+    lengths = torch.tensor([5, 2])
+    mask = (torch.arange(5) < lengths[:, None])[:, None, None, :]
+    expected = textbook(layer, x, x, lambda row, _, k: k < lengths[row])
+    assert torch.allclose(layer(x, memory, mask), expected, atol=1e-6)
+
+
+@torch.no_grad()
+def test_attention_reads_a_memory_of_another_width():
+    torch.manual_seed(0)
+    layer = Attention(8, 2, memory_dim=20)
+    x, memory = torch.randn(3, 2, 8), torch.randn(3, 6, 20)
+    assert torch.allclose(layer(x, layer.project(memory)), textbook(layer, x, memory, lambda *_: True), atol=1e-6)
+
+
+@torch.no_grad()
+def test_a_step_over_own_keys_is_the_newest_row_of_causal_attention(layer):
+    codes = torch.randn(2, 4, 3, 12)  # (B, W, T, D)
+    whole = layer(codes.flatten(0, 1), layer.project(codes.flatten(0, 1)), causal=True).unflatten(0, (2, 4))
+    key, value = layer.key_value(codes).chunk(2, -1)
+    for newest in range(3):
+        step = layer.step(codes[:, :, newest], key[:, :, : newest + 1], value[:, :, : newest + 1])
+        assert torch.allclose(step, whole[:, :, newest], atol=1e-6)
+
+
+@torch.no_grad()
+def test_a_decoder_block_gives_the_same_code_by_code():
+    torch.manual_seed(0)
+    block = DecoderBlock(12, 3, dropout=0.5).eval()
+    x, states = torch.randn(2, 4, 3, 12), torch.randn(2, 6, 12)
+    mask = (torch.arange(6) < torch.tensor([6, 2])[:, None])[:, None, None, :]
+    memory = block.cross.project(states)
+    whole = block(x, memory, mask.expand(2, 1, 4 * 3, 6))
+    cache = None
+    for code in range(3):
+        step, cache = block.step(x[:, :, code], cache, memory, mask)
+        assert torch.allclose(step, whole[:, :, code], atol=1e-5)
+
+
+def test_feed_forward_is_four_times_as_wide_inside():
+    assert [layer.weight.shape for layer in FeedForward(6) if isinstance(layer, nn.Linear)] == [(24, 6), (6, 24)]
+
+
+def test_initial_weights_keep_the_scale_and_biases_are_zero():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Embedding(300, 25), nn.Linear(100, 300), nn.RMSNorm(50))
+    network.apply(initialise)
+    for layer, deviation in zip(network[:2], (0.2, 0.1), strict=True):
+        assert layer.weight.std().item() == pytest.approx(deviation, rel=0.03)
+        assert abs(layer.weight.mean().item()) < 0.01
+    assert not network[1].bias.any()
+    assert (network[2].weight == 1).all()
+
+
+@pytest.mark.parametrize("dim, heads", [(10, 3), (10, 0)])
+def test_heads_must_divide_the_width(dim, heads):
+    with pytest.raises(ValueError, match=f"dim must be a multiple of heads, got dim={dim} and heads={heads}"):
+        Attention(dim, heads)

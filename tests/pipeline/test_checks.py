@@ -1,0 +1,134 @@
+"""Every wrong dial is told by its name as typed, before any work."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from promise import configs
+from promise.pipeline.checks import check, check_judge
+
+BASE = configs.compose(["logger=csv"])
+CROSS = configs.compose(["logger=csv", "reward=cross_attention"])
+STAGED = configs.compose(["logger=csv", "training=staged"])
+CASES: list[tuple[str, Any, str]] = [
+    ("seed", "abc", "seed must be an integer >= 0, got abc"),
+    ("seed", -1, "seed must be an integer >= 0, got -1"),
+    ("seed", 1.0, "seed must be an integer >= 0, got 1.0"),
+    ("seed", True, "seed must be an integer >= 0, got True"),
+    ("seed", 2**32, "seed must be below 4294967296, got 4294967296"),
+    ("split", "train", "split must be validation or test, got train"),
+    ("build", "maybe", "build must be auto or never, got maybe"),
+    ("predictions", "a.csv", "predictions must name a .parquet file, got a.csv"),
+    ("checkpoint", "nowhere.ckpt", "checkpoint=nowhere.ckpt is no file"),
+    ("ids.path", "nowhere.npz", "ids.path=nowhere.npz is no file"),
+    ("evaluation.users", 0, "evaluation.users must be an integer >= 1, got 0"),
+    ("evaluation.seen", "drop", "evaluation.seen must be keep or remove, got drop"),
+    ("evaluation.drift", "abc", "evaluation.drift must be true or false, got abc"),
+    ("evaluation.precision", "fp8", "evaluation.precision must be 32-true or bf16-mixed, got fp8"),
+    ("selection.users", 0, "selection.users must be an integer >= 1, got 0"),
+    ("selection.width", 0, "selection.width must be an integer >= 1, got 0"),
+    ("selection.expansion", 0.5, "selection.expansion must be a number >= 1, got 0.5"),
+    ("datamodule.history", 0, "datamodule.history must be an integer >= 1, got 0"),
+    ("datamodule.batch_size", "x", "datamodule.batch_size must be an integer >= 1, got x"),
+    ("datamodule.evaluation_batch_size", 0, "datamodule.evaluation_batch_size must be an integer >= 1, got 0"),
+    ("datamodule.workers", -1, "datamodule.workers must be an integer >= 0, got -1"),
+    ("search.width", 0, "search.width must be an integer >= 1, got 0"),
+    ("search.width", [5, 0, 5], "search.width must be an integer >= 1, got 0"),
+    ("search.expansion", 0.5, "search.expansion must be a number >= 1, got 0.5"),
+    ("search.candidates", 5, "search.candidates must be an integer >= search.width=20, got 5"),
+    ("search.weight", 1.5, "search.weight must be a number in [0, 1], got 1.5"),
+    ("search.weight", "abc", "search.weight must be a number in [0, 1], got abc"),
+    ("search.weight", [0, 2], "search.weight must be a number in [0, 1], got 2"),
+    ("search.temperature", 0, "search.temperature must be a number > 0, got 0"),
+    ("search.rerank", "maybe", "search.rerank must be true or false, got maybe"),
+    ("search.control", "x", "search.control must be none or shuffled, got x"),
+    ("generator.dim", "abc", "generator.dim must be an integer >= 1, got abc"),
+    ("generator.heads", 3, "generator.dim must be a multiple of generator.heads=3, got 128"),
+    ("generator.history", 5, "generator.history must be datamodule.history=20, got 5"),
+    ("generator.attention", "full", "generator.attention must be causal or bidirectional, got full"),
+    ("generator.content", "no", "generator.content must be true or false, got no"),
+    ("generator.dropout", 1, "generator.dropout must be a number in [0, 1), got 1"),
+    ("reward.dropout", "x", "reward.dropout must be a number in [0, 1), got x"),
+    ("reward.dim", 0, "reward.dim must be an integer >= 1, got 0"),
+    ("reward.prefix_table", "half", "reward.prefix_table must be full or none, got half"),
+    ("reward.temperature", 0, "reward.temperature must be a number > 0, got 0"),
+    ("training.softmax", "some", "training.softmax must be allowed or all, got some"),
+    ("training.negatives", "hard", "training.negatives must be sampled or exact, got hard"),
+    ("training.negative_count", 0, "training.negative_count must be an integer >= 1, got 0"),
+    ("training.reward_loss_weight", 0, "training.reward_loss_weight must be a number > 0, got 0"),
+    ("training.learning_rate", "abc", "training.learning_rate must be a number > 0, got abc"),
+    ("training.weight_decay", -1, "training.weight_decay must be a number >= 0, got -1"),
+    ("training.warmup_steps", -1, "training.warmup_steps must be an integer >= 0, got -1"),
+    ("training.epochs", 0, "training.epochs must be an integer >= 1, got 0"),
+    ("training.patience", None, "training.patience must be an integer >= 1, got None"),
+]
+
+
+def changed(base: DictConfig, **dials: Any) -> DictConfig:
+    cfg = copy.deepcopy(base)
+    for name, value in dials.items():
+        OmegaConf.update(cfg, name, value)
+    return cfg
+
+
+@pytest.mark.parametrize(("name", "value", "message"), CASES, ids=[f"{name}={value}" for name, value, _ in CASES])
+def test_a_wrong_dial_is_named(name: str, value: Any, message: str) -> None:
+    with pytest.raises(ValueError) as error:
+        check(changed(BASE, **{name: value}))
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("cfg", [BASE, CROSS, STAGED], ids=["defaults", "cross_attention", "staged"])
+def test_what_ships_passes(cfg: DictConfig) -> None:
+    check(cfg)
+    check_judge(cfg)
+
+
+def test_missing_values_are_all_named() -> None:
+    with pytest.raises(ValueError, match=r"^data\.sequences must be given$"):
+        check(configs.compose(["data=s3rec"]))
+    with pytest.raises(ValueError, match=r"^data\.root, embeddings\.path must be given$"):
+        check(configs.compose(["data=amazon_beauty", "embeddings=given"]))
+
+
+def test_exact_negatives_need_dot() -> None:
+    message = r"training\.negatives=exact needs reward=dot, got reward=cross_attention"
+    with pytest.raises(ValueError, match=message):
+        check(changed(CROSS, **{"training.negatives": "exact"}))
+    staged = configs.compose(["training=staged", "reward=cross_attention", "training.reward.negatives=exact"])
+    with pytest.raises(ValueError, match=message):
+        check(staged)
+
+
+def test_dials_of_one_training_given_to_stages() -> None:
+    with pytest.raises(ValueError, match=r"give training\.generator\.epochs and training\.reward\.epochs$"):
+        check(configs.compose(["training=staged", "+training.epochs=3"]))
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "ddp_find_unused_parameters_true"])
+def test_ddp_is_refused_inside_a_multirun_alone(strategy: str) -> None:
+    cfg = changed(BASE, **{"trainer.strategy": strategy})
+    check(cfg)
+    with pytest.raises(ValueError, match=f"trainer.strategy={strategy} inside a multirun would train"):
+        check(cfg, multirun=True)
+    check(changed(BASE, **{"trainer.strategy": "ddp_spawn"}), multirun=True)
+
+
+def test_a_checkpoint_must_hold_networks(tmp_path: Path) -> None:
+    path = tmp_path / "garbage.ckpt"
+    path.write_bytes(b"garbage" * 100)
+    with pytest.raises(ValueError, match=r"garbage\.ckpt is no file of trained networks"):
+        check(changed(BASE, checkpoint=str(path)))
+
+
+def test_a_judge_is_needed_where_the_reward_has_a_weight() -> None:
+    message = "needs a reward model and training=generator trains none"
+    for words in (["search=guided"], ["search=orm"], ["search=exhaustive"], ["search.weight=[0,0,0.5]"]):
+        with pytest.raises(ValueError, match=message):
+            check_judge(configs.compose(["training=generator", *words]))
+    for words in (["search=plain"], ["search=guided", "search.weight=0"], ["search=popularity"], ["checkpoint=x"]):
+        check_judge(configs.compose(["training=generator", *words]))
+    check_judge(configs.compose(["training=staged"]))

@@ -1,0 +1,40 @@
+"""Config nodes become plain values and objects."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from promise import configs
+from promise.pipeline.config import fits, make, plain
+
+
+def test_fits_are_the_trainings_in_order() -> None:
+    names = {
+        option: [fit["_target_"].rsplit(".", 1)[-1] for fit in fits(configs.compose([f"training={option}"]))]
+        for option in ("joint", "staged", "generator")
+    }
+    assert names == {
+        "joint": ["JointTask"],
+        "staged": ["GeneratorTask", "RewardTask"],
+        "generator": ["GeneratorTask"],
+    }
+
+
+def test_plain_resolves() -> None:
+    cfg = OmegaConf.create({"a": 1, "b": {"c": "${a}", "d": [1, "${a}"]}})
+    assert plain(cfg.b) == {"c": 1, "d": [1, 1]}
+    assert type(plain(cfg.b)["d"]) is list
+
+
+def test_plain_names_what_is_missing() -> None:
+    cfg = OmegaConf.create({"data": {"root": "???", "inner": {"path": "???"}}})
+    with pytest.raises(ValueError, match=r"^data\.inner\.path, data\.root must be given$"):
+        plain(cfg.data)
+    with pytest.raises(ValueError, match=r"^data\.inner\.path, data\.root must be given$"):
+        plain(cfg)
+
+
+def test_make_passes_run_time_objects_on_as_they_are() -> None:
+    marker = object()
+    made = make(OmegaConf.create({"_target_": "builtins.dict", "a": [1, 2]}), b=marker)
+    assert made == {"a": [1, 2], "b": marker}
+    assert type(made["a"]) is list

@@ -1,0 +1,174 @@
+"""Points: equal searches share a row, rows say what was searched, and predictions let anyone recompute the metrics."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from omegaconf import OmegaConf
+
+from promise.pipeline.points import Point, one_if_equal
+
+PointOf = Callable[..., Point]
+DIALS = (
+    "search.width",
+    "search.candidates",
+    "search.expansion",
+    "search.weight",
+    "search.temperature",
+    "search.control",
+)
+
+
+@pytest.fixture(scope="module")
+def point_of(pipeline_of: Callable[..., Any]) -> PointOf:
+    """The point of some overrides."""
+
+    def compose(*words: str) -> Point:
+        pipeline = pipeline_of(*words)
+        search = next((word.partition("=")[2] for word in words if word.startswith("search=")), "guided")
+        choices = {"data": "s3rec", "search": search, "generator": "tiny", "reward": "dot", "training": "joint"}
+        return Point(pipeline, pipeline.cfg.search, choices)
+
+    return compose
+
+
+def dials(point: Point) -> list[Any]:
+    names = point.names()
+    return [names["search"], *(names.get(name) for name in DIALS)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["search=plain"], ["search=plain", "search.expansion=7"]),
+        (["search=plain"], ["search=guided", "search.weight=0"]),
+        (["search=plain"], ["search=orm", "search.weight=0", "search.temperature=3"]),
+        (["search=guided"], ["search=guided", "search.temperature=3"]),
+        (["search=guided"], ["search.width=[20,20,20,20]", "search.weight=[1,1,1,1]"]),
+        (["search.expansion=2"], ["search.candidates=40"]),
+        (["search=exhaustive"], ["search=exhaustive", "search.temperature=3"]),
+        (["evaluation.users=null"], ["evaluation.users=60"]),
+        (["evaluation.users=null"], ["evaluation.users=1000"]),
+        (["search=popularity"], ["search=popularity", "generator.dim=8", "seed=1"]),
+    ],
+)
+def test_equal_searches_share_a_row(point_of: PointOf, one: list[str], other: list[str]) -> None:
+    first, second = point_of(*one), point_of(*other)
+    assert first.key() == second.key()
+    if "seed=1" not in other:
+        assert first.names() == second.names()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["search.width=10"], ["search.expansion=2"], ["search.weight=0.5"], ["search=orm"], ["search=plain"],
+        ["search=exhaustive"], ["search.control=shuffled"], ["split=test"], ["evaluation.users=30"],
+        ["evaluation.seen=remove"], ["evaluation.drift=true"], ["evaluation.precision=bf16-mixed"], ["seed=1"],
+    ],
+)  # fmt: skip
+def test_different_searches_do_not(point_of: PointOf, words: list[str]) -> None:
+    assert point_of(*words).key() != point_of().key()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["search=plain", "search.width=10"], ["plain", 10, 10, 1.0, 0.0, None, None]),
+        (["search=plain", "search.weight=1"], ["guided", 20, 20, 1.0, 1, 1.0, "none"]),
+        (["search.weight=0.5", "search.temperature=2"], ["guided", 20, 200, 10.0, 0.5, 2.0, "none"]),
+        (["search=orm"], ["orm", 20, 200, 10.0, 1.0, 1.0, "none"]),
+        (
+            ["search.width=[10,8,6,5]", "search.expansion=2"],
+            ["guided", [10, 8, 6, 5], [20, 16, 12, 10], 2.0, 1.0, 1.0, "none"],
+        ),
+        (["search=exhaustive"], ["exhaustive", None, None, None, 1.0, None, None]),
+        (["search=exhaustive", "search.weight=0.5"], ["exhaustive", None, None, None, 0.5, 1.0, None]),
+        (["search=popularity"], ["popularity", None, None, None, None, None, None]),
+    ],
+)
+def test_names(point_of: PointOf, words: list[str], expected: list[Any]) -> None:
+    assert dials(point_of(*words)) == expected
+
+
+def test_dials_of_baselines_are_told(point_of: PointOf) -> None:
+    names = point_of("search=co_visit", "search.recent=2").names()
+    assert (names["search.window"], names["search.recent"]) == (3, 2)
+    assert (names["generator"], names["networks"]) == (None, None)
+
+
+def test_a_row_is_searched_for_once(point_of: PointOf) -> None:
+    first, found = point_of("search.width=11").result()
+    assert first.searched and found is not None
+    again, nothing = point_of("search.width=11", "search.temperature=2").result()
+    assert not again.searched and nothing is None
+    assert again.row == first.row and again.path == first.path
+    assert np.array_equal(again.ranks, first.ranks)
+    assert json.loads(first.path.read_text()) == first.row
+    assert not [path for path in first.path.parent.iterdir() if path.name.startswith(".")]
+    kept, answers = point_of("search.width=11").result(keep_answers=True)
+    assert kept.searched and answers is not None and len(answers.users) == 60
+
+
+def test_metrics_above_the_width_are_missing(point_of: PointOf) -> None:
+    row = point_of("search.width=[10,10,10,9]").result()[0].row
+    missing = {name for name, value in row.items() if value is None}
+    assert missing == {f"{m}@{k}{end}" for m in ("recall", "ndcg") for k in (10, 20) for end in ("", "_low", "_high")}
+    assert row["recall@5_low"] <= row["recall@5"] <= row["recall@5_high"]
+    assert row["users"] == 60 and row["invalid_rate"] == row["duplicate_rate"] == 0
+
+
+def test_parameters_are_those_that_are_asked(point_of: PointOf) -> None:
+    generator, reward = point_of().pipeline.networks
+    sizes = [sum(p.numel() for p in network.parameters()) for network in (generator, reward)]
+    assert point_of().parameters() == sum(sizes)
+    assert point_of("search=plain").parameters() == sizes[0]
+    assert point_of("search.weight=[0,0,0,1]").parameters() == sum(sizes)
+    assert point_of("search=popularity").parameters() is None
+
+
+@pytest.mark.parametrize("search", ["guided", "plain", "exhaustive", "popularity", "co_visit"])
+@pytest.mark.parametrize("seen", ["keep", "remove"])
+def test_predictions_hold_every_metric(point_of: PointOf, world: Any, tmp_path: Path, search: str, seen: str) -> None:
+    point = point_of(f"search={search}", f"evaluation.seen={seen}", "split=test")
+    result, found = point.result(keep_answers=True)
+    assert found is not None
+    point.write_predictions(found, tmp_path / "new" / "folder" / "p.parquet")
+    table = pl.read_parquet(tmp_path / "new" / "folder" / "p.parquet")
+    assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["p.parquet"]
+    assert dict(table.schema) == {
+        "user": pl.String, "target": pl.Int64, "items": pl.List(pl.Int64), "scores": pl.List(pl.Float32)
+    }  # fmt: skip
+    assert table["user"].to_list() == list(world.histories)
+    gains: dict[str, list[float]] = {f"{m}@{k}": [] for m in ("recall", "ndcg") for k in (5, 10, 20)}
+    for user, target, items, scores in table.iter_rows():
+        history = world.histories[user]
+        assert target == history[-1] and len(items) == len(scores) == len(set(items))
+        assert scores == sorted(scores, reverse=True)
+        if seen == "remove":
+            assert not set(items) & set(history[:-1])
+        for k in (5, 10, 20):
+            hit = target in items[:k]
+            gains[f"recall@{k}"].append(hit)
+            gains[f"ndcg@{k}"].append(1 / np.log2(2 + items.index(target)) if hit else 0.0)
+    for name, values in gains.items():
+        assert result.row[name] == pytest.approx(np.mean(values), abs=1e-6)
+
+
+def test_one_if_equal() -> None:
+    assert one_if_equal([3, 3]) == 3
+    assert one_if_equal([3, 4]) == [3, 4]
+
+
+def test_a_failing_search_ends_its_run(point_of: PointOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+    monkeypatch.setattr("promise.pipeline.points.finish", ended.append)
+    point = point_of("search.width=12")
+    OmegaConf.update(point.search, "temperature", 0)
+    with pytest.raises(ValueError, match=r"search\.temperature must be a number > 0"):
+        point.evaluate()
+    assert len(ended) == 1

@@ -1,0 +1,128 @@
+"""Stages are built once, named by what made them, and told apart by nothing else."""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from promise.ids.codes import SemanticIds
+from promise.pipeline.stages import fingerprint_of
+
+PipelineOf = Callable[..., Any]
+
+
+def test_every_stage_is_built_once(pipeline_of: PipelineOf, tmp_path: Path) -> None:
+    first = pipeline_of(store=tmp_path)
+    generator, reward = first.networks
+    assert first.built == ["data", "embeddings", "ids", "joint"]
+    again = pipeline_of(store=tmp_path)
+    same, _ = again.networks
+    assert again.built == []
+    assert reward is not None and not generator.training and not reward.training
+    for name, value in generator.state_dict().items():
+        assert torch.equal(value, same.state_dict()[name])
+    assert again.networks_fingerprint == first.networks_fingerprint
+    assert not list(tmp_path.rglob("*resume*")) and not list(tmp_path.rglob("checkpoints"))
+
+
+def test_facts_of_the_data(
+    pipeline_of: PipelineOf, world: Any, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        facts = pipeline_of(store=tmp_path).data.manifest
+    total = sum(map(len, world.histories.values()))
+    wanted = {"users": 60, "items": 40, "interactions": total, "dropped_users": 1, "texts": 40}
+    assert {name: facts[name] for name in wanted} == wanted
+    assert "users with fewer than 3 interactions are left out: 1" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("words", "rebuilt"),
+    [
+        (["search=plain", "search.width=3", "evaluation.users=5", "split=test", "evaluation.seen=remove"], []),
+        (["datamodule.evaluation_batch_size=7", "logger.save_dir=elsewhere", "trainer.devices=2"], []),
+        (["training.epochs=1"], ["joint"]),
+        (["datamodule.batch_size=16"], ["joint"]),
+        (["datamodule.history=10"], ["joint"]),
+        (["trainer.precision=32-true"], ["joint"]),
+        (["selection.users=10"], ["joint"]),
+        (["generator.dropout=0.1"], ["joint"]),
+        (["ids.codes=4"], ["ids", "joint"]),
+        (["embeddings.parts.text.weight=2"], ["embeddings", "ids", "joint"]),
+        (["embeddings=co_occurrence"], ["embeddings", "ids", "joint"]),
+        (["seed=1"], ["embeddings", "ids", "joint"]),
+        (["data.items=null"], ["data", "embeddings", "ids", "joint"]),
+    ],
+    ids=lambda value: ",".join(value),
+)
+def test_a_dial_rebuilds_what_it_acts_on(
+    pipeline_of: PipelineOf, words: list[str], rebuilt: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No network is trained for this: only the names of the stages are asked for."""
+    built: list[dict[str, str]] = []
+    for overrides in ([], words):
+        pipeline = pipeline_of(*overrides)
+        names = {"data": pipeline.data.path.name, "embeddings": pipeline.embeddings.path.name}
+        names["ids"] = pipeline.ids_path.parent.name
+
+        def name_only(
+            stage: str, config: Any, inputs: Any, version: int, *_: Any, at: Any = pipeline, **__: Any
+        ) -> Any:
+            raise KeyError(at.store.key(stage, config, inputs, version))
+
+        monkeypatch.setattr(pipeline.store, "get_or_build", name_only)
+        with pytest.raises(KeyError) as key:
+            _ = pipeline.checkpoint
+        built.append(names | {"joint": key.value.args[0]})
+    assert [stage for stage in built[0] if built[0][stage] != built[1][stage]] == rebuilt
+
+
+def test_names_of_files_do_not_count(pipeline_of: PipelineOf, world: Any, tmp_path: Path) -> None:
+    shutil.copy(world.folder / "sequences.txt", tmp_path / "other.txt")
+    moved = pipeline_of(f"data.sequences={tmp_path / 'other.txt'}")
+    assert moved.data.path == pipeline_of().data.path
+
+
+def test_never_builds_nothing(pipeline_of: PipelineOf, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^build=never, but data .* `promise prepare` builds it$"):
+        _ = pipeline_of("build=never", store=tmp_path).networks
+    _ = pipeline_of(store=tmp_path).ids
+    with pytest.raises(ValueError, match=r"^build=never, but joint .* `promise train` builds it$"):
+        _ = pipeline_of("build=never", store=tmp_path).networks
+    assert not [path for path in (tmp_path / "artifacts").iterdir() if path.name.startswith((".partial", "joint"))]
+
+
+def test_ids_and_their_quality(pipeline_of: PipelineOf) -> None:
+    pipeline = pipeline_of()
+    assert len(pipeline.ids.codes) == pipeline.trie.items == 40
+    assert json.loads((pipeline.ids_path.parent / "quality.json").read_text()) == pipeline.ids.quality
+    assert pipeline.item_vectors.shape[0] == 40 and np.isfinite(pipeline.item_vectors).all()
+
+
+def test_given_ids(pipeline_of: PipelineOf, tmp_path: Path) -> None:
+    codes = np.stack([np.arange(40) // 8, np.arange(40) % 8], axis=1).astype(np.int32)
+    SemanticIds(codes, (5, 8), {}).save(tmp_path / "own.npz")
+    pipeline = pipeline_of(f"ids.path={tmp_path / 'own.npz'}", store=tmp_path)
+    assert pipeline.trie.levels == 2
+    assert pipeline.built == [] or pipeline.built == ["data"]  # no embeddings are made for nothing
+    SemanticIds(codes[:7], (5, 8), {}).save(tmp_path / "few.npz")
+    with pytest.raises(ValueError, match=r"^ids\.path=.*few\.npz has 7 items, the data have 40$"):
+        pipeline_of(f"ids.path={tmp_path / 'few.npz'}").check_inputs()
+
+
+def test_check_inputs_looks_at_a_given_checkpoint(pipeline_of: PipelineOf) -> None:
+    path = pipeline_of().checkpoint
+    pipeline_of(f"checkpoint={path}").check_inputs()
+    with pytest.raises(ValueError, match="was trained on semantic IDs"):
+        pipeline_of(f"checkpoint={path}", "ids.codes=4").check_inputs()
+
+
+def test_fingerprints_know_the_shape() -> None:
+    assert fingerprint_of(np.zeros((2, 3))) != fingerprint_of(np.zeros((3, 2)))
+    assert fingerprint_of(np.zeros((2, 3)).T) == fingerprint_of(np.zeros((3, 2)))

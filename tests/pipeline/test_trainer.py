@@ -1,0 +1,132 @@
+"""Trainers and loggers of the config; what Lightning refuses is told in one line; a killed training goes on exactly."""
+
+import copy
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.loggers import CSVLogger
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+from torch.utils.data import DataLoader
+
+from promise import configs
+from promise.pipeline.trainer import EpochLog, ExactResume, finish, make_logger, make_trainer
+
+BASE = configs.compose(["logger=csv", "trainer.precision=32-true"])
+Rows = list[tuple[float, float]]
+
+
+def changed(**dials: Any) -> DictConfig:
+    cfg = copy.deepcopy(BASE)
+    for name, value in dials.items():
+        OmegaConf.update(cfg, name, value)
+    return cfg
+
+
+class Noisy(LightningModule):
+    """One weight that random numbers push about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(3))
+        self.draws: Rows = []
+
+    def training_step(self, batch: torch.Tensor, index: int) -> torch.Tensor:
+        noise = torch.rand(3)
+        self.draws.append((float(noise[0]), float(batch)))
+        loss = (self.weight * noise * batch).sum()
+        self.log("train/loss", loss)
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), lr=0.1)
+
+
+def fit(folder: Path, epochs: int, resume: Path | None = None, seed: int = 3) -> Noisy:
+    task = Noisy()
+    trainer = make_trainer(
+        BASE,
+        max_epochs=epochs,
+        default_root_dir=folder,
+        enable_checkpointing=False,
+        extra_callbacks=[ExactResume(folder / "resume.ckpt", seed)],
+    )
+    trainer.fit(task, DataLoader([1.0, 2.0, 3.0], batch_size=None), ckpt_path=resume)
+    return task
+
+
+def test_a_resumed_training_is_the_same_training(tmp_path: Path) -> None:
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    whole = fit(tmp_path / "whole", 4)
+    first = fit(tmp_path / "parts", 2)
+    torch.rand(5)  # what a new process has drawn by then
+    second = fit(tmp_path / "parts", 4, tmp_path / "parts" / "resume.ckpt")
+    assert first.draws + second.draws == whole.draws
+    assert torch.equal(second.weight, whole.weight)
+    assert len({noise for noise, _ in whole.draws}) == len(whole.draws)
+    (tmp_path / "other").mkdir()
+    assert fit(tmp_path / "other", 1, seed=4).draws != whole.draws[:3]
+    assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == ["resume.ckpt"]
+
+
+@pytest.mark.parametrize(
+    ("dials", "message"),
+    [
+        ({"trainer.devices": 0}, r"trainer: .*devices=0"),
+        ({"trainer.precision": "abc"}, r"trainer: Precision 'abc' is invalid"),
+        ({"trainer.strategy": "magic"}, r"trainer: .*magic"),
+    ],
+)
+def test_what_lightning_refuses_is_a_check(dials: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_trainer(changed(**dials))
+
+
+def test_settings_win_over_the_config() -> None:
+    trainer = make_trainer(BASE, precision="64-true", max_epochs=7)
+    assert (trainer.precision, trainer.max_epochs) == ("64-true", 7)
+    assert trainer.progress_bar_callback is None  # stderr of a test is no terminal
+
+
+def test_loggers(tmp_path: Path) -> None:
+    logger = make_logger(changed(store=str(tmp_path)), "joint-0", "train")
+    assert isinstance(logger, CSVLogger)
+    logger.log_metrics({"a": 1.0})
+    finish(logger)
+    assert (tmp_path / "logs" / "train-joint-0" / "version_0" / "metrics.csv").is_file()
+
+
+def test_wandb_runs_are_one_each(tmp_path: Path) -> None:
+    cfg = configs.compose([f"store={tmp_path}"])
+    runs = []
+    for name in ("a", "b"):
+        logger = make_logger(cfg, name, "evaluate")
+        logger.log_metrics({"x": 1.0})
+        runs.append(logger.experiment.id)
+        finish(logger)
+    assert len(set(runs)) == 2
+    assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 2
+
+
+def test_a_missing_library_is_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: Any, **__: Any) -> None:
+        raise ModuleNotFoundError("Neither `tensorboard` nor `tensorboardX` is available")
+
+    monkeypatch.setattr("promise.pipeline.trainer.make", missing)
+    with pytest.raises(ValueError, match="logger: Neither `tensorboard`"):
+        make_logger(BASE, "a", "train")
+
+
+def test_epochs_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    trainer = make_trainer(
+        BASE, max_epochs=2, default_root_dir=tmp_path, enable_checkpointing=False, extra_callbacks=[EpochLog()]
+    )
+    with caplog.at_level(logging.INFO, "promise.pipeline.trainer"):
+        trainer.fit(Noisy(), DataLoader([1.0], batch_size=None))
+    assert [record.message.split(":")[0] for record in caplog.records] == ["epoch 1 of 2", "epoch 2 of 2"]
+    assert "train/loss" in caplog.text

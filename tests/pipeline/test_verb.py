@@ -1,0 +1,70 @@
+"""What every verb shares: which errors are checks, tables on stdout, numbers as a reader wants them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hydra.errors import InstantiationException
+from omegaconf import OmegaConf
+
+from promise.pipeline.config import make
+from promise.pipeline.verb import is_check, own_words, show, sized
+from promise.search.dials import check_dials
+
+
+def raised(function: object, *values: object) -> Exception:
+    with pytest.raises(Exception) as error:
+        function(*values)  # type: ignore[operator]
+    return error.value
+
+
+def test_an_error_of_our_own_lines_is_a_check() -> None:
+    error = raised(check_dials, {"width": 0})
+    assert is_check(error)
+    assert own_words(error) == "search.width must be an integer >= 1, got 0"
+
+
+def test_errors_of_others_are_faults() -> None:
+    assert not is_check(raised(int, "x"))
+    assert not is_check(raised(np.zeros(3).reshape, (2, 2)))
+    assert not is_check(raised(lambda: {}["x"]))
+
+
+def test_a_check_within_a_constructor_is_unwrapped() -> None:
+    inner = {"_target_": "promise.data.embeddings.TextEmbedding", "dim": 0, "min_df": 1, "ngrams": 1}
+    error = raised(make, OmegaConf.create({"_target_": "builtins.dict", "part": inner}))
+    assert isinstance(error, InstantiationException)
+    assert is_check(error)
+    assert own_words(error) == "embeddings.dim must be an integer >= 1, got 0"
+
+
+def test_own_words_are_one_line() -> None:
+    assert own_words(ValueError("two\n  lines")) == "two lines"
+
+
+def test_show_writes_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    show("Title", ["name", "value"], [["a", 0.5], ["b", None]])
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.startswith("Title")
+    assert [line.split() for line in out.splitlines() if "0.5" in line] == [["│", "a", "│", "0.5000", "│"]]
+    assert "–" in out
+
+
+def test_show_without_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    show("Empty", ["name"], [])
+    assert "name" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, None), (0, "0 FLOP"), (999, "999 FLOP"), (1500, "1.5 kFLOP"), (2.5e9, "2.5 GFLOP")]
+)
+def test_sized(value: float | None, text: str | None) -> None:
+    assert sized(value, "FLOP") == text
+
+
+def test_other_ranks_say_nothing(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("prepare").json["verb"] == "prepare"
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert run("prepare").out == ""

@@ -1,0 +1,138 @@
+"""Popularity and co-visit against textbook loops."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from promise.search import baselines
+from promise.search.baselines import CoVisit, Popularity
+
+
+class Users(NamedTuple):
+    history: Tensor
+    lengths: Tensor
+
+
+class Shop(NamedTuple):
+    """Training sequences as lists and flat; users with histories, some with repeats."""
+
+    sequences: list[list[int]]
+    training: tuple[np.ndarray, np.ndarray]
+    item_count: int
+    batch: Users
+
+    def past(self, user: int) -> list[int]:
+        return self.batch.history[user, : int(self.batch.lengths[user])].tolist()
+
+
+def draw_shop(seed: int) -> Shop:
+    rng = np.random.default_rng(seed)
+    item_count = int(rng.choice([1, 2, 5, 20]))
+    sequences = [rng.integers(item_count, size=rng.integers(0, 7)).tolist() for _ in range(rng.integers(1, 9))]
+    offsets = np.cumsum([0, *map(len, sequences)])
+    flat = np.array([item for sequence in sequences for item in sequence], dtype=np.int32)
+    lengths = torch.from_numpy(rng.integers(0 if seed % 5 == 0 else 1, 6, size=4))
+    history = torch.from_numpy(rng.integers(item_count, size=(4, 5)))
+    history[torch.arange(5) >= lengths[:, None]] = 0
+    return Shop(sequences, (flat, offsets), item_count, Users(history, lengths))
+
+
+SHOPS = [draw_shop(seed) for seed in range(60)]
+
+
+def slow_similarity(shop: Shop, window: int) -> dict[tuple[int, int], float]:
+    counts = [sum(sequence.count(item) for sequence in shop.sequences) for item in range(shop.item_count)]
+    similarity: dict[tuple[int, int], float] = {}
+    for sequence in shop.sequences:
+        for i, one in enumerate(sequence):
+            for j, other in enumerate(sequence):
+                if one != other and 1 <= abs(i - j) <= window:
+                    weight = 1 / abs(i - j) / math.sqrt(counts[one] * counts[other])
+                    similarity[one, other] = similarity.get((one, other), 0.0) + weight
+    return similarity
+
+
+def slow_co_visit(shop: Shop, user: int, window: int, recent: int | None, remove_seen: bool) -> dict[int, float]:
+    similarity, past = slow_similarity(shop, window), shop.past(user)
+    scores = dict.fromkeys(range(shop.item_count), 0.0)
+    for recency, item in enumerate(reversed(past), start=1):
+        if recent is None or recency <= recent:
+            for other in scores:
+                scores[other] += similarity.get((item, other), 0.0) / recency
+    return {item: s for item, s in scores.items() if s > 0 and not (remove_seen and item in past)}
+
+
+@pytest.mark.parametrize("remove_seen", [False, True])
+def test_popularity_counts_training_interactions(remove_seen: bool) -> None:
+    for shop in SHOPS:
+        ranker = Popularity(training=shop.training, item_count=shop.item_count, remove_seen=remove_seen)
+        for k in (1, 4, 50):
+            ranking = ranker.rank(shop.batch, k)
+            for user in range(4):
+                counts = {i: sum(s.count(i) for s in shop.sequences) for i in range(shop.item_count)}
+                left = [i for i in counts if not (remove_seen and i in shop.past(user))]
+                best = sorted(left, key=lambda item: (-counts[item], item))[:k]
+                items, scores = ranking.items[user].tolist(), ranking.scores[user].tolist()
+                assert items == best + [-1] * (len(items) - len(best))
+                assert scores == [counts[item] for item in best] + [-math.inf] * (len(items) - len(best))
+
+
+@pytest.mark.parametrize("remove_seen", [False, True])
+@pytest.mark.parametrize(("window", "recent"), [(1, None), (3, None), (3, 1), (9, 2)])
+def test_co_visit_is_the_textbook_sum(window: int, recent: int | None, remove_seen: bool) -> None:
+    for shop in SHOPS:
+        ranker = CoVisit(window, recent, training=shop.training, item_count=shop.item_count, remove_seen=remove_seen)
+        ranking = ranker.rank(shop.batch, 6)
+        for user in range(4):
+            expected = slow_co_visit(shop, user, window, recent, remove_seen)
+            items, scores = ranking.items[user].tolist(), ranking.scores[user].tolist()
+            real = [item for item in items if item >= 0]
+            assert items == real + [-1] * (len(items) - len(real)) and len(set(real)) == len(real)
+            best = sorted(expected.values(), reverse=True)[:6]
+            assert scores == pytest.approx(best + [-math.inf] * (len(items) - len(best)))
+            assert [expected[item] for item in real] == pytest.approx(best)
+
+
+def test_drawn_co_visit() -> None:
+    """Sequences 0 1 2 and 1 0: similarity of 0 and 1 is 2 / √4, of 1 and 2 1 / √2, of 0 and 2 (1/2) / √2."""
+    training = np.array([0, 1, 2, 1, 0]), np.array([0, 3, 5])
+    batch = Users(torch.tensor([[0, 0], [2, 1]]), torch.tensor([1, 2]))
+    ranking = CoVisit(2, None, training=training, item_count=4).rank(batch, 4)
+    root = math.sqrt(2)
+    assert ranking.items.tolist() == [[1, 2, -1, -1], [0, 2, 1, -1]]
+    assert ranking.scores[0, :2].tolist() == pytest.approx([1.0, 0.5 / root])
+    assert ranking.scores[1, :3].tolist() == pytest.approx([1 + 0.25 / root, 1 / root, 0.5 / root])
+    assert ranking.kept == [] and ranking.cost.users == 2
+    assert (ranking.cost.decoder_tokens, ranking.cost.prm_paths) == (0, 0)
+
+
+def test_few_users_at_once_batch_order_and_padding_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    for shop in SHOPS[:20]:
+        rankers: list[Any] = [
+            Popularity(training=shop.training, item_count=shop.item_count, remove_seen=True),
+            CoVisit(3, None, training=shop.training, item_count=shop.item_count, remove_seen=True),
+        ]
+        history, lengths = shop.batch
+        flipped = Users(torch.nn.functional.pad(history, (0, 2)).flip(0), lengths.flip(0))
+        for ranker in rankers:
+            whole = ranker.rank(shop.batch, 3)
+            assert torch.equal(ranker.rank(flipped, 3).items.flip(0), whole.items)
+            with monkeypatch.context() as patch:
+                patch.setattr(baselines, "SCORES_AT_ONCE", 1)
+                assert torch.equal(ranker.rank(shop.batch, 3).items, whole.items)
+
+
+@pytest.mark.parametrize(
+    ("window", "recent", "message"),
+    [
+        (0, None, r"^search\.window must be >= 1, got 0$"),
+        (1, 0, r"^search\.recent must be >= 1 or null, got 0$"),
+    ],
+)
+def test_bad_dials_are_refused(window: int, recent: int | None, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        CoVisit(window, recent, training=(np.array([0]), np.array([0, 1])), item_count=1)

@@ -1,0 +1,289 @@
+"""The guided search against hand-written answers and the plain-Python algorithm."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from promise.search.dials import plan
+
+
+def random_dials(rng: np.random.Generator, levels: int) -> dict[str, Any]:
+    """Dials, some of them one per level."""
+
+    def spread(draw: Callable[[], Any]) -> Any:
+        return draw() if rng.random() < 0.5 else [draw() for _ in range(levels)]
+
+    return {
+        "width": spread(lambda: int(rng.integers(1, 7))),
+        "expansion": spread(lambda: float(rng.choice([1, 1.5, 2, 5]))),
+        "weight": spread(lambda: float(rng.choice([0, 0.3, 1]))),
+        "temperature": float(rng.choice([0.5, 1, 3])),
+        "rerank": bool(rng.random() < 0.3),
+    }
+
+
+def slow_levels(dials: dict[str, Any], levels: int) -> list[tuple[int, int, float]]:
+    """(W, C, λ) per level as the docstrings say it, without the shortcuts of `plan`."""
+
+    def spread(value: Any) -> list[Any]:
+        return value if isinstance(value, list) else [value] * levels
+
+    widths, weights = spread(dials["width"]), spread(dials["weight"])
+    counts = [round(w * e) for w, e in zip(widths, spread(dials["expansion"]), strict=True)]
+    if dials["rerank"]:
+        widths, weights = [*counts[:-1], widths[-1]], [0] * (levels - 1) + weights[-1:]
+    return list(zip(widths, counts, weights, strict=True))
+
+
+# The drawn world: A = 0, B = 1, C = 2, D = 3; see `drawn`.
+
+
+def answer(world: Any, k: int = 4, **dials: Any) -> tuple[list[int], list[float]]:
+    ranking = world.guided(**dials).rank(world.batch, k)
+    return ranking.items[0].tolist(), ranking.scores[0].tolist()
+
+
+def test_greedy_search_falls_into_the_trap(drawn: Any) -> None:
+    items, scores = answer(drawn, width=1)
+    assert items == [0] and scores == pytest.approx([math.log(0.33)], abs=1e-5)
+
+
+def test_a_wider_beam_finds_the_likeliest_item(drawn: Any) -> None:
+    items, scores = answer(drawn, width=2)
+    assert items == [2, 0] and scores == pytest.approx([math.log(0.36), math.log(0.33)], abs=1e-5)
+
+
+def test_the_reward_alone_decides_at_weight_one(drawn: Any) -> None:
+    assert answer(drawn, width=1, expansion=2, weight=1.0) == ([3], [3.0])
+
+
+def test_weight_per_level(drawn: Any) -> None:
+    assert answer(drawn, width=1, expansion=2, weight=[1.0, 0.0])[0] == [2]
+    assert answer(drawn, width=1, expansion=2, weight=[0.0, 1.0]) == ([1], [1.0])
+
+
+def test_candidates_bound_what_the_reward_may_choose(drawn: Any) -> None:
+    assert answer(drawn, width=2, candidates=2, weight=1.0) == ([0, 2], [0.0, -1.0])
+    assert answer(drawn, width=2, candidates=3, weight=1.0) == ([1, 0], [1.0, 0.0])
+    assert answer(drawn, width=2, candidates=4, weight=1.0) == ([3, 1], [3.0, 1.0])
+
+
+def test_blend_with_temperature(drawn: Any) -> None:
+    items, scores = answer(drawn, width=4, weight=0.5, temperature=2.0)
+    expected = [math.log(0.27) / 2 + 0.25, math.log(0.33) / 2, math.log(0.36) / 2 - 0.25, math.log(0.04) / 2 + 0.75]
+    assert items == [1, 0, 2, 3] and scores == pytest.approx(expected, abs=1e-5)
+
+
+def test_rerank_judges_only_the_end(drawn: Any) -> None:
+    assert answer(drawn, width=1, candidates=3, weight=1.0, rerank=True) == ([1], [1.0])
+    assert answer(drawn, width=1, candidates=4, weight=1.0, rerank=True) == ([3], [3.0])
+
+
+def test_kept_nodes(drawn: Any) -> None:
+    kept = drawn.guided(width=[2, 3], weight=1.0, expansion=2).rank(drawn.batch, 3).kept
+    assert kept[0].sort().values.tolist() == [[0, 1]] and kept[1].tolist() == [[3, 1, 0]]
+
+
+# Random worlds.
+
+
+@pytest.mark.parametrize("remove_seen", [False, True])
+def test_equals_the_plain_python_algorithm(
+    worlds: list[Any], assert_same: Callable[..., None], remove_seen: bool
+) -> None:
+    for seed, world in enumerate(worlds):
+        dials = random_dials(np.random.default_rng(seed), world.levels)
+        ranking = world.guided(**dials, remove_seen=remove_seen).rank(world.batch, 10)
+        for user in range(len(world.batch.history)):
+            removed = set(world.past(user)) if remove_seen else set()
+            kept, scores = world.slow_beam(user, slow_levels(dials, world.levels), dials["temperature"], removed)
+            assert_same(ranking.items[user], ranking.scores[user], scores)
+            assert [set(nodes[user].tolist()) - {-1} for nodes in ranking.kept] == kept
+
+
+def test_unguided_and_wide_is_exhaustive(worlds: list[Any]) -> None:
+    for world in worlds:
+        wide = world.guided(width=1000).rank(world.batch, 50)
+        exact = world.exhaustive(0.0).rank(world.batch, 50)
+        assert torch.equal(wide.items, exact.items)
+        torch.testing.assert_close(wide.scores, exact.scores)
+        assert wide.items.shape[1] == min(50, world.items)
+
+
+def test_a_perfect_reward_with_one_beam_finds_the_target(worlds: list[Any]) -> None:
+    class Oracle:
+        flops = worlds[0].reward.flops
+
+        def __init__(self, true: torch.Tensor) -> None:
+            self.true = true  # (B, L + 1)
+
+        def start(self, users: Any) -> None:
+            return None
+
+        def score(self, context: None, depth: int, nodes: torch.Tensor) -> torch.Tensor:
+            return (nodes == self.true[:, depth, None]).float()
+
+    for seed, world in enumerate(worlds):
+        random = torch.Generator().manual_seed(seed)
+        targets = torch.randint(world.items, (len(world.batch.history),), generator=random)
+        true = torch.stack([world.trie.item_nodes(d)[targets] for d in range(world.levels + 1)], 1)
+        search = world.guided(width=1, expansion=1000, weight=1.0, reward=Oracle(true))
+        assert search.rank(world.batch, 1).items[:, 0].tolist() == targets.tolist()
+
+
+def test_without_spare_candidates_guidance_keeps_the_plain_set(worlds: list[Any]) -> None:
+    for world in worlds:
+        plain = world.guided(width=3).rank(world.batch, 3)
+        guided = world.guided(width=3, weight=1.0).rank(world.batch, 3)
+        for a, b in zip(plain.kept, guided.kept, strict=True):
+            assert torch.equal(a.sort(1).values, b.sort(1).values)
+        judged = world.exhaustive(1.0).rank(world.batch, world.items)
+        for user, items in enumerate(guided.items.tolist()):
+            inside = [item for item in judged.items[user].tolist() if item in items]
+            assert items == inside  # in the order of the reward
+
+
+def test_rerank_is_a_plain_beam_ordered_by_reward(worlds: list[Any]) -> None:
+    for world in worlds:
+        plain = world.guided(width=6).rank(world.batch, 6)
+        orm = world.guided(width=2, candidates=6, weight=1.0, rerank=True).rank(world.batch, 2)
+        for user, items in enumerate(plain.items.tolist()):
+            rewards = {item: world.judge(user, world.paths[item]) for item in items if item >= 0}
+            best = sorted(rewards, key=lambda item: -rewards[item])[:2]
+            assert [item for item in orm.items[user].tolist() if item >= 0] == best
+        for a, b in zip(plain.kept[:-1], orm.kept[:-1], strict=True):
+            assert torch.equal(a, b)
+
+
+def test_results_are_distinct_real_items_with_falling_scores(worlds: list[Any]) -> None:
+    for seed, world in enumerate(worlds):
+        dials = random_dials(np.random.default_rng(1000 + seed), world.levels)
+        ranking = world.guided(**dials, remove_seen=bool(seed % 2)).rank(world.batch, 5)
+        assert ranking.items.dtype == torch.int64 and ranking.scores.dtype == torch.float32
+        for items, scores in zip(ranking.items.tolist(), ranking.scores.tolist(), strict=True):
+            real = [item for item in items if item >= 0]
+            assert len(set(real)) == len(real) and all(item < world.items for item in real)
+            assert items == real + [-1] * (len(items) - len(real))
+            assert scores == sorted(scores, reverse=True)
+            assert [score == -math.inf for score in scores] == [item == -1 for item in items]
+
+
+def test_batching_order_and_padding_do_not_matter(worlds: list[Any]) -> None:
+    for world in worlds[:40]:
+        history, lengths = world.batch
+        for remove_seen in (False, True):
+            search = world.guided(width=4, expansion=2, weight=0.5, remove_seen=remove_seen)
+            whole = search.rank(world.batch, 4)
+            order = torch.randperm(len(lengths), generator=torch.Generator().manual_seed(0))
+            shuffled = search.rank(type(world.batch)(history[order], lengths[order]), 4)
+            assert torch.equal(shuffled.items, whole.items[order])
+            padded = torch.nn.functional.pad(history, (0, 3), value=world.items - 1)
+            longer = search.rank(type(world.batch)(padded, lengths), 4)
+            assert torch.equal(longer.items, whole.items)
+            torch.testing.assert_close(longer.scores, whole.scores)
+            for user in range(len(lengths)):
+                one = slice(user, user + 1)
+                alone = search.rank(type(world.batch)(history[one], lengths[one]), 4)
+                assert torch.equal(alone.items, whole.items[one])
+                torch.testing.assert_close(alone.scores, whole.scores[one])
+
+
+def test_the_same_call_gives_the_same_answer(worlds: list[Any]) -> None:
+    for world in worlds[:20]:
+        search = world.guided(width=4, expansion=2, weight=0.5, control="shuffled", seed=3)
+        again = world.guided(width=4, expansion=2, weight=0.5, control="shuffled", seed=3)
+        first, second, third = (s.rank(world.batch, 4) for s in (search, search, again))
+        assert torch.equal(first.items, second.items) and torch.equal(first.scores, second.scores)
+        assert torch.equal(first.items, third.items) and torch.equal(first.scores, third.scores)
+
+
+def test_shuffled_control_judges_other_paths(worlds: list[Any]) -> None:
+    changed = 0
+    for world in worlds:
+        dials: dict[str, Any] = {"width": 2, "expansion": 10, "weight": 1.0}
+        honest = world.guided(**dials).rank(world.batch, 2)
+        shuffled = world.guided(**dials, control="shuffled", seed=1).rank(world.batch, 2)
+        changed += not torch.equal(honest.items, shuffled.items)
+    assert changed > 50
+    plain = worlds[0].guided(width=2, control="shuffled", reward=None).rank(worlds[0].batch, 2)
+    assert torch.equal(plain.items, worlds[0].guided(width=2).rank(worlds[0].batch, 2).items)
+
+
+# Judged levels and cost.
+
+
+def test_the_reward_is_asked_where_it_cuts_and_at_the_end(drawn: Any) -> None:
+    assert drawn.guided(width=1, expansion=2, weight=1.0).judged == {1, 2}
+    assert drawn.guided(width=2, expansion=2, weight=1.0).judged == {2}  # both codes are kept anyway
+    assert drawn.guided(width=1, expansion=[2, 1], weight=1.0).judged == {1, 2}
+    assert drawn.guided(width=1, expansion=2, weight=[1.0, 0.0]).judged == {1}
+    assert drawn.guided(width=1, expansion=2, weight=1.0, rerank=True).judged == {2}
+    assert drawn.guided(width=1, expansion=2).judged == set()
+
+
+def test_cost_by_hand(drawn: Any) -> None:
+    batch = type(drawn.batch)(torch.tensor([[0, 0, 0], [0, 0, 0]]), torch.tensor([3, 2]))
+    cost = drawn.guided(width=[1, 2], candidates=[2, 4], weight=1.0).rank(batch, 2).cost
+    # encode 100 x 5, two starts 10 x 2 each, level 1: 1 row x 2 users x 1,000, level 2: 1 x 2 x 2,000,
+    # judged: 2 drafts, then the 2 extensions of the one beam, 3 FLOPs a path.
+    assert cost.flops == 500 + 20 + 20 + 2000 + 4000 + 3 * 4 + 3 * 4
+    assert (cost.users, cost.decoder_tokens, cost.prm_paths) == (2, 4, 8) and cost.seconds > 0
+    plain = drawn.guided(width=2).rank(batch, 2).cost
+    assert plain.flops == 500 + 20 + 2000 + 2 * 4000
+    assert (plain.decoder_tokens, plain.prm_paths) == (6, 0)
+
+
+def test_only_the_history_that_is_read_costs(drawn: Any) -> None:
+    long = type(drawn.batch)(torch.zeros(1, 9, dtype=torch.int64), torch.tensor([9]))
+    assert drawn.guided(width=1).rank(long, 1).cost.flops == 500 + 10 + 1000 + 2000
+
+
+def test_cost_never_falls_as_width_or_candidates_grow(worlds: list[Any]) -> None:
+    for world in worlds:
+        plain = [world.guided(width=w).rank(world.batch, 1).cost for w in (1, 2, 3, 5, 9, 60)]
+        guided = [world.guided(width=2, candidates=c, weight=1.0).rank(world.batch, 1).cost for c in (2, 3, 5, 9, 60)]
+        wider = [world.guided(width=w, candidates=60, weight=1.0).rank(world.batch, 1).cost for w in (1, 2, 3, 5)]
+        for costs in (plain, guided, wider):
+            assert [c.decoder_tokens for c in costs] == sorted(c.decoder_tokens for c in costs)
+        for costs in (plain, guided):
+            assert [c.flops for c in costs] == sorted(c.flops for c in costs)
+            assert [c.prm_paths for c in costs] == sorted(c.prm_paths for c in costs)
+
+
+def test_levels_follow_the_plan(drawn: Any) -> None:
+    search = drawn.guided(width=3, expansion=2, weight=1.0)
+    dials = {"width": 3, "expansion": 2, "candidates": None, "weight": 1.0, "rerank": False}
+    assert search.levels == plan(dials, drawn.trie.nodes)
+
+
+# Bad input.
+
+
+def test_a_weight_needs_a_reward(drawn: Any) -> None:
+    with pytest.raises(ValueError, match=r"^search\.weight=0\.5 needs a reward model, got a generator alone$"):
+        drawn.guided(width=1, weight=0.5, reward=None)
+
+
+def test_bad_dials_are_refused(drawn: Any) -> None:
+    with pytest.raises(ValueError, match=r"^search\.width must be an integer >= 1, got 0$"):
+        drawn.guided(width=0)
+    with pytest.raises(ValueError, match=r"^search\.width has 3 entries, the semantic IDs have 2 levels$"):
+        drawn.guided(width=[1, 2, 3])
+
+
+@pytest.mark.parametrize(("where", "dials"), [("logits", {"weight": 0.0}), ("rewards", {"weight": 1.0})])
+def test_nan_is_refused_with_its_level_and_row(drawn: Any, where: str, dials: dict[str, Any]) -> None:
+    batch = type(drawn.batch)(torch.tensor([[0], [0]]), torch.tensor([1, 1]))
+    network = drawn.generator if where == "logits" else drawn.reward
+    table = network.tables[1 if where == "logits" else 2]
+    before = table.clone()
+    table[(0, 0) if where == "logits" else 0] = math.nan
+    try:
+        with pytest.raises(ValueError, match=r"^the networks gave NaN at level 2 for row 0 of the batch$"):
+            drawn.guided(width=2, expansion=2, **dials).rank(batch, 2)
+    finally:
+        table.copy_(before)

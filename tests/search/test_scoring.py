@@ -1,0 +1,55 @@
+"""The blend of likelihood and reward, the shuffled control, and the refusal of NaN."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from promise.search.scoring import ShuffledRewards, blend, refuse_nan
+
+INF = math.inf
+
+
+def test_blend_is_the_formula() -> None:
+    log_probs, rewards = torch.tensor([[-1.0, -2.0]]), torch.tensor([[4.0, -6.0]])
+    assert blend(log_probs, rewards, 0.25, 2.0).tolist() == [[-0.75 + 0.5, -1.5 - 0.75]]
+    assert blend(log_probs, rewards, 1.0, 1.0).tolist() == rewards.tolist()
+    assert blend(log_probs, rewards, 0.0, 2.0) is log_probs
+    assert blend(log_probs, None, 0.0, 1.0) is log_probs
+
+
+@pytest.mark.parametrize("weight", [0.0, 1e-9, 0.5, 1.0])
+@pytest.mark.parametrize("reward", [0.0, 5.0, -INF, INF, math.nan])
+def test_forbidden_paths_stay_forbidden(weight: float, reward: float) -> None:
+    scores = blend(torch.tensor([-INF, -1.0]), torch.tensor([reward, 2.0]), weight, 0.1)
+    assert scores[0] == -INF and scores[1].isfinite()
+
+
+def test_blend_of_bf16_rewards_is_float32() -> None:
+    scores = blend(torch.tensor([-1.0]), torch.tensor([2.0], dtype=torch.bfloat16), 0.5, 1.0)
+    assert scores.dtype == torch.float32 and scores.tolist() == [0.5]
+
+
+def test_shuffled_rewards_are_a_permutation_within_each_depth(worlds: list[Any]) -> None:
+    moved = 0
+    for world in worlds:
+        users = world.generator.encode(*world.batch)
+        control, again, other = (ShuffledRewards(world.reward, world.trie, seed) for seed in (0, 0, 1))
+        context = control.start(users)
+        for depth in range(1, world.levels + 1):
+            nodes = torch.arange(world.trie.nodes[depth]).expand(len(users), -1)
+            honest, shuffled = world.reward.score_all(users, depth), control.score(context, depth, nodes)
+            torch.testing.assert_close(shuffled.sort().values, honest.sort().values)
+            torch.testing.assert_close(shuffled, control.score_all(context, depth))
+            assert torch.equal(shuffled, again.score(context, depth, nodes))
+            moved += not torch.equal(shuffled, other.score(context, depth, nodes))
+        assert control.flops is world.reward.flops
+    assert moved > 100
+
+
+def test_nan_is_refused_with_its_level_and_row() -> None:
+    fine = torch.tensor([[1.0, -INF], [INF, 0.0]])
+    refuse_nan({1: fine, 2: fine})
+    with pytest.raises(ValueError, match=r"^the networks gave NaN at level 3 for row 1 of the batch$"):
+        refuse_nan({2: fine, 3: torch.tensor([[1.0], [math.nan]])})

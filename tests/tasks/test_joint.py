@@ -1,0 +1,55 @@
+"""Joint training: the sum of both losses, learning of both networks, errors."""
+
+import pytest
+import torch
+
+from promise.tasks.generator import next_code_loss
+from promise.tasks.reward import path_loss
+
+
+@pytest.mark.parametrize("kind", ["dot", "cross_attention"])
+@pytest.mark.parametrize("weight", [1.0, 0.25])
+def test_the_loss_is_the_weighted_sum(kind, weight, world, monkeypatch):
+    task = world.task("joint", reward=world.reward(kind), reward_loss_weight=weight).eval()
+    logged = {}
+    monkeypatch.setattr(task, "log_dict", lambda values, **_: logged.update(values))
+    batch = world.batch()
+    users = task.generator.encode(batch.history, batch.lengths)
+    codes = next_code_loss(task.generator, users, batch, task.items, world.trie, "allowed")
+    torch.manual_seed(3)
+    paths = path_loss(task.reward, users, batch, task.items, world.trie, 8)
+    torch.manual_seed(3)
+    assert torch.allclose(task.training_step(batch, 0), codes + weight * paths)
+    assert torch.allclose(logged["train/next_code_loss"], codes)
+    assert torch.allclose(logged["train/path_loss"], paths)
+
+
+@pytest.mark.parametrize("kind", ["dot", "cross_attention"])
+def test_some_steps_overfit_one_batch(kind, world, monkeypatch):
+    generator, reward = world.generator(dropout=0.0), world.reward(kind, dropout=0.0)
+    task = world.task("joint", generator, reward, negative_count=30)
+    history = []
+    monkeypatch.setattr(task, "log_dict", lambda values, **_: history.append([v.item() for v in values.values()]))
+    batch = world.batch()
+    optimizer = torch.optim.AdamW(task.parameters(), lr=0.02)
+    for _ in range(40):
+        optimizer.zero_grad()
+        task.training_step(batch, 0).backward()
+        optimizer.step()
+    assert all(late < 0.8 * first for first, late in zip(history[0], history[10], strict=True))
+    assert all(late < 0.35 * first for first, late in zip(history[0], history[-1], strict=True))
+
+
+def test_the_reward_teaches_the_encoder_too(world, monkeypatch):
+    task = world.task("joint")
+    batch = world.batch()
+    users = task.generator.encode(batch.history, batch.lengths)
+    path_loss(task.reward, users, batch, task.items, world.trie, 8).backward()
+    assert task.generator.item_vectors.weight.grad.abs().sum() > 0
+    assert all(block.cross.query.weight.grad is None for block in task.generator.decoder_blocks)
+
+
+@pytest.mark.parametrize("weight", [0, -1.0])
+def test_a_weight_that_teaches_nothing_is_refused(weight, world):
+    with pytest.raises(ValueError, match=rf"training.reward_loss_weight must be > 0, got {weight}"):
+        world.task("joint", reward_loss_weight=weight)

@@ -1,0 +1,227 @@
+"""What the reward learns from: InfoNCE against plain Python, its negatives, the frozen generator, errors."""
+
+import math
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from promise.data.batch import Batch
+from promise.ids.trie import Trie
+from promise.models.generator import UserStates
+from promise.models.reward import CrossAttentionReward
+from promise.tasks.reward import distinct_nodes, own_negatives, path_loss
+from promise.tasks.training import Targets
+
+
+@pytest.fixture
+def batch(world) -> Batch:
+    return world.batch()
+
+
+@pytest.fixture
+def users(world, batch) -> UserStates:
+    generator = world.generator().eval()
+    with torch.no_grad():
+        for weight in generator.parameters():
+            weight += 0.3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(8))
+        return generator.encode(batch.history, batch.lengths)
+
+
+@torch.no_grad()
+def plain_loss(reward, users, batch: Batch, trie: Trie, negatives_of) -> float:
+    """-log(e^pos / (e^pos + sum of e^neg)), one target and one depth at a time; the scores come from the search's side.
+
+    Args:
+        negatives_of: (depth, positive node) -> list of negative nodes.
+    """
+    items = Targets(trie)
+    losses = []
+    for row, places in enumerate(batch.targets.tolist()):
+        for place, target in enumerate(places):
+            if target < 0:
+                continue
+            seen = int(batch.positions[row, place]) + 1
+            states = users.states[row : row + 1, :seen]
+            one = UserStates(states, torch.tensor([seen]), states[:, -1], None)
+            context = reward.start(one)
+            for depth in range(1, trie.levels + 1):
+                positive = int(items.nodes[target, depth])
+                nodes = [positive, *negatives_of(depth, positive)]
+                scores = reward.score(context, depth, torch.tensor([nodes]))[0].tolist()
+                losses.append(math.log(sum(map(math.exp, scores))) - scores[0])
+    return sum(losses) / int((batch.targets >= 0).sum())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    "kind, count", [("dot", None), ("dot", 30), ("dot", 1000), ("cross_attention", 29), ("cross_attention", 1000)]
+)
+def test_with_negatives_enough_it_is_the_softmax_over_all_prefixes(kind, count, world, users, batch):
+    reward = world.reward(kind).eval()
+
+    def others(depth: int, positive: int) -> list[int]:
+        return [node for node in range(world.trie.nodes[depth]) if node != positive]
+
+    expected = plain_loss(reward, users, batch, world.trie, others)
+    loss = path_loss(reward, users, batch, Targets(world.trie), world.trie, count)
+    assert float(loss) == pytest.approx(expected, rel=1e-4)
+
+
+@torch.no_grad()
+def test_the_positive_does_not_count_among_the_shared_negatives(world, users, batch, monkeypatch):
+    reward = world.reward("dot").eval()
+    drawn = [[0, 2], [3, 9, 11], [1, 5, 20, 29]]
+    sizes = world.trie.nodes[1:]
+    drawn = dict(zip(sizes, drawn, strict=True))
+    asked = []
+
+    def fixed(size: int, count: int, device: torch.device) -> torch.Tensor:
+        asked.append((size, count))
+        return torch.tensor(drawn[size])
+
+    monkeypatch.setattr("promise.tasks.reward.distinct_nodes", fixed)
+    loss = path_loss(reward, users, batch, Targets(world.trie), world.trie, 2)
+    assert asked == [(size, 2) for size in sizes]
+
+    def others(depth: int, positive: int) -> list[int]:
+        return [node for node in drawn[sizes[depth - 1]] if node != positive]
+
+    assert float(loss) == pytest.approx(plain_loss(reward, users, batch, world.trie, others), rel=1e-4)
+
+
+@torch.no_grad()
+def test_own_negatives_that_repeat_count_once(world, users, batch, monkeypatch):
+    reward = world.reward("cross_attention").eval()
+
+    def fixed(positives, size, count):
+        nodes = torch.stack([(positives + 1) % size, (positives + 1) % size, (positives + 2) % size], -1)
+        return nodes, torch.tensor([False, True, False]).expand_as(nodes)
+
+    monkeypatch.setattr("promise.tasks.reward.own_negatives", fixed)
+    loss = path_loss(reward, users, batch, Targets(world.trie), world.trie, 3)
+    sizes = world.trie.nodes
+
+    def others(depth: int, positive: int) -> list[int]:
+        return [(positive + 1) % sizes[depth], (positive + 2) % sizes[depth]]
+
+    assert float(loss) == pytest.approx(plain_loss(reward, users, batch, world.trie, others), rel=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["dot", "cross_attention"])
+def test_the_loss_of_sampled_negatives_is_the_log_of_their_number_at_first(kind, world, users, batch):
+    reward = world.reward(kind, temperature=0.01).eval() if kind == "dot" else world.reward(kind).eval()
+    sizes = world.trie.nodes[1:]
+    loss = path_loss(reward, users, batch, Targets(world.trie), world.trie, None if kind == "dot" else 1000)
+    assert float(loss) == pytest.approx(sum(math.log(size) for size in sizes), rel=0.02)
+
+
+@pytest.mark.parametrize("kind", ["dot", "cross_attention"])
+def test_a_depth_of_one_prefix_teaches_nothing(kind, users, batch, world):
+    codes = torch.stack([torch.zeros(30), torch.arange(30), torch.zeros(30)], 1).long()
+    trie = Trie(codes, (1, 30, 1))
+    reward = world.reward(kind, trie=trie)
+    loss = path_loss(reward, users, batch, Targets(trie), trie, 5)
+    loss.backward()
+    for depth, vectors in enumerate(reward.paths.own_vectors, start=1):
+        assert (vectors.weight.grad is None) == (depth == 1)
+    alone = Trie([[0, 0]], (1, 1))
+    nothing = path_loss(
+        world.reward(kind, trie=alone),
+        users,
+        batch._replace(targets=batch.targets.clamp_max(0)),
+        Targets(alone),
+        alone,
+        5,
+    )
+    assert float(nothing) == 0
+
+
+@pytest.mark.parametrize("size, count", [(2, 1), (5, 4), (5, 3), (40, 32), (40, 200)])
+def test_own_negatives_are_other_nodes_each_counted_once(size, count):
+    torch.manual_seed(0)
+    positives = torch.arange(size).repeat(3, 1)  # (B, P), every node in turn
+    nodes, absent = own_negatives(positives, size, count)
+    assert nodes.shape == absent.shape == (3, size, min(count, size - 1))
+    for positive, row, repeats in zip(
+        positives.flatten().tolist(), nodes.flatten(0, 1).tolist(), absent.flatten(0, 1).tolist(), strict=True
+    ):
+        counted = [node for node, again in zip(row, repeats, strict=True) if not again]
+        assert len(set(counted)) == len(counted)
+        assert set(counted) == set(row)
+        assert positive not in row
+        assert min(row) >= 0 and max(row) < size
+        if count >= size - 1:
+            assert len(counted) == size - 1
+
+
+def test_own_negatives_are_uniform():
+    torch.manual_seed(0)
+    nodes, _ = own_negatives(torch.full((2000, 1), 3), 10, 2)
+    counts = nodes.flatten().bincount(minlength=10)
+    assert counts[3] == 0
+    others = counts[torch.arange(10) != 3]
+    assert abs(others / others.sum() - 1 / 9).max() < 0.02
+
+
+@pytest.mark.parametrize("size, count", [(1, 1), (10, 3), (10, 10), (2**20 + 5, 7), (2**20 + 5, 2**20 + 4)])
+def test_shared_negatives_are_distinct_nodes(size, count):
+    torch.manual_seed(0)
+    nodes = distinct_nodes(size, count, torch.device("cpu"))
+    assert nodes.shape == (count,)
+    assert len(nodes.unique()) == count
+    assert nodes.min() >= 0 and nodes.max() < size
+
+
+@pytest.mark.parametrize("kind", ["dot", "cross_attention"])
+def test_the_generator_keeps_its_weights(kind, world, tmp_path, lightning):
+    generator = world.generator(dropout=0.5)
+    reward = world.reward(kind)
+    frozen = {name: weight.clone() for name, weight in generator.state_dict().items()}
+    learning = {name: weight.clone() for name, weight in reward.state_dict().items()}
+    task = world.task("reward", generator, reward)
+    world.fit(task, tmp_path)
+    assert all(torch.equal(weight, frozen[name]) for name, weight in generator.state_dict().items())
+    assert not any(torch.equal(weight, learning[name]) for name, weight in reward.named_parameters())
+    assert not any(weight.requires_grad for weight in generator.parameters())
+
+
+def test_the_frozen_generator_drops_nothing(world, tmp_path, lightning):
+    modes = set()
+
+    class Watch(Callback):
+        def on_train_batch_start(self, trainer, task, batch, index) -> None:
+            modes.add((task.generator.training, task.reward.training))
+
+    world.fit(world.task("reward", epochs=2), tmp_path, [Watch()])
+    assert modes == {(False, True)}
+
+
+def test_train_leaves_the_generator_in_evaluation_mode(world):
+    task = world.task("reward")
+    for mode in (True, False):
+        assert task.train(mode) is task
+        assert (task.generator.training, task.reward.training) == (False, mode)
+
+
+def test_the_number_of_negatives(world):
+    cross = world.reward("cross_attention")
+    assert isinstance(cross, CrossAttentionReward)
+    assert world.task("reward", negative_count=None).negative_count == 2048
+    assert world.task("reward", reward=cross, negative_count=None).negative_count == 32
+    assert world.task("reward", negative_count=3).negative_count == 3
+    assert world.task("reward", negatives="exact", negative_count=None).negative_count is None
+
+
+def test_wrong_settings_are_refused(world):
+    for kind in ("reward", "joint"):
+        with pytest.raises(ValueError, match=r"training.negatives must be sampled or exact, got hard"):
+            world.task(kind, negatives="hard")
+        for count in (0, 2.5):
+            with pytest.raises(
+                ValueError, match=rf"training.negative_count must be an integer >= 1 or null, got {count}"
+            ):
+                world.task(kind, negative_count=count)
+        with pytest.raises(ValueError, match=r"training.negatives=exact needs reward=dot, got reward=cross_attention"):
+            world.task(kind, reward=world.reward("cross_attention"), negatives="exact", negative_count=None)

@@ -1,0 +1,143 @@
+"""What the trainings share: targets as paths, selection by search, exact resume, checkpoints, errors."""
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from promise.data.batch import Batch
+from promise.ids.trie import Trie
+from promise.metrics.ranking import ndcg_values, recall_values
+from promise.tasks.training import SELECTION, Targets, real_targets
+
+
+def test_targets_are_the_paths_of_the_items(world):
+    items = Targets(world.trie)
+    assert torch.equal(items.codes, world.codes)
+    for item, codes in enumerate(world.codes.tolist()):
+        for depth in range(4):
+            prefixes = world.trie.prefixes(depth).tolist()
+            assert items.nodes[item, depth] == prefixes.index(codes[:depth])
+    assert not items.state_dict()
+
+
+def test_targets_of_a_catalogue_of_one():
+    items = Targets(Trie([[2, 0]], (3, 1)))
+    assert (items.codes.tolist(), items.nodes.tolist()) == ([[2, 0]], [[0, 0, 0]])
+
+
+def test_real_targets_are_those_there_are():
+    fields = [torch.zeros(1)] * 4
+    assert real_targets(Batch(*fields, torch.tensor([[3, -1], [0, -1]]))).tolist() == [[True, False], [True, False]]
+
+
+class Killed(RuntimeError):
+    """What a test kills a training with."""
+
+
+class Kill(Callback):
+    """Kills the training after two batches of an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_start(self, trainer, task, batch, index) -> None:
+        if trainer.current_epoch == self.epoch and index == 2:
+            raise Killed
+
+
+@pytest.mark.parametrize("kind", ["generator", "reward", "joint"])
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(kind, world, tmp_path, lightning):
+    whole = world.task(kind)
+    world.fit(whole, tmp_path / "whole")
+    with pytest.raises(Killed):
+        world.fit(world.task(kind), tmp_path / "killed", [Kill(epoch=1)])
+    resumed = world.task(kind)
+    last = tmp_path / "killed" / "checkpoints" / "last.ckpt"
+    trainer = world.fit(resumed, tmp_path / "killed", ckpt_path=last)
+    assert trainer.current_epoch == 2
+    for (name, one), other in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(one, other), name
+
+
+def test_no_whole_epoch_is_trained_again_after_a_kill(world, tmp_path, lightning):
+    with pytest.raises(Killed):
+        world.fit(world.task("generator", epochs=5, learning_rate=1e-9), tmp_path, [Kill(epoch=3)])
+    epochs = []
+
+    class Note(Callback):
+        def on_train_epoch_start(self, trainer, task) -> None:
+            epochs.append(trainer.current_epoch)
+
+    task = world.task("generator", epochs=5, learning_rate=1e-9)
+    trainer = world.fit(task, tmp_path, [Note()], ckpt_path=tmp_path / "checkpoints" / "last.ckpt")
+    assert epochs == [3, 4]
+    assert trainer.checkpoint_callback.best_model_path.endswith("best.ckpt")
+    assert torch.load(trainer.checkpoint_callback.best_model_path, weights_only=True)["epoch"] == 0
+
+
+def test_the_same_seed_trains_the_same_weights_and_another_seed_others(world, tmp_path, lightning):
+    states = []
+    for seed in (5, 5, 6):
+        task = world.task("generator", epochs=1)
+        task.seed = seed
+        world.fit(task, tmp_path)
+        states.append(torch.cat([weight.flatten() for weight in task.state_dict().values()]))
+    assert torch.equal(states[0], states[1])
+    assert not torch.allclose(states[0], states[2])
+
+
+def test_the_best_checkpoint_is_the_one_that_searched_best(world, tmp_path, lightning):
+    class Note(Callback):
+        scores: list[float] = []  # noqa: RUF012
+
+        def on_validation_end(self, trainer, task) -> None:
+            self.scores.append(float(trainer.callback_metrics[SELECTION]))
+
+    task = world.task("joint", epochs=6)
+    trainer = world.fit(task, tmp_path, [note := Note()])
+    checkpoint = trainer.checkpoint_callback
+    best = torch.load(checkpoint.best_model_path, weights_only=True)
+    assert best["epoch"] == int(np.argmax(note.scores))
+    assert float(checkpoint.best_model_score) == pytest.approx(max(note.scores))
+    assert note.scores[-1] > note.scores[0]
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+
+
+def test_validation_is_recall_and_ndcg_of_the_search(world, tmp_path, lightning):
+    task = world.task("joint", epochs=1)
+    trainer = world.fit(task, tmp_path)
+    ranks = []
+    task.eval()
+    for batch in world.data().val_dataloader():
+        for answer, target in zip(
+            task.ranker.rank(batch, 10).items.tolist(), batch.targets[:, 0].tolist(), strict=True
+        ):
+            ranks.append(answer.index(target) if target in answer else 99)
+    assert len(ranks) == 10
+    assert float(trainer.callback_metrics[SELECTION]) == pytest.approx(recall_values(np.array(ranks), 10).mean())
+    ndcg = float(trainer.callback_metrics["validation/ndcg@10"])
+    assert ndcg == pytest.approx(ndcg_values(np.array(ranks), 10).mean(), rel=1e-5)
+
+
+def test_training_stops_when_validation_no_longer_improves(world, tmp_path, lightning):
+    task = world.task("generator", epochs=9, patience=2, learning_rate=1e-9)
+    assert world.fit(task, tmp_path).current_epoch == 3
+
+
+def test_a_checkpoint_holds_weights_and_nothing_else(world):
+    for kind in ("generator", "reward", "joint"):
+        task = world.task(kind)
+        assert set(task.state_dict()) == {name for name, _ in task.named_parameters()}
+
+
+def test_wrong_settings_are_refused(world):
+    for name, least in (("epochs", 1), ("patience", 1), ("warmup_steps", 0)):
+        for value in (least - 1, 1.5):
+            with pytest.raises(ValueError, match=rf"training.{name} must be an integer >= {least}, got {value}"):
+                world.task("generator", **{name: value})
+    for rate in (0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match=rf"training.learning_rate must be > 0, got {rate}"):
+            world.task("generator", learning_rate=rate)
+    with pytest.raises(ValueError, match=r"training.weight_decay must be >= 0, got -0.1"):
+        world.task("generator", weight_decay=-0.1)
