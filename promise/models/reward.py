@@ -91,6 +91,17 @@ class PathTable(nn.Module):
         return torch.arange(self.sizes[depth - 1], device=self.get_buffer("prefixes_0").device)
 
 
+def checked_content(wanted: bool, content: list[Tensor] | None) -> list[Tensor] | None:
+    """The content to use, if any.
+
+    Raises:
+        ValueError: If it is wanted and not there.
+    """
+    if wanted and content is None:
+        raise ValueError("reward.content=true needs item embeddings, got none")
+    return content if wanted else None
+
+
 class RewardContext(NamedTuple):
     """What the reward model computes once per user.
 
@@ -113,10 +124,11 @@ class DotReward(nn.Module):
         prefix_table: `full` or `none`: see `PathTable`.
         temperature: Factor of the cosine at the start; learned per depth.
         dropout: Probability that a query feature is dropped in training.
+        content: Adds a projection of the mean embedding of the items below a prefix to the prefix's vector.
         user_dim: Width D of the user states.
         prefixes: Valid prefixes of each depth 1..L, in the trie's node order.
         level_sizes: K of each level.
-        prefix_content: Content of the prefixes: see `PathTable`.
+        prefix_content: Mean embeddings of the prefixes' items, (N_b, E) for each depth; needed when `content`.
 
     Raises:
         ValueError: If `temperature` is not above 0.
@@ -132,6 +144,7 @@ class DotReward(nn.Module):
         prefix_table: str,
         temperature: float,
         dropout: float,
+        content: bool,
         *,
         user_dim: int,
         prefixes: list[Tensor],
@@ -142,7 +155,13 @@ class DotReward(nn.Module):
         if not temperature > 0:
             raise ValueError(f"reward.temperature must be > 0, got {temperature}")
         levels = len(level_sizes)
-        self.paths = PathTable(dim, prefix_table, prefixes=prefixes, level_sizes=level_sizes, content=prefix_content)
+        self.paths = PathTable(
+            dim,
+            prefix_table,
+            prefixes=prefixes,
+            level_sizes=level_sizes,
+            content=checked_content(content, prefix_content),
+        )
         self.queries = nn.ModuleList(nn.Linear(user_dim, dim) for _ in range(levels))
         self.drop = nn.Dropout(dropout)
         self.log_temperatures = nn.Parameter(torch.full((levels,), float(temperature)).log())
@@ -227,10 +246,11 @@ class CrossAttentionReward(nn.Module):
         blocks: Blocks F of cross-attention and feed-forward.
         prefix_table: `full` or `none`: see `PathTable`.
         dropout: Probability in [0, 1).
+        content: Adds a projection of the mean embedding of the items below a prefix to the prefix's vector.
         user_dim: Width D of the user states.
         prefixes: Valid prefixes of each depth 1..L, in the trie's node order.
         level_sizes: K of each level.
-        prefix_content: Content of the prefixes: see `PathTable`.
+        prefix_content: Mean embeddings of the prefixes' items, (N_b, E) for each depth; needed when `content`.
 
     Raises:
         ValueError: If there is no block, or `heads` doesn't divide `dim`.
@@ -247,6 +267,7 @@ class CrossAttentionReward(nn.Module):
         blocks: int,
         prefix_table: str,
         dropout: float,
+        content: bool,
         *,
         user_dim: int,
         prefixes: list[Tensor],
@@ -258,7 +279,13 @@ class CrossAttentionReward(nn.Module):
             raise ValueError(f"reward.blocks must be >= 1, got {blocks}")
         dim = dim or max(1, user_dim // 4)
         heads = heads or max(h for h in range(1, max(1, dim // 32) + 1) if dim % h == 0)
-        self.paths = PathTable(dim, prefix_table, prefixes=prefixes, level_sizes=level_sizes, content=prefix_content)
+        self.paths = PathTable(
+            dim,
+            prefix_table,
+            prefixes=prefixes,
+            level_sizes=level_sizes,
+            content=checked_content(content, prefix_content),
+        )
         self.depth_vectors = nn.Embedding(len(level_sizes), dim)
         self.blocks = nn.ModuleList(RewardBlock(dim, heads, dropout, user_dim) for _ in range(blocks))
         self.head = nn.Sequential(nn.RMSNorm(dim), nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, 1))

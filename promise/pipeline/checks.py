@@ -41,7 +41,6 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
     integer("datamodule.workers", cfg.datamodule.workers, least=0)
     number("selection.expansion", cfg.selection.expansion, ">= 1", lambda value: value >= 1)
     check_dials(plain(cfg.search))
-    truth("search.rerank", cfg.search.get("rerank", False))
     check_networks(cfg)
     check_trainings(cfg)
     for name in ("checkpoint", "ids.path"):
@@ -76,6 +75,7 @@ def check_networks(cfg: DictConfig) -> None:
     one_of("generator.attention", generator.attention, ("causal", "bidirectional"))
     for name in ("item_vectors", "content"):
         truth(f"generator.{name}", generator[name])
+    truth("reward.content", reward.get("content", False))
     for name in ("generator.dropout", "reward.dropout"):
         number(name, OmegaConf.select(cfg, name), "in [0, 1)", lambda value: 0 <= value < 1)
     for name in ("dim", "heads", "blocks"):

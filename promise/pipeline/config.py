@@ -17,8 +17,9 @@ def fits(cfg: DictConfig) -> list[dict[str, Any]]:
         return [training]
     for name, value in training.items():
         if not isinstance(value, dict):
-            stages = " and ".join(f"training.{stage}.{name}" for stage, fit in training.items() if isinstance(fit, dict))
-            raise ValueError(f"training.{name}={value} belongs to one training, this one has stages: give {stages}")
+            stages = [stage for stage, fit in training.items() if isinstance(fit, dict)]
+            instead = " and ".join(f"training.{stage}.{name}" for stage in stages)
+            raise ValueError(f"training.{name}={value} belongs to one training, this one has stages: give {instead}")
     return list(training.values())
 
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from promise.metrics.intervals import Interval, paired_interval
 from promise.metrics.ranking import recall_values
 
-
 #: Columns that must agree for two points to be compared user by user, and those that name their networks.
 USERS = ("data", "split", "users", "seed", "seen")
 NETWORKS = ("generator", "reward", "training", "networks")

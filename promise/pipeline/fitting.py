@@ -84,7 +84,7 @@ class Fit:
             "seed": cfg.seed,
         }
         self.inputs = {"data": pipeline.data.fingerprint, "ids": pipeline.ids.fingerprint}
-        if cfg.generator.content:
+        if cfg.generator.content or (self.with_reward and cfg.reward.content):
             self.inputs["embeddings"] = pipeline.embeddings.fingerprint
         if before is not None:
             self.inputs["before"] = before.fingerprint
@@ -198,9 +198,24 @@ def build_networks(pipeline: Prepared, with_reward: bool) -> tuple[Generator, Re
     )
     if not with_reward:
         return generator, None
-    prefixes = [trie.prefixes(depth) for depth in range(1, trie.levels + 1)]
-    reward = make(cfg.reward, user_dim=cfg.generator.dim, prefixes=prefixes, level_sizes=ids.level_sizes)
+    depths = range(1, trie.levels + 1)
+    content = None
+    if cfg.reward.content:
+        vectors = torch.from_numpy(pipeline.item_vectors)
+        content = [mean_below(vectors, trie.item_nodes(depth), trie.leaf_counts(depth)) for depth in depths]
+    reward = make(
+        cfg.reward,
+        user_dim=cfg.generator.dim,
+        prefixes=[trie.prefixes(depth) for depth in depths],
+        level_sizes=ids.level_sizes,
+        prefix_content=content,
+    )
     return generator, reward
+
+
+def mean_below(vectors: torch.Tensor, nodes: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """Mean embedding of the items below each node of a depth: (I, E), (I,), (N,) -> (N, E)."""
+    return vectors.new_zeros(len(counts), vectors.shape[1]).index_add_(0, nodes, vectors) / counts.unsqueeze(1)
 
 
 def load_networks(pipeline: Prepared, path: Path) -> tuple[Generator, Reward | None]:

@@ -187,6 +187,8 @@ class Point:
             row["search"] = "plain"
         elif acting["rerank"]:
             row["search"] = "orm"
+        elif row["search"] in ("plain", "orm"):  # their names, but not their dials
+            row["search"] = "guided"
         guided = row["search"] != "plain"
         row["search.width"] = one_if_equal(acting["width"])
         row["search.candidates"] = one_if_equal(candidates_of(dials, levels) if guided else acting["width"])

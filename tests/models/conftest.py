@@ -61,7 +61,7 @@ def make_generator(catalogue):
 @pytest.fixture
 def make_reward(catalogue):
     def make(kind: str, seed: int = 0, **changes) -> DotReward | CrossAttentionReward:
-        shared = {"prefix_table": "full", "dropout": 0.3, "user_dim": DIM}
+        shared = {"prefix_table": "full", "dropout": 0.3, "content": False, "user_dim": DIM}
         shared |= {"prefixes": catalogue.prefixes, "level_sizes": catalogue.sizes}
         torch.manual_seed(seed)
         if kind == "dot":

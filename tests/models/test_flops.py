@@ -83,9 +83,9 @@ def states() -> Any:
 def test_the_rewards(kind):
     shared = {"user_dim": DIM, "prefixes": [torch.arange(32).unsqueeze(1)], "level_sizes": (32,)}
     if kind == "dot":
-        network = DotReward(48, "full", 12.0, 0.1, **shared).eval()
+        network = DotReward(48, "full", 12.0, 0.1, False, **shared).eval()
     else:
-        network = CrossAttentionReward(32, 2, 2, "full", 0.1, **shared).eval()
+        network = CrossAttentionReward(32, 2, 2, "full", 0.1, False, **shared).eval()
     users = states()
     begin, context = counted(lambda: network.start(users))
     assert begin == pytest.approx(network.flops.start(EQUAL), rel=0.02)

@@ -60,7 +60,7 @@ def test_the_dot_reward_by_hand(make_reward, users, catalogue):
 
 def test_the_temperature_starts_as_configured():
     torch.manual_seed(0)
-    reward = DotReward(4, "none", 12.0, 0.0, user_dim=4, prefixes=[torch.tensor([[0], [1]])], level_sizes=(2,))
+    reward = DotReward(4, "none", 12.0, 0.0, False, user_dim=4, prefixes=[torch.tensor([[0], [1]])], level_sizes=(2,))
     assert torch.allclose(reward.query(torch.randn(3, 4)).norm(dim=-1), torch.full((3, 1), 12.0))
 
 
@@ -171,13 +171,29 @@ def test_a_checkpoint_holds_weights_and_no_table_of_the_catalogue(make_reward):
 @pytest.mark.parametrize("user_dim, dim, heads", [(64, 16, 1), (256, 64, 2), (384, 96, 3), (400, 100, 2), (2, 1, 1)])
 def test_the_inner_width_follows_the_generators(user_dim, dim, heads, catalogue):
     reward = CrossAttentionReward(
-        None, None, 1, "none", 0.0, user_dim=user_dim, prefixes=catalogue.prefixes, level_sizes=catalogue.sizes
+        None, None, 1, "none", 0.0, False, user_dim=user_dim, prefixes=catalogue.prefixes, level_sizes=catalogue.sizes
     )
     assert reward.head[1].weight.shape == (dim, dim)
     assert reward.reward_blocks[0].attention.heads == heads
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_content_is_added_to_every_depth_and_not_kept_in_the_state(kind, make_reward, catalogue):
+    content = [torch.randn(len(prefixes), 5) for prefixes in catalogue.prefixes]
+    reward = make_reward(kind, content=True, prefix_content=content)
+    for depth, vectors in enumerate(content, start=1):
+        with_content = reward.paths.all(depth)
+        reward.paths.projection, kept = None, reward.paths.projection
+        reward.train(False)
+        assert torch.allclose(with_content, reward.paths.all(depth) + kept(vectors), atol=1e-5)
+        reward.paths.projection = kept
+        reward.train(False)
+    assert not any("content" in name for name in reward.state_dict())
+
+
 def test_wrong_settings_are_refused(make_reward):
+    with pytest.raises(ValueError, match=r"reward.content=true needs item embeddings, got none"):
+        make_reward("dot", content=True)
     for kind in KINDS:
         with pytest.raises(ValueError, match=r"reward.prefix_table must be full or none, got hashed"):
             make_reward(kind, prefix_table="hashed")

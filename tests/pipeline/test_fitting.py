@@ -14,8 +14,8 @@ from promise.pipeline.fitting import NETWORKS, RESUME, Fit, load, load_networks,
 PipelineOf = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
-def staged(world: Any, shared_store: Path) -> Callable[..., Any]:
+@pytest.fixture
+def staged(world: Any, tmp_path: Path) -> Callable[..., Any]:
     """The pipeline of a staged training: the world's `training.epochs` is no dial of it."""
     from promise import configs
     from promise.pipeline.stages import Pipeline
@@ -23,7 +23,7 @@ def staged(world: Any, shared_store: Path) -> Callable[..., Any]:
     words = [word for word in world.words if not word.startswith("training.")]
 
     def compose(*more: str) -> Any:
-        own = ["training=staged", "training.generator.epochs=2", "training.reward.epochs=2", f"store={shared_store}"]
+        own = ["training=staged", "training.generator.epochs=2", "training.reward.epochs=2", f"store={tmp_path}"]
         return Pipeline(configs.compose([*words, *own, *more]))
 
     return compose
@@ -33,11 +33,11 @@ def parameters(module: torch.nn.Module) -> list[torch.Tensor]:
     return [value for _, value in sorted(module.state_dict().items())]
 
 
-def test_stages_share_the_generator(staged: Callable[..., Any], pipeline_of: PipelineOf) -> None:
+def test_stages_share_the_generator(staged: Callable[..., Any], pipeline_of: PipelineOf, tmp_path: Path) -> None:
     both = staged()
     generator, reward = both.networks
     assert both.built[-2:] == ["generator", "reward"] and reward is not None
-    alone = pipeline_of("training=generator")
+    alone = pipeline_of("training=generator", store=tmp_path)
     same, none = alone.networks
     assert alone.built == [] and none is None
     assert all(map(torch.equal, parameters(generator), parameters(same)))

@@ -54,9 +54,9 @@ def test_the_formula_is_what_torch_counts(drawn: Any, attention: str, judge: str
         "level_sizes": sizes,
     }
     reward = (
-        DotReward(dim, "full", 12.0, 0.0, **given)
+        DotReward(dim, "full", 12.0, 0.0, False, **given)
         if judge == "dot"
-        else CrossAttentionReward(None, None, 1, "full", 0.0, **given)
+        else CrossAttentionReward(None, None, 1, "full", 0.0, False, **given)
     ).eval()
     batch = type(drawn.batch)(torch.arange(60).view(3, 20), torch.full((3,), 20))
     networks: dict[str, Any] = {"generator": generator, "reward": reward, "trie": trie}

@@ -41,8 +41,8 @@ def reward(request: pytest.FixtureRequest, trie: Trie) -> DotReward | CrossAtten
         "level_sizes": SIZES,
     }
     if request.param == "dot":
-        return loud(DotReward(8, "full", 12.0, 0.1, **given))
-    return loud(CrossAttentionReward(4, 2, 1, "full", 0.1, **given))
+        return loud(DotReward(8, "full", 12.0, 0.1, False, **given))
+    return loud(CrossAttentionReward(4, 2, 1, "full", 0.1, False, **given))
 
 
 def loud(network: Any) -> Any:

@@ -66,7 +66,7 @@ class World:
     def reward(self, kind: str = "dot", trie: Trie | None = None, **changes: Any) -> DotReward | CrossAttentionReward:
         trie = trie or self.trie
         prefixes = [trie.prefixes(depth) for depth in range(1, trie.levels + 1)]
-        shared = {"prefix_table": "full", "dropout": 0.2, "user_dim": 16}
+        shared = {"prefix_table": "full", "dropout": 0.2, "content": False, "user_dim": 16}
         shared |= {"prefixes": prefixes, "level_sizes": trie.level_sizes}
         torch.manual_seed(1)
         if kind == "dot":

@@ -1,0 +1,174 @@
+"""`promise evaluate`: the JSON contract, what is reused, every search, and bad input in one line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+Run = Callable[..., Any]
+METRICS = [f"{name}@{k}" for name in ("recall", "ndcg") for k in (5, 10, 20)]
+
+
+def test_the_contract(run: Run) -> None:
+    answer = run("evaluate", "search.width=10", "split=test")
+    said = answer.json
+    assert [line for line in answer.out.splitlines() if line.startswith("{")] == [json.dumps(said)]
+    assert {
+        "verb", "split", "users", "seed", "seen", "dials", "metrics", "intervals", "baselines", "hrecall",
+        "invalid_rate", "duplicate_rate", "parameters", "cost", "trained", "paths",
+    } <= set(said)  # fmt: skip
+    assert [said[name] for name in ("verb", "split", "users", "seed", "seen")] == ["evaluate", "test", 60, 0, "keep"]
+    assert list(said["metrics"]) == METRICS == list(said["intervals"])
+    for name in METRICS:
+        value, interval = said["metrics"][name], said["intervals"][name]
+        if name.endswith("@20"):
+            assert value is None and interval is None
+        else:
+            assert 0 <= interval[0] <= value <= interval[1] <= 1
+    assert set(said["baselines"]) == {"popularity", "co_visit"}
+    assert all(None not in baseline.values() and list(baseline) == METRICS for baseline in said["baselines"].values())
+    levels = len(json.loads(Path(said["paths"]["row"]).read_text())) and len(said["hrecall"])
+    assert levels >= 3 and said["hrecall"] == sorted(said["hrecall"], reverse=True)
+    assert said["hrecall"][-1] == pytest.approx(said["metrics"]["recall@10"])
+    assert set(said["cost"]) == {"flops_per_user", "decoder_tokens_per_user", "prm_paths_per_user", "seconds"}
+    assert min(said["cost"].values()) > 0
+    assert said["dials"] == {
+        "search": "guided", "generator": "tiny", "reward": "dot", "training": "joint", "search.width": 10,
+        "search.candidates": 100, "search.expansion": 10, "search.weight": 1, "search.temperature": 1,
+        "search.control": "none",
+    }  # fmt: skip
+
+
+def test_the_same_command_again_trains_and_searches_nothing(run: Run) -> None:
+    first = run("evaluate", "search.width=13").json
+    rows = sorted(Path(first["paths"]["row"]).parent.iterdir())
+    times = [path.stat().st_mtime_ns for path in rows]
+    again = run("evaluate", "search.width=13", "build=never").json
+    assert again["trained"] == [] and again["paths"] == first["paths"]
+    assert again["metrics"] == first["metrics"] and again["cost"] == first["cost"]
+    assert [path.stat().st_mtime_ns for path in rows] == times
+    changed = run("evaluate", "search.width=14", "search.expansion=3", "search.weight=0.5").json
+    assert changed["trained"] == [] and changed["paths"] != first["paths"]
+
+
+@pytest.mark.parametrize("seen", ["keep", "remove"])
+@pytest.mark.parametrize("search", ["guided", "plain", "orm", "exhaustive", "popularity", "co_visit"])
+def test_every_search_with_predictions(run: Run, world: Any, tmp_path: Path, search: str, seen: str) -> None:
+    path = tmp_path / "not" / "there" / "p.parquet"
+    words = [f"search={search}", f"evaluation.seen={seen}", "evaluation.users=30", f"predictions={path}"]
+    said = run("evaluate", *words).json
+    table = pl.read_parquet(path)
+    assert said["users"] == len(table) == 30 and said["paths"]["predictions"] == str(path)
+    hits = []
+    for user, target, items, _ in table.iter_rows():
+        assert target == world.histories[user][-2]
+        hits.append(target in items[:10])
+        assert seen == "keep" or not set(items) & set(world.histories[user][:-2])
+    assert said["metrics"]["recall@10"] == pytest.approx(np.mean(hits))
+    assert said["seen"] == seen and said["dials"]["search"] == search
+
+
+def test_drift_is_measured_when_asked(run: Run) -> None:
+    answer = run("evaluate", "evaluation.drift=true")
+    drift, levels = answer.json["drift"], len(answer.json["hrecall"])
+    assert {name: len(values) for name, values in drift.items()} == {"teacher_forced": levels, "free_running": levels}
+    assert drift["teacher_forced"][0] == drift["free_running"][0]
+    assert "teacher_forced" in answer.out
+    assert run("evaluate").json["drift"] == {}
+
+
+def test_multirun(run: Run) -> None:
+    answer = run("evaluate", "search.width=10,20", "-m")
+    said = [json.loads(line) for line in answer.out.splitlines() if line.startswith("{")]
+    assert [one["dials"]["search.width"] for one in said] == [10, 20]
+    assert answer.json == said[1]
+
+
+def test_bad_dials_are_one_line_and_leave_nothing(run: Run, tmp_path: Path) -> None:
+    garbage = tmp_path / "garbage"
+    garbage.write_bytes(b"garbage" * 99)
+    store = tmp_path / "store"
+    for words, message in (
+        ("search.width=0", "search.width must be an integer >= 1, got 0"),
+        ("search.expansion=0.5", "search.expansion must be a number >= 1, got 0.5"),
+        ("search.candidates=5", "search.candidates must be an integer >= search.width=20, got 5"),
+        ("search.weight=1.5", "search.weight must be a number in [0, 1], got 1.5"),
+        ("seed=abc", "seed must be an integer >= 0, got abc"),
+        ("seed=-1", "seed must be an integer >= 0, got -1"),
+        (
+            "training.negatives=exact reward=cross_attention",
+            "training.negatives=exact needs reward=dot, got reward=cross_attention",
+        ),
+        ("checkpoint=none.ckpt", "checkpoint=none.ckpt is no file"),
+        (f"checkpoint={garbage}", f"checkpoint={garbage} is no file of trained networks"),
+        ("ids.path=none.npz", "ids.path=none.npz is no file"),
+        ("embeddings.parts.text.embedding.dim=0", "embeddings.dim must be an integer >= 1, got 0"),
+        (
+            "training=generator",
+            "search.weight=1.0 needs a reward model and training=generator trains none: "
+            "use search=plain, or search.weight=0",
+        ),
+        ("trainer.strategy=ddp -m", "use trainer.strategy=ddp_spawn, or one torchrun per point"),
+    ):
+        error = run("evaluate", *words.split(), store=store).error
+        assert error == message or (words.endswith("-m") and error.endswith(message))
+    assert run("evaluate", f"ids.path={garbage}", store=store).error.startswith(
+        f"ids.path: {garbage} holds no semantic"
+    )
+    assert not (store / "artifacts").exists() and not (store / "rows").exists()
+
+
+@pytest.mark.filterwarnings("ignore:ids.codes clamped")
+def test_files_that_do_not_fit(run: Run, tmp_path: Path) -> None:
+    made = run("train").json["paths"]
+    few = tmp_path / "few.txt"
+    few.write_text("a 7 10 13 7 10\nb 10 13 7 10\nc 13 10 7\n")
+    files = [f"data.sequences={few}", "data.items=null"]
+    error = run("evaluate", *files, f"ids.path={made['ids']}", store=tmp_path / "one").error
+    assert error.endswith("has 40 items, the data have 3")
+    for verb, more in (("evaluate", []), ("sweep", ["+sweeps=weight"])):
+        error = run(verb, *files, *more, f"checkpoint={made['checkpoint']}", store=tmp_path / verb).error
+        assert "was trained on semantic IDs" in error
+        assert not (tmp_path / verb / "rows").exists()
+    assert run("evaluate", "build=never", store=tmp_path / "never").error.startswith("build=never, but data (data-")
+
+
+def test_what_lightning_cannot_do_is_one_line(run: Run) -> None:
+    assert run("train", "trainer.precision=abc").error.startswith("trainer: Precision 'abc' is invalid")
+
+
+def test_hydras_own_errors_keep_exit_code_1(run: Run) -> None:
+    for word in ("search.bogus=1", "search=bogus", "+sweeps=bogus"):
+        answer = run("evaluate", word)
+        assert answer.code == 1 and answer.out == ""
+
+
+@pytest.mark.filterwarnings("ignore:ids.codes clamped")
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "a 1 2 3 4\nb 2 3 4 5 1\nc 5 4 3 2\nd 1 1 1 1 1\n",
+        "a 1 2 1 2 1\nb 2 1 2 1\n",
+        f"a {' '.join(str(i % 7) for i in range(300))}\nb 1 2 3 4\n",
+    ],
+    ids=["five items", "two items", "a long history"],
+)
+def test_tiny_catalogues(run: Run, tmp_path: Path, lines: str) -> None:
+    (tmp_path / "tiny.txt").write_text(lines)
+    files = [f"data.sequences={tmp_path / 'tiny.txt'}", "data.items=null", "evaluation.drift=true", "ids.codes=256"]
+    for search in ("guided", "orm", "exhaustive"):
+        for seen in ("keep", "remove"):
+            said = run("evaluate", *files, f"search={search}", f"evaluation.seen={seen}", store=tmp_path).json
+            assert said["invalid_rate"] == said["duplicate_rate"] == 0
+            if seen == "keep":
+                assert said["metrics"]["recall@10"] == 1.0  # fewer items than that
+
+
+def test_nothing_to_train_on(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "three.txt").write_text("a 7 10 13\nb 13 10 7\n")
+    error = run("evaluate", f"data.sequences={tmp_path / 'three.txt'}", store=tmp_path).error
+    assert error == "there is nothing to train on: every user has only 3 interactions"

@@ -1,0 +1,88 @@
+"""`promise prepare` reads the data, makes semantic IDs, reports both, and does neither twice."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promise.ids.codes import SemanticIds
+
+Run = Callable[..., Any]
+
+
+def test_prepare_reports_data_and_ids(run: Run, world: Any, tmp_path: Path) -> None:
+    answer = run("prepare", store=tmp_path)
+    said = answer.json
+    assert set(said) == {"verb", "data", "ids", "trained", "paths"}
+    assert (said["verb"], said["trained"]) == ("prepare", ["data", "embeddings", "ids"])
+    interactions = sum(map(len, world.histories.values()))
+    assert said["data"] == {
+        "users": 60, "items": 40, "interactions": interactions, "dropped_users": 1, "texts": 40
+    }  # fmt: skip
+    ids = SemanticIds.load(said["paths"]["ids"])
+    assert ids.fingerprint == said["ids"]["fingerprint"]
+    assert said["ids"]["collision_rate_after"] == 0 and said["ids"]["items"] == 40
+    for word in ("Data", "Semantic IDs", "entropy (bits)", "Collisions"):
+        assert word in answer.out
+    assert "preparing ids" in answer.err and "preparing ids" not in answer.out
+    assert run("prepare", store=tmp_path).json["trained"] == []
+
+
+def test_without_items_the_ids_come_from_co_occurrence(run: Run, tmp_path: Path) -> None:
+    answer = run("prepare", "data.items=null", store=tmp_path)
+    assert answer.json["data"]["texts"] == 0
+    assert "embeddings.parts.text is left out" in answer.err
+    alone = run("prepare", "data.items=null", "embeddings=co_occurrence", store=tmp_path).json
+    assert alone["ids"]["codes_used"] == answer.json["ids"]["codes_used"]
+
+
+def test_given_ids_without_a_quality_report(run: Run, tmp_path: Path) -> None:
+    made = SemanticIds.load(run("prepare").json["paths"]["ids"])
+    SemanticIds(made.codes, made.level_sizes, {}).save(tmp_path / "own.npz")
+    said = run("prepare", f"ids.path={tmp_path / 'own.npz'}").json
+    assert said["ids"] == {"fingerprint": made.fingerprint, "level_sizes": list(made.level_sizes)}
+
+
+GOOD, SHORT = "a 1 2 3 4\nb 2 3 4 1\n", "a 1 2\nb 3\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "data.sequences: no such file: {path}"),
+        (b"", "data.sequences: s.txt is empty"),
+        (b"\x00\x01\x02" * 100, "data.sequences: s.txt:1: not a text file (it holds NUL bytes)"),
+        (b"a 1 2 3\nb 1 x 3\n", "data.sequences: s.txt:2: items must be non-negative integers, got 'x'"),
+        (b"a 1 2 3\nb 1 -2 3\n", "data.sequences: s.txt:2: items must be non-negative integers, got '-2'"),
+        (SHORT.encode(), "data.sequences: s.txt: users need >= 3 interactions, none of the 2 here has"),
+        (
+            b"a 7 10 13\nb 7 998 10 999\n",
+            "data.sequences: s.txt:2: item 998 has no row in items.jsonl (items without a row: 2)",
+        ),
+    ],
+    ids=["missing", "empty", "binary", "non-integer", "negative", "short users", "no row"],
+)  # fmt: skip
+@pytest.mark.parametrize("verb", ["evaluate", "sweep"])
+def test_bad_data_is_one_line_and_leaves_nothing(
+    run: Run, tmp_path: Path, verb: str, content: bytes | None, message: str
+) -> None:
+    path, store = tmp_path / "s.txt", tmp_path / "store"
+    if content is not None:
+        path.write_bytes(content)
+    more = ["+sweeps=weight"] if verb == "sweep" else []
+    assert run(verb, f"data.sequences={path}", *more, store=store).error == message.format(path=path)
+    left = [file for file in store.rglob("*") if file.is_file() and not {"runs", ".locks"} & set(file.parts)]
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["data=s3rec"], "data.sequences must be given"),
+        (["data=amazon_beauty"], "data.root must be given"),
+        (["data=amazon_beauty", "data.root=nowhere"], "data.root: no such folder: nowhere"),
+    ],
+)
+def test_data_that_is_not_named(run_bare: Run, tmp_path: Path, words: list[str], message: str) -> None:
+    assert run_bare("prepare", *words, "logger=csv", f"store={tmp_path}").error == message

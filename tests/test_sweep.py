@@ -1,0 +1,150 @@
+"""`promise sweep`: every point once, as a row, in the table and the figure; failures are rows; a kill loses no row."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promise.pipeline.points import Point
+from promise.scaling.results import read_results
+from promise.sweep import expand, spelled
+
+Run = Callable[..., Any]
+GRIDS = (
+    "sweep.name=mine",
+    "sweep.grids=[{search:plain,search.width:[10,20]},{search:guided,search.width:[10],search.expansion:[1,2]},"
+    "{search:exhaustive,search.weight:[0,1]},{search:[popularity,co_visit]}]",
+)
+
+
+def test_a_sweep_from_nothing_and_again(run: Run, tmp_path: Path) -> None:
+    answer = run("sweep", *GRIDS, store=tmp_path)
+    said = answer.json
+    assert {name: said[name] for name in ("verb", "points", "ran", "skipped", "failed", "trained")} == {
+        "verb": "sweep", "points": 8, "ran": 8, "skipped": 0, "failed": 0,
+        "trained": ["data", "embeddings", "ids", "joint"],
+    }  # fmt: skip
+    assert all(Path(path).is_file() for path in said["paths"].values()) and {"results", "figure"} <= set(said["paths"])
+    assert Path(said["paths"]["figure"]).read_bytes().startswith(b"\x89PNG")
+    assert "Points" in answer.out and "Findings" in answer.out
+    table = read_results(said["paths"]["results"])
+    assert table["search"].to_list() == [
+        "popularity", "co_visit", "plain", "plain", "guided", "guided", "exhaustive", "exhaustive"
+    ]  # fmt: skip
+    assert table["search.width"].to_list() == [None, None, 10, 20, 10, 10, None, None]
+    assert table["search.candidates"].to_list()[2:6] == [10, 20, 10, 20]
+    assert table["recall@20"].is_null().to_list() == [False, False, True, False, True, True, False, False]
+    assert table["status"].unique().to_list() == ["done"]
+    assert {"seed", "generator", "search.expansion", "search.weight", "hrecall@1", "flops_per_user"} <= set(
+        table.columns
+    )
+    alone = run(
+        "evaluate", "search=guided", "search.width=10", "search.expansion=2", "build=never", store=tmp_path
+    ).json
+    assert alone["metrics"]["recall@10"] == table["recall@10"][5]
+    texts = [finding["text"] for finding in said["findings"]]
+    assert "recall@10: guided W=10 C=20 − plain W=10" in texts
+    assert json.loads(Path(said["paths"]["findings"]).read_text()) == said["findings"]
+    again = run("sweep", *GRIDS, "build=never", store=tmp_path).json
+    assert [again[name] for name in ("points", "ran", "skipped", "failed", "trained")] == [8, 0, 8, 0, []]
+    assert again["findings"] == said["findings"]
+    assert read_results(said["paths"]["results"]).equals(table)
+
+
+def test_what_was_killed_goes_on(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Point] = []
+    result = Point.result
+
+    def third_is_the_last(self: Point, keep_answers: bool = False) -> Any:
+        asked.append(self)
+        if len(asked) == 3:
+            raise SystemExit(137)
+        return result(self, keep_answers)
+
+    monkeypatch.setattr(Point, "result", third_is_the_last)
+    assert run("sweep", *GRIDS, store=tmp_path).code == 137
+    monkeypatch.undo()
+    said = run("sweep", *GRIDS, store=tmp_path).json
+    assert [said[name] for name in ("ran", "skipped", "failed", "trained")] == [6, 2, 0, []]
+
+
+def test_a_failing_point_is_a_row(run: Run) -> None:
+    grids = "sweep.grids=[{search:plain,search.width:[10,[5,5]]},{search:popularity}]"
+    answer = run("sweep", "sweep.name=failing", grids)
+    said = answer.json
+    assert (said["points"], said["failed"]) == (3, 1)
+    rows = {row["status"]: row for row in read_results(said["paths"]["results"]).to_dicts()}
+    assert rows["failed"]["error"].startswith("ValueError: search.width has 2 entries")
+    assert rows["failed"]["search"] == "plain" and rows["failed"]["search.width"] == "[5, 5]"
+    assert rows["failed"]["recall@10"] is None and rows["done"]["error"] is None
+    assert "point search=plain search.width=[5, 5] failed: search.width has 2 entries" in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_a_fault_is_told_with_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Point, keep_answers: bool = False) -> Any:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Point, "result", broken)
+    answer = run("sweep", "sweep.name=broken", "sweep.grids=[{search:plain}]")
+    assert answer.json["failed"] == 1 and "Traceback" in answer.err
+    assert set(answer.json["paths"]) == {"results"}
+
+
+def test_equal_points_are_one_row(run: Run) -> None:
+    same = "{search:plain,search.expansion:[1,4]},{search:guided,search.weight:[0]}"
+    grids = f"[{same},{{search:popularity,generator.dim:[8,16]}}]"
+    said = run("sweep", "sweep.name=equal", f"sweep.grids={grids}").json
+    assert said["points"] == 2 == len(read_results(said["paths"]["results"]))
+    assert said["ran"] + said["skipped"] == 2
+
+
+def test_per_level_dials(run: Run) -> None:
+    grids = "[{search:[plain,guided],search.width:[[12,12,12,10],10]}]"
+    said = run("sweep", "sweep.name=levels", f"sweep.grids={grids}").json
+    assert said["failed"] == 0
+    table = read_results(said["paths"]["results"])
+    assert sorted(table["search.width"].to_list()) == ["10", "10", "[12, 12, 12, 10]", "[12, 12, 12, 10]"]
+
+
+def test_wandb_gets_a_run_per_point_and_a_summary(run: Run, tmp_path: Path) -> None:
+    grids = "sweep.grids=[{search:plain,search.width:[10,20]}]"
+    answer = run("sweep", "sweep.name=charts", grids, "logger=wandb", store=tmp_path)
+    runs = list((tmp_path / "wandb").glob("offline-run-*"))
+    assert len(runs) == 4  # training, two points, summary
+    assert Path(answer.json["paths"]["wandb"]).resolve() in [path.resolve() for path in runs]
+    assert "wandb" not in answer.out.rsplit("\n{", 1)[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "promise sweep needs +sweeps=NAME, one of: candidates, "),
+        (["sweep.grids=[{search:plain}]"], "sweep.name must be given: it names the folder of the results"),
+        (["+sweeps=candidates", "search=plain", "training=generator"], "search.weight=1.0 needs a reward model"),
+        (["sweep.name=x", "sweep.grids=[{search:plain,search.width:[10,0]}]"], "search.width must be an integer >= 1"),
+    ],
+)  # fmt: skip
+def test_a_wrong_sweep_is_one_line(run: Run, tmp_path: Path, words: list[str], message: str) -> None:
+    assert run("sweep", *words, store=tmp_path).error.startswith(message)
+    assert not (tmp_path / "sweeps").exists() and not (tmp_path / "rows").exists()
+
+
+def test_an_unknown_sweep(run: Run, tmp_path: Path) -> None:
+    answer = run("sweep", "+sweeps=nothing", store=tmp_path)
+    assert answer.code == 1 and "Could not find 'sweeps/nothing'" in answer.err and "candidates" in answer.err
+
+
+def test_expand_and_spelled() -> None:
+    assert expand([{"a": 1, "b": ["x", 2.5]}, {"a": [1], "b": "x"}]) == [["a=1", "b=x"], ["a=1", "b=2.5"]]
+    assert expand([]) == []
+    assert [spelled(value) for value in ("x", 1, 0.5, True, None, [1, 2])] == [
+        "x",
+        "1",
+        "0.5",
+        "true",
+        "null",
+        "[1, 2]",
+    ]
