@@ -73,7 +73,7 @@ def test_a_killed_training_goes_on_exactly(run: Run, world: Any, tmp_path: Path)
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    assert list((parts / "artifacts").glob(".partial-joint-*/resume.ckpt"))
+    assert list((parts / "artifacts").glob(".partial-joint-*/checkpoints/last.ckpt"))
     assert not list((parts / "artifacts").glob("joint-*"))
     one, other = run("evaluate", *longer, store=whole), run("evaluate", *longer, store=parts)
     assert "going on with the training" in other.err and "epoch 2 of" not in other.err

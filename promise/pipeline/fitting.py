@@ -20,7 +20,7 @@ from promise.models.generator import Generator
 from promise.models.reward import Reward
 from promise.pipeline.config import make, plain
 from promise.pipeline.store import Artifact
-from promise.pipeline.trainer import EpochLog, ExactResume, finish, make_logger, make_trainer
+from promise.pipeline.trainer import EpochLog, finish, make_logger, make_trainer
 from promise.search.guided import GuidedSearch
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 NETWORKS = "networks.ckpt"
 
 #: The file within an unfinished artifact that its training goes on from.
-RESUME = "resume.ckpt"
+RESUME = "checkpoints/last.ckpt"
 
 #: Share of a large matrix product's speed that training reaches, for the estimate of its minutes.
 TRAINING_EFFICIENCY = 0.1
@@ -146,7 +146,7 @@ class Fit:
             max_epochs=task.epochs,
             logger=logger,
             default_root_dir=folder,
-            extra_callbacks=[EpochLog(), ExactResume(folder / RESUME, cfg.seed)],
+            extra_callbacks=[EpochLog()],
         )
         last = resumable(folder / RESUME)
         if last:
@@ -175,7 +175,6 @@ class Fit:
             },
         }
         torch.save(payload, folder / NETWORKS)
-        (folder / RESUME).unlink()
         shutil.rmtree(folder / "checkpoints")
         return {
             "fingerprint": file_fingerprint(folder / NETWORKS),

@@ -6,10 +6,8 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 from lightning.pytorch.loggers import Logger, WandbLogger
@@ -83,31 +81,6 @@ class EpochLog(Callback):
         log.info("epoch %d of %s: %s (%.0f s)", trainer.current_epoch + 1, trainer.max_epochs, figures, seconds)
 
 
-class ExactResume(Callback):
-    """Lets a killed training go on as if nothing had happened.
-
-    Lightning keeps its last checkpoint only when it is also the best so far, and a resumed epoch begins with other
-    random numbers than an undisturbed one.
-
-    Args:
-        path: File that holds the state at the end of the last epoch; it is replaced whole or not at all.
-        seed: Dropout and negatives of a step depend on this and the number of the step alone.
-    """
-
-    def __init__(self, path: Path, seed: int) -> None:
-        self.path = path
-        self.seed = seed
-
-    def on_train_batch_start(self, trainer: Trainer, task: LightningModule, batch: Any, index: int) -> None:
-        torch.manual_seed(self.seed * 1_000_003 + trainer.global_step)
-
-    def on_train_epoch_end(self, trainer: Trainer, task: LightningModule) -> None:
-        part = self.path.with_suffix(".part")
-        trainer.save_checkpoint(part)
-        if trainer.is_global_zero:
-            part.replace(self.path)
-
-
 def make_logger(cfg: DictConfig, name: str, job_type: str) -> Logger:
     """The configured logger for one run.
 
@@ -119,6 +92,7 @@ def make_logger(cfg: DictConfig, name: str, job_type: str) -> Logger:
     Raises:
         ValueError: If the logger's library is not installed.
     """
+    quiet()
     if "WandbLogger" in cfg.logger["_target_"]:
         os.makedirs(cfg.logger.save_dir, exist_ok=True)
         return make(cfg.logger, name=name, group=cfg.sweep.name, job_type=job_type)

@@ -99,6 +99,7 @@ def test_garbage_is_no_checkpoint(tmp_path: Path, content: Any) -> None:
 
 def test_resumable(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / RESUME
+    path.parent.mkdir()
     assert resumable(path) is None and caplog.text == ""
     torch.save({"epoch": 3}, path)
     assert resumable(path) == path
