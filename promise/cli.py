@@ -50,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_help(verb, {verb: VERBS[verb][1]}, rest)
     else:
         os.environ["PROMISE_VERB"] = verb
-        sys.argv = [sys.argv[0], *rest]
+        # Hydra takes its flags before or after the overrides, not among them.
+        sys.argv = [sys.argv[0], *sorted(rest, key=lambda word: word not in ("-m", "--multirun"))]
         importlib.import_module(VERBS[verb][0]).main()
     return 0
 

@@ -70,7 +70,8 @@ def run(cfg: DictConfig) -> dict[str, Any]:
                 )
             built += [stage for stage in pipeline.built if stage not in built]
             bar.advance(task)
-    folder = Path(cfg.store) / "sweeps" / str(cfg.sweep.name)
+    data = HydraConfig.get().runtime.choices["data"]
+    folder = Path(cfg.store) / "sweeps" / str(cfg.sweep.name) / f"{data}-{cfg.split}-{cfg.seed}"
     write_results(rows, folder / "results.csv")
     table = results_table(rows)
     paths = {"results": str(folder / "results.csv")}

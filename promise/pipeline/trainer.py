@@ -95,7 +95,9 @@ def make_logger(cfg: DictConfig, name: str, job_type: str) -> Logger:
     quiet()
     if "WandbLogger" in cfg.logger["_target_"]:
         os.makedirs(cfg.logger.save_dir, exist_ok=True)
-        return make(cfg.logger, name=name, group=cfg.sweep.name, job_type=job_type)
+        logger: WandbLogger = make(cfg.logger, name=name, group=cfg.sweep.name, job_type=job_type)
+        logger._wandb_init.pop("anonymous", None)  # W&B warns of the mere name, which Lightning always passes
+        return logger
     try:
         return make(cfg.logger, name=f"{job_type}-{name}")
     except ModuleNotFoundError as error:

@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -83,21 +84,23 @@ def choices() -> dict[str, str]:
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table on stdout, numbers to the right.
+    """Print a table on stdout, numbers to the right; a narrow terminal wraps its lines, no figure is cut.
 
     Args:
         title: Above the table.
         columns: Headings.
         rows: Cells; None is shown as a dash, a float with four digits.
     """
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for index, name in enumerate(columns):
         words = any(isinstance(row[index], str) for row in rows)
         table.add_column(name, justify="left" if words else "right")
     for row in rows:
         table.add_row(*(cell(value) for value in row))
-    width = None if sys.stdout.isatty() else 140
-    Console(width=width).print(table)
+    console = Console()
+    console.width = max(console.width, console.measure(table, options=console.options.update_width(1000)).maximum)
+    console.print(f"\n{title}", style="bold", highlight=False, markup=False)
+    console.print(table)
 
 
 def cell(value: Any) -> str:
