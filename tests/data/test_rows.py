@@ -75,10 +75,10 @@ def test_prefixes_are_one_row_for_every_target_with_all_the_context_there_is(see
 @pytest.mark.parametrize("split, end", [("validation", -2), ("test", -1)])
 @pytest.mark.parametrize("seed", range(10))
 def test_evaluation_rows_are_the_histories_before_the_target(seed, split, end):
-    lists, histories, limit = world(seed)
-    users = draw_users(len(lists), 3, seed)
-    batch = all_rows(Evaluation(histories, limit, split, users))
-    expected = [(user, lists[user][end], lists[user][:end][-limit:]) for user in users.tolist()]
+    lists, histories, _ = world(seed)
+    users = draw_users(len(lists), 3)
+    batch = all_rows(Evaluation(histories, split, users))
+    expected = [(user, lists[user][end], lists[user][:end]) for user in users.tolist()]
     assert sorted(seen_by_target(batch)) == expected
 
 
@@ -89,7 +89,7 @@ def test_lengths_are_those_of_the_built_rows_and_the_rest_is_padding(seed):
     for rows in (
         Windows(histories, limit),
         Prefixes(histories, limit),
-        Evaluation(histories, limit, "test", everyone),
+        Evaluation(histories, "test", everyone),
     ):
         if len(rows):
             numbers = np.arange(len(rows))
@@ -111,10 +111,9 @@ def test_worked_example_of_windows():
 
 
 def test_draw_users():
-    assert draw_users(5, None, 0).tolist() == draw_users(5, 5, 1).tolist() == draw_users(5, 99, 2).tolist()
-    ten, four = draw_users(100, 10, 3), draw_users(100, 4, 3)
+    assert draw_users(5, None).tolist() == draw_users(5, 5).tolist() == draw_users(5, 99).tolist()
+    ten, four = draw_users(100, 10), draw_users(100, 4)
     assert set(four) < set(ten)
-    assert ten.tolist() == sorted(set(ten)) == draw_users(100, 10, 3).tolist()
-    assert ten.tolist() != draw_users(100, 10, 4).tolist()
+    assert ten.tolist() == sorted(set(ten)) == draw_users(100, 10).tolist()
     with pytest.raises(ValueError, match="users must be >= 1 or null, got 0"):
-        draw_users(5, 0, 0)
+        draw_users(5, 0)
