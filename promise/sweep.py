@@ -85,7 +85,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     show_rows(rows)
     if found:
         show(
-            "Findings (paired bootstrap over users, 95 %)",
+            "Findings (paired bootstrap over users, 95 %; steps in C: 95 % for all of them together)",
             ["", "difference", "from", "to", ""],
             [f.cells() for f in found],
         )

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from promise.metrics.intervals import Interval, paired_interval
 from promise.metrics.ranking import recall_values
 
+#: Coverage of an interval, and of the intervals of all steps in C together.
+LEVEL = 0.95
+
 #: Columns that must agree for two points to be compared user by user, and those that name their networks.
 USERS = ("data", "split", "users", "seed", "seen")
 NETWORKS = ("generator", "reward", "training", "networks")
@@ -114,6 +117,7 @@ def of_group(points: list[Measured]) -> Iterator[Finding]:
     guided: dict[Any, list[Measured]] = {}
     for point in sorted((p for p in judged if p not in shuffled and number(p.dial("candidates"))), key=candidates):
         guided.setdefault(point.dial("width"), []).append(point)
+    together = sum(len(steps) - 1 for steps in guided.values() if len(steps) > 2)
     for width, steps in guided.items():
         most = steps[-1]
         name = f"guided W={width} C={candidates(most)}"
@@ -128,11 +132,12 @@ def of_group(points: list[Measured]) -> Iterator[Finding]:
                 yield difference(text, control, f"plain W={width}", plain[width])
         if len(steps) > 1:
             yield difference(f"guided W={width} C={candidates(most)}", most, f"C={candidates(steps[0])}", steps[0])
+        if len(steps) > 2:
+            # "No step falls" asks all of them at once: their intervals hold together (Bonferroni).
+            level = 1 - (1 - LEVEL) / together
             for before, after in pairwise(steps):
-                if len(steps) > 2:
-                    yield difference(
-                        f"  step W={width} C={candidates(after)}", after, f"C={candidates(before)}", before
-                    )
+                text = f"  step W={width} C={candidates(after)}"
+                yield difference(text, after, f"C={candidates(before)}", before, level)
     for point in points:
         if point.row["search"] in ("popularity", "co_visit"):
             if plain:
@@ -156,9 +161,10 @@ def candidates(point: Measured) -> Any:
     return point.dial("candidates")
 
 
-def difference(name: str, first: Measured, other: str, second: Measured) -> Finding:
-    """Paired difference in Recall@10 over users."""
-    interval: Interval = paired_interval(recall_values(first.ranks, 10), recall_values(second.ranks, 10), seed=0)
+def difference(name: str, first: Measured, other: str, second: Measured, level: float = LEVEL) -> Finding:
+    """Paired difference in Recall@10 over users, with the interval of a level."""
+    values = (recall_values(first.ranks, 10), recall_values(second.ranks, 10))
+    interval: Interval = paired_interval(*values, seed=0, level=level)
     return Finding(f"recall@10: {name} − {other}", interval.mean, interval.low, interval.high)
 
 

@@ -25,7 +25,19 @@ COSTS = ("parameters", "flops_per_user", "decoder_tokens_per_user", "prm_paths_p
 STATUS = ("status", "error")
 
 TEXT = frozenset(
-    ("hash", "data", "split", "seen", "search", "generator", "reward", "training", "networks", "search.control", *STATUS)
+    (
+        "hash",
+        "data",
+        "split",
+        "seen",
+        "search",
+        "generator",
+        "reward",
+        "training",
+        "networks",
+        "search.control",
+        *STATUS,
+    )
 )
 _METRIC = re.compile(r"(recall|ndcg|mrr|hrecall)@(\d+)(_low|_high)?")
 _ROW_ORDER = ("data", "split", "users", "seen", *DIALS, "seed")

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from promise.models.generator import UserStates
-from promise.models.reward import CrossAttentionReward, DotReward, PathTable
+from promise.models.reward import CrossAttentionReward, DotReward
 
 KINDS = ("dot", "cross_attention")
 
@@ -113,23 +113,6 @@ def test_the_whole_catalogue_is_scored_in_chunks(make_reward, users):
     nodes = torch.tensor([[0, 4095, 4096, 4999]]).expand(5, -1)
     assert every.shape == (5, 5000)
     assert torch.allclose(every.gather(1, nodes), reward.score(context, 2, nodes), atol=1e-5)
-
-
-def table(catalogue, kind: str = "full") -> PathTable:
-    return PathTable(6, kind, prefixes=catalogue.prefixes, level_sizes=catalogue.sizes)
-
-
-@torch.no_grad()
-def test_a_path_vector_is_the_sum_of_its_codes_and_its_own(catalogue):
-    for kind in ("full", "none"):
-        paths = table(catalogue, kind)
-        for depth in (1, 2, 3):
-            for node, codes in enumerate(catalogue.prefixes[depth - 1].tolist()):
-                vector = sum(paths.code_vectors[level].weight[code] for level, code in enumerate(codes))
-                if kind == "full":
-                    vector = vector + paths.own_vectors[depth - 1].weight[node]
-                assert torch.allclose(paths(depth, torch.tensor(node)), vector, atol=1e-6)
-                assert torch.allclose(paths.all(depth)[node], vector, atol=1e-6)
 
 
 @torch.no_grad()
