@@ -68,3 +68,30 @@ def test_commands_work(command: str) -> None:
     assert words[0] in {*VERBS, "artifacts", "--help", "--version"}
     if words[0] in VERBS:
         configs.compose([single(word) for word in words[1:] if not word.startswith("-")])
+
+
+def test_the_results_are_those_of_the_committed_rows() -> None:
+    import polars as pl
+
+    rows: dict[tuple[object, ...], dict[str, object]] = {}
+    for path in (ROOT / "sweeps" / "results").glob("*-amazon_beauty-test-0.csv"):
+        for row in pl.read_csv(path).to_dicts():
+            dials = (row.get(f"search.{name}") for name in ("width", "candidates", "weight"))
+            rows[row["search"], *dials] = row
+    keys = {
+        "popularity": ("popularity", None, None, None),
+        "co-visit nearest neighbours": ("co_visit", None, None, None),
+        "plain beam, W = 20": ("plain", 20, 20, 0.0),
+        "plain beam, W = 50": ("plain", 50, 50, 0.0),
+        "exact ranking by the generator (exhaustive, λ = 0)": ("exhaustive", None, None, 0.0),
+        "guided, W = 10, C = 100": ("guided", 10, 100, 1.0),
+        "guided, W = 20, C = 200": ("guided", 20, 200, 1.0),
+        "reward model over the whole catalogue (exhaustive, λ = 1)": ("exhaustive", None, None, 1.0),
+    }
+    table = re.findall(r"^\| (.+?) \| (\.\d{4}) \| (\.\d{4}) \| ([\d.]*) ?\|$", TEXT, re.MULTILINE)
+    assert {label for label, *_ in table} == keys.keys()
+    for label, recall, ndcg, cost in table:
+        row = rows[keys[label]]
+        assert f"{row['recall@10']:.4f}"[1:] == recall
+        assert f"{row['ndcg@10']:.4f}"[1:] == ndcg
+        assert not cost or float(cost) == float(f"{row['flops_per_user'] / 1e6:.3g}")
