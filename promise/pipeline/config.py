@@ -9,18 +9,20 @@ from omegaconf import DictConfig, OmegaConf
 def fits(cfg: DictConfig) -> list[dict[str, Any]]:
     """The trainings that make the networks, in order: one, or generator and reward when staged.
 
+    A dial that is given to a staged training as a whole (`training.epochs`) holds for each stage that has it.
+
     Raises:
-        ValueError: If a dial of a single training was given to a staged one.
+        ValueError: If no stage has such a dial.
     """
     training = plain(cfg.training)
     if "_target_" in training:
         return [training]
-    for name, value in training.items():
-        if not isinstance(value, dict):
-            stages = [stage for stage, fit in training.items() if isinstance(fit, dict)]
-            instead = " and ".join(f"training.{stage}.{name}" for stage in stages)
-            raise ValueError(f"training.{name}={value} belongs to one training, this one has stages: give {instead}")
-    return list(training.values())
+    stages = [fit for fit in training.values() if isinstance(fit, dict)]
+    shared = {name: value for name, value in training.items() if not isinstance(value, dict)}
+    for name, value in shared.items():
+        if not any(name in fit for fit in stages):
+            raise ValueError(f"training.{name}={value} is no dial of a staged training")
+    return [{name: shared.get(name, value) for name, value in fit.items()} for fit in stages]
 
 
 def plain(node: Any) -> dict[str, Any]:
