@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -106,11 +107,24 @@ class ResidualKMeans:
         if exact is not None:
             return exact
         trial = min(TRIAL_ITERATIONS, self.iterations)
-        seeds = [_seed_centres(points, size, rng) for _ in range(self.restarts)]
-        starts = [_lloyd(points, centres * pull, trial) for centres in seeds for pull in PULLS]
-        _, centres, _ = min(starts, key=lambda start: start[0])
-        _, centres, assigned = _lloyd(points, centres, self.iterations - trial)
-        return centres, assigned
+        squares = points.square().sum(dim=1)
+        seeds = [_seed_centres(points, squares, size, rng) for _ in range(self.restarts)]
+        starts = [
+            _lloyd(points, squares, _nearest(points, squares, centres * pull), trial)
+            for centres in seeds
+            for pull in PULLS
+        ]
+        best = min(starts, key=lambda start: float(start.distances.double().sum()))
+        found = _lloyd(points, squares, best, self.iterations - trial)
+        return found.centres, found.assigned
+
+
+class _Partition(NamedTuple):
+    """Points by their nearest centres: centres (K, E), assigned (I,) int64, squared distances (I,) >= 0."""
+
+    centres: Tensor
+    assigned: Tensor
+    distances: Tensor
 
 
 def _check_count(name: str, value: int) -> None:
@@ -145,37 +159,39 @@ def row_keys(rows: NDArray[np.float32]) -> NDArray[np.void]:
     return positive.view(np.dtype((np.void, positive.dtype.itemsize * positive.shape[1]))).ravel()
 
 
-def _seed_centres(points: Tensor, size: int, rng: np.random.Generator) -> Tensor:
+def _seed_centres(points: Tensor, squares: Tensor, size: int, rng: np.random.Generator) -> Tensor:
     """k-means++: each next centre is a point drawn in proportion to its squared distance to the nearest."""
     sample = SEEDING_POINTS_PER_CODE * size
     if len(points) > sample:
-        points = points[torch.from_numpy(np.sort(rng.choice(len(points), sample, replace=False)))]
-    squares = points.square().sum(dim=1)
-    nearest = torch.full_like(squares, torch.inf)
+        drawn = torch.from_numpy(np.sort(rng.choice(len(points), sample, replace=False)))
+        points, squares = points[drawn], squares[drawn]
+    lengths = squares.numpy()
+    columns = points.T.contiguous().numpy()  # one vector times all points is fastest in this order, and in numpy
+    nearest = np.full_like(lengths, np.inf)
     chosen = [int(rng.integers(len(points)))]
     while True:
-        centre = points[chosen[-1]]
-        distances = torch.addmv(squares, points, centre, alpha=-2).add_(centre.square().sum()).clamp_min_(0)
-        nearest = torch.minimum(nearest, distances)
+        centre = points[chosen[-1]].numpy()
+        distances = centre @ columns
+        distances *= -2
+        distances += lengths
+        distances += np.square(centre).sum()
+        np.minimum(nearest, distances.clip(0), out=nearest)
         nearest[chosen[-1]] = 0.0
         if len(chosen) == size:
-            return points[torch.tensor(chosen)].clone()
-        mass = np.cumsum(nearest.numpy(), dtype=np.float64)
+            return points[torch.tensor(chosen)]
+        mass = np.cumsum(nearest, dtype=np.float64)
         # Side "right" steps over points of no mass; all mass can be gone to rounding, then any point will do.
-        drawn = int(np.searchsorted(mass, rng.random() * mass[-1], side="right"))
-        chosen.append(drawn if drawn < len(mass) else int(rng.integers(len(mass))))
+        place = int(np.searchsorted(mass, rng.random() * mass[-1], side="right"))
+        chosen.append(place if place < len(mass) else int(rng.integers(len(mass))))
 
 
-def _lloyd(points: Tensor, centres: Tensor, iterations: int) -> tuple[float, Tensor, Tensor]:
-    """Lloyd's iterations from given centres: squared error, centres (K, E), assignment (I,)."""
-    assigned, distances = _nearest(points, centres)
+def _lloyd(points: Tensor, squares: Tensor, start: _Partition, iterations: int) -> _Partition:
+    """Lloyd's iterations from a given partition, until nothing changes."""
     for _ in range(iterations):
-        centres = _means(points, centres, assigned, distances)
-        before = assigned
-        assigned, distances = _nearest(points, centres)
-        if torch.equal(assigned, before):
+        before, start = start, _nearest(points, squares, _means(points, *start))
+        if torch.equal(start.assigned, before.assigned):
             break
-    return float(distances.double().sum()), centres, assigned
+    return start
 
 
 def _means(points: Tensor, centres: Tensor, assigned: Tensor, distances: Tensor) -> Tensor:
@@ -189,12 +205,12 @@ def _means(points: Tensor, centres: Tensor, assigned: Tensor, distances: Tensor)
     return means
 
 
-def _nearest(points: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
-    """The nearest centre of each point (I,) int64 and the squared distance to it (I,), >= 0."""
+def _nearest(points: Tensor, squares: Tensor, centres: Tensor) -> _Partition:
+    """Assigns each point (I, E), of squared length `squares` (I,), to the nearest centre (K, E)."""
     halves = centres.square().sum(dim=1) / 2
     rows = max(1, CHUNK_ELEMENTS // len(centres))
     # argmin |x - c|^2 = argmin |c|^2 / 2 - x . c: the point's own square changes nothing
     found = [torch.addmm(halves, chunk, centres.T, alpha=-1).min(dim=1) for chunk in points.split(rows)]
     assigned = torch.cat([chunk.indices for chunk in found])
-    distances = torch.cat([chunk.values for chunk in found]).mul_(2) + points.square().sum(dim=1)
-    return assigned, distances.clamp_min_(0)
+    distances = torch.cat([chunk.values for chunk in found]).mul_(2) + squares
+    return _Partition(centres, assigned, distances.clamp_min_(0))

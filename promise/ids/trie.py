@@ -179,9 +179,13 @@ class Trie(nn.Module):
         )
         return torch.empty_like(by_leaf).scatter_(0, self.leaf_items, by_leaf)
 
+    def leaf_bounds(self, depth: int) -> Tensor:
+        """(N_depth + 1,) int64: node i of a depth, 0 .. L, owns the leaves out[i] .. out[i + 1] - 1."""
+        return self._descendants(depth, self.levels)
+
     def leaf_counts(self, depth: int) -> Tensor:
         """(N_depth,) int64 number of items below every node of a depth, 0 .. L; they sum to I."""
-        return self._descendants(depth, self.levels).diff()
+        return self.leaf_bounds(depth).diff()
 
     def child_counts(self, depth: int) -> Tensor:
         """(N_depth,) int64 number of children of every node of a depth, 0 .. L - 1."""
@@ -200,6 +204,60 @@ class Trie(nn.Module):
         ]
         empty = torch.empty(rows, 0, dtype=torch.int64, device=self._leaf_items.device)
         return torch.stack(columns, dim=1) if columns else empty
+
+    def undecided(self, depth: int) -> Tensor:
+        """(N_depth,) bool, True at nodes above several items: below the others the codes follow of themselves.
+
+        Built by the first call for a depth, 0 .. L, and kept.
+        """
+        name = f"_undecided_{depth}"
+        if name not in self._buffers:
+            with torch.inference_mode(False):  # what is kept must serve a training, too
+                self.register_buffer(name, self.leaf_counts(depth) > 1, persistent=False)
+        kept: Tensor = getattr(self, name)
+        return kept
+
+    def parent(self, depth: int, nodes: Tensor) -> Tensor:
+        """(...,) int64 parents, of depth - 1, of nodes (...,) of a depth, 1 .. L; -1 for -1."""
+        if not 1 <= depth <= self.levels:
+            raise ValueError(f"depth must lie in 1 .. {self.levels}, got {depth}")
+        first: Tensor = getattr(self, f"_first_{depth - 1}")
+        return torch.searchsorted(first, nodes.int().contiguous(), right=True) - 1
+
+    def leaf_range(self, depth: int, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """The leaves below nodes (...,) of a depth, 0 .. L: [begin, end), (...,) int64 each; empty for -1."""
+        if not 0 <= depth <= self.levels:
+            raise ValueError(f"depth must lie in 0 .. {self.levels}, got {depth}")
+        begin, end = nodes.clamp_min(0), nodes + 1
+        for step in range(depth, self.levels):
+            first: Tensor = getattr(self, f"_first_{step}")
+            begin, end = first[begin].long(), first[end].long()
+        return begin, end
+
+    def appended(self, codes: ArrayLike | Tensor) -> "Trie":
+        """The trie of a catalogue that new items have joined; this one stays as it is.
+
+        Args:
+            codes: (N, L) integers, row i the path of item I + i; the sizes of the levels stay.
+
+        Returns:
+            A new trie of I + N items on the same device; nodes are numbered anew, see `moved`.
+
+        Raises:
+            ValueError: codes of the wrong shape or range, or two items with one path.
+        """
+        new = np.asarray(codes.cpu() if isinstance(codes, Tensor) else codes)
+        if new.ndim != 2 or new.shape[1] != self.levels:
+            raise ValueError(f"codes must be a table (items, {self.levels}), got shape {new.shape}")
+        old = np.empty((self.items, self.levels), dtype=np.int32)
+        old[self._leaf_items.cpu().numpy()] = self.prefixes(self.levels).cpu().numpy()
+        return Trie(np.concatenate([old, new]), self.level_sizes).to(self._leaf_items.device)
+
+    def moved(self, depth: int, grown: "Trie") -> Tensor:
+        """(N_depth,) int64 node, in a trie that `appended` gave, of every node of a depth, 0 .. L."""
+        bounds = self.leaf_bounds(depth)
+        leaves = (grown._leaf_items < self.items).nonzero().squeeze(1)  # where the old leaves are, in their order
+        return torch.searchsorted(grown.leaf_bounds(depth), leaves[bounds[:-1]], right=True) - 1
 
     def _descendants(self, depth: int, below: int) -> Tensor:
         """(N_depth + 1,) int64: node i of `depth` owns the nodes [out[i], out[i + 1]) of depth `below`."""

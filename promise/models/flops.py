@@ -39,14 +39,17 @@ class GeneratorFlops:
         d = self.dim
         return self.decoder_layers * 4 * sum(history) * d * d + 2 * d * d * len(history)
 
-    def next_code(self, history: Sequence[int], rows: int, level: int) -> int:
+    def next_code(self, history: Sequence[int], rows: int | Sequence[int], level: int) -> int:
         """One decoder token in each of `rows` beams per user at `level` (0-based; it sees level + 1 codes).
 
         Per row and block: self-attention 8 D² + 4 (level + 1) D, cross-attention 4 D² + 4 H D, FFN 16 D²; head 2 D K.
+        `rows` is one number for every user, or one for each.
         """
-        d, users = self.dim, len(history)
-        block = users * (28 * d * d + 4 * (level + 1) * d) + 4 * sum(history) * d
-        return rows * (self.decoder_layers * block + users * 2 * d * self.level_sizes[level])
+        d = self.dim
+        counts = of_each(rows, history)
+        seen = sum(count * items for count, items in zip(counts, history, strict=True))
+        block = sum(counts) * (28 * d * d + 4 * (level + 1) * d) + 4 * seen * d
+        return self.decoder_layers * block + sum(counts) * 2 * d * self.level_sizes[level]
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,9 @@ class DotRewardFlops:
         """One query per depth: 2 D dim each."""
         return len(history) * self.levels * 2 * self.user_dim * self.dim
 
-    def score(self, history: Sequence[int], paths: int) -> int:
-        """`paths` inner products a user."""
-        return len(history) * paths * 2 * self.dim
+    def score(self, history: Sequence[int], paths: int | Sequence[int]) -> int:
+        """`paths` inner products a user: one number for every user, or one for each."""
+        return sum(of_each(paths, history)) * 2 * self.dim
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,16 @@ class CrossAttentionRewardFlops:
         """Keys and values of the user states, once per user: 4 H D dim a block."""
         return self.blocks * 4 * sum(history) * self.user_dim * self.dim
 
-    def score(self, history: Sequence[int], paths: int) -> int:
-        """Per path: query and output 4 dim², attention 4 H dim, FFN 16 dim² a block; MLP 2 dim² + 2 dim."""
-        d, users = self.dim, len(history)
-        block = users * 20 * d * d + 4 * sum(history) * d
-        return paths * (self.blocks * block + users * (2 * d * d + 2 * d))
+    def score(self, history: Sequence[int], paths: int | Sequence[int]) -> int:
+        """Per path: query and output 4 dim², attention 4 H dim, FFN 16 dim² a block; MLP 2 dim² + 2 dim.
+
+        `paths` is one number for every user, or one for each.
+        """
+        d, counts = self.dim, of_each(paths, history)
+        seen = sum(count * items for count, items in zip(counts, history, strict=True))
+        return self.blocks * (sum(counts) * 20 * d * d + 4 * seen * d) + sum(counts) * (2 * d * d + 2 * d)
+
+
+def of_each(count: int | Sequence[int], users: Sequence[int]) -> Sequence[int]:
+    """A count for each user, from one for all or as given."""
+    return [count] * len(users) if isinstance(count, int) else count

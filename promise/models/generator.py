@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from promise.models.flops import GeneratorFlops
-from promise.models.layers import DecoderBlock, EncoderBlock, KeyValue, initialise
+from promise.models.layers import DecoderBlock, EncoderBlock, KeyValue, RMSNorm, initialise
+from promise.models.rows import Rows
 
 
 class UserStates(NamedTuple):
@@ -32,12 +33,16 @@ class DecoderCache(NamedTuple):
     Attributes:
         users: The user states; shared by a user's beams.
         memories: Cross-attention keys and values, one pair per decoder block, computed once.
-        codes: Self-attention keys and values (B, W, T, D) of the codes so far, one pair per block.
+        codes: For each level so far and each block, self-attention keys and values (N_t, 2 D) of the decoded rows.
+        ancestors: For each level but the newest, the row (N,) there that each row of the newest level comes from.
+        rows: (B, W) row of each beam at the newest level.
     """
 
     users: UserStates
     memories: list[KeyValue]
-    codes: list[KeyValue]
+    codes: list[list[Tensor]]
+    ancestors: list[Tensor]
+    rows: Tensor
 
 
 class Generator(nn.Module):
@@ -99,12 +104,12 @@ class Generator(nn.Module):
         self.positions = nn.Embedding(history, dim)
         self.drop = nn.Dropout(dropout)
         self.encoder = nn.ModuleList(EncoderBlock(dim, heads, dropout) for _ in range(encoder_layers))
-        self.encoder_norm = nn.RMSNorm(dim)
+        self.encoder_norm = RMSNorm(dim)
         self.begin_vector = nn.Parameter(torch.zeros(dim))
         self.begin_projection = nn.Linear(dim, dim, bias=False)
         self.path_vectors = nn.ModuleList(nn.Embedding(size, dim) for size in self.level_sizes[:-1])
         self.decoder = nn.ModuleList(DecoderBlock(dim, heads, dropout) for _ in range(decoder_layers))
-        self.decoder_norm = nn.RMSNorm(dim)
+        self.decoder_norm = RMSNorm(dim)
         self.codebooks = nn.ModuleList(nn.Linear(dim, size, bias=False) for size in self.level_sizes)
         self.apply(initialise)
         for codebook in self.codebooks:  # near-uniform first predictions
@@ -122,6 +127,12 @@ class Generator(nn.Module):
         """The decoder's blocks, in order."""
         return [block for block in self.decoder if isinstance(block, DecoderBlock)]
 
+    @property
+    def row_bytes(self) -> int:
+        """Working memory of decoding one beam, in bytes: feed-forward, residual stream, logits, and the kept keys."""
+        dim, levels = self.begin_vector.numel(), len(self.level_sizes)
+        return 4 * (16 * dim + max(self.level_sizes) + 2 * dim * levels * len(self.decoder))
+
     def item_tokens(self, items: Tensor) -> Tensor:
         """Sum of an item's code vectors, its learned vector and its projected content: (...) -> (..., D)."""
         tokens = self.code_vectors(self.codes[items]).sum(-2)  # (..., L, D) -> (..., D)
@@ -130,6 +141,38 @@ class Generator(nn.Module):
         if self.content_projection is not None and self.content_vectors is not None:
             tokens = tokens + self.content_projection(self.content_vectors[items])
         return tokens
+
+    @torch.no_grad()
+    def append_items(self, codes: Tensor, content: Tensor | None = None) -> None:
+        """Let histories hold new items, in place; of a new item nothing is learned yet but what its codes say.
+
+        Weights may be replaced by larger ones, so an optimiser has to be made anew.
+
+        Args:
+            codes: Semantic IDs of the new items (N, L), which become items I..I+N-1; level sizes stay.
+            content: Their embeddings (N, E); needed with `content`.
+
+        Raises:
+            ValueError: On codes of another shape or range, or content that is missing or of another shape.
+        """
+        levels, sizes = len(self.level_sizes), torch.tensor(self.level_sizes, device=codes.device)
+        if codes.ndim != 2 or codes.shape[1] != levels:
+            raise ValueError(f"codes must be a table (items, {levels}), got shape {tuple(codes.shape)}")
+        wrong = ((codes < 0) | (codes >= sizes)).any(1)
+        if wrong.any():
+            raise ValueError(f"codes must lie below level sizes {self.level_sizes}, got {codes[wrong][0].tolist()}")
+        if self.content_vectors is not None:
+            wanted = (len(codes), self.content_vectors.shape[1])
+            if content is None or content.shape != wanted:
+                got = "none" if content is None else f"shape {tuple(content.shape)}"
+                raise ValueError(f"content must be a table {wanted}, got {got}")
+            self.content_vectors = torch.cat((self.content_vectors, content.to(self.content_vectors)))
+        offsets = sizes.cumsum(0) - sizes
+        self.codes = torch.cat((self.codes, (codes.long() + offsets).to(self.codes.device)))
+        if self.item_vectors is not None:
+            old = self.item_vectors.weight
+            grown = torch.cat((old, old.new_zeros(len(codes), old.shape[1])))
+            self.item_vectors = nn.Embedding.from_pretrained(grown, freeze=not old.requires_grad)
 
     def encode(self, history: Tensor, lengths: Tensor) -> UserStates:
         """Encode histories, once per user.
@@ -180,31 +223,41 @@ class Generator(nn.Module):
 
     def start(self, users: UserStates) -> DecoderCache:
         """Project the user states for every decoder block, once per user and search."""
-        return DecoderCache(users, [block.cross.project(users.states) for block in self.decoder_blocks], [])
+        memories = [block.cross.project(users.states) for block in self.decoder_blocks]
+        return DecoderCache(users, memories, [], [], users.lengths.new_empty(0))
 
-    def next_code(self, cache: DecoderCache, parents: Tensor, codes: Tensor) -> tuple[Tensor, DecoderCache]:
+    def next_code(
+        self, cache: DecoderCache, parents: Tensor, codes: Tensor, needed: Tensor | None = None
+    ) -> tuple[Tensor, DecoderCache]:
         """Logits of the next code of every beam.
 
         Args:
             cache: From `start`, or from the call for the level before.
             parents: (B, W) which beam of the level before each beam extends; ignored at the root.
             codes: (B, W) the code that each beam added last; ignored at the root.
+            needed: (B, W), True at the beams whose logits, or those of whose extensions, matter; the parent of a
+                needed beam must have been needed; None = all. Only they are decoded.
 
         Returns:
-            Logits (B, W, K_b) and the cache for the next level.
+            Logits (B, W, K_b), 0 at beams that are not needed, and the cache for the next level.
         """
-        users, memories, before = cache
-        level = before[0][0].shape[2] if before else 0
+        users, memories, before, ancestors, row_of_parent = cache
+        level = len(before)
         if level == 0:
-            x = self.begin(users.last).unsqueeze(1)  # (B, 1, D)
+            rows = Rows.of(None, len(users.last), 1)
+            x = self.begin(users.last)  # (B, D)
         else:
-            x = self.path_vectors[level - 1](codes)  # (B, W, D)
-            before = [(take_rows(key, parents), take_rows(value, parents)) for key, value in before]
-        after = []
-        for index, block in enumerate(self.decoder_blocks):
-            x, pair = block.step(x, before[index] if before else None, memories[index], users.mask)
-            after.append(pair)
-        return self.codebooks[level](self.decoder_norm(x)), DecoderCache(users, memories, after)
+            rows = Rows.of(needed, *codes.shape)
+            x = self.path_vectors[level - 1](rows.take(codes))  # (N, D)
+            newest = rows.take(row_of_parent.gather(1, parents))
+            ancestors = [*(row.index_select(0, newest) for row in ancestors), newest]
+        own = []
+        for index, block in enumerate(self.decoder_blocks if rows.most else ()):
+            path = [pairs[index].index_select(0, row) for pairs, row in zip(before, ancestors, strict=True)]
+            x, pair = block.step(x, path, memories[index], users.mask, rows)
+            own.append(pair)
+        logits = rows.by_beam(self.codebooks[level](self.decoder_norm(x)))
+        return logits, DecoderCache(users, memories, [*before, own], ancestors, rows.numbers(x.device))
 
 
 def newest_items(history: Tensor, lengths: Tensor, limit: int) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,17 @@
 """Building blocks of both networks: attention whose keys and values are projected once, feed-forward, blocks."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from promise.models.rows import Rows
+
 KeyValue = tuple[Tensor, Tensor]
+
+#: Items of a memory up to which plain products beat the fused attention of a CPU.
+SHORT_MEMORY = 64
 
 
 class Attention(nn.Module):
@@ -24,6 +31,7 @@ class Attention(nn.Module):
         if heads < 1 or dim % heads:
             raise ValueError(f"dim must be a multiple of heads, got dim={dim} and heads={heads}")
         self.heads = heads
+        self.head_scale = (dim // heads) ** -0.5
         self.query = nn.Linear(dim, dim, bias=False)
         self.key_value = nn.Linear(memory_dim or dim, 2 * dim, bias=False)
         self.out = nn.Linear(dim, dim, bias=False)
@@ -49,28 +57,52 @@ class Attention(nn.Module):
         Returns:
             (B, Q, D).
         """
-        mixed = F.scaled_dot_product_attention(self.split(self.query(x)), *memory, attn_mask=mask, is_causal=causal)
+        query = self.split(self.query(x))
+        if query.is_cpu and memory[0].shape[2] <= SHORT_MEMORY and not causal and not torch.is_grad_enabled():
+            mixed = attend(query, *memory, mask)
+        else:
+            mixed = F.scaled_dot_product_attention(query, *memory, attn_mask=mask, is_causal=causal)
         return self.out(mixed.transpose(1, 2).flatten(2))  # (B, heads, Q, d) -> (B, Q, D)
 
-    def step(self, x: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """One query per row against that row's own few keys (the codes chosen so far).
+    def over_codes(self, x: Tensor, codes: Sequence[Tensor]) -> Tensor:
+        """One query per path against that path's own few keys (the codes chosen so far).
 
         Written as products and sums: at T <= L keys a batched matrix product is all overhead.
 
         Args:
-            x: Queries (B, W, D).
-            key: (B, W, T, D), unsplit.
-            value: (B, W, T, D), unsplit.
+            x: Queries (N, D).
+            codes: For each of the T codes keys and values side by side, each (N, 2 D).
 
         Returns:
-            (B, W, D).
+            (N, D).
         """
-        query = self.query(x).unflatten(-1, (self.heads, -1)).unsqueeze(2)  # (B, W, 1, heads, d)
-        key = key.unflatten(-1, (self.heads, -1))  # (B, W, T, heads, d)
-        value = value.unflatten(-1, (self.heads, -1))
-        scores = (query * key).sum(-1) * query.shape[-1] ** -0.5  # (B, W, T, heads)
-        weights = scores.softmax(dim=2).unsqueeze(-1)
-        return self.out((weights * value).sum(2).flatten(2))
+        query = self.query(x).mul_(self.head_scale).unflatten(-1, (self.heads, -1))  # (N, heads, d)
+        pairs = [code.unflatten(-1, (2, self.heads, -1)) for code in codes]  # (N, 2, heads, d)
+        weights = torch.stack([(query * pair[:, 0]).sum(-1) for pair in pairs]).softmax(0)  # (T, N, heads)
+        mixed = pairs[0][:, 1] * weights[0].unsqueeze(-1)
+        for pair, weight in zip(pairs[1:], weights[1:], strict=True):
+            mixed = mixed.addcmul_(pair[:, 1], weight.unsqueeze(-1))
+        return self.out(mixed.flatten(1))
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """Attention by two plain products: on a CPU faster than torch's fused kernel while the memory is short."""
+    scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    return scores.softmax(-1).to(value.dtype) @ value
+
+
+class RMSNorm(nn.RMSNorm):
+    """Root-mean-square norm; outside training in fewer passes over the data than torch takes on a CPU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled() or not x.is_cpu or self.weight is None:
+            return super().forward(x)
+        squares = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32).square_()
+        epsilon = torch.finfo(x.dtype).eps if self.eps is None else self.eps
+        scale = squares.div_(x.shape[-1]).add_(epsilon).rsqrt_()
+        return (x * scale.to(x.dtype)).mul_(self.weight)
 
 
 class FeedForward(nn.Sequential):
@@ -87,7 +119,7 @@ class EncoderBlock(nn.Module):
         super().__init__()
         self.attention = Attention(dim, heads)
         self.feed_forward = FeedForward(dim)
-        self.norms = nn.ModuleList(nn.RMSNorm(dim) for _ in range(2))
+        self.norms = nn.ModuleList(RMSNorm(dim) for _ in range(2))
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
@@ -105,7 +137,7 @@ class DecoderBlock(nn.Module):
         self.attention = Attention(dim, heads)
         self.cross = Attention(dim, heads)
         self.feed_forward = FeedForward(dim)
-        self.norms = nn.ModuleList(nn.RMSNorm(dim) for _ in range(3))
+        self.norms = nn.ModuleList(RMSNorm(dim) for _ in range(3))
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, memory: KeyValue, mask: Tensor) -> Tensor:
@@ -126,25 +158,26 @@ class DecoderBlock(nn.Module):
         x = x + self.drop(self.cross(h, memory, mask)).unflatten(1, (paths, codes))
         return x + self.drop(self.feed_forward(self.norms[2](x)))
 
-    def step(self, x: Tensor, cache: KeyValue | None, memory: KeyValue, mask: Tensor | None) -> tuple[Tensor, KeyValue]:
-        """The newest code of W paths a user; the beams are query rows over one shared memory.
+    def step(
+        self, x: Tensor, ancestors: Sequence[Tensor], memory: KeyValue, mask: Tensor | None, rows: Rows
+    ) -> tuple[Tensor, Tensor]:
+        """The newest code of some paths; the paths of a user are query rows over one shared memory.
 
         Args:
-            x: (B, W, D).
-            cache: Self-attention keys and values of the codes before, each (B, W, T, D); None at the root.
+            x: (N, D), one row per path.
+            ancestors: Self-attention keys and values (N, 2 D) of each code before, in order.
             memory: Cross-attention keys and values of the user states.
             mask: (B, 1, 1, H), True at real history items; None = all are real.
+            rows: Whose path each of the N rows is.
 
         Returns:
-            (B, W, D) and the cache with this code added.
+            (N, D) and this code's own keys and values (N, 2 D).
         """
         h = self.norms[0](x)
-        key, value = self.attention.key_value(h).unsqueeze(2).chunk(2, dim=-1)  # (B, W, 1, D)
-        if cache is not None:
-            key, value = torch.cat((cache[0], key), 2), torch.cat((cache[1], value), 2)
-        x = x + self.attention.step(h, key, value)
-        x = x + self.cross(self.norms[1](x), memory, mask)
-        return x + self.feed_forward(self.norms[2](x)), (key, value)
+        own = self.attention.key_value(h)
+        x = x + self.attention.over_codes(h, [*ancestors, own])
+        x = x + rows.flat(self.cross(rows.by_user(self.norms[1](x)), memory, mask))
+        return x + self.feed_forward(self.norms[2](x)), own
 
 
 def initialise(module: nn.Module) -> None:

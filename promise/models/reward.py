@@ -1,5 +1,6 @@
 """The process reward model: how well does a partial path of any depth fit a user's history?"""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -8,8 +9,11 @@ from torch.nn import functional as F
 
 from promise.models.flops import CrossAttentionRewardFlops, DotRewardFlops
 from promise.models.generator import UserStates, take_rows
-from promise.models.layers import Attention, FeedForward, KeyValue, initialise
+from promise.models.layers import Attention, FeedForward, KeyValue, RMSNorm, initialise
 from promise.models.paths import PathTable, checked_content
+
+#: Paths that cross-attention judges at once on a CPU, where their inner layers fit into its cache.
+PATHS_AT_ONCE = 4096
 
 
 class RewardContext(NamedTuple):
@@ -25,13 +29,21 @@ class RewardContext(NamedTuple):
     memories: list[KeyValue]
     mask: Tensor | None
 
+    def select(self, users: Tensor | slice) -> "RewardContext":
+        """The context of some users of the batch: their rows (b,), in any order, or a slice of them."""
+        return RewardContext(
+            None if self.queries is None else self.queries[users],
+            [(key[users], value[users]) for key, value in self.memories],
+            None if self.mask is None else self.mask[users],
+        )
+
 
 class DotReward(nn.Module):
     """Temperature x cosine between a query from U at the last position and the path's vector, per depth.
 
     Args:
         dim: Width of query and path vectors.
-        prefix_table: `full` or `none`: see `PathTable`.
+        prefix_table: `full`, `hashed:N` or `none`: see `PathTable`.
         temperature: Factor of the cosine at the start; learned per depth.
         dropout: Probability that a query feature is dropped in training.
         content: Adds a projection of the mean embedding of the items below a prefix to the prefix's vector.
@@ -57,9 +69,9 @@ class DotReward(nn.Module):
         content: bool,
         *,
         user_dim: int,
-        prefixes: list[Tensor],
-        level_sizes: tuple[int, ...],
-        prefix_content: list[Tensor] | None = None,
+        prefixes: Sequence[Tensor],
+        level_sizes: Sequence[int],
+        prefix_content: Sequence[Tensor] | None = None,
     ) -> None:
         super().__init__()
         if not temperature > 0:
@@ -71,6 +83,7 @@ class DotReward(nn.Module):
             prefixes=prefixes,
             level_sizes=level_sizes,
             content=checked_content(content, prefix_content),
+            unit=True,
         )
         self.queries = nn.ModuleList(nn.Linear(user_dim, dim) for _ in range(levels))
         self.drop = nn.Dropout(dropout)
@@ -78,11 +91,17 @@ class DotReward(nn.Module):
         self.apply(initialise)
         self.flops = DotRewardFlops(user_dim, dim, levels)
 
+    @property
+    def path_bytes(self) -> int:
+        """Working memory of scoring one path, in bytes: its vector, looked up and laid out."""
+        return 8 * self.flops.dim
+
     def query(self, last: Tensor) -> Tensor:
         """Unit vectors for every depth times its temperature: (..., D) -> (..., L, dim)."""
-        last = self.drop(last)
-        queries = torch.stack([F.normalize(project(last), dim=-1) for project in self.queries], dim=-2)
-        return queries * self.log_temperatures.exp().unsqueeze(-1)
+        projections = [module for module in self.queries if isinstance(module, nn.Linear)]
+        weight, bias = torch.cat([p.weight for p in projections]), torch.cat([p.bias for p in projections])
+        queries = F.linear(self.drop(last), weight, bias).unflatten(-1, (len(projections), -1))  # one product for all
+        return F.normalize(queries, dim=-1) * self.log_temperatures.exp().unsqueeze(-1)
 
     def start(self, users: UserStates) -> RewardContext:
         """Queries of every depth, once per user."""
@@ -91,21 +110,21 @@ class DotReward(nn.Module):
     def score(self, context: RewardContext, depth: int, nodes: Tensor) -> Tensor:
         """Rewards (B, C) of the paths that end in nodes (B, C) at depth 1..L."""
         assert context.queries is not None
-        vectors = self.unit_vectors(depth)[nodes]  # (B, C, dim)
-        return torch.bmm(vectors, context.queries[:, depth - 1].unsqueeze(2).to(vectors.dtype)).squeeze(2)
+        vectors = self.paths.look_up(depth, nodes)  # (B, C, dim)
+        query = context.queries[:, depth - 1 : depth].to(vectors.dtype)  # (B, 1, dim)
+        return torch.bmm(query, vectors.transpose(1, 2)).squeeze(1)
 
     def score_all(self, context: RewardContext, depth: int) -> Tensor:
-        """Rewards (B, N_depth) of every prefix of a depth: one matrix product."""
+        """Rewards (B, N_depth) of every prefix of a depth: one matrix product for each part of the table."""
         assert context.queries is not None
-        return context.queries[:, depth - 1] @ self.unit_vectors(depth).T
+        query = context.queries[:, depth - 1]
+        return torch.cat([query @ vectors.T for vectors in self.paths.all(depth)], 1)
 
-    def unit_vectors(self, depth: int) -> Tensor:
-        """Normalised path vectors of a depth (N_depth, dim); kept outside training."""
-        if self.training:
-            return F.normalize(self.paths.all(depth), dim=-1)
-        if -depth not in self.paths.kept:
-            self.paths.kept[-depth] = F.normalize(self.paths.all(depth), dim=-1)
-        return self.paths.kept[-depth]
+    def extend(
+        self, prefixes: Sequence[Tensor], moved: Sequence[Tensor], content: Sequence[Tensor] | None = None
+    ) -> None:
+        """Judge the paths of a larger trie as well: see `PathTable.extend`."""
+        self.paths.extend(prefixes, moved, content)
 
     def contrast(
         self, users: UserStates, positions: Tensor, depth: int, positives: Tensor, negatives: Tensor
@@ -124,8 +143,8 @@ class DotReward(nn.Module):
         """
         last = self.drop(take_rows(users.states, positions))  # (B, P, D)
         query = F.normalize(self.queries[depth - 1](last), dim=-1) * self.log_temperatures[depth - 1].exp()
-        positive = F.normalize(self.paths(depth, positives), dim=-1)
-        negative = F.normalize(self.paths(depth, negatives), dim=-1)
+        positive = self.paths(depth, positives)
+        negative = self.paths(depth, negatives)
         return (query * positive).sum(-1), query @ negative.T
 
 
@@ -136,7 +155,7 @@ class RewardBlock(nn.Module):
         super().__init__()
         self.attention = Attention(dim, heads, memory_dim=user_dim)
         self.feed_forward = FeedForward(dim)
-        self.norms = nn.ModuleList(nn.RMSNorm(dim) for _ in range(2))
+        self.norms = nn.ModuleList(RMSNorm(dim) for _ in range(2))
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, memory: KeyValue, mask: Tensor | None) -> Tensor:
@@ -154,7 +173,7 @@ class CrossAttentionReward(nn.Module):
         dim: Inner width; null = a quarter of `user_dim`.
         heads: Attention heads; divides `dim`; null = one per 32 of the inner width, or the next fewer that divide it.
         blocks: Blocks F of cross-attention and feed-forward.
-        prefix_table: `full` or `none`: see `PathTable`.
+        prefix_table: `full`, `hashed:N` or `none`: see `PathTable`.
         dropout: Probability in [0, 1).
         content: Adds a projection of the mean embedding of the items below a prefix to the prefix's vector.
         user_dim: Width D of the user states.
@@ -180,9 +199,9 @@ class CrossAttentionReward(nn.Module):
         content: bool,
         *,
         user_dim: int,
-        prefixes: list[Tensor],
-        level_sizes: tuple[int, ...],
-        prefix_content: list[Tensor] | None = None,
+        prefixes: Sequence[Tensor],
+        level_sizes: Sequence[int],
+        prefix_content: Sequence[Tensor] | None = None,
     ) -> None:
         super().__init__()
         if blocks < 1:
@@ -198,9 +217,15 @@ class CrossAttentionReward(nn.Module):
         )
         self.depth_vectors = nn.Embedding(len(level_sizes), dim)
         self.blocks = nn.ModuleList(RewardBlock(dim, heads, dropout, user_dim) for _ in range(blocks))
-        self.head = nn.Sequential(nn.RMSNorm(dim), nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, 1))
+        self.head = nn.Sequential(RMSNorm(dim), nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, 1))
         self.apply(initialise)
         self.flops = CrossAttentionRewardFlops(user_dim, dim, blocks)
+
+    @property
+    def path_bytes(self) -> int:
+        """Working memory of scoring one path, in bytes: feed-forward, residual stream, attention to 256 items."""
+        block = self.reward_blocks[0]
+        return 4 * (16 * self.flops.dim + 2 * 256 * block.attention.heads)
 
     @property
     def reward_blocks(self) -> list[RewardBlock]:
@@ -213,21 +238,28 @@ class CrossAttentionReward(nn.Module):
 
     def score(self, context: RewardContext, depth: int, nodes: Tensor) -> Tensor:
         """Rewards (B, C) of the paths that end in nodes (B, C) at depth 1..L."""
-        return self.judge(context.memories, context.mask, depth, self.paths.all(depth)[nodes])
+        users, paths = nodes.shape
+        size = max(1, PATHS_AT_ONCE // max(1, paths) if nodes.is_cpu else users)
+        parts = [slice(first, first + size) for first in range(0, max(1, users), size)]
+        return torch.cat([self.judge(context.select(p), depth, self.paths.look_up(depth, nodes[p])) for p in parts])
 
     def score_all(self, context: RewardContext, depth: int) -> Tensor:
-        """Rewards (B, N_depth) of every prefix of a depth, in chunks of 4,096 prefixes."""
+        """Rewards (B, N_depth) of every prefix of a depth."""
         users = len(context.memories[0][0])
-        chunks = self.paths.all(depth).split(4096)
-        return torch.cat(
-            [self.judge(context.memories, context.mask, depth, c.expand(users, -1, -1)) for c in chunks], 1
-        )
+        parts = self.paths.every_node(depth, PATHS_AT_ONCE)
+        return torch.cat([self.score(context, depth, nodes.expand(users, -1)) for nodes in parts], 1)
 
-    def judge(self, memories: list[KeyValue], mask: Tensor | None, depth: int, vectors: Tensor) -> Tensor:
+    def extend(
+        self, prefixes: Sequence[Tensor], moved: Sequence[Tensor], content: Sequence[Tensor] | None = None
+    ) -> None:
+        """Judge the paths of a larger trie as well: see `PathTable.extend`."""
+        self.paths.extend(prefixes, moved, content)
+
+    def judge(self, context: RewardContext, depth: int, vectors: Tensor) -> Tensor:
         """Path vectors (B, C, dim) -> rewards (B, C)."""
         x = vectors + self.depth_vectors.weight[depth - 1]
-        for block, memory in zip(self.reward_blocks, memories, strict=True):
-            x = block(x, memory, mask)
+        for block, memory in zip(self.reward_blocks, context.memories, strict=True):
+            x = block(x, memory, context.mask)
         return self.head(x).squeeze(-1)
 
     def contrast(
@@ -237,8 +269,8 @@ class CrossAttentionReward(nn.Module):
         nodes = torch.cat((positives.unsqueeze(-1), negatives), -1)  # (B, P, 1 + N)
         seen = torch.arange(users.states.shape[1], device=nodes.device) <= positions[..., None]  # (B, P, H)
         mask = seen.repeat_interleave(nodes.shape[-1], dim=1).unsqueeze(1)  # (B, 1, P*(1+N), H)
-        memories = [block.attention.project(users.states) for block in self.reward_blocks]
-        logits = self.judge(memories, mask, depth, self.paths(depth, nodes.flatten(1)))
+        context = self.start(users)._replace(mask=mask)
+        logits = self.judge(context, depth, self.paths(depth, nodes.flatten(1)))
         logits = logits.unflatten(1, nodes.shape[1:])  # (B, P*(1+N)) -> (B, P, 1+N)
         return logits[..., 0], logits[..., 1:]
 

@@ -6,8 +6,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from promise.models.paths import hashed_rows
 from promise.pipeline.config import fits, given, plain
 from promise.pipeline.fitting import checked_payload
+from promise.pipeline.item_files import read_ids
 from promise.search.dials import check_dials, entries, is_number
 
 #: Exclusive upper end of seeds: scikit-learn takes no larger ones.
@@ -31,6 +33,9 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
     one_of("split", cfg.split, ("validation", "test"))
     one_of("build", cfg.build, ("auto", "never"))
     one_of("evaluation.seen", cfg.evaluation.seen, ("keep", "remove"))
+    for name in ("evaluation.allow", "evaluation.deny"):
+        if (path := OmegaConf.select(cfg, name)) is not None:
+            read_ids(name, path)
     truth("evaluation.drift", cfg.evaluation.drift)
     one_of("evaluation.precision", cfg.evaluation.precision, ("32-true", "bf16-mixed"))
     for name in ("evaluation.users", "selection.users"):
@@ -81,7 +86,7 @@ def check_networks(cfg: DictConfig) -> None:
     for name in ("dim", "heads", "blocks"):
         if reward.get(name) is not None:
             integer(f"reward.{name}", reward[name], least=1)
-    one_of("reward.prefix_table", reward.get("prefix_table", "full"), ("full", "none"))
+    hashed_rows(reward.get("prefix_table", "full"))
     number("reward.temperature", reward.get("temperature", 1), "> 0", lambda value: value > 0)
 
 

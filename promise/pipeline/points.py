@@ -18,7 +18,8 @@ from omegaconf import DictConfig
 from promise.metrics.intervals import mean_interval
 from promise.metrics.ranking import ndcg_values, recall_values
 from promise.pipeline.config import make, plain
-from promise.pipeline.stages import Pipeline
+from promise.pipeline.item_files import indices_of, read_ids
+from promise.pipeline.stages import Pipeline, fingerprint_of
 from promise.pipeline.trainer import finish, make_logger, make_trainer
 from promise.search.dials import active_dials, candidates_of, per_level
 from promise.tasks.recommend import Evaluation, Recommend
@@ -26,8 +27,11 @@ from promise.tasks.recommend import Evaluation, Recommend
 #: Lengths of the lists that recall and NDCG are measured on.
 KS = (5, 10, 20)
 
+#: The lists of items that `evaluation` may name a file for.
+LISTS = ("allow", "deny")
+
 #: Raised when rows of the same config and inputs would hold something else.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,27 @@ class Point:
         self.choices = choices
         self.accepts = set(inspect.signature(get_class(self.dials["_target_"])).parameters)
 
+    @cached_property
+    def lists(self) -> dict[str, NDArray[np.int64]]:
+        """Indices of the items that are allowed or denied, by the name of the list; absent where there is none.
+
+        Raises:
+            ValueError: If a file holds no item ids of these data, or the ranker takes no such list.
+        """
+        found = {}
+        for name in LISTS:
+            if (path := self.pipeline.cfg.evaluation[name]) is not None:
+                if name not in self.accepts:
+                    raise ValueError(f"evaluation.{name}={path} means nothing to {self.dials['_target_']}")
+                ids = read_ids(f"evaluation.{name}", path)
+                found[name] = indices_of(f"evaluation.{name}", ids, self.catalogue)
+        return found
+
+    @property
+    def catalogue(self) -> NDArray[np.int64]:
+        """(I,) id of every item, as the input file has it."""
+        return self.pipeline.interactions.items["id"].to_numpy()
+
     @property
     def with_networks(self) -> bool:
         """Whether the ranker searches with the networks (baselines only count)."""
@@ -96,6 +121,7 @@ class Point:
             "split": cfg.split,
             "users": users if users is not None and users < len(pipeline.histories) else None,
             "seen": cfg.evaluation.seen,
+            **{name: fingerprint_of(items) for name, items in self.lists.items()},
         }
         if self.with_networks:
             key["ids"] = pipeline.ids.fingerprint
@@ -136,6 +162,7 @@ class Point:
             "remove_seen": remove,
             "seed": cfg.seed,
             "item_count": pipeline.histories.item_count,
+            **self.lists,
         }
         if self.with_networks:
             generator, reward = pipeline.networks
@@ -173,6 +200,7 @@ class Point:
             "split": cfg.split,
             "seed": cfg.seed,
             "seen": cfg.evaluation.seen,
+            **{name: f"sha256:{fingerprint_of(items)}" for name, items in self.lists.items()},
             "search": self.choices["search"],
             "generator": self.choices["generator"] if self.with_networks else None,
             "reward": self.choices["reward"] if self.with_networks else None,
@@ -222,8 +250,14 @@ class Point:
         ):
             row |= {f"{name}@{level}": share for level, share in enumerate(shares, start=1)}
         row |= {"invalid_rate": found.invalid_rate, "duplicate_rate": found.duplicate_rate}
+        row["incomplete_users"] = self.incomplete(found.items)
         row["parameters"] = self.parameters()
         return row | found.cost.per_user()
+
+    def incomplete(self, items: NDArray[np.int64]) -> int:
+        """Users with fewer items (n, k) than the longest list that is measured, as far as the catalogue has so many."""
+        wanted = min(max(KS), self.width, self.pipeline.histories.item_count)
+        return int(((items[:, :wanted] >= 0).sum(1) < wanted).sum())
 
     def parameters(self) -> int | None:
         """Learned numbers of the networks that the search asks; None for a baseline."""
@@ -237,8 +271,7 @@ class Point:
 
     def write_predictions(self, found: Evaluation, path: Path) -> None:
         """Every user's answer with the input file's own ids: user, target, items (ranked, not padded), scores."""
-        interactions = self.pipeline.interactions
-        ids = interactions.items["id"].to_numpy()
+        interactions, ids = self.pipeline.interactions, self.catalogue
         real = found.items >= 0
         table = pl.DataFrame(
             {

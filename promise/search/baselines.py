@@ -8,8 +8,8 @@ from scipy import sparse
 from torch import Tensor
 
 from promise.search.cost import Cost
-from promise.search.protocols import Ranking, Users
-from promise.search.seen import bans, real_items
+from promise.search.item_lists import ItemLists, contained
+from promise.search.protocols import Items, Ranking, Users
 
 #: Scores (users x items) held at once: 64 Mi numbers.
 SCORES_AT_ONCE = 1 << 26
@@ -22,28 +22,52 @@ class Popularity:
         training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
         item_count: Items of the catalogue.
         remove_seen: Never return an item of the user's history.
+        allow: (n,) the only items that are ever returned; None = all.
+        deny: (n,) items that are never returned; None = none.
+
+    Raises:
+        ValueError: If a list is wrong.
     """
 
-    def __init__(self, *, training: tuple[np.ndarray, np.ndarray], item_count: int, remove_seen: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        training: tuple[np.ndarray, np.ndarray],
+        item_count: int,
+        remove_seen: bool = False,
+        allow: Items | None = None,
+        deny: Items | None = None,
+    ) -> None:
         counts = np.bincount(training[0], minlength=item_count)
         order = np.argsort(-counts, kind="stable")
         self.order = torch.from_numpy(order)
         self.counts = torch.from_numpy(counts[order].astype(np.float32))
-        self.remove_seen = remove_seen
+        place = self.order.argsort()
+        self.lists = ItemLists(item_count, remove_seen=remove_seen, allow=allow, deny=deny, place=place)
 
-    def rank(self, batch: Users, k: int) -> Ranking:
-        """The k most popular items, less the user's own when they are removed."""
+    def rank(self, batch: Users, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
+        """The k most popular of the items that are permitted.
+
+        Raises:
+            ValueError: If a list is wrong.
+        """
         began = time.perf_counter()
-        users = len(batch.history)
-        extra = batch.history.shape[1] if self.remove_seen else 0
-        items = self.order[: k + extra].to(batch.history.device).expand(users, -1)
-        scores = self.counts[: k + extra].to(batch.history.device).expand(users, -1)
-        if self.remove_seen:
-            seen = seen_among(items, batch)
-            place = seen.long().argsort(dim=1, stable=True)  # the unseen first, in their order
-            items = items.masked_fill(seen, -1).gather(1, place)
-            scores = scores.masked_fill(seen, -torch.inf).gather(1, place)
-        return Ranking(items[:, :k], scores[:, :k], Cost(users=users, seconds=time.perf_counter() - began), [])
+        users, device = len(batch.history), batch.history.device
+        count = len(self.order)
+        everyone, only, less = self.lists.of(batch, allow, deny) or (None, None, None)
+        if only is not None:
+            places = only
+        else:
+            extra = 0 if less is None else less.shape[1]
+            open_to_all = torch.arange(count, device=device) if everyone is None else everyone.nonzero().squeeze(1)
+            places = open_to_all[: k + extra].expand(users, -1)
+            if less is not None:
+                places = places.masked_fill(contained(places, less), -1)
+        places = places.where(places >= 0, count).sort(dim=1).values[:, :k]  # the permitted first, in their order
+        none = places == count
+        items = self.order.to(device)[places.clamp_max(count - 1)].masked_fill(none, -1)
+        scores = self.counts.to(device)[places.clamp_max(count - 1)].masked_fill(none, -torch.inf)
+        return Ranking(items, scores, Cost(users=users, seconds=time.perf_counter() - began), [])
 
 
 class CoVisit:
@@ -58,9 +82,11 @@ class CoVisit:
         training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
         item_count: Items of the catalogue.
         remove_seen: Never return an item of the user's history.
+        allow: (n,) the only items that are ever returned; None = all.
+        deny: (n,) items that are never returned; None = none.
 
     Raises:
-        ValueError: If window or recent is below 1.
+        ValueError: If window or recent is below 1, or a list is wrong.
     """
 
     def __init__(
@@ -71,6 +97,8 @@ class CoVisit:
         training: tuple[np.ndarray, np.ndarray],
         item_count: int,
         remove_seen: bool = False,
+        allow: Items | None = None,
+        deny: Items | None = None,
     ) -> None:
         if window < 1:
             raise ValueError(f"search.window must be >= 1, got {window}")
@@ -78,12 +106,17 @@ class CoVisit:
             raise ValueError(f"search.recent must be >= 1 or null, got {recent}")
         self.recent = recent
         self.item_count = item_count
-        self.remove_seen = remove_seen
+        self.lists = ItemLists(item_count, remove_seen=remove_seen, allow=allow, deny=deny)
         self.similarity = similarities(*training, item_count, window)
 
-    def rank(self, batch: Users, k: int) -> Ranking:
-        """The k items of the highest score; only items with a score above 0."""
+    def rank(self, batch: Users, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
+        """The k permitted items of the highest score; only items with a score above 0.
+
+        Raises:
+            ValueError: If a list is wrong.
+        """
         began = time.perf_counter()
+        permitted = self.lists.of(batch, allow, deny)
         history, lengths = batch.history.cpu().numpy(), batch.lengths.cpu().numpy()
         users, width = history.shape
         recency = lengths[:, None] - np.arange(width)  # 1 at the last item, below 1 in the padding
@@ -94,9 +127,8 @@ class CoVisit:
         parts = []
         for first in range(0, users, chunk):
             dense = torch.from_numpy((query[first : first + chunk] @ self.similarity).toarray()).float()
-            if self.remove_seen:
-                part = slice(first, first + chunk)
-                dense.scatter_add_(1, batch.history[part].cpu(), bans(batch)[part].cpu())
+            if permitted:
+                dense = permitted.rows(slice(first, first + chunk)).narrow(dense)
             parts.append(self.best(dense, k))
         scores, items = torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
         device = batch.history.device
@@ -108,11 +140,6 @@ class CoVisit:
         top, items = scores.topk(min(k, self.item_count))
         absent = top <= 0
         return top.masked_fill(absent, -torch.inf), items.masked_fill(absent, -1)
-
-
-def seen_among(items: Tensor, batch: Users) -> Tensor:
-    """Which of the items (B, k) stand in the user's history: (B, k)."""
-    return ((items.unsqueeze(2) == batch.history.unsqueeze(1)) & real_items(batch).unsqueeze(1)).any(2)
 
 
 def similarities(items: np.ndarray, offsets: np.ndarray, item_count: int, window: int) -> sparse.csr_array:

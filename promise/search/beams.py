@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from promise.ids.trie import Children
+from promise.ids.trie import Children, Trie
 
 
 class Beams(NamedTuple):
@@ -53,6 +53,15 @@ class Beams(NamedTuple):
         """The `width` beams of the highest scores (B, C), best first, and those scores."""
         top, index = scores.topk(min(width, scores.shape[1]))
         return Beams(*(field.gather(1, index) for field in self)), top
+
+    def needed(self, trie: Trie, depth: int) -> Tensor | None:
+        """(B, W), True at beams of a depth with a choice left: the others follow of themselves, p = 1.
+
+        None on an accelerator: shapes that depend on the data would cost more there than the rows that they save.
+        """
+        if not self.nodes.is_cpu:
+            return None
+        return trie.undecided(depth)[self.nodes] & (self.log_probs > -torch.inf)
 
     def kept(self) -> Tensor:
         """Nodes (B, W) with -1 where there is no beam."""

@@ -48,7 +48,8 @@ def check_dials(dials: Mapping[str, Any]) -> None:
     """Check every dial that is there, before anything is built.
 
     Args:
-        dials: Search dials by name (width, expansion, candidates, weight, temperature, rerank, control).
+        dials: Search dials by name (width, expansion, candidates, weight, temperature, rerank, control; of
+            best-of-N samples, distinct).
 
     Raises:
         ValueError: Naming the dial, what was expected and what came.
@@ -70,6 +71,8 @@ def check_dials(dials: Mapping[str, Any]) -> None:
         for count, width in zip(counts, widths, strict=True):
             if not isinstance(count, int) or isinstance(count, bool) or count < width:
                 raise ValueError(f"search.candidates must be an integer >= search.width={width}, got {count}")
+    if "samples" in dials:
+        check_samples(dials)
     for weight in entries(dials.get("weight", 0)):
         if not is_number(weight) or not 0 <= weight <= 1:
             raise ValueError(f"search.weight must be a number in [0, 1], got {weight}")
@@ -80,6 +83,29 @@ def check_dials(dials: Mapping[str, Any]) -> None:
         raise ValueError(f"search.rerank must be true or false, got {dials['rerank']}")
     if dials.get("control", "none") not in ("none", "shuffled"):
         raise ValueError(f"search.control must be none or shuffled, got {dials['control']}")
+    if dials.get("adaptive", "none") not in ("none", "entropy", "margin"):
+        raise ValueError(f"search.adaptive must be none, entropy or margin, got {dials['adaptive']}")
+    cap = dials.get("adaptive_cap", 1)
+    if not is_number(cap) or cap < 1:
+        raise ValueError(f"search.adaptive_cap must be a number >= 1, got {cap}")
+    budget = dials.get("max_bytes", 1)
+    if not isinstance(budget, int) or isinstance(budget, bool) or budget < 1:
+        raise ValueError(f"search.max_bytes must be an integer >= 1, got {budget}")
+
+
+def check_samples(dials: Mapping[str, Any]) -> None:
+    """Check the dials of best-of-N that no beam search has.
+
+    Raises:
+        ValueError: As `check_dials`.
+    """
+    samples, weight = dials["samples"], dials.get("weight", 0)
+    if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
+        raise ValueError(f"search.samples must be an integer >= 1, got {samples}")
+    if not isinstance(dials.get("distinct", True), bool):
+        raise ValueError(f"search.distinct must be true or false, got {dials['distinct']}")
+    if not is_number(weight):  # it is asked once: there are no levels
+        raise ValueError(f"search.weight must be a number in [0, 1], got {weight}")
 
 
 def candidates_of(dials: Mapping[str, Any], levels: int) -> list[int]:
@@ -138,6 +164,7 @@ def active_dials(dials: Mapping[str, Any], levels: int) -> dict[str, Any]:
         return {"width": widths, "candidates": widths, "weight": weights}
     if not rerank:
         counts = [c if w else width for c, w, width in zip(counts, weights, widths, strict=True)]
+    adapts = dials.get("adaptive", "none") != "none" and counts != widths
     return {
         "width": widths,
         "candidates": counts,
@@ -145,4 +172,5 @@ def active_dials(dials: Mapping[str, Any], levels: int) -> dict[str, Any]:
         "temperature": 1.0 if all(w in (0.0, 1.0) for w in weights) else float(dials["temperature"]),
         "rerank": rerank,
         "control": dials["control"],
+        **({name: dials[name] for name in ("adaptive", "adaptive_cap")} if adapts else {}),
     }

@@ -10,19 +10,12 @@ from promise.ids.trie import Children, Trie
 from promise.search.beams import allowed_log_softmax
 from promise.search.cost import Cost
 from promise.search.dials import check_dials
-from promise.search.protocols import NextCodes, PathRewards, Ranking, Users
+from promise.search.protocols import Items, NextCodes, PathRewards, Ranking, SomeUsers, Users
+from promise.search.restriction import Restriction, Restrictions
 from promise.search.scoring import blend, refuse_nan
-from promise.search.seen import SeenFilter, bans
 
 #: Decoder rows (users x prefixes) computed at once; 256 logits each make 32 MiB.
 ROWS_AT_ONCE = 32_768
-
-
-class UserSlice(NamedTuple):
-    """Some users of a batch: history (B, H) and lengths (B,)."""
-
-    history: Tensor
-    lengths: Tensor
 
 
 class Stage(NamedTuple):
@@ -55,9 +48,11 @@ class ExhaustiveSearch:
         reward: Judges paths; may be None when weight is 0.
         trie: The catalogue's trie.
         remove_seen: Never return an item of the user's history.
+        allow: (n,) the only items that are ever returned; None = all.
+        deny: (n,) items that are never returned; None = none.
 
     Raises:
-        ValueError: If a dial is out of range, or the weight needs a reward model that is not there.
+        ValueError: If a dial is out of range, the weight needs a reward model that is not there, or a list is wrong.
     """
 
     def __init__(
@@ -69,6 +64,8 @@ class ExhaustiveSearch:
         reward: PathRewards | None,
         trie: Trie,
         remove_seen: bool = False,
+        allow: Items | None = None,
+        deny: Items | None = None,
     ) -> None:
         check_dials({"weight": weight, "temperature": temperature})
         if weight and reward is None:
@@ -78,24 +75,26 @@ class ExhaustiveSearch:
         self.generator = generator
         self.reward = reward if weight else None
         self.trie = trie
-        self.seen = SeenFilter(trie) if remove_seen else None
-        self.leaves = trie.item_nodes(trie.levels)
+        self.restrictions = Restrictions(trie, remove_seen=remove_seen, allow=allow, deny=deny)
         self.stages = [] if self.weight == 1.0 else stages(trie)
         widest = max((len(stage.rows) for stage in self.stages), default=0) or trie.items
         self.users_at_once = max(1, ROWS_AT_ONCE // widest)
 
     @torch.inference_mode()
-    def rank(self, batch: Users, k: int) -> Ranking:
-        """The k best items of every user.
+    def rank(self, batch: Users, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
+        """The k best items of every user; `allow` and `deny` as `promise.search.item_lists.ItemLists.of`.
 
         Raises:
-            ValueError: If the networks give NaN.
+            ValueError: If the networks give NaN, or a list is wrong.
         """
         began = time.perf_counter()
+        restriction = self.restrictions.of(batch, allow, deny)
         scores, items = [], []
         for first in range(0, len(batch.history), self.users_at_once):
             part = slice(first, first + self.users_at_once)
-            top, leaves = self.score(UserSlice(batch.history[part], batch.lengths[part])).topk(min(k, self.trie.items))
+            users = SomeUsers(batch.history[part], batch.lengths[part])
+            found = self.score(users, restriction.rows(part) if restriction else None)
+            top, leaves = found.topk(min(k, self.trie.items))
             scores.append(top)
             items.append(self.trie.item_of(leaves.masked_fill(top == -torch.inf, -1)))
         ranked = torch.cat(scores)
@@ -106,21 +105,21 @@ class ExhaustiveSearch:
         cost = self.cost(history, time.perf_counter() - began)
         return Ranking(torch.cat(items), ranked, cost, [])
 
-    def score(self, batch: UserSlice) -> Tensor:
-        """Scores of every leaf (B, I), -inf where it is removed."""
+    def score(self, batch: Users, restriction: Restriction | None) -> Tensor:
+        """Scores of every leaf (B, I), -inf where it is not permitted."""
         users = self.generator.encode(batch.history, batch.lengths)
         rewards = None
         if self.reward is not None:
             rewards = self.reward.score_all(self.reward.start(users), self.trie.levels).float()
         if self.weight < 1.0:
-            log_probs = self.log_probs(users, batch)
+            log_probs = self.log_probs(users, batch, restriction)
         else:
             log_probs = torch.zeros(len(batch.history), self.trie.items, device=batch.history.device)
-        if self.seen:
-            log_probs.scatter_add_(1, self.leaves[batch.history], bans(batch))
+        if restriction:
+            log_probs = restriction.permitted.narrow(log_probs)
         return blend(log_probs, rewards, self.weight, self.temperature)
 
-    def log_probs(self, users: Any, batch: UserSlice) -> Tensor:
+    def log_probs(self, users: Any, batch: Users, restriction: Restriction | None) -> Tensor:
         """Exact log-probabilities of every leaf (B, I)."""
         count = len(batch.history)
         cache = self.generator.start(users)
@@ -134,8 +133,8 @@ class ExhaustiveSearch:
                 nodes = stage.rows[stage.branching]
                 one = self.trie.children_of(depth, nodes)  # (W, M), the same for every user
                 children = Children(*(field.expand(count, -1, -1) for field in one))
-                if self.seen:
-                    children = self.seen(depth, nodes.expand(count, -1), children, batch)
+                if restriction and len(nodes):
+                    children = restriction(depth, nodes.expand(count, -1), children)
                 log_probs = allowed_log_softmax(logits[:, stage.branching], children)  # (B, W, M)
                 step[:, one.nodes[one.valid]] = log_probs[:, one.valid]
             total = total[:, stage.parent_of_next] + step
@@ -159,28 +158,19 @@ class ExhaustiveSearch:
 
 def stages(trie: Trie) -> list[Stage]:
     """Which prefixes must be decoded, depth by depth."""
-    levels, device = trie.levels, trie.leaf_items.device
-    needed = [torch.zeros(n, dtype=torch.bool, device=device) for n in trie.nodes[:-1]]
-    parent_of_next = []
-    for depth in reversed(range(levels)):
-        counts = trie.child_counts(depth)
-        parents = torch.repeat_interleave(torch.arange(len(counts), device=device), counts)
-        parent_of_next.append(parents)
-        needed[depth] |= counts > 1
-        if depth + 1 < levels:
-            needed[depth][parents[needed[depth + 1]]] = True
-    parent_of_next.reverse()
+    device = trie.leaf_items.device
     result: list[Stage] = []
     row_of_node = torch.zeros(1, dtype=torch.int64, device=device)
-    for depth in range(levels):
-        rows = needed[depth].nonzero().squeeze(1)
+    for depth in range(trie.levels):
+        rows = trie.undecided(depth).nonzero().squeeze(1)
         if depth:
-            parents = row_of_node[parent_of_next[depth - 1][rows]]
+            parents = row_of_node[trie.parent(depth, rows)]
             codes = trie.prefixes(depth)[rows, -1]
         else:
             parents = codes = torch.zeros(len(rows), dtype=torch.int64, device=device)
         branching = trie.child_counts(depth)[rows] > 1
-        result.append(Stage(rows, parents, codes, branching, parent_of_next[depth]))
+        parent_of_next = trie.parent(depth + 1, torch.arange(trie.nodes[depth + 1], device=device))
+        result.append(Stage(rows, parents, codes, branching, parent_of_next))
         row_of_node = torch.zeros(trie.nodes[depth], dtype=torch.int64, device=device)
         row_of_node[rows] = torch.arange(len(rows), device=device)
     return result

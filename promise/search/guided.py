@@ -1,17 +1,32 @@
 """Beam search over semantic IDs that a process reward model guides; plain beam search and ORM are its presets."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from promise.ids.trie import Trie
+from promise.models.flops import of_each
+from promise.search.adaptive import Adaptive, score_within, within
 from promise.search.beams import Beams, allowed_log_softmax
 from promise.search.cost import Cost
 from promise.search.dials import PerLevel, check_dials, plan
-from promise.search.protocols import NextCodes, PathRewards, Ranking, Users
+from promise.search.protocols import Items, NextCodes, PathRewards, Ranking, SomeUsers, Users
+from promise.search.restriction import Restriction, Restrictions
 from promise.search.scoring import ShuffledRewards, blend, refuse_nan
-from promise.search.seen import SeenFilter
+
+#: Working memory of one child of a beam (log-probabilities, codes, nodes, masks and their copies).
+CHILD_BYTES = 64
+
+
+class Found(NamedTuple):
+    """What a search found for some users: nodes kept (B, W) at each depth, final scores (B, W), cost."""
+
+    kept: list[Tensor]
+    scores: Tensor
+    cost: Cost
 
 
 class GuidedSearch:
@@ -28,10 +43,17 @@ class GuidedSearch:
         temperature: Divides the reward in the blend; > 0.
         rerank: Carry all candidates to the last level and let the reward cut only there (ORM).
         control: `none`, or `shuffled`: the reward judges the wrong paths.
+        adaptive: `none`, or give users whose level is uncertain more candidates than others, C on average: by the
+            `entropy` of the drafts or the `margin` of the likelihood between the W-th and the C-th; see `Adaptive`.
+            `calibrate` must be called first.
+        adaptive_cap: The most candidates of one user over C; >= 1.
+        max_bytes: Working memory beyond networks and tables; a batch that would take more is searched in parts.
         generator: Proposes next codes.
         reward: Judges paths; may be None when every weight is 0.
         trie: The catalogue's trie.
         remove_seen: Never return an item of the user's history.
+        allow: The only items (n,) that may be returned; None = all.
+        deny: Items (n,) that may not be returned; None = none.
         seed: Of the shuffled control.
 
     Raises:
@@ -47,11 +69,16 @@ class GuidedSearch:
         temperature: float,
         rerank: bool,
         control: str,
+        adaptive: str = "none",
+        adaptive_cap: float = 4.0,
+        max_bytes: int = 2**30,
         *,
         generator: NextCodes,
         reward: PathRewards | None,
         trie: Trie,
         remove_seen: bool = False,
+        allow: Items | None = None,
+        deny: Items | None = None,
         seed: int = 0,
     ) -> None:
         dials = {
@@ -62,6 +89,9 @@ class GuidedSearch:
             "temperature": temperature,
             "rerank": rerank,
             "control": control,
+            "adaptive": adaptive,
+            "adaptive_cap": adaptive_cap,
+            "max_bytes": max_bytes,
         }
         check_dials(dials)
         self.levels = plan(dials, trie.nodes)
@@ -71,41 +101,125 @@ class GuidedSearch:
         self.generator = generator
         self.reward = ShuffledRewards(reward, trie, seed) if reward and control == "shuffled" else reward
         self.trie = trie
-        self.seen = SeenFilter(trie) if remove_seen else None
+        self.max_bytes = max_bytes
+        self.adaptive = None if adaptive == "none" else Adaptive(adaptive, adaptive_cap)
+        self.calibrating: dict[int, list[tuple[int, Tensor]]] | None = None
+        self.restrictions = Restrictions(trie, remove_seen=remove_seen, allow=allow, deny=deny)
 
     @torch.inference_mode()
-    def rank(self, batch: Users, k: int) -> Ranking:
+    def rank(self, batch: Users, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
         """The k best items of every user; at most the last level's width of them.
 
+        Args:
+            batch: The users.
+            k: Items wanted.
+            allow: In this call the only items that may be returned: (n,) for all users, or (B, n) for each, -1 = none.
+            deny: Items that may not be returned, likewise.
+
         Raises:
-            ValueError: If the networks give NaN.
+            ValueError: If the networks give NaN, or a list names no item of the catalogue.
         """
         began = time.perf_counter()
-        users = self.generator.encode(batch.history, batch.lengths)
-        cache = self.generator.start(users)
-        context = self.reward.start(users) if self.reward and self.judged else None
-        beams = Beams.root(len(batch.history), batch.history.device)
-        kept, cuts = [], {}
-        for depth, level in enumerate(self.levels, start=1):
-            logits, cache = self.generator.next_code(cache, beams.parents, beams.codes)
-            children = self.trie.children_of(depth - 1, beams.nodes)
-            if self.seen:
-                children = self.seen(depth - 1, beams.nodes, children, batch)
-            drafts = beams.extend(children, allowed_log_softmax(logits, children), level.candidates)
-            rewards = None
-            if self.reward and depth in self.judged:
-                rewards = self.reward.score(context, depth, drafts.nodes)
-            scores = blend(drafts.log_probs, rewards, level.weight if rewards is not None else 0.0, self.temperature)
-            beams, scores = drafts.select(scores, level.width)
-            kept.append(beams.kept())
-            cuts[depth] = scores
-        refuse_nan(cuts)
+        restriction = self.restrictions.of(batch, allow, deny)
+        parts = []
+        for first in range(0, len(batch.history), self.users_at_once):
+            part = slice(first, first + self.users_at_once)
+            some = SomeUsers(batch.history[part], batch.lengths[part])
+            parts.append(self.search(some, restriction.rows(part) if restriction else None, first))
+        kept = [torch.cat(nodes) for nodes in zip(*(part.kept for part in parts), strict=True)]
+        scores = torch.cat([part.scores for part in parts])
         items = self.trie.item_of(kept[-1])
         if items.is_cuda:
             torch.cuda.synchronize()
-        history = batch.lengths.clamp_max(self.generator.history).tolist()
-        cost = self.cost(history, time.perf_counter() - began)
+        cost = sum((part.cost for part in parts), Cost(seconds=time.perf_counter() - began))
         return Ranking(items[:, :k], scores[:, :k], cost, kept)
+
+    def search(self, users: Users, restriction: Restriction | None, first: int) -> Found:
+        """The algorithm, for as many users as memory allows.
+
+        Args:
+            users: Some users of a batch.
+            restriction: What they may be given; None = everything.
+            first: Row of the batch at which they begin.
+        """
+        states = self.generator.encode(users.history, users.lengths)
+        cache = self.generator.start(states)
+        context = self.reward.start(states) if self.reward and self.judged else None
+        beams = Beams.root(len(users.history), users.history.device)
+        kept, cuts, rows, paths = [], {}, [], []
+        for depth, level in enumerate(self.levels, start=1):
+            needed = beams.needed(self.trie, depth - 1)
+            logits, cache = self.generator.next_code(cache, beams.parents, beams.codes, needed)
+            children = self.trie.children_of(depth - 1, beams.nodes)
+            if restriction:
+                children = restriction(depth - 1, beams.nodes, children)
+            drafts = beams.extend(children, allowed_log_softmax(logits, children), self.drafts(depth))
+            rows.append(beams.nodes.shape[1] if needed is None else needed.sum(1).tolist())
+            drafts, rewards, count = self.judge(context, depth, drafts)
+            paths.append(count)
+            scores = blend(drafts.log_probs, rewards, level.weight, self.temperature)
+            beams, scores = drafts.select(scores, level.width)
+            kept.append(beams.kept())
+            cuts[depth] = scores
+        refuse_nan(cuts, first)
+        history = users.lengths.clamp_max(self.generator.history).tolist()
+        return Found(kept, scores, self.cost(history, rows, paths))
+
+    def judge(self, context: Any, depth: int, drafts: Beams) -> tuple[Beams, Tensor | None, int | list[int]]:
+        """Rewards (B, C) of the drafts of a level, None where the reward isn't asked, and how many paths it scored.
+
+        With adaptive candidates, drafts beyond a user's own number are gone from what is returned.
+        """
+        if self.reward is None or depth not in self.judged:
+            return drafts, None, 0
+        if self.adaptive is None or depth not in self.adapted:
+            return drafts, self.reward.score(context, depth, drafts.nodes), drafts.nodes.shape[1]
+        level = self.levels[depth - 1]
+        uncertainty = self.adaptive.uncertainty(level, drafts.log_probs)
+        if self.calibrating is None:
+            budgets = self.adaptive.budgets(depth, uncertainty)
+        else:
+            self.calibrating.setdefault(depth, []).append((drafts.nodes.shape[1], uncertainty))
+            budgets = torch.full_like(uncertainty, level.candidates).long()
+        rewards, paths = score_within(self.reward, context, depth, drafts.nodes, budgets)
+        return drafts._replace(log_probs=within(drafts.log_probs, budgets)), rewards, paths
+
+    def calibrate(self, batches: Iterable[Users]) -> None:
+        """Learn from other users how uncertain levels are, so that adaptive candidates meet their average.
+
+        Args:
+            batches: Users to calibrate on, such as validation users; nothing is done with their targets.
+
+        Raises:
+            ValueError: If candidates are not adaptive.
+        """
+        if self.adaptive is None:
+            raise ValueError("search.adaptive=none has nothing to calibrate")
+        self.calibrating = {}
+        for batch in batches:
+            self.rank(batch, 1)
+        for depth, seen in self.calibrating.items():
+            most = max(drafts for drafts, _ in seen)
+            self.adaptive.calibrate(depth, self.levels[depth - 1], most, torch.cat([u for _, u in seen]))
+        self.calibrating = None
+
+    def drafts(self, depth: int) -> int:
+        """Drafts that are drawn at a level: C, or with adaptive candidates the most that a user may get."""
+        level = self.levels[depth - 1]
+        return self.adaptive.most(level) if self.adaptive and depth in self.adapted else level.candidates
+
+    @property
+    def users_at_once(self) -> int:
+        """Users whose search takes at most `max_bytes`, by the sizes of its largest tensors; at least 1."""
+        model, levels = self.generator, self.levels
+        most = model.history * model.row_bytes
+        width = 1
+        for depth, (level, fan_out) in enumerate(zip(levels, self.trie.fan_out, strict=True), start=1):
+            count = min(self.drafts(depth), width * fan_out)
+            paths = count * (self.reward.path_bytes if self.reward else 0)
+            most = max(most, width * (model.row_bytes + fan_out * CHILD_BYTES) + count * CHILD_BYTES + paths)
+            width = min(level.width, count)
+        return max(1, self.max_bytes // most)
 
     @property
     def judged(self) -> set[int]:
@@ -117,20 +231,40 @@ class GuidedSearch:
             if level.weight and (level.candidates > level.width or depth == last)
         }
 
-    def cost(self, history: list[int], seconds: float) -> Cost:
-        """Closed-formula cost of one batch of users whose histories have the given lengths."""
+    @property
+    def adapted(self) -> set[int]:
+        """Depths at which users get candidates of their own number: where the reward cuts."""
+        if self.adaptive is None:
+            return set()
+        return {depth for depth in self.judged if self.levels[depth - 1].candidates > self.levels[depth - 1].width}
+
+    def cost(
+        self,
+        history: list[int],
+        rows: Sequence[int | list[int]] | None = None,
+        paths: Sequence[int | list[int]] | None = None,
+    ) -> Cost:
+        """Closed-formula cost of some users, without seconds.
+
+        Args:
+            history: Items that the generator reads, of each user.
+            rows: Beams decoded at each level, for all users alike or of each; None = all.
+            paths: Paths judged at each level, likewise; None = all candidates.
+        """
         model, reward, users = self.generator.flops, self.reward, len(history)
         flops = model.encode(history) + model.start(history)
-        tokens = paths = 0
-        rows = 1
         if reward and self.judged:
             flops += reward.flops.start(history)
+        tokens = judged = 0
+        width = 1
         for depth, level in enumerate(self.levels, start=1):
-            flops += model.next_code(history, rows, depth - 1)
-            tokens += rows * users
-            count = min(level.candidates, rows * self.trie.fan_out[depth - 1])
+            decoded = of_each(rows[depth - 1] if rows else width, history)
+            flops += model.next_code(history, decoded, depth - 1)
+            tokens += sum(decoded)
+            count = min(level.candidates, width * self.trie.fan_out[depth - 1])
             if reward and depth in self.judged:
-                flops += reward.flops.score(history, count)
-                paths += count * users
-            rows = min(level.width, count)
-        return Cost(users, flops, tokens, paths, seconds)
+                scored = of_each(paths[depth - 1] if paths else count, history)
+                flops += reward.flops.score(history, scored)
+                judged += sum(scored)
+            width = min(level.width, count)
+        return Cost(users, flops, tokens, judged)

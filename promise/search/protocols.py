@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from promise.search.cost import Cost
+
+#: Item indices; -1 names none.
+Items = ArrayLike | Tensor
 
 
 class Users(Protocol):
@@ -22,19 +26,26 @@ class Users(Protocol):
         ...
 
 
+class SomeUsers(NamedTuple):
+    """Some users of a batch: history (B, H) and lengths (B,)."""
+
+    history: Tensor
+    lengths: Tensor
+
+
 class GeneratorCost(Protocol):
     """FLOPs of a proposer, summed over users whose histories have the given lengths."""
 
     def encode(self, history: Sequence[int]) -> int: ...
     def start(self, history: Sequence[int]) -> int: ...
-    def next_code(self, history: Sequence[int], rows: int, level: int) -> int: ...
+    def next_code(self, history: Sequence[int], rows: int | Sequence[int], level: int) -> int: ...
 
 
 class RewardCost(Protocol):
     """FLOPs of a judge, summed over users whose histories have the given lengths."""
 
     def start(self, history: Sequence[int]) -> int: ...
-    def score(self, history: Sequence[int], paths: int) -> int: ...
+    def score(self, history: Sequence[int], paths: int | Sequence[int]) -> int: ...
 
 
 class NextCodes(Protocol):
@@ -48,6 +59,11 @@ class NextCodes(Protocol):
         """The most items H that it reads, the newest ones."""
         ...
 
+    @property
+    def row_bytes(self) -> int:
+        """Working memory, at most, of decoding one beam, in bytes."""
+        ...
+
     def encode(self, history: Tensor, lengths: Tensor) -> Any:
         """User states, once per user."""
         ...
@@ -56,8 +72,12 @@ class NextCodes(Protocol):
         """A decoding cache without any code yet."""
         ...
 
-    def next_code(self, cache: Any, parents: Tensor, codes: Tensor) -> tuple[Tensor, Any]:
-        """Logits (B, W, K_b), and the cache for the next level."""
+    def next_code(self, cache: Any, parents: Tensor, codes: Tensor, needed: Tensor | None = None) -> tuple[Tensor, Any]:
+        """Logits (B, W, K_b), and the cache for the next level.
+
+        Where `needed` (B, W) is False, neither this beam's logits nor those of its extensions matter: a model may
+        leave them out (any number but NaN in their place), or ignore the mask.
+        """
         ...
 
 
@@ -66,6 +86,11 @@ class PathRewards(Protocol):
 
     @property
     def flops(self) -> RewardCost: ...
+
+    @property
+    def path_bytes(self) -> int:
+        """Working memory, at most, of scoring one path, in bytes."""
+        ...
 
     def start(self, users: Any) -> Any:
         """What is computed once per user."""
@@ -99,6 +124,13 @@ class Ranking(NamedTuple):
 class Ranker(Protocol):
     """Anything that ranks items for users, so that every number in a table comes from one evaluator."""
 
-    def rank(self, batch: Users, k: int) -> Ranking:
-        """The k best items of every user."""
+    def rank(self, batch: Users, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
+        """The k best items of every user.
+
+        Args:
+            batch: The users.
+            k: Items wanted.
+            allow: In this call the only items that may be returned: (n,) for all users, or (B, n) for each; -1 = none.
+            deny: Items that may not be returned, likewise.
+        """
         ...

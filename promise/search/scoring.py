@@ -29,11 +29,12 @@ def blend(log_probs: Tensor, rewards: Tensor | None, weight: float, temperature:
     return mixed.masked_fill(absent, -torch.inf)
 
 
-def refuse_nan(scores: Mapping[int, Tensor]) -> None:
+def refuse_nan(scores: Mapping[int, Tensor], first: int = 0) -> None:
     """Refuse an answer that rests on a NaN of the networks: sorted by score it would come first.
 
     Args:
         scores: For each level 1..L that was cut the scores (B, W) that were kept, best first.
+        first: Row of the batch at which they begin.
 
     Raises:
         ValueError: Naming the level and the row of the batch.
@@ -41,7 +42,7 @@ def refuse_nan(scores: Mapping[int, Tensor]) -> None:
     bad = torch.stack([kept[:, 0] for kept in scores.values()]).isnan()  # topk puts NaN before all numbers
     if bad.any():
         place, row = bad.nonzero()[0].tolist()
-        raise ValueError(f"the networks gave NaN at level {list(scores)[place]} for row {row} of the batch")
+        raise ValueError(f"the networks gave NaN at level {list(scores)[place]} for row {first + row} of the batch")
 
 
 class ShuffledRewards:
@@ -64,6 +65,10 @@ class ShuffledRewards:
     @property
     def flops(self) -> RewardCost:
         return self.inner.flops
+
+    @property
+    def path_bytes(self) -> int:
+        return self.inner.path_bytes
 
     def start(self, users: Any) -> Any:
         """As the reward model."""

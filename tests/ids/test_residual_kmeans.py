@@ -146,19 +146,20 @@ def test_duplicates_leave_no_rounding_noise_behind() -> None:
 def test_empty_codes_move_to_the_points_furthest_from_their_centre() -> None:
     points = torch.tensor([[0.0], [0.1], [0.2], [9.0]])
     centres = torch.tensor([[0.1], [50.0]])
-    assigned, distances = residual_kmeans._nearest(points, centres)
-    assert assigned.tolist() == [0, 0, 0, 0]
-    assert residual_kmeans._means(points, centres, assigned, distances)[1].tolist() == [9.0]
-    _, centres, assigned = residual_kmeans._lloyd(points, centres, 10)
-    assert assigned.tolist() == [0, 0, 0, 1]
-    assert centres.flatten().tolist() == pytest.approx([0.1, 9.0])
+    squares = points.square().sum(dim=1)
+    start = residual_kmeans._nearest(points, squares, centres)
+    assert start.assigned.tolist() == [0, 0, 0, 0]
+    assert residual_kmeans._means(points, *start)[1].tolist() == [9.0]
+    found = residual_kmeans._lloyd(points, squares, start, 10)
+    assert found.assigned.tolist() == [0, 0, 0, 1]
+    assert found.centres.flatten().tolist() == pytest.approx([0.1, 9.0])
 
 
 def test_seeding_draws_distinct_points() -> None:
     for seed in range(20):
         rng = np.random.default_rng(seed)
         points = torch.from_numpy(np.repeat(blobs(seed, 6, 2), 4, axis=0))
-        centres = residual_kmeans._seed_centres(points, 6, rng)
+        centres = residual_kmeans._seed_centres(points, points.square().sum(dim=1), 6, rng)
         assert len({tuple(row) for row in centres.tolist()}) == 6
 
 

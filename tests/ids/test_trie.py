@@ -142,6 +142,63 @@ def test_answers_are_int64_and_buffers_are_not_saved() -> None:
     assert all(not buffer.is_floating_point() for buffer in trie.buffers())
 
 
+def test_parents_leaves_and_what_is_undecided() -> None:
+    for seed in range(100):
+        codes, sizes = random_world(seed)
+        trie, oracle = Trie(codes, sizes), DictionaryTrie(codes)
+        for depth in range(trie.levels + 1):
+            nodes = torch.arange(-1, trie.nodes[depth])
+            leaves = [[i for i, path in enumerate(oracle.nodes[-1]) if path[:depth] == p] for p in oracle.nodes[depth]]
+            begin, end = trie.leaf_range(depth, nodes)
+            found = [list(range(a, b)) for a, b in zip(begin.tolist(), end.tolist(), strict=True)]
+            assert found == [[], *leaves]
+            assert trie.leaf_bounds(depth).tolist() == [below[0] for below in leaves] + [trie.items]
+            assert trie.undecided(depth).tolist() == [len(below) > 1 for below in leaves]
+            if depth:
+                above = [oracle.nodes[depth - 1].index(prefix[:-1]) for prefix in oracle.nodes[depth]]
+                assert trie.parent(depth, nodes).tolist() == [-1, *above]
+                twice = nodes.repeat(2, 1).t()  # not contiguous
+                assert torch.equal(trie.parent(depth, twice)[:, 1], trie.parent(depth, nodes))
+
+
+def test_what_is_undecided_is_kept_and_serves_a_training() -> None:
+    trie = Trie(*random_world(5))
+    with torch.inference_mode():
+        kept = trie.undecided(1)
+    assert trie.undecided(1) is kept and not kept.is_inference() and not trie.state_dict()
+
+
+def test_appended_equals_a_trie_built_at_once() -> None:
+    for seed in range(200):
+        codes, sizes = random_world(seed)
+        old = Trie(codes[: 1 + seed % len(codes)], sizes)
+        whole, grown = Trie(codes, sizes), old.appended(codes[old.items :])
+        assert grown.level_sizes == old.level_sizes and grown.items == len(codes)
+        assert grown.nodes == whole.nodes and grown.fan_out == whole.fan_out
+        assert all(torch.equal(a, b) for a, b in zip(grown.buffers(), whole.buffers(), strict=True))
+        for depth in range(old.levels + 1):
+            expected = whole.node_of(old.prefixes(depth))
+            assert torch.equal(old.moved(depth, grown), expected)
+            assert torch.equal(old.moved(depth, old), torch.arange(old.nodes[depth]))
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        ([[0, 2], [0, 1]], r"^items 0 and 3 share one semantic ID$"),
+        (torch.tensor([[1, 0], [1, 0]]), r"^items 2 and 3 share one semantic ID$"),
+        ([[1, 3]], r"^codes of level 2 must lie in 0 \.\. 2, got 3 for item 2$"),
+        ([[0.0, 2.0]], r"^codes must be integers, got float64$"),
+        ([[0]], r"^codes must be a table \(items, 2\), got shape \(1, 1\)$"),
+        ([0, 2], r"^codes must be a table \(items, 2\), got shape \(2,\)$"),
+    ],
+)
+def test_refuses_what_cannot_be_appended(codes: object, message: str) -> None:
+    trie = Trie([[0, 1], [1, 1]], (2, 3))
+    with pytest.raises(ValueError, match=message):
+        trie.appended(codes)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("codes", "sizes", "message"),
     [
@@ -167,9 +224,14 @@ def test_refuses_a_depth_that_is_not_there() -> None:
         for depth in (-1, 2):
             with pytest.raises(ValueError, match=rf"depth must lie in 0 .. 1, got {depth}"):
                 ask(depth, nodes)
-    for whole in (trie.prefixes, trie.item_nodes, trie.leaf_counts):
+    for whole in (trie.prefixes, trie.item_nodes, trie.leaf_counts, trie.undecided):
         with pytest.raises(ValueError, match=r"depth must lie in 0 .. 2, got 3"):
             whole(3)
+    for wrong in (0, 3):
+        with pytest.raises(ValueError, match=rf"^depth must lie in 1 \.\. 2, got {wrong}$"):
+            trie.parent(wrong, nodes)
+    with pytest.raises(ValueError, match=r"^depth must lie in 0 \.\. 2, got 3$"):
+        trie.leaf_range(3, nodes)
     with pytest.raises(ValueError, match="paths must have at most 2 codes, got 3"):
         trie.node_of(torch.zeros(1, 3, dtype=torch.int64))
 

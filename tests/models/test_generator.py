@@ -115,6 +115,32 @@ def test_code_by_code_with_a_cache_is_teacher_forced(kind, make_generator, histo
 
 
 @torch.no_grad()
+def test_needed_beams_get_the_logits_they_get_among_all(make_generator, histories, paths):
+    generator = make_generator()
+    users = generator.encode(*histories)
+    random = torch.Generator().manual_seed(1)
+    marks = [torch.rand(5, PATHS, generator=random) < 0.6 for _ in range(2)]
+    marks[0][2] = False  # a user without any
+    marks[1] &= marks[0].flip(1)  # the parent of a needed beam was needed
+    answers = []
+    for needed in ([None, None], marks, [marks[0], torch.zeros_like(marks[0])]):
+        logits, cache = generator.next_code(generator.start(users), None, None)
+        parents = torch.zeros(5, PATHS, dtype=torch.int64)
+        found = []
+        for level in (1, 2):
+            codes = paths[:, :, level - 1] if level == 1 else paths.flip(1)[:, :, level - 1]
+            logits, cache = generator.next_code(cache, parents, codes, needed[level - 1])
+            parents = torch.arange(PATHS - 1, -1, -1).expand(5, -1)
+            found.append(logits)
+        answers.append(found)
+    everything, some, none = answers
+    for level, mark in enumerate(marks):
+        assert torch.allclose(some[level][mark], everything[level][mark], atol=1e-5)
+        assert not some[level][~mark].any()
+    assert not none[1].any()
+
+
+@torch.no_grad()
 def test_of_a_long_history_the_newest_items_count(make_generator, catalogue, paths):
     generator = make_generator()
     random = torch.Generator().manual_seed(5)
@@ -182,3 +208,49 @@ def test_wrong_settings_are_refused(make_generator):
         make_generator(content=True)
     with pytest.raises(ValueError, match="dim must be a multiple of heads, got dim=16 and heads=3"):
         make_generator(heads=3)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("changes", [{}, {"item_vectors": False}, {"content": True}])
+def test_new_items_join_histories_and_change_nothing_else(changes, make_generator, histories, catalogue):
+    content = torch.randn(30, 4, generator=torch.Generator().manual_seed(3))
+    generator = make_generator(content_vectors=content, **changes)
+    before = generator.encode(*histories).states
+    codes, vectors = torch.tensor([[0, 4, 2], [3, 0, 1]]), torch.randn(2, 4)
+    generator.append_items(codes, vectors)
+    assert torch.equal(generator.encode(*histories).states, before)
+    tokens = generator.item_tokens(torch.tensor([30, 31]))
+    expected = generator.code_vectors(codes + torch.tensor([0, 4, 9])).sum(1)
+    if "content" in changes:
+        expected = expected + generator.content_projection(vectors)
+    assert torch.allclose(tokens, expected, atol=1e-5)
+    fresh = make_generator(
+        codes=torch.cat((catalogue.codes, codes)), content_vectors=torch.cat((content, vectors)), **changes
+    )
+    fresh.load_state_dict(generator.state_dict())
+    assert torch.equal(fresh.item_tokens(torch.arange(32)), generator.item_tokens(torch.arange(32)))
+
+
+def test_appended_items_can_be_trained_unless_items_are_frozen(make_generator):
+    for frozen in (False, True):
+        generator = make_generator().requires_grad_(not frozen)
+        generator.append_items(torch.tensor([[0, 0, 0]]))
+        assert generator.item_vectors.weight.requires_grad != frozen
+
+
+def test_appended_items_that_do_not_fit_are_refused(make_generator):
+    generator = make_generator(content=True, content_vectors=torch.zeros(30, 4))
+    codes = torch.tensor([[0, 0, 0], [1, 1, 1]])
+    for wrong in (codes[0], codes[:, :2]):
+        with pytest.raises(ValueError, match=r"codes must be a table \(items, 3\), got shape \(.*2?,?\)"):
+            generator.append_items(wrong, torch.zeros(2, 4))
+    for wrong in (5, -1):
+        changed = codes.clone()
+        changed[1, 1] = wrong
+        with pytest.raises(ValueError, match=rf"codes must lie below level sizes \(4, 5, 3\), got \[1, {wrong}, 1\]"):
+            generator.append_items(changed, torch.zeros(2, 4))
+    with pytest.raises(ValueError, match=r"content must be a table \(2, 4\), got none"):
+        generator.append_items(codes)
+    with pytest.raises(ValueError, match=r"content must be a table \(2, 4\), got shape \(2, 3\)"):
+        generator.append_items(codes, torch.zeros(2, 3))
+    assert len(generator.codes) == len(generator.content_vectors) == 30

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from promise.models.layers import Attention, DecoderBlock, FeedForward, initialise
+from promise.models.layers import Attention, DecoderBlock, FeedForward, RMSNorm, attend, initialise
+from promise.models.rows import Rows
 
 
 def textbook(layer: Attention, x, memory, sees) -> torch.Tensor:
@@ -53,13 +54,13 @@ def test_attention_reads_a_memory_of_another_width():
 
 
 @torch.no_grad()
-def test_a_step_over_own_keys_is_the_newest_row_of_causal_attention(layer):
-    codes = torch.randn(2, 4, 3, 12)  # (B, W, T, D)
-    whole = layer(codes.flatten(0, 1), layer.project(codes.flatten(0, 1)), causal=True).unflatten(0, (2, 4))
-    key, value = layer.key_value(codes).chunk(2, -1)
+def test_attention_over_a_paths_own_codes_is_the_newest_row_of_causal_attention(layer):
+    codes = torch.randn(8, 3, 12)  # (N, T, D)
+    whole = layer(codes, layer.project(codes), causal=True)
+    pairs = layer.key_value(codes)
     for newest in range(3):
-        step = layer.step(codes[:, :, newest], key[:, :, : newest + 1], value[:, :, : newest + 1])
-        assert torch.allclose(step, whole[:, :, newest], atol=1e-6)
+        step = layer.over_codes(codes[:, newest], [pairs[:, code] for code in range(newest + 1)])
+        assert torch.allclose(step, whole[:, newest], atol=1e-6)
 
 
 @torch.no_grad()
@@ -69,11 +70,33 @@ def test_a_decoder_block_gives_the_same_code_by_code():
     x, states = torch.randn(2, 4, 3, 12), torch.randn(2, 6, 12)
     mask = (torch.arange(6) < torch.tensor([6, 2])[:, None])[:, None, None, :]
     memory = block.cross.project(states)
-    whole = block(x, memory, mask.expand(2, 1, 4 * 3, 6))
-    cache = None
+    whole = block(x, memory, mask.expand(2, 1, 4 * 3, 6)).flatten(0, 1)
+    before: list[torch.Tensor] = []
     for code in range(3):
-        step, cache = block.step(x[:, :, code], cache, memory, mask)
-        assert torch.allclose(step, whole[:, :, code], atol=1e-5)
+        step, own = block.step(x[:, :, code].flatten(0, 1), before, memory, mask, Rows(2, 4, 4))
+        before.append(own)
+        assert torch.allclose(step, whole[:, code], atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("masked", [True, False])
+def test_plain_products_are_the_fused_attention(masked):
+    torch.manual_seed(0)
+    query, key, value = torch.randn(2, 3, 5, 4), torch.randn(2, 3, 7, 4), torch.randn(2, 3, 7, 4)
+    mask = (torch.arange(7) < torch.tensor([7, 2])[:, None])[:, None, None, :] if masked else None
+    fused = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    assert torch.allclose(attend(query, key, value, mask), fused, atol=1e-6)
+
+
+def test_the_norm_is_torchs_with_and_without_gradients():
+    norm, theirs = RMSNorm(6), nn.RMSNorm(6)
+    for each in (norm, theirs):
+        nn.init.uniform_(each.weight, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(4, 6)
+    x[0] = 0.0
+    assert torch.equal(norm(x), theirs(x))
+    with torch.no_grad():
+        assert torch.allclose(norm(x), theirs(x), atol=1e-6)
 
 
 def test_feed_forward_is_four_times_as_wide_inside():

@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from promise.models import paths as path_tables
+from promise.models import reward as rewards
 from promise.models.generator import UserStates
 from promise.models.reward import CrossAttentionReward, DotReward
 
@@ -26,7 +28,7 @@ def some_nodes(trie, depth: int, count: int = 6) -> torch.Tensor:
 
 @torch.no_grad()
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("table", ["full", "none"])
+@pytest.mark.parametrize("table", ["full", "hashed:5", "none"])
 def test_search_and_training_give_a_path_the_same_score(kind, table, make_reward, users, catalogue):
     reward = make_reward(kind, prefix_table=table)
     context = reward.start(users)
@@ -104,31 +106,69 @@ def test_candidates_do_not_see_each_other(kind, make_reward, users, catalogue):
 
 
 @torch.no_grad()
-def test_the_whole_catalogue_is_scored_in_chunks(make_reward, users):
-    sizes = (5, 1000)
-    codes = torch.cartesian_prod(torch.arange(5), torch.arange(1000))
-    reward = make_reward("cross_attention", prefixes=[codes[::1000, :1], codes], level_sizes=sizes)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_large_catalogue_is_scored_in_parts(kind, make_reward, users, monkeypatch):
+    codes = torch.cartesian_prod(torch.arange(5), torch.arange(100))
+    reward = make_reward(kind, prefixes=[codes[::100, :1], codes], level_sizes=(5, 100))
     context = reward.start(users)
-    every = reward.score_all(context, 2)
-    nodes = torch.tensor([[0, 4095, 4096, 4999]]).expand(5, -1)
-    assert every.shape == (5, 5000)
-    assert torch.allclose(every.gather(1, nodes), reward.score(context, 2, nodes), atol=1e-5)
+    nodes = torch.randint(500, (5, 70), generator=torch.Generator().manual_seed(0))
+    every, some = reward.score_all(context, 2), reward.score(context, 2, nodes)
+    assert every.shape == (5, 500)
+    assert torch.allclose(every.gather(1, nodes), some, atol=1e-5)
+    monkeypatch.setattr(path_tables, "KEPT_BYTES", 0)
+    reward.eval()  # forgets what is kept
+    for paths in (1, 64, 150, 10_000):
+        monkeypatch.setattr(path_tables, "NODES_AT_ONCE", paths)
+        monkeypatch.setattr(rewards, "PATHS_AT_ONCE", paths)
+        assert torch.allclose(reward.score(context, 2, nodes), some, atol=1e-5)
+        assert torch.allclose(reward.score_all(context, 2), every, atol=1e-5)
+    assert not reward.paths.kept
 
 
 @torch.no_grad()
-def test_kept_vectors_are_forgotten_when_training_goes_on(make_reward, users, catalogue):
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("padded", [True, False])
+def test_users_can_be_scored_apart(kind, padded, make_reward, users):
+    reward = make_reward(kind)
+    users = users if padded else users._replace(mask=None)
+    context, nodes = reward.start(users), torch.randint(30, (5, 8))
+    every = reward.score(context, 3, nodes)
+    for some in (torch.tensor([4, 0, 0]), slice(1, 3), torch.tensor([], dtype=torch.int64)):
+        assert torch.allclose(reward.score(context.select(some), 3, nodes[some]), every[some], atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("table", ["full", "hashed:5", "none"])
+def test_new_items_leave_old_rewards_as_they_are(kind, table, make_reward, users, catalogue):
+    known = {tuple(codes) for codes in catalogue.codes.tolist()}
+    new = torch.cartesian_prod(*map(torch.arange, catalogue.sizes)).tolist()
+    grown = catalogue.trie.appended([codes for codes in new if tuple(codes) not in known])
+    depths = (1, 2, 3)
+    reward = make_reward(kind, prefix_table=table)
+    before = [reward.score_all(reward.start(users), depth) for depth in depths]
+    moved = [catalogue.trie.moved(depth, grown) for depth in depths]
+    reward.extend([grown.prefixes(depth) for depth in depths], moved)
+    for depth, rewards_before, places in zip(depths, before, moved, strict=True):
+        after = reward.score_all(reward.start(users), depth)
+        assert after.shape == (5, grown.nodes[depth])
+        assert torch.allclose(after[:, places], rewards_before, atol=1e-6)
+
+
+@torch.no_grad()
+def test_kept_vectors_are_forgotten_when_training_goes_on(make_reward, users):
     for kind in KINDS:
         reward = make_reward(kind)
-        kept = reward.paths.all(2)
-        assert reward.paths.all(2) is kept
+        kept = reward.paths.keep(2)
+        assert reward.paths.keep(2) is kept
         before = reward.score_all(reward.start(users), 2)
         reward.train()
         for weight in reward.paths.parameters():
             weight += torch.randn(weight.shape, generator=torch.Generator().manual_seed(9))
-        assert not torch.allclose(reward.paths.all(2), kept, atol=1e-2)
+        assert not torch.allclose(torch.cat(list(reward.paths.all(2))), kept, atol=1e-2)
         assert not reward.paths.kept
         reward.eval()
-        assert not torch.allclose(reward.paths.all(2), kept, atol=1e-2)
+        assert not torch.allclose(reward.paths.keep(2), kept, atol=1e-2)
         assert not torch.allclose(reward.score_all(reward.start(users), 2), before, atol=1e-2)
 
 
@@ -141,7 +181,7 @@ def test_kept_vectors_are_forgotten_when_weights_are_loaded_or_moved(kind, make_
     one.load_state_dict(other.state_dict())
     assert torch.allclose(one.score_all(one.start(users), 3), expected)
     one.double()
-    assert one.paths.all(3).dtype == torch.float64
+    assert one.paths.keep(3).dtype == torch.float64
 
 
 def test_a_checkpoint_holds_weights_and_no_table_of_the_catalogue(make_reward):
@@ -160,17 +200,19 @@ def test_the_inner_width_follows_the_generators(user_dim, dim, heads, catalogue)
     assert reward.reward_blocks[0].attention.heads == heads
 
 
+@torch.no_grad()
 @pytest.mark.parametrize("kind", KINDS)
-def test_content_is_added_to_every_depth_and_not_kept_in_the_state(kind, make_reward, catalogue):
+def test_content_counts_at_every_depth_and_is_not_kept_in_the_state(kind, make_reward, users, catalogue):
     content = [torch.randn(len(prefixes), 5) for prefixes in catalogue.prefixes]
     reward = make_reward(kind, content=True, prefix_content=content)
-    for depth, vectors in enumerate(content, start=1):
-        with_content = reward.paths.all(depth)
-        reward.paths.projection, kept = None, reward.paths.projection
-        reward.train(False)
-        assert torch.allclose(with_content, reward.paths.all(depth) + kept(vectors), atol=1e-5)
-        reward.paths.projection = kept
-        reward.train(False)
+    without = make_reward(kind)
+    without.load_state_dict(reward.state_dict(), strict=False)
+    for depth in (1, 2, 3):
+        one, other = (r.score_all(r.start(users), depth) for r in (reward, without))
+        assert not torch.allclose(one, other, atol=1e-2)
+    reward.paths.projection.weight.zero_()
+    reward.eval()
+    assert torch.allclose(reward.score_all(reward.start(users), 3), other, atol=1e-5)
     assert not any("content" in name for name in reward.state_dict())
 
 
@@ -178,8 +220,8 @@ def test_wrong_settings_are_refused(make_reward):
     with pytest.raises(ValueError, match=r"reward.content=true needs item embeddings, got none"):
         make_reward("dot", content=True)
     for kind in KINDS:
-        with pytest.raises(ValueError, match=r"reward.prefix_table must be full or none, got hashed"):
-            make_reward(kind, prefix_table="hashed")
+        with pytest.raises(ValueError, match=r"reward.prefix_table must be full, none or hashed:N with N >= 1, got h"):
+            make_reward(kind, prefix_table="h")
     for temperature in (0, -1.0):
         with pytest.raises(ValueError, match=rf"reward.temperature must be > 0, got {temperature}"):
             make_reward("dot", temperature=temperature)

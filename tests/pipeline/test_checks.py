@@ -26,6 +26,8 @@ CASES: list[tuple[str, Any, str]] = [
     ("ids.path", "nowhere.npz", "ids.path=nowhere.npz is no file"),
     ("evaluation.users", 0, "evaluation.users must be an integer >= 1, got 0"),
     ("evaluation.seen", "drop", "evaluation.seen must be keep or remove, got drop"),
+    ("evaluation.allow", "nowhere.txt", "evaluation.allow=nowhere.txt is no file"),
+    ("evaluation.deny", "items.csv", "evaluation.deny must name a .txt file, got items.csv"),
     ("evaluation.drift", "abc", "evaluation.drift must be true or false, got abc"),
     ("evaluation.precision", "fp8", "evaluation.precision must be 32-true or bf16-mixed, got fp8"),
     ("selection.users", 0, "selection.users must be an integer >= 1, got 0"),
@@ -53,7 +55,8 @@ CASES: list[tuple[str, Any, str]] = [
     ("generator.dropout", 1, "generator.dropout must be a number in [0, 1), got 1"),
     ("reward.dropout", "x", "reward.dropout must be a number in [0, 1), got x"),
     ("reward.dim", 0, "reward.dim must be an integer >= 1, got 0"),
-    ("reward.prefix_table", "half", "reward.prefix_table must be full or none, got half"),
+    ("reward.prefix_table", "half", "reward.prefix_table must be full, none or hashed:N with N >= 1, got half"),
+    ("reward.prefix_table", "hashed:0", "reward.prefix_table must be full, none or hashed:N with N >= 1, got hashed:0"),
     ("reward.temperature", 0, "reward.temperature must be a number > 0, got 0"),
     ("training.softmax", "some", "training.softmax must be allowed or all, got some"),
     ("training.negatives", "hard", "training.negatives must be sampled or exact, got hard"),
@@ -85,6 +88,13 @@ def test_a_wrong_dial_is_named(name: str, value: Any, message: str) -> None:
 def test_what_ships_passes(cfg: DictConfig) -> None:
     check(cfg)
     check_judge(cfg)
+
+
+def test_a_hashed_table_is_typed_without_quotes() -> None:
+    for name in ("dot", "cross_attention"):
+        cfg = configs.compose(["logger=csv", f"reward={name}", "reward.prefix_table=hashed:4096"])
+        assert cfg.reward.prefix_table == "hashed:4096"
+        check(cfg)
 
 
 def test_missing_values_are_all_named() -> None:

@@ -11,6 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from promise.pipeline.points import Point, one_if_equal
+from promise.pipeline.stages import Pipeline
 
 PointOf = Callable[..., Point]
 DIALS = (
@@ -159,6 +160,58 @@ def test_predictions_hold_every_metric(point_of: PointOf, world: Any, tmp_path: 
             gains[f"ndcg@{k}"].append(1 / np.log2(2 + items.index(target)) if hit else 0.0)
     for name, values in gains.items():
         assert result.row[name] == pytest.approx(np.mean(values), abs=1e-6)
+
+
+def ids_file(path: Path, ids: list[int]) -> Path:
+    path.write_text("\n".join(map(str, ids)))
+    return path
+
+
+@pytest.mark.parametrize("search", ["guided", "plain", "exhaustive", "popularity", "co_visit"])
+def test_only_permitted_items_are_returned(point_of: PointOf, tmp_path: Path, search: str) -> None:
+    allowed, denied = [7 + 3 * i for i in range(30)], [7, 10, 13]
+    words = [f"evaluation.allow={ids_file(tmp_path / 'a.txt', allowed)}", f"search={search}"]
+    words.append(f"evaluation.deny={ids_file(tmp_path / 'd.txt', denied)}")
+    point = point_of(*words)
+    result, found = point.result()
+    assert found is not None
+    items = point.catalogue[found.items[found.items >= 0]]
+    assert len(items) and set(items.tolist()) <= set(allowed) - set(denied)
+    row = result.row
+    assert row["allow"].startswith("sha256:") and row["deny"].startswith("sha256:") and row["allow"] != row["deny"]
+    missing = (found.items >= 0).sum(1) < 20
+    assert row["incomplete_users"] == missing.sum() and isinstance(row["incomplete_users"], int)
+    assert point.result()[0].row == row
+
+
+def test_users_with_too_few_items_are_counted(point_of: PointOf, tmp_path: Path) -> None:
+    few = ids_file(tmp_path / "few.txt", [7, 10, 13])
+    assert point_of(f"evaluation.allow={few}").result()[0].row["incomplete_users"] == 60
+    assert point_of("search=popularity").result()[0].row["incomplete_users"] == 0
+    assert point_of("search.width=7").result()[0].row["incomplete_users"] == 0  # measured up to 5, searched up to 7
+    assert point_of("search.width=3", f"evaluation.allow={few}").result()[0].row["incomplete_users"] == 0
+
+
+def test_the_key_holds_what_the_lists_say_and_not_where(point_of: PointOf, tmp_path: Path) -> None:
+    one, same = ids_file(tmp_path / "one.txt", [7, 10]), ids_file(tmp_path / "same.txt", [10, 7, 7])
+    other = ids_file(tmp_path / "other.txt", [7])
+    keys = [point_of(f"evaluation.{name}={path}").key() for name in ("allow", "deny") for path in (one, same, other)]
+    assert keys[0] == keys[1] != keys[2] and keys[3] == keys[4] != keys[5] and keys[0] != keys[3]
+    assert point_of().key() not in keys and not {"allow", "deny"} & point_of().names().keys()
+
+
+def test_unknown_items_and_rankers_without_lists_are_refused(
+    point_of: PointOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pipeline, "networks_fingerprint", property(lambda self: pytest.fail("too late")))
+    unknown = ids_file(tmp_path / "unknown.txt", [7, 8, 9])
+    message = r"^evaluation\.deny names 2 of 3 items that the data don't have, first 8$"
+    with pytest.raises(ValueError, match=message):
+        point_of(f"evaluation.deny={unknown}").result()
+    point = point_of(f"evaluation.allow={ids_file(tmp_path / 'known.txt', [7])}")
+    point.accepts.discard("allow")
+    with pytest.raises(ValueError, match=r"^evaluation\.allow=.* means nothing to promise\.search"):
+        point.result()
 
 
 def test_one_if_equal() -> None:

@@ -126,6 +126,47 @@ def test_few_users_at_once_batch_order_and_padding_do_not_matter(monkeypatch: py
                 assert torch.equal(ranker.rank(shop.batch, 3).items, whole.items)
 
 
+@pytest.mark.parametrize("remove_seen", [False, True])
+def test_lists_leave_the_order_of_what_is_permitted(remove_seen: bool) -> None:
+    rng = np.random.default_rng(0)
+    for shop in SHOPS:
+        count = shop.item_count
+        always = {"allow": rng.integers(count, size=count), "deny": rng.integers(-1, count, size=count // 3)}
+        calls: list[dict[str, np.ndarray]] = [
+            {},
+            {"allow": rng.integers(count, size=count + 1), "deny": rng.integers(-1, count, size=2)},
+            {"allow": rng.integers(-1, count, size=(4, 3)), "deny": rng.integers(-1, count, size=(4, 1))},
+            {"deny": rng.integers(-1, count, size=(4, 2))},
+        ]
+        given: dict[str, Any] = {"training": shop.training, "item_count": count}
+        for maker in (Popularity, lambda **offers: CoVisit(3, None, **offers)):
+            every = maker(**given).rank(shop.batch, count)
+            ranker = maker(**given, **always, remove_seen=remove_seen)
+            for call in calls:
+                found = ranker.rank(shop.batch, 3, **call)
+                for user in range(4):
+                    past = shop.past(user) if remove_seen else []
+                    own = {name: (items if items.ndim == 1 else items[user]) for name, items in call.items()}
+                    gone = {-1, *always["deny"].tolist(), *past, *own.get("deny", np.array([])).tolist()}
+                    left = set(always["allow"].tolist()) & set(own.get("allow", always["allow"]).tolist()) - gone
+                    scores = dict(zip(every.items[user].tolist(), every.scores[user].tolist(), strict=True))
+                    best = sorted((scores[item] for item in left & scores.keys()), reverse=True)[:3]
+                    items = [item for item in found.items[user].tolist() if item >= 0]
+                    absent = [-math.inf] * (len(found.items[user]) - len(best))
+                    assert set(items) <= left and [scores[item] for item in items] == best
+                    assert found.scores[user].tolist() == best + absent
+                    assert found.items[user, len(best) :].tolist() == [-1] * len(absent)
+
+
+def test_a_wrong_list_is_refused() -> None:
+    given: dict[str, Any] = {"training": (np.array([0]), np.array([0, 1])), "item_count": 1}
+    message = r"^deny must hold items 0 \.\. 0, got 1$"
+    with pytest.raises(ValueError, match=message):
+        Popularity(**given, deny=[1])
+    with pytest.raises(ValueError, match=message):
+        CoVisit(1, None, **given, deny=[1])
+
+
 @pytest.mark.parametrize(
     ("window", "recent", "message"),
     [

@@ -42,6 +42,7 @@ def test_good_dials_pass(chosen: dict[str, Any]) -> None:
 def test_dials_that_are_not_there_are_not_checked() -> None:
     check_dials({})
     check_dials({"weight": 0.5, "temperature": 2})
+    check_dials({"samples": 1, "temperature": 0.1, "distinct": False, "weight": 1})
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,12 @@ def test_dials_that_are_not_there_are_not_checked() -> None:
         ({"rerank": "yes"}, "search.rerank must be true or false, got yes"),
         ({"control": "random"}, "search.control must be none or shuffled, got random"),
         ({"control": None}, "search.control must be none or shuffled, got None"),
+        ({"samples": 0}, "search.samples must be an integer >= 1, got 0"),
+        ({"samples": 2.5}, "search.samples must be an integer >= 1, got 2.5"),
+        ({"samples": True}, "search.samples must be an integer >= 1, got True"),
+        ({"samples": 2, "distinct": "yes"}, "search.distinct must be true or false, got yes"),
+        ({"samples": 2, "weight": [0, 1]}, "search.weight must be a number in [0, 1], got [0, 1]"),
+        ({"samples": 2, "weight": 2}, "search.weight must be a number in [0, 1], got 2"),
     ],
 )
 def test_bad_dials_are_refused(chosen: dict[str, Any], message: str) -> None:

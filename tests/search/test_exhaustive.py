@@ -46,6 +46,21 @@ def test_equals_the_plain_python_scorer(
             assert_same(ranking.items[user], ranking.scores[user], expected)
 
 
+def test_lists_of_each_user_go_with_their_rows(worlds: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exhaustive, "ROWS_AT_ONCE", 1)
+    for seed, world in enumerate(worlds[:40]):
+        rng, users = np.random.default_rng(seed), len(world.batch.history)
+        allow, deny = rng.integers(-1, world.items, size=(users, 4)), rng.integers(world.items, size=(users, 1))
+        search = world.exhaustive(0.5)
+        together = search.rank(world.batch, 5, allow=allow, deny=deny)
+        for user in range(users):
+            one = slice(user, user + 1)
+            alone = search.rank(type(world.batch)(*(field[one] for field in world.batch)), 5, allow[one], deny[one])
+            assert torch.equal(together.items[one], alone.items)
+            left = set(allow[user].tolist()) - {-1, *deny[user].tolist()}
+            assert {item for item in alone.items[0].tolist() if item >= 0} == left
+
+
 def test_few_users_at_once_change_nothing(worlds: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     for world in worlds[:30]:
         whole = world.exhaustive(0.5, remove_seen=True).rank(world.batch, 5)

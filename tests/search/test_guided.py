@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ def test_unguided_and_wide_is_exhaustive(worlds: list[Any]) -> None:
 
 def test_a_perfect_reward_with_one_beam_finds_the_target(worlds: list[Any]) -> None:
     class Oracle:
-        flops = worlds[0].reward.flops
+        flops, path_bytes = worlds[0].reward.flops, 1
 
         def __init__(self, true: torch.Tensor) -> None:
             self.true = true  # (B, L + 1)
@@ -213,9 +214,6 @@ def test_shuffled_control_judges_other_paths(worlds: list[Any]) -> None:
     assert torch.equal(plain.items, worlds[0].guided(width=2).rank(worlds[0].batch, 2).items)
 
 
-# Judged levels and cost.
-
-
 def test_the_reward_is_asked_where_it_cuts_and_at_the_end(drawn: Any) -> None:
     assert drawn.guided(width=1, expansion=2, weight=1.0).judged == {1, 2}
     assert drawn.guided(width=2, expansion=2, weight=1.0).judged == {2}  # both codes are kept anyway
@@ -244,23 +242,33 @@ def test_only_the_history_that_is_read_costs(drawn: Any) -> None:
 
 def test_cost_never_falls_as_width_or_candidates_grow(worlds: list[Any]) -> None:
     for world in worlds:
-        plain = [world.guided(width=w).rank(world.batch, 1).cost for w in (1, 2, 3, 5, 9, 60)]
-        guided = [world.guided(width=2, candidates=c, weight=1.0).rank(world.batch, 1).cost for c in (2, 3, 5, 9, 60)]
-        wider = [world.guided(width=w, candidates=60, weight=1.0).rank(world.batch, 1).cost for w in (1, 2, 3, 5)]
-        for costs in (plain, guided, wider):
+        plain = [world.guided(width=w) for w in (1, 2, 3, 5, 9, 60)]
+        guided = [world.guided(width=2, candidates=c, weight=1.0) for c in (2, 3, 5, 9, 60)]
+        wider = [world.guided(width=w, candidates=60, weight=1.0) for w in (1, 2, 3, 5)]
+        for searches in (plain, guided, wider):
+            costs = [search.cost([3, 1]) for search in searches]  # every beam decoded
             assert [c.decoder_tokens for c in costs] == sorted(c.decoder_tokens for c in costs)
-        for costs in (plain, guided):
-            assert [c.flops for c in costs] == sorted(c.flops for c in costs)
-            assert [c.prm_paths for c in costs] == sorted(c.prm_paths for c in costs)
+            if searches is not wider:
+                assert [c.flops for c in costs] == sorted(c.flops for c in costs)
+                assert [c.prm_paths for c in costs] == sorted(c.prm_paths for c in costs)
+
+
+def test_a_beam_without_a_choice_left_is_not_decoded(drawn: Any, worlds: list[Any]) -> None:
+    codes = np.array([[0, 0], [0, 1], [1, 0]])  # after code 1 only code 0 may follow
+    world = replace(drawn, codes=codes)
+    cost = world.guided(width=2).rank(world.batch, 2).cost
+    assert cost.decoder_tokens == 1 + 1
+    for world in worlds:
+        search = world.guided(width=3)
+        history = world.batch.lengths.clamp_max(world.generator.history).tolist()
+        spent, most = search.rank(world.batch, 1).cost, search.cost(history)
+        assert spent.decoder_tokens <= most.decoder_tokens and spent.flops <= most.flops
 
 
 def test_levels_follow_the_plan(drawn: Any) -> None:
     search = drawn.guided(width=3, expansion=2, weight=1.0)
     dials = {"width": 3, "expansion": 2, "candidates": None, "weight": 1.0, "rerank": False}
     assert search.levels == plan(dials, drawn.trie.nodes)
-
-
-# Bad input.
 
 
 def test_a_weight_needs_a_reward(drawn: Any) -> None:

@@ -1,0 +1,205 @@
+"""Adaptive candidates: users whose level is uncertain are judged on more drafts, at an average that the user sets."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from promise.search.dials import Level, is_number
+from promise.search.protocols import PathRewards
+
+#: Uncertainties up to this are rounding errors: such a user is certain.
+CERTAIN = 1e-12
+
+#: Halvings of the interval of scales: from the inverse of `CERTAIN` down to the last bit of a small scale.
+HALVINGS = 160
+
+#: Groups of users that are scored one after the other, from small budgets to large ones.
+GROUPS = 4
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many drafts of a level a user is judged on: W for a certain one, C on average over those of a calibration.
+
+    Attributes:
+        width: W, the fewest.
+        candidates: C, the average.
+        most: The most, at least C.
+        scale: Turns an uncertainty into a share of C - W.
+    """
+
+    width: int
+    candidates: int
+    most: int
+    scale: float
+
+    def of(self, uncertainty: Tensor) -> Tensor:
+        """clamp(round(W + (C - W) scale u), W, most) of uncertainties (B,), as (B,) int64; W where u is NaN."""
+        more = (self.candidates - self.width) * self.scale * uncertainty.double()
+        more = more.where(uncertainty > CERTAIN, 0.0)
+        return (self.width + more).round().clamp(self.width, self.most).long()
+
+
+class Adaptive:
+    """Spends an average of C candidates on users by how uncertain their level is.
+
+    What a user gets depends on that user and on the calibration, never on the others of a batch. `calibrate` must have
+    seen a level, on users of its own, before `budgets` is asked for it.
+
+    Args:
+        measure: `entropy` of the likelihood over the drafts, or `margin`: how little separates the last of the W
+            likeliest drafts from the last of the C likeliest.
+        cap: The most candidates of one user, over the average C; >= 1.
+
+    Raises:
+        ValueError: On an unknown measure or a cap below 1.
+    """
+
+    def __init__(self, measure: str, cap: float) -> None:
+        if measure not in ("entropy", "margin"):
+            raise ValueError(f"search.adaptive must be none, entropy or margin, got {measure}")
+        if not is_number(cap) or cap < 1:
+            raise ValueError(f"search.adaptive_cap must be a number >= 1, got {cap}")
+        self.measure = measure
+        self.cap = cap
+        self.calibrated: dict[int, Budget] = {}
+
+    def most(self, level: Level) -> int:
+        """Drafts to draw at a level, so that the user who gets the most has them."""
+        return int(self.cap * level.candidates)
+
+    def uncertainty(self, level: Level, log_probs: Tensor) -> Tensor:
+        """How uncertain each user is.
+
+        Args:
+            level: Gives W and C.
+            log_probs: (B, M) cumulative log-probabilities of the `most` drafts, best first; -inf where there is none.
+
+        Returns:
+            (B,) float64, >= 0.
+        """
+        if self.measure == "entropy":
+            return entropy(log_probs)
+        return margin(log_probs, level.width, level.candidates)
+
+    def calibrate(self, depth: int, level: Level, most: int, uncertainty: Tensor) -> None:
+        """Fix the scale of a level so that these users get C candidates on average.
+
+        Args:
+            depth: 1..L.
+            level: Gives W and C.
+            most: Drafts that were drawn per user; a catalogue may hold fewer than were asked for.
+            uncertainty: (n,) of the calibration's users at this level.
+
+        Raises:
+            ValueError: Without users, or on an uncertainty that is no number >= 0.
+        """
+        if not len(uncertainty) or not (uncertainty.isfinite() & (uncertainty >= 0)).all():
+            raise ValueError(f"uncertainties must be finite numbers >= 0 of at least one user, got {uncertainty}")
+        candidates = min(level.candidates, most)
+        width = min(level.width, candidates)
+        self.calibrated[depth] = solved(width, candidates, most, uncertainty)
+
+    def budgets(self, depth: int, uncertainty: Tensor) -> Tensor:
+        """Candidates C_u of each user (B,), int64, by uncertainties (B,) at a depth 1..L.
+
+        Raises:
+            ValueError: If the depth was never calibrated.
+        """
+        if depth not in self.calibrated:
+            raise ValueError(f"adaptive candidates need a calibration of level {depth} first")
+        return self.calibrated[depth].of(uncertainty)
+
+
+def entropy(log_probs: Tensor) -> Tensor:
+    """Entropy in nats of the probabilities of a user's drafts, normalised to sum to 1.
+
+    Args:
+        log_probs: (B, M); -inf where there is no draft.
+
+    Returns:
+        (B,) float64 in [0, log M]; 0 where there is one draft or none.
+    """
+    none = (log_probs == -torch.inf).all(-1)
+    return torch.special.entr(log_probs.double().softmax(-1)).sum(-1).masked_fill(none, 0.0)
+
+
+def margin(log_probs: Tensor, width: int, candidates: int) -> Tensor:
+    """1 / (1 + gap of log p between the W-th and the C-th draft): 1 where the likelihood can't tell them apart.
+
+    Args:
+        log_probs: (B, M), best first; -inf where there is no draft.
+        width: W.
+        candidates: C; where a user has fewer drafts, the last one takes the C-th one's place.
+
+    Returns:
+        (B,) float64 in (0, 1]; 0 where there are no more than W drafts, because then nothing is to choose.
+    """
+    count = (log_probs > -torch.inf).sum(-1, keepdim=True)
+    last = count.clamp_max(candidates) - 1
+    ends = torch.cat((torch.full_like(last, width - 1), last), 1).clamp(0, log_probs.shape[1] - 1)
+    upper, lower = log_probs.double().gather(1, ends).unbind(1)
+    return (1 / (1 + upper - lower)).masked_fill(count.squeeze(1) <= width, 0.0)
+
+
+def solved(width: int, candidates: int, most: int, uncertainty: Tensor) -> Budget:
+    """The budget of the largest scale at which these users get at most C candidates on average.
+
+    The mean over them is in (C - 1, C]; less only where all uncertain users have the most already.
+
+    Args:
+        width: W.
+        candidates: C in W..most.
+        most: The most of one user.
+        uncertainty: (n,), finite and >= 0, n >= 1.
+    """
+    uncertain = uncertainty[uncertainty > CERTAIN].double()
+    if candidates == width or not len(uncertain):
+        return Budget(width, candidates, most, 0.0)
+    step = (most - width + 1) / (candidates - width) / float(uncertain.min())  # gives all of them the most
+    best = Budget(width, candidates, most, 0.0)
+    for _ in range(HALVINGS):
+        trial = replace(best, scale=best.scale + step)
+        if trial.of(uncertainty).sum() <= candidates * len(uncertainty):
+            best = trial
+        step /= 2
+    return best
+
+
+def score_within(
+    reward: PathRewards, context: Any, depth: int, nodes: Tensor, budgets: Tensor
+) -> tuple[Tensor, list[int]]:
+    """Rewards of each user's first drafts, asking for few more than the budgets.
+
+    Users of like budgets are scored together, up to the largest of them, where the context can `select` users.
+
+    Args:
+        reward: The reward model.
+        context: What it computed of the users.
+        depth: 1..L.
+        nodes: Drafts (B, M), best first.
+        budgets: (B,), what counts of them.
+
+    Returns:
+        Rewards (B, M), 0 where none was asked for, and the number of paths scored for each user.
+    """
+    if not hasattr(context, "select"):
+        return reward.score(context, depth, nodes), [nodes.shape[1]] * len(nodes)
+    rewards = torch.zeros(nodes.shape, device=nodes.device)
+    scored = [0] * len(nodes)
+    order = budgets.argsort()
+    for users in order.tensor_split(min(GROUPS, len(nodes))):
+        most = int(budgets[users[-1]])
+        found = reward.score(context.select(users), depth, nodes[users, :most])
+        rewards[users, : found.shape[1]] = found.float()
+        for user in users.tolist():
+            scored[user] = found.shape[1]
+    return rewards, scored
+
+
+def within(log_probs: Tensor, budgets: Tensor) -> Tensor:
+    """Drafts (B, M), best first, with -inf beyond each user's budget (B,)."""
+    places = torch.arange(log_probs.shape[1], device=log_probs.device)
+    return log_probs.masked_fill(places >= budgets.unsqueeze(1), -torch.inf)

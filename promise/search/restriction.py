@@ -1,0 +1,174 @@
+"""A trie restricted for each user while it is searched: no path may end in an item that is not permitted."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from promise.ids.trie import Children, Trie
+from promise.search.item_lists import ItemLists, Permitted, given
+from promise.search.protocols import Items, Users
+
+
+class Open(NamedTuple):
+    """What lists for all users leave of a trie.
+
+    Attributes:
+        nodes: For each depth 0..L (N_depth,) bool, True above a leaf that is open.
+        counted: (I + 1,) int32, open leaves before each leaf, and all of them.
+    """
+
+    nodes: list[Tensor]
+    counted: Tensor
+
+    @classmethod
+    def of(cls, trie: Trie, leaves: Tensor) -> "Open":
+        """From the leaves (I,) bool that are open."""
+        counted = F.pad(leaves.cumsum(0, dtype=torch.int32), (1, 0))
+        before = (counted[trie.leaf_bounds(depth)] for depth in range(trie.levels))
+        return cls([*(count[1:] > count[:-1] for count in before), leaves], counted)
+
+
+@dataclass(frozen=True)
+class Restriction:
+    """The part of a trie that is open to each user of one call.
+
+    Equal to a trie rebuilt for each user without the other items: probabilities are normalised over what is left.
+
+    Attributes:
+        permitted: The leaves that are open.
+        nodes: As `Open.nodes`; None = nothing is closed to all, or all depends on `paths`.
+        paths: For each depth 0..L the nodes (B, n) above a user's own leaves, ascending after -1; empty = no own.
+        marks: For each depth 0..L which of them (B, n) lead to open leaves (`permitted.only`), or to lost ones
+            alone (`permitted.less`).
+    """
+
+    permitted: Permitted
+    nodes: list[Tensor] | None
+    paths: list[Tensor]
+    marks: list[Tensor]
+
+    def rows(self, part: slice) -> "Restriction":
+        """The same for some of the users."""
+        paths, marks = ([table[part] for table in tables] for tables in (self.paths, self.marks))
+        return replace(self, permitted=self.permitted.rows(part), paths=paths, marks=marks)
+
+    def __call__(self, depth: int, nodes: Tensor, children: Children) -> Children:
+        """Narrow `valid` of children (B, W, M) of nodes (B, W) of a depth 0..L-1 to those above a permitted item."""
+        valid = children.valid
+        if self.nodes is not None:
+            valid = valid & self.nodes[depth + 1][children.nodes]
+        if self.paths:
+            hit = hits(nodes, children, self.paths[depth], self.paths[depth + 1], self.marks[depth + 1])
+            valid = valid & (~hit if self.permitted.only is None else hit)
+        return children._replace(valid=valid)
+
+
+class Restrictions:
+    """What a search may return: in every call, and by call.
+
+    The lists are those of `ItemLists`. Tables (4 bytes an item and 1 a node) are built when the first list comes.
+
+    Args:
+        trie: The catalogue's trie.
+        remove_seen: Whether the items of a user's history are denied.
+        allow: (n,) the only items that may be returned; None = all.
+        deny: (n,) items that may not be returned; None = none.
+
+    Raises:
+        ValueError: If a list holds anything but items of the catalogue, or `allow` is empty.
+    """
+
+    def __init__(
+        self, trie: Trie, *, remove_seen: bool = False, allow: Items | None = None, deny: Items | None = None
+    ) -> None:
+        self.trie = trie
+        self.remove_seen = remove_seen
+        self.always = given(allow, deny)
+        if self.always:
+            _ = self.open  # a wrong list shows now
+
+    @cached_property
+    def lists(self) -> ItemLists:
+        """The lists by leaf."""
+        place = self.trie.item_nodes(self.trie.levels).int()
+        return ItemLists(self.trie.items, remove_seen=self.remove_seen, place=place, **self.always)
+
+    @cached_property
+    def open(self) -> Open | None:
+        """What is open to everyone in every call; None = all."""
+        return None if self.lists.everyone is None else Open.of(self.trie, self.lists.everyone)
+
+    def of(self, batch: Users, allow: Items | None = None, deny: Items | None = None) -> Restriction | None:
+        """What the users of a batch may be given.
+
+        Args:
+            batch: The users.
+            allow: The only items that may be returned: (n,) for all users, or (B, n) for each, where a user whose
+                list is empty gets nothing; None = all.
+            deny: Items that may not be returned, (n,) or (B, n); None = none.
+
+        Returns:
+            None when nothing is forbidden.
+
+        Raises:
+            ValueError: As `ItemLists.of`.
+        """
+        if not (self.remove_seen or self.always or given(allow, deny)):
+            return None
+        permitted = self.lists.of(batch, allow, deny)
+        if permitted is None:
+            return None
+        everyone = None
+        if permitted.everyone is not None and permitted.only is None:
+            kept = permitted.everyone is self.lists.everyone
+            everyone = self.open if kept else Open.of(self.trie, permitted.everyone)
+        paths = [] if permitted.own is None else paths_to(self.trie, permitted.own)
+        marks = [nodes >= 0 for nodes in paths]
+        if permitted.only is None:
+            marks = [self.spent(depth, nodes, everyone) for depth, nodes in enumerate(paths)]
+        return Restriction(permitted, everyone.nodes if everyone else None, paths, marks)
+
+    def spent(self, depth: int, nodes: Tensor, everyone: Open | None) -> Tensor:
+        """(B, n) bool, nodes of a depth, one above each leaf that a user loses, that have no other open leaf."""
+        lost = torch.searchsorted(nodes, nodes, right=True) - torch.searchsorted(nodes, nodes)
+        begin, end = self.trie.leaf_range(depth, nodes)
+        total = end - begin if everyone is None else everyone.counted[end] - everyone.counted[begin]
+        return (lost == total) & (nodes >= 0)
+
+
+def paths_to(trie: Trie, leaves: Tensor) -> list[Tensor]:
+    """For each depth 0..L the node of that depth (B, n) above each leaf (B, n); -1 for -1."""
+    nodes = [leaves]
+    for depth in range(trie.levels, 0, -1):
+        nodes.append(trie.parent(depth, nodes[-1]))
+    return nodes[::-1]
+
+
+def hits(nodes: Tensor, children: Children, above: Tensor, below: Tensor, marks: Tensor) -> Tensor:
+    """Which children are the marked ones.
+
+    Args:
+        nodes: (B, W), in any order, repeats allowed.
+        children: Children (B, W, M) of each.
+        above: (B, n) nodes of the same depth.
+        below: (B, n) a child of each.
+        marks: (B, n), which of these children are meant.
+
+    Returns:
+        (B, W, M) bool.
+    """
+    ordered, order = nodes.sort(dim=1)
+    width, fan_out = children.nodes.shape[1:]
+    row = torch.searchsorted(ordered, above).clamp_max(width - 1)
+    marks = marks & (ordered.gather(1, row) == above)
+    beam = order.gather(1, row)  # of equal nodes the first in `ordered`
+    slot = below - children.nodes[:, :, 0].gather(1, beam)  # children are numbered in a row
+    flat = (beam * fan_out + slot).where(marks, width * fan_out)  # the others meet a column that is cut off
+    found = torch.zeros(len(nodes), width * fan_out + 1, dtype=torch.bool, device=nodes.device)
+    found = found.scatter_(1, flat, True)[:, :-1].unflatten(1, (width, fan_out))
+    first = order.gather(1, torch.searchsorted(ordered, nodes.contiguous()))  # equal nodes share what was found
+    return found[torch.arange(len(nodes), device=nodes.device)[:, None], first]

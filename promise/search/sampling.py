@@ -1,0 +1,175 @@
+"""Draws of whole paths, with and without replacement, by noise that depends on the seed and the user alone."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from promise.ids.trie import Children
+from promise.search.beams import Beams
+
+#: Increment and multipliers of splitmix64 (Steele, Lea and Flood 2014), as signed 64-bit numbers.
+STEP, FIRST, SECOND = (value - 2**64 for value in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+
+#: Places that a level may number: those of one level never meet those of the next.
+PLACES = 2**48
+
+#: The least tempered log-probability of a code whose probability is above 0: any temperature keeps it possible.
+FLOOR = -1e30
+
+
+def mixed(numbers: Tensor) -> Tensor:
+    """The output function of splitmix64 on int64, any shape: every bit depends on every bit."""
+    z = numbers.clone()
+    for shift, factor in ((30, FIRST), (27, SECOND)):
+        z.bitwise_xor_(shifted(z, shift)).mul_(factor)
+    return z.bitwise_xor_(shifted(z, 31))
+
+
+def shifted(numbers: Tensor, places: int) -> Tensor:
+    """Shift to the right that fills up with zeros."""
+    return numbers.bitwise_right_shift(places).bitwise_and_(2 ** (64 - places) - 1)
+
+
+class Noise:
+    """Uniform numbers named by place: the same for a seed, a history and a place, whoever else is in the batch.
+
+    Args:
+        seed: Any integer.
+        history: (B, H) item indices, right-padded.
+        lengths: (B,) real items of each history.
+        limit: Only so many items, the newest, tell users apart.
+    """
+
+    def __init__(self, seed: int, history: Tensor, lengths: Tensor, limit: int) -> None:
+        age = lengths[:, None] - 1 - torch.arange(history.shape[1], device=history.device)  # 0 at the last item
+        read = (age >= 0) & (age < limit)
+        votes = mixed(mixed((history.long() + 1) * STEP) + age * STEP).masked_fill(~read, 0)
+        start = (seed + 2**63) % 2**64 - 2**63  # as a signed 64-bit number
+        self.keys = mixed(mixed(torch.tensor(start, device=history.device)) + votes.sum(1))
+
+    def uniform(self, depth: int, places: Tensor) -> Tensor:
+        """Multiples of 2^-33 in (0, 1).
+
+        Args:
+            depth: Level of the draw.
+            places: (B, ...) integers below `PLACES`, or (1, ...) for the same places of all users.
+
+        Returns:
+            (B, ...) float64.
+        """
+        keys = self.keys.view(-1, *[1] * (places.dim() - 1))
+        return shifted(mixed(keys + (places + depth * PLACES) * STEP), 32).double().add_(0.5).mul_(2.0**-32)
+
+    def gumbel(self, depth: int, places: Tensor) -> Tensor:
+        """Standard Gumbel noise, as `uniform`."""
+        return self.uniform(depth, places).log_().neg_().log_().neg_()
+
+
+def tempered(log_probs: Tensor, temperature: float) -> Tensor:
+    """Log-probabilities at a temperature: softmax(log p / temperature).
+
+    Args:
+        log_probs: (..., M); -inf where the probability is 0, also everywhere.
+        temperature: > 0.
+
+    Returns:
+        (..., M) float64; -inf exactly where it was.
+    """
+    absent = log_probs == -torch.inf
+    peak = log_probs.amax(-1, keepdim=True)  # taken off first: the best code stays finite at any temperature
+    scaled = ((log_probs - peak).double() / temperature).clamp_min(FLOOR).masked_fill(absent, -torch.inf)
+    return scaled.log_softmax(-1).masked_fill(absent, -torch.inf)
+
+
+class Draw(Protocol):
+    """One call's draws for B users, level by level; the beams are the distinct prefixes drawn so far."""
+
+    def extend(self, depth: int, beams: Beams, children: Children, log_probs: Tensor, drawn_by: Tensor) -> Beams:
+        """Draw the next code of every path.
+
+        Args:
+            depth: Depth of the beams, 0 .. L - 1.
+            beams: Distinct prefixes (B, R).
+            children: Of every beam (B, R, M).
+            log_probs: (B, R, M) of each child given its beam, which the beams carry on.
+            drawn_by: (B, R, M) the same at the temperature of the draws.
+
+        Returns:
+            The distinct prefixes one code longer (B, at most samples).
+        """
+        ...
+
+
+class Independent:
+    """Draws with replacement. Paths that share a prefix share its beam, so that no prefix is decoded twice.
+
+    Args:
+        samples: Paths per user N.
+        noise: Names each draw's random numbers.
+    """
+
+    def __init__(self, samples: int, noise: Noise) -> None:
+        self.noise = noise
+        self.draws = torch.arange(samples, device=noise.keys.device).unsqueeze(0)
+        self.rows = torch.zeros(len(noise.keys), samples, dtype=torch.int64, device=noise.keys.device)
+
+    def extend(self, depth: int, beams: Beams, children: Children, log_probs: Tensor, drawn_by: Tensor) -> Beams:
+        """As `Draw`: each path follows the cumulative distribution of its own beam, by one uniform number."""
+        stairs = drawn_by.exp().cumsum(-1)  # (B, R, M), within a beam from 0 to 1
+        stairs = stairs / stairs[..., -1:].clamp_min(0.5)  # to exactly 1; 0 where a beam is not there
+        stairs = stairs + torch.arange(stairs.shape[1], device=stairs.device)[:, None]
+        height = self.rows + self.noise.uniform(depth, self.draws)
+        index = torch.searchsorted(stairs.flatten(1), height, right=True).clamp_max_(stairs[0].numel() - 1)
+        ordered, order = index.sort(1)
+        new = torch.ones_like(ordered)
+        new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+        rows = new.cumsum(1) - 1  # (B, N) of each path, in the order of `ordered`
+        self.rows = torch.empty_like(rows).scatter_(1, order, rows)
+        width = min(rows.shape[1], stairs[0].numel())
+        index = index.new_zeros(len(index), width).scatter_(1, rows, ordered)
+        there = torch.arange(width, device=rows.device) <= rows[:, -1:]
+        longer = chosen(beams, children, log_probs, index)
+        return longer._replace(log_probs=longer.log_probs.masked_fill(~there, -torch.inf))
+
+
+class Distinct:
+    """Draws without replacement: stochastic beam search (Kool, van Hoof and Welling 2019, arXiv 1903.06059).
+
+    Every item carries its log-probability plus Gumbel noise, and the N largest sums are the draw. A prefix carries the
+    largest sum below it, so a beam of N prefixes finds them; the children's sums are drawn given that maximum.
+
+    Args:
+        samples: Paths per user N; all items are found when there are no more of them.
+        noise: Names each node's random numbers.
+    """
+
+    def __init__(self, samples: int, noise: Noise) -> None:
+        self.samples = samples
+        self.noise = noise
+        self.log_probs = torch.zeros(len(noise.keys), 1, dtype=torch.float64, device=noise.keys.device)
+        self.largest = self.log_probs
+
+    def extend(self, depth: int, beams: Beams, children: Children, log_probs: Tensor, drawn_by: Tensor) -> Beams:
+        """As `Draw`; each child's largest sum is its own Gumbel, moved so that the children's maximum is the beam's."""
+        likely = self.log_probs.unsqueeze(-1) + drawn_by  # (B, R, M)
+        own = likely + self.noise.gumbel(depth, children.nodes)
+        most = own.amax(-1, keepdim=True)
+        parent = self.largest.unsqueeze(-1)
+        # -log(exp(-parent) - exp(-most) + exp(-own)), written so that nothing overflows
+        largest = parent - torch.logaddexp(parent - own + (-torch.expm1(own - most)).log(), torch.zeros_like(own))
+        largest = largest.masked_fill(likely == -torch.inf, -torch.inf).flatten(1)
+        self.largest, index = largest.topk(min(self.samples, largest.shape[1]))
+        self.log_probs = likely.flatten(1).gather(1, index)
+        return chosen(beams, children, log_probs, index)
+
+
+def chosen(beams: Beams, children: Children, log_probs: Tensor, index: Tensor) -> Beams:
+    """The extensions with the given places (B, P) among all children (B, R * M) of a user's beams."""
+    total = beams.log_probs.unsqueeze(-1) + log_probs
+    return Beams(
+        nodes=children.nodes.flatten(1).gather(1, index),
+        codes=children.codes.flatten(1).gather(1, index),
+        parents=index // log_probs.shape[2],
+        log_probs=total.flatten(1).gather(1, index),
+    )

@@ -1,0 +1,81 @@
+"""Networks out of random tables: a proposer and a judge whose every number can be looked up."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+FEATURES = 4
+
+
+class UserBatch(NamedTuple):
+    """history (B, H) and lengths (B,): all that a ranker reads."""
+
+    history: Tensor
+    lengths: Tensor
+
+
+class ToyFlops:
+    """Round numbers, so that a cost can be written down by hand."""
+
+    def encode(self, history: Sequence[int]) -> int:
+        return 100 * sum(history)
+
+    def start(self, history: Sequence[int]) -> int:
+        return 10 * len(history)
+
+    def next_code(self, history: Sequence[int], rows: int | Sequence[int], level: int) -> int:
+        return 1000 * (rows * len(history) if isinstance(rows, int) else sum(rows)) * (level + 1)
+
+    def score(self, history: Sequence[int], paths: int | Sequence[int]) -> int:
+        return 3 * (paths * len(history) if isinstance(paths, int) else sum(paths))
+
+
+class ToyCodes:
+    """Next codes from tables: logits of a path = user features (B, F) times a random row of that path."""
+
+    row_bytes = 64
+
+    def __init__(self, sizes: tuple[int, ...], item_features: Tensor, tables: list[Tensor], history: int) -> None:
+        self.sizes, self.item_features, self.tables, self.history = sizes, item_features, tables, history
+        self.flops, self.row_bytes, self.path_bytes = ToyFlops(), 100, 100
+
+    def encode(self, history: Tensor, lengths: Tensor) -> Tensor:
+        recency = lengths[:, None] - 1 - torch.arange(history.shape[1])  # 0 at the last item
+        votes = torch.where((recency >= 0) & (recency < self.history), 0.5**recency, 0.0)
+        return (votes[..., None] * self.item_features[history]).sum(1)
+
+    def start(self, users: Tensor) -> tuple[Tensor, int, Tensor]:
+        return users, 0, torch.zeros(len(users), 1, dtype=torch.int64)
+
+    def next_code(
+        self, cache: tuple[Tensor, int, Tensor], parents: Tensor, codes: Tensor, needed: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
+        users, depth, before = cache
+        paths = before  # (B, W) each path as one number
+        if depth:
+            paths = before.gather(1, parents) * self.sizes[depth - 1] + codes
+        logits = torch.einsum("bf,bwkf->bwk", users, self.tables[depth][paths])
+        if needed is not None:  # whoever reads what was not asked for shall notice
+            logits = logits.masked_fill(~needed.unsqueeze(-1), 1e9)
+        return logits, (users, depth + 1, paths)
+
+
+class ToyRewards:
+    """Rewards from tables: user features times a random row of the trie's node."""
+
+    path_bytes = 16
+
+    def __init__(self, tables: list[Tensor]) -> None:
+        self.tables = tables
+        self.flops, self.row_bytes, self.path_bytes = ToyFlops(), 100, 100
+
+    def start(self, users: Tensor) -> Tensor:
+        return users
+
+    def score(self, context: Tensor, depth: int, nodes: Tensor) -> Tensor:
+        return torch.einsum("bf,bcf->bc", context, self.tables[depth][nodes])
+
+    def score_all(self, context: Tensor, depth: int) -> Tensor:
+        return context @ self.tables[depth].T
