@@ -16,6 +16,7 @@ VERBS = {
     "train": ("promise.train", "train the generator and its process reward model"),
     "evaluate": ("promise.evaluate", "rank items for held-out users: accuracy, and the compute it took"),
     "sweep": ("promise.sweep", "evaluate many points and chart accuracy against compute"),
+    "bench": ("promise.bench.run", "time the engine beside peers of equal size and the machine's own limits"),
 }
 ARTIFACTS = "list, remove or verify what the stages keep: promise artifacts ls | rm NAME | verify"
 

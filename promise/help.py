@@ -27,7 +27,11 @@ EXAMPLES = {
     "sweep": [
         ("promise sweep +sweeps=candidates data=amazon_beauty data.root=DIR split=test", "the scaling curve"),
     ],
+    "bench": [
+        ("promise bench what=search bench.save=bench.csv", "peers need pip install 'promise[bench]'"),
+    ],
 }
+_CONFIGS = {"bench": "bench"}  # verb -> its root config, where that is not the one of all others
 _WIDTH = 120  # columns, where the output is no terminal
 
 
@@ -42,8 +46,9 @@ def print_help(verb: str | None, verbs: Mapping[str, str], words: Sequence[str])
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH)
-    config = configs.root() / "conf" / "config.yaml"
-    groups, defaults = configs.groups(), configs.defaults(config)
+    own = _CONFIGS.get(verb or "")
+    config = configs.root() / "conf" / f"{own or 'config'}.yaml"
+    groups, defaults = ({}, {}) if own else (configs.groups(), configs.defaults(config))
     chosen = dict(defaults)
     for word in words:
         group, _, choice = word.lstrip("+").partition("=")
@@ -51,7 +56,7 @@ def print_help(verb: str | None, verbs: Mapping[str, str], words: Sequence[str])
             # An experiment chooses options of other groups.
             chosen |= {group: choice} | configs.defaults(configs.option_path(group, choice))
     command = f"promise {verb or 'VERB'}"
-    console.print(Text(f"{command} [GROUP=OPTION ...] [DIAL=VALUE ...]"))
+    console.print(Text(f"{command}{' [GROUP=OPTION ...]' if groups else ''} [DIAL=VALUE ...]"))
     _section(console, "Verb" if verb else "Verbs", list(verbs.items()))
     options = [
         (
@@ -69,8 +74,9 @@ def print_help(verb: str | None, verbs: Mapping[str, str], words: Sequence[str])
     _section(console, "Examples", [row for name in verbs for row in EXAMPLES.get(name, [])])
     console.print(
         Text(
-            f"\n{command} GROUP=OPTION --help shows the dials of that option, --cfg job the whole config, "
-            "-m runs every combination of DIAL=A,B, --hydra-help says what else Hydra can do."
+            f"\n{command} {'GROUP=OPTION --help shows the dials of that option, ' if groups else ''}"
+            "--cfg job shows the whole config, -m runs every combination of DIAL=A,B, "
+            "--hydra-help says what else Hydra can do."
         )
     )
 

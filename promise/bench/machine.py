@@ -1,0 +1,94 @@
+"""How near the search comes to the machine's own limits: matrix products on any device, milliseconds on a GPU."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from omegaconf import DictConfig
+
+from promise.bench.measure import Measure, Measurement, Skipped, clocked, interleaved
+from promise.bench.worlds import draw_users, searching, sizes, world
+
+#: Products (rows, inner, columns) of which the fastest is called the machine's peak; the last ones are a search's own.
+_PRODUCTS = ((1024, 1024, 1024), (2048, 2048, 2048), (4096, 1024, 1024), (3200, 256, 1024), (3200, 1024, 256))
+_TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def peak(cfg: DictConfig) -> Iterator[Measure]:
+    """Share of the fastest matrix product that plain search with the generator `base` reaches, by type of number."""
+    s = sizes(cfg)
+    device, width = cfg.bench.device, s.width
+    ours = world(s.items, s.history, [f"generator={s.peak_generator}"], device=device)
+    users = draw_users(s.batch, s.items, s.history, device)
+    search = ours.search("plain", width=width)
+    flops = search.rank(users, width).cost.flops
+
+    functions = {name: searching(search, users, s.batch, width, dtype) for name, dtype in _TYPES.items()}
+    timings = interleaved(functions, cfg.bench.repeats)
+    note = f"W={width}, generator={s.peak_generator}, {s.items:,} items, batch {s.batch}"
+    for name, dtype in _TYPES.items():
+        most = matmul_peak(dtype, device, cfg.bench.quick)
+        shares = sorted(flops / seconds / most for seconds in timings[name].seconds)
+        single = name == "float32"
+        yield Measure(
+            "matmul_share" if single else "matmul_share_bf16",
+            "GFLOP/s",
+            flops / timings[name].median / 1e9,
+            most / 1e9,
+            ratio=flops / timings[name].median / most,
+            goal=(0.35 if device == "cpu" else 0.30) if single else None,
+            low=shares[0],
+            high=shares[-1],
+            note=f"{note}; beside the fastest matrix product",
+            dtype=name,
+        )
+    yield Measure(
+        "bf16_over_fp32",
+        "users/s",
+        s.batch / timings["bfloat16"].median,
+        s.batch / timings["float32"].median,
+        note=note,
+        dtype="bfloat16",
+        **timings["float32"].over(timings["bfloat16"]),
+    )
+
+
+def matmul_peak(dtype: torch.dtype, device: str, quick: bool = False) -> float:
+    """FLOP/s of the fastest of several matrix products, large ones and those of a search."""
+    best = 0.0
+    for rows, inner, columns in _PRODUCTS[-1:] if quick else _PRODUCTS:
+        left = torch.randn(rows, inner, device=device).to(dtype)
+        right = torch.randn(inner, columns, device=device).to(dtype)
+        product = partial(torch.mm, left, right)
+        best = max(best, 2 * rows * inner * columns / min(clocked(product) for _ in range(8)))
+    return best
+
+
+def accelerator(cfg: DictConfig) -> Iterator[Measure]:
+    """Milliseconds of a batch of 16 on a GPU: 4 + 4 layers of width 1,024, 256 items of history, W = 200."""
+    if cfg.bench.device == "cpu":
+        raise Skipped("needs bench.device=cuda")
+    shape = ["generator.dim=1024", "generator.heads=16", "generator.encoder_layers=4", "generator.decoder_layers=4"]
+    ours = world(sizes(cfg).items, 256, shape, device=cfg.bench.device)
+    users = draw_users(16, sizes(cfg).items, 256, cfg.bench.device)
+    searches = {
+        "gpu_plain": (ours.search("plain", width=200), 23.0),
+        "gpu_guided": (ours.search("guided", width=200, candidates=800), 26.0),
+    }
+    functions = {name: searching(search, users, 16, 200, torch.bfloat16) for name, (search, _) in searches.items()}
+    timings = interleaved(functions, cfg.bench.repeats, warm_up=3)
+    for name, (_, goal) in searches.items():
+        yield Measure(
+            name,
+            "ms",
+            1e3 * timings[name].median,
+            goal=goal,
+            direction="at most",
+            low=1e3 * min(timings[name].seconds),
+            high=1e3 * max(timings[name].seconds),
+            note="W=200, C=800 when guided, 4+4 layers, D=1024, 256 items of history, batch 16",
+            dtype="bfloat16",
+        )
+
+
+MEASURES: dict[str, Measurement] = {"peak": peak, "gpu": accelerator}

@@ -1,0 +1,132 @@
+"""A measurement: functions timed turn by turn, and the figure that comes of it with its goal.
+
+A module of measurements offers `MEASURES`: name -> function(cfg) that yields one `Measure` or several, raises `Skipped`
+when a peer or a file is missing, and reads `cfg.bench` alone.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypedDict
+
+import torch
+from omegaconf import DictConfig
+
+
+class Skipped(Exception):
+    """A measurement that cannot be made here; the message says what it needs."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One row of the table.
+
+    Attributes:
+        name: Short and stable: the key in the JSON.
+        unit: Of `ours` and `theirs`.
+        ours: What we measured; None = nothing.
+        theirs: The same of the peer, or of the limit that we are held against; None = there is none.
+        ratio: What is judged when there are two sides; None = `ours` is.
+        goal: What the judged figure should reach; None = none.
+        direction: `at least` or `at most` the goal.
+        low: Least value of the judged figure over the turns.
+        high: Greatest value.
+        note: Sizes and settings that the figure holds for.
+        dtype: Arithmetic of our side; empty where there is none to speak of.
+    """
+
+    name: str
+    unit: str
+    ours: float | None
+    theirs: float | None = None
+    ratio: float | None = None
+    goal: float | None = None
+    direction: str = "at least"
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+    dtype: str = "float32"
+
+    @property
+    def value(self) -> float | None:
+        """The figure that the goal is about."""
+        return self.ours if self.ratio is None else self.ratio
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the goal is reached; None without a goal."""
+        if self.goal is None or self.value is None:
+            return None
+        return self.value >= self.goal if self.direction == "at least" else self.value <= self.goal
+
+
+class Ratio(TypedDict):
+    """A ratio of medians, and the least and greatest of the turns; fields of `Measure`."""
+
+    ratio: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one function, turn by turn."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """Seconds."""
+        return statistics.median(self.seconds)
+
+    def over(self, other: "Timing", factor: float = 1.0) -> Ratio:
+        """`factor` x these seconds / those.
+
+        >>> Timing((2.0, 4.0, 9.0)).over(Timing((1.0, 2.0, 3.0)))
+        {'ratio': 2.0, 'low': 2.0, 'high': 3.0}
+        """
+        turns = [factor * mine / yours for mine, yours in zip(self.seconds, other.seconds, strict=True)]
+        return Ratio(ratio=factor * self.median / other.median, low=min(turns), high=max(turns))
+
+
+Measurement = Callable[[DictConfig], Iterator[Measure]]
+
+
+def interleaved(functions: Mapping[str, Callable[[], object]], repeats: int, warm_up: int = 1) -> dict[str, Timing]:
+    """Time functions in turns, so that whatever else the machine does falls on all of them alike.
+
+    Args:
+        functions: name -> function without arguments.
+        repeats: Turns; each begins with another function.
+        warm_up: Untimed calls of each before the first turn.
+
+    Raises:
+        ValueError: If there are fewer than one turn or no function.
+    """
+    if repeats < 1 or not functions:
+        raise ValueError(f"interleaved needs functions and repeats >= 1, got {len(functions)} and {repeats}")
+    names = list(functions)
+    for name in names * warm_up:
+        functions[name]()
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(repeats):
+        shift = turn % len(names)
+        for name in names[shift:] + names[:shift]:
+            seconds[name].append(clocked(functions[name]))
+    return {name: Timing(tuple(values)) for name, values in seconds.items()}
+
+
+def clocked(function: Callable[[], object]) -> float:
+    """Seconds of one call, an accelerator's work included."""
+    synchronise()
+    began = time.perf_counter()
+    function()
+    synchronise()
+    return time.perf_counter() - began
+
+
+def synchronise() -> None:
+    """Wait for the GPU, where one is in use."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()

@@ -1,0 +1,131 @@
+"""`promise bench`: the verb; which measurements there are, which of them to make, and what comes of them."""
+
+import importlib
+import json
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+from promise import configs
+from promise.bench.measure import Measure, Measurement, Skipped
+from promise.bench.report import save, show_table, summary
+from promise.pipeline.verb import BAD_INPUT, is_check, own_words
+
+log = logging.getLogger(__name__)
+
+#: What can be asked for -> the modules that measure it.
+MODULES = {
+    "search": ("search", "machine", "growth", "memory", "beauty"),
+    "training": ("training",),
+    "ids": ("ids",),
+    "trie": ("trie",),
+    "prepare": ("prepare",),
+}
+
+
+def measurements(what: str) -> dict[str, Measurement]:
+    """Measurements by name, in their order.
+
+    Raises:
+        ValueError: If there is no such part.
+    """
+    if what not in (*MODULES, "all"):
+        raise ValueError(f"what must be one of {', '.join((*MODULES, 'all'))}, got {what}")
+    names = [name for part, modules in MODULES.items() if what in (part, "all") for name in modules]
+    found: dict[str, Measurement] = {}
+    for name in names:
+        found |= importlib.import_module(f"promise.bench.{name}").MEASURES
+    return found
+
+
+def chosen(cfg: DictConfig) -> dict[str, Measurement]:
+    """The measurements that the config asks for.
+
+    Raises:
+        ValueError: If a value of the config cannot be; before anything is measured.
+    """
+    dials = cfg.bench
+    offered = measurements(cfg.what)
+    wanted = [dials.measures] if isinstance(dials.measures, str) else dials.measures
+    if wanted is not None and not wanted:
+        raise ValueError("bench.measures must name a measurement, got none")
+    for name in wanted or ():
+        if name not in offered:
+            raise ValueError(f"bench.measures must be of {', '.join(offered)}, got {name}")
+    if isinstance(dials.repeats, bool) or not isinstance(dials.repeats, int) or dials.repeats < 1:
+        raise ValueError(f"bench.repeats must be an integer >= 1, got {dials.repeats}")
+    if not isinstance(dials.quick, bool):
+        raise ValueError(f"bench.quick must be true or false, got {dials.quick}")
+    if dials.device not in ("cpu", "cuda"):
+        raise ValueError(f"bench.device must be cpu or cuda, got {dials.device}")
+    if dials.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("bench.device=cuda needs a GPU, there is none")
+    if dials.save is not None and Path(dials.save).suffix != ".csv":
+        raise ValueError(f"bench.save must end in .csv, got {dials.save}")
+    if dials.root is not None and not Path(dials.root).is_dir():
+        raise ValueError(f"bench.root={dials.root} is no folder")
+    if dials.checkpoint is not None and dials.root is None:
+        raise ValueError("bench.checkpoint needs bench.root, the data that it was trained on")
+    if dials.checkpoint is not None and not Path(dials.checkpoint).is_file():
+        raise ValueError(f"bench.checkpoint={dials.checkpoint} is no file")
+    return {name: function for name, function in offered.items() if wanted is None or name in wanted}
+
+
+def run(cfg: DictConfig) -> dict[str, Any]:
+    """Make the measurements, show and keep them; one that fails does not take the others with it."""
+    functions = chosen(cfg)
+    if cfg.bench.quick:
+        cfg.bench.repeats = 1
+    found: list[Measure] = []
+    keep(cfg, found)
+    skipped: dict[str, str] = {}
+    for name, function in functions.items():
+        log.info("measuring %s", name)
+        began = time.perf_counter()
+        try:
+            found.extend(function(cfg))
+        except Skipped as reason:
+            skipped[name] = str(reason)
+            log.warning("%s is skipped: %s", name, reason)
+        except Exception as error:
+            skipped[name] = f"failed: {type(error).__name__}: {error}"
+            log.exception("%s failed", name)
+        log.info("%s took %.0f s", name, time.perf_counter() - began)
+        keep(cfg, found)
+    if found:
+        show_table(f"promise bench what={cfg.what}{', tiny sizes' if cfg.bench.quick else ''}", found)
+    return summary(found, skipped)
+
+
+def keep(cfg: DictConfig, found: list[Measure]) -> None:
+    """Write what there is so far, if it is to be kept.
+
+    Raises:
+        ValueError: If that file cannot be written.
+    """
+    if cfg.bench.save is not None:
+        try:
+            save(found, Path(cfg.bench.save))
+        except OSError as error:
+            raise ValueError(f"bench.save={cfg.bench.save} cannot be written: {error.strerror}") from error
+
+
+@hydra.main(version_base=configs.HYDRA_VERSION_BASE, config_path=configs.config_path(), config_name="bench")
+def main(cfg: DictConfig) -> None:
+    """The verb's Hydra app; the last line of stdout is the result's JSON."""
+    GlobalHydra.instance().clear()  # measurements compose configs of their own
+    try:
+        print(json.dumps(run(cfg)), flush=True)
+    except ValueError as error:
+        if not is_check(error) or os.environ.get("HYDRA_FULL_ERROR"):
+            raise
+        print(f"error: {own_words(error)}", file=sys.stderr)
+        raise SystemExit(BAD_INPUT) from None

@@ -1,0 +1,155 @@
+"""How fast the search is beside the peers', and with a reward model beside without."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from omegaconf import DictConfig
+
+from promise.bench.measure import Measure, Measurement, Timing, interleaved
+from promise.bench.peers import Cornac, HuggingFace
+from promise.bench.worlds import CODES, LEVELS, Sizes, Users, World, catalogue, draw_users, searching, sizes, world
+
+#: Users that cornac searches for in one turn; it takes them one at a time.
+_CORNAC_USERS = 8
+
+
+def build(cfg: DictConfig, reward: str = "dot") -> World:
+    """The world of the comparisons, at the width D of the peers."""
+    s = sizes(cfg)
+    return world(s.items, s.history, s.network, reward, cfg.bench.device)
+
+
+class Rivals(NamedTuple):
+    """What a comparison with a peer holds fixed.
+
+    Attributes:
+        width: Beams W.
+        dtype: Arithmetic of both sides.
+        suffix: Of the measures' names.
+        judged: Whether there are goals.
+    """
+
+    width: int
+    dtype: torch.dtype
+    suffix: str
+    judged: bool
+
+
+def rivals(s: Sizes) -> list[Rivals]:
+    """The comparisons that are made with each peer."""
+    single, half = torch.float32, torch.bfloat16
+    return [
+        Rivals(s.width, single, "", True),
+        Rivals(s.width, half, "_bf16", True),
+        Rivals(s.narrow, single, "_w20", False),
+    ]
+
+
+class Ours(NamedTuple):
+    """Our side of a comparison, at the faster of two batch sizes: the given one, and all users at once."""
+
+    run: Callable[[], object]
+    users: int
+    batch: int
+
+
+def at_best(search: Any, users: Users, batch: int, k: int, dtype: torch.dtype) -> Ours:
+    """Our side, after two trials of each batch size."""
+    trials = {size: searching(search, users, size, k, dtype) for size in (batch, len(users.history))}
+    timings = interleaved({str(size): run for size, run in trials.items()}, repeats=2)
+    best = min(trials, key=lambda size: timings[str(size)].median)
+    return Ours(trials[best], len(users.history), best)
+
+
+def speed_up(
+    name: str, rival: Rivals, ours: Timing, theirs: Timing, users: tuple[int, int], goal: float, note: str
+) -> Measure:
+    """Users per second of both sides, who had so many users, and how many times faster ours is."""
+    return Measure(
+        name + rival.suffix,
+        "users/s",
+        users[0] / ours.median,
+        users[1] / theirs.median,
+        goal=goal if rival.judged else None,
+        note=note,
+        dtype=str(rival.dtype).removeprefix("torch."),
+        **theirs.over(ours, users[0] / users[1]),
+    )
+
+
+def hugging_face(cfg: DictConfig) -> Iterator[Measure]:
+    """Plain beam search against T5's `generate`, fed one token per code as usual, and one per item as ours is."""
+    s, device = sizes(cfg), cfg.bench.device
+    codes, built, users = catalogue(s.items), build(cfg), draw_users(s.users, s.items, s.history, device)
+    inputs_each = {"vs_hf": False, "vs_hf_equal_input": True}
+    for rival in rivals(s):
+        peer = HuggingFace(codes, (CODES,) * LEVELS, s.dim, s.heads, s.layers, device, rival.dtype)
+        ours = at_best(built.search("plain", width=rival.width), users, s.batch, rival.width, rival.dtype)
+        functions, settings = {"ours": ours.run}, {}
+        for name, one_each in inputs_each.items():
+            inputs = peer.inputs(users.history[:64], one_each)
+            batch, use_cache = settings[name] = peer.best(inputs, rival.width)
+            functions[name] = partial(peer.search, inputs[:batch], rival.width, use_cache)
+            check_legal(built, peer.codes(peer.search(inputs[:batch], rival.width, use_cache)), name)
+        timings = interleaved(functions, cfg.bench.repeats)
+        for (name, (batch, use_cache)), goal in zip(settings.items(), (10.0, 4.0), strict=True):
+            tokens = peer.inputs(users.history[:1], inputs_each[name]).shape[1]
+            theirs = f"HF {tokens} tokens, batch {batch}, cache {'on' if use_cache else 'off'}"
+            note = f"W={rival.width}, {s}; ours batch {ours.batch}; {theirs}"
+            yield speed_up(name, rival, timings["ours"], timings[name], (ours.users, batch), goal, note)
+
+
+def cornac(cfg: DictConfig) -> Iterator[Measure]:
+    """Plain beam search against the beam of cornac's TIGER, one user at a time."""
+    s, device = sizes(cfg), cfg.bench.device
+    codes, built, users = catalogue(s.items), build(cfg), draw_users(s.users, s.items, s.history, device)
+    few = users.history[:_CORNAC_USERS]
+    for rival in rivals(s):
+        peer = Cornac(codes, (CODES,) * LEVELS, s.dim, s.heads, s.layers, device, rival.dtype)
+        ours = at_best(built.search("plain", width=rival.width), users, s.batch, rival.width, rival.dtype)
+        theirs = partial(peer.search, few, rival.width)
+        check_legal(built, torch.tensor(theirs(), device=device), "vs_cornac")
+        timings = interleaved({"ours": ours.run, "theirs": theirs}, cfg.bench.repeats)
+        note = f"W={rival.width}, {s}; ours batch {ours.batch}; cornac B=1"
+        count = (ours.users, len(few))
+        yield speed_up("vs_cornac", rival, timings["ours"], timings["theirs"], count, 30.0, note)
+
+
+def check_legal(ours: World, paths: torch.Tensor, name: str) -> None:
+    """See that the peer works: its paths (B, W, L) are items, and a user's are distinct.
+
+    Raises:
+        RuntimeError: If they are not.
+    """
+    leaves = ours.trie.node_of(paths)
+    distinct = all(len(row.unique()) == len(row) for row in leaves)
+    if (leaves < 0).any() or not distinct:
+        raise RuntimeError(f"{name}: the peer's answers are not all distinct items")
+
+
+def guided(cfg: DictConfig) -> Iterator[Measure]:
+    """Guided search, C = 4 W, against plain beam search of the same width."""
+    s = sizes(cfg)
+    users = draw_users(s.users, s.items, s.history, cfg.bench.device)
+    goals = {"dot": 1.10, "cross_attention": 1.25}
+    worlds = {reward: build(cfg, reward) for reward in goals}
+    searches = {reward: w.search("guided", width=s.width, candidates=4 * s.width) for reward, w in worlds.items()}
+    searches["plain"] = worlds["dot"].search("plain", width=s.width)
+    functions = {name: searching(search, users, s.batch, s.width) for name, search in searches.items()}
+    timings = interleaved(functions, cfg.bench.repeats)
+    for reward, goal in goals.items():
+        yield Measure(
+            f"{'guided' if reward == 'dot' else reward}_over_plain",
+            "ms/user",
+            1e3 * timings[reward].median / s.users,
+            1e3 * timings["plain"].median / s.users,
+            goal=goal,
+            direction="at most",
+            note=f"C={4 * s.width}, {reward}; W={s.width}, {s}; batch {s.batch}",
+            **timings[reward].over(timings["plain"]),
+        )
+
+
+MEASURES: dict[str, Measurement] = {"hf": hugging_face, "cornac": cornac, "guided": guided}

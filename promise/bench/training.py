@@ -1,0 +1,153 @@
+"""How fast training is: targets per second beside a T5 of equal size that is trained on one target per row."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+from torch import Tensor, nn
+
+from promise import configs
+from promise.bench.measure import Measure, Measurement, interleaved
+from promise.bench.peers import END, FIRST, PAD, peer
+from promise.bench.worlds import CODES, LEVELS, catalogue, sizes
+from promise.data.batch import Batch
+from promise.ids.codes import SemanticIds
+from promise.ids.trie import Trie
+from promise.pipeline.config import make, plain
+from promise.pipeline.fitting import build_networks
+from promise.tasks.schedule import adamw
+
+#: Width of the item embeddings, that of the default ones.
+_CONTENT = 160
+
+
+class Training(NamedTuple):
+    """What is trained, its loss on one batch, and how many targets that batch has."""
+
+    network: nn.Module
+    loss: Callable[[], Tensor]
+    targets: int
+
+
+def training(cfg: DictConfig) -> Iterator[Measure]:
+    """Whole steps (loss, gradients, clipping, AdamW) of the default recipe and of T5."""
+    s, quick, device = sizes(cfg), cfg.bench.quick, cfg.bench.device
+    rows = 4 if quick else 128
+    recipe = [f"generator={'tiny' if quick else 'small'}", f"datamodule.history={s.history}"]
+    codes = catalogue(s.items)
+    drawn = np.random.default_rng(1).integers(s.items, size=(rows, s.history + 1))
+    batch = windows(torch.from_numpy(drawn).to(device))
+    rivals = {name: ours([*recipe, f"training={name}"], codes, batch) for name in ("joint", "generator")}
+    rivals["theirs"] = theirs(configs.compose(recipe).generator, codes, batch)
+    types = {"": torch.float32, "_bf16": torch.bfloat16}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="You are trying to `self.log")  # Lightning misses its trainer
+        steps = {name + end: step(rival, types[end], device) for end in types for name, rival in rivals.items()}
+        timings = interleaved(steps, cfg.bench.repeats)
+    shape = configs.compose(recipe).generator
+    note = f"D={shape.dim}, {shape.encoder_layers}+{shape.decoder_layers} layers, batch {rows}, {s.history} items each"
+    for suffix, dtype in types.items():
+        peers = timings[f"theirs{suffix}"]
+        for name in ("joint", "generator"):
+            mine, factor = timings[name + suffix], rivals[name].targets / rivals["theirs"].targets
+            yield Measure(
+                f"training_{name}{suffix}",
+                "targets/s",
+                rivals[name].targets / mine.median,
+                rivals["theirs"].targets / peers.median,
+                goal=10.0,
+                note=f"{note}; ours a target per item, HF T5 {LEVELS * s.history} tokens and a target per row",
+                dtype=str(dtype).removeprefix("torch."),
+                **peers.over(mine, factor),
+            )
+
+
+def windows(items: Tensor) -> Batch:
+    """Histories (B, H) of items (B, H + 1), in which every item but the first is a target."""
+    history = items[:, :-1]
+    rows, length = history.shape
+    return Batch(
+        users=torch.arange(rows, device=items.device),
+        history=history,
+        lengths=torch.full((rows,), length, device=items.device),
+        positions=torch.arange(length, device=items.device).expand(rows, -1),
+        targets=items[:, 1:],
+    )
+
+
+def ours(recipe: list[str], codes: np.ndarray, batch: Batch) -> Training:
+    """Our task of a recipe, with all that its networks have by default.
+
+    Args:
+        recipe: Overrides of the root config.
+        codes: Semantic IDs (I, L).
+        batch: What it is trained on.
+    """
+    cfg = configs.compose(recipe)
+    level_sizes = (CODES,) * LEVELS
+    trie = Trie(codes, level_sizes)
+    vectors = np.random.default_rng(2).standard_normal((len(codes), _CONTENT), dtype=np.float32)
+    prepared: Any = SimpleNamespace(cfg=cfg, ids=SemanticIds(codes, level_sizes, {}), trie=trie, item_vectors=vectors)
+    generator, reward = build_networks(prepared, with_reward=cfg.training._target_.endswith("JointTask"))
+    task = make(plain(cfg.training), generator=generator, reward=reward, trie=trie, ranker=None, seed=0)
+    task.to(batch.history.device)
+    return Training(task, partial(task.training_step, batch, 0), batch.targets.numel())
+
+
+def theirs(shape: DictConfig, codes: np.ndarray, batch: Batch) -> Training:
+    """T5 over the codes of the same histories, and of the last target of each.
+
+    Args:
+        shape: Config of our generator, whose width, layers, heads and dropout it gets.
+        codes: Semantic IDs (I, L).
+        batch: What it is trained on.
+
+    Raises:
+        Skipped: If transformers is not installed.
+    """
+    transformers = peer("transformers")
+    torch.manual_seed(0)
+    model = transformers.T5ForConditionalGeneration(
+        transformers.T5Config(
+            vocab_size=FIRST + LEVELS * CODES,
+            d_model=shape.dim,
+            d_kv=shape.dim // shape.heads,
+            d_ff=4 * shape.dim,
+            num_heads=shape.heads,
+            num_layers=shape.encoder_layers,
+            num_decoder_layers=shape.decoder_layers,
+            dropout_rate=shape.dropout,
+            pad_token_id=PAD,
+            eos_token_id=END,
+            decoder_start_token_id=PAD,
+        )
+    )
+    device = batch.history.device
+    model.train().to(device)
+    tokens = torch.from_numpy(codes + FIRST + CODES * np.arange(LEVELS)).to(device)  # (I, L)
+    inputs, labels = tokens[batch.history].flatten(1), tokens[batch.targets[:, -1]]
+    return Training(model, lambda: model(input_ids=inputs, labels=labels).loss, len(labels))
+
+
+def step(training: Training, dtype: torch.dtype, device: str) -> Callable[[], None]:
+    """A function that makes one optimiser step, with forward pass and loss in a type."""
+    parameters = [parameter for parameter in training.network.parameters() if parameter.requires_grad]
+    optimizer, _ = adamw(parameters, learning_rate=1e-3, weight_decay=0.05, warmup_steps=0, total_steps=1000)
+
+    def one() -> None:
+        with torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32):
+            loss = training.loss()
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+
+    return one
+
+
+MEASURES: dict[str, Measurement] = {"training": training}

@@ -1,0 +1,52 @@
+"""Turns, medians and goals."""
+
+import time
+
+import pytest
+
+from promise.bench.measure import Measure, Timing, clocked, interleaved
+
+
+def test_turns_begin_with_another_function_each() -> None:
+    said: list[str] = []
+    functions = {name: lambda name=name: said.append(name) for name in "abc"}
+    timings = interleaved(functions, repeats=4)
+    assert "".join(said) == "abc" + "abc" + "bca" + "cab" + "abc"
+    assert {name: len(timing.seconds) for name, timing in timings.items()} == {"a": 4, "b": 4, "c": 4}
+
+
+def test_warm_up_is_not_timed() -> None:
+    said: list[int] = []
+    assert len(interleaved({"a": lambda: said.append(1)}, repeats=1, warm_up=3)["a"].seconds) == 1
+    assert len(said) == 4
+
+
+def test_a_clock_measures_the_call() -> None:
+    assert clocked(lambda: time.sleep(0.02)) >= 0.02
+
+
+@pytest.mark.parametrize(("count", "repeats"), [(1, 0), (0, 1)])
+def test_nothing_to_time(count: int, repeats: int) -> None:
+    with pytest.raises(ValueError, match=rf"needs functions and repeats >= 1, got {count} and {repeats}"):
+        interleaved({str(n): list for n in range(count)}, repeats)
+
+
+def test_a_ratio_is_of_medians_and_its_range_of_turns() -> None:
+    found = Timing((3.0, 1.0, 2.0)).over(Timing((1.0, 1.0, 4.0)), factor=10)
+    assert found == {"ratio": 20.0, "low": 5.0, "high": 30.0}
+
+
+@pytest.mark.parametrize(
+    ("ours", "ratio", "goal", "direction", "met"),
+    [
+        (5.0, None, 5.0, "at least", True),
+        (4.9, None, 5.0, "at least", False),
+        (5.0, None, 5.0, "at most", True),
+        (5.1, None, 5.0, "at most", False),
+        (1.0, 9.0, 5.0, "at least", True),  # the ratio is judged where there is one
+        (1.0, 9.0, None, "at least", None),
+        (None, None, 5.0, "at least", None),
+    ],
+)
+def test_goals(ours: float | None, ratio: float | None, goal: float | None, direction: str, met: bool | None) -> None:
+    assert Measure("name", "s", ours, ratio=ratio, goal=goal, direction=direction).met is met

@@ -1,0 +1,124 @@
+"""The verb: what can be asked for, what comes of it, and what is refused before anything is measured."""
+
+import importlib
+import json
+import re
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig
+
+from promise.bench import run
+from promise.bench.measure import Measure, Skipped
+
+
+def fine(cfg: DictConfig) -> Iterator[Measure]:
+    yield Measure("fine", "s", float(cfg.bench.repeats), goal=1.0, direction="at most")
+
+
+def missing(cfg: DictConfig) -> Iterator[Measure]:
+    yield Measure("before", "s", 2.0, goal=1.0, direction="at most")
+    raise Skipped("needs a peer")
+
+
+def broken(cfg: DictConfig) -> Iterator[Measure]:
+    yield Measure("half", "s", 1.0)
+    raise ZeroDivisionError("oh")
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two parts, of which one has a measurement that needs a peer and one that breaks."""
+    for name, offered in {"a": {"fine": fine}, "b": {"missing": missing, "broken": broken}}.items():
+        module = types.ModuleType(name)
+        module.MEASURES = offered  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, f"promise.bench.{name}", module)
+    monkeypatch.setattr(run, "MODULES", {"a": ("a",), "b": ("b",)})
+
+
+def test_one_that_fails_does_not_take_the_others_with_it(
+    fake: None, quick: DictConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quick.what, quick.bench.save, quick.bench.repeats = "all", str(tmp_path / "bench.csv"), 7
+    assert run.run(quick) == {
+        "verb": "bench",
+        "ratios": {"fine": 1.0, "before": 2.0, "half": 1.0},
+        "met": 1,
+        "missed": ["before"],
+        "skipped": {"missing": "needs a peer", "broken": "failed: ZeroDivisionError: oh"},
+    }
+    assert "promise bench what=all, tiny sizes" in capsys.readouterr().out
+    assert len((tmp_path / "bench.csv").read_text().splitlines()) == 4
+
+
+def test_only_what_is_asked_for(fake: None, quick: DictConfig) -> None:
+    quick.what = "b"
+    assert list(run.chosen(quick)) == ["missing", "broken"]
+    for wanted in ("broken", ["broken"]):
+        quick.bench.measures = wanted
+        assert list(run.chosen(quick)) == ["broken"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("what", "speed", r"what must be one of a, b, all, got speed"),
+        ("bench.measures", ["fine", "x"], r"bench\.measures must be of fine, missing, broken, got x"),
+        ("bench.measures", [], r"bench\.measures must name a measurement, got none"),
+        ("bench.repeats", 0, r"bench\.repeats must be an integer >= 1, got 0"),
+        ("bench.repeats", 1.5, r"bench\.repeats must be an integer >= 1, got 1\.5"),
+        ("bench.repeats", True, r"bench\.repeats must be an integer >= 1, got True"),
+        ("bench.quick", "yes", r"bench\.quick must be true or false, got yes"),
+        ("bench.device", "tpu", r"bench\.device must be cpu or cuda, got tpu"),
+        ("bench.save", "table.txt", r"bench\.save must end in \.csv, got table\.txt"),
+        ("bench.root", "/nowhere", r"bench\.root=/nowhere is no folder"),
+        ("bench.save", f"{__file__}/table.csv", rf"bench\.save={re.escape(__file__)}/table\.csv cannot be written: .+"),
+        ("bench.checkpoint", "x.ckpt", r"bench\.checkpoint needs bench\.root, the data that it was trained on"),
+    ],
+)
+def test_bad_input(fake: None, quick: DictConfig, name: str, value: Any, message: str) -> None:
+    quick.what = "all"
+    node = quick.bench if name.startswith("bench.") else quick
+    node[name.removeprefix("bench.")] = value
+    with pytest.raises(ValueError, match=rf"^{message}$"):
+        run.run(quick)
+
+
+def test_a_checkpoint_that_is_not_there(fake: None, quick: DictConfig, tmp_path: Path) -> None:
+    quick.what, quick.bench.root, quick.bench.checkpoint = "all", str(tmp_path), "x.ckpt"
+    with pytest.raises(ValueError, match=r"^bench\.checkpoint=x\.ckpt is no file$"):
+        run.run(quick)
+
+
+def test_a_gpu_that_is_not_there(fake: None, quick: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run.torch.cuda, "is_available", lambda: False)
+    quick.what, quick.bench.device = "all", "cuda"
+    with pytest.raises(ValueError, match=r"^bench\.device=cuda needs a GPU, there is none$"):
+        run.run(quick)
+
+
+def test_every_part_names_its_measurements_once() -> None:
+    modules = [importlib.import_module(f"promise.bench.{name}") for names in run.MODULES.values() for name in names]
+    names = [name for module in modules for name in module.MEASURES]
+    assert len(names) == len(set(names)) and list(run.measurements("all")) == names
+
+
+def test_the_command(run_bare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = run_bare("bench", "bench.quick=true", "bench.measures=[guided]", "bench.save=out/bench.csv")
+    assert set(answer.json["ratios"]) == {"guided_over_plain", "cross_attention_over_plain"}
+    assert json.loads(answer.out.splitlines()[-1])["skipped"] == {}
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["out", "out/bench.csv"]
+    assert "measuring guided" in answer.err
+
+
+def test_the_command_on_bad_input(run_bare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_bare("bench", "what=speed").error == (
+        "what must be one of search, training, ids, trie, prepare, all, got speed"
+    )
+    assert run_bare("bench", "bench.sove=x").code == 1
