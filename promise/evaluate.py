@@ -79,7 +79,7 @@ def summary(result: PointResult) -> dict[str, Any]:
             for name in ("teacher_forced", "free_running")
             if name in (levels or [{}])[0]
         },
-        **{name: row[name] for name in ("invalid_rate", "duplicate_rate", "parameters")},
+        **{name: row.get(name) for name in ("invalid_rate", "duplicate_rate", "incomplete_users", "parameters")},
         "cost": {name: row[name] for name in costs},
     }
 

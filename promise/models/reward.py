@@ -29,7 +29,7 @@ class RewardContext(NamedTuple):
     memories: list[KeyValue]
     mask: Tensor | None
 
-    def select(self, users: Tensor | slice) -> "RewardContext":
+    def select_users(self, users: Tensor | slice) -> "RewardContext":
         """The context of some users of the batch: their rows (b,), in any order, or a slice of them."""
         return RewardContext(
             None if self.queries is None else self.queries[users],
@@ -241,7 +241,9 @@ class CrossAttentionReward(nn.Module):
         users, paths = nodes.shape
         size = max(1, PATHS_AT_ONCE // max(1, paths) if nodes.is_cpu else users)
         parts = [slice(first, first + size) for first in range(0, max(1, users), size)]
-        return torch.cat([self.judge(context.select(p), depth, self.paths.look_up(depth, nodes[p])) for p in parts])
+        return torch.cat(
+            [self.judge(context.select_users(p), depth, self.paths.look_up(depth, nodes[p])) for p in parts]
+        )
 
     def score_all(self, context: RewardContext, depth: int) -> Tensor:
         """Rewards (B, N_depth) of every prefix of a depth."""

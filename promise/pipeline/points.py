@@ -30,8 +30,8 @@ KS = (5, 10, 20)
 #: The lists of items that `evaluation` may name a file for.
 LISTS = ("allow", "deny")
 
-#: Raised when rows of the same config and inputs would hold something else.
-VERSION = 2
+#: Raised when rows of the same config and inputs would hold something else; 1 for rankers that are not listed.
+VERSIONS = {"promise.search.guided.GuidedSearch": 2}
 
 
 @dataclass(frozen=True)
@@ -99,14 +99,14 @@ class Point:
         if "width" in self.dials:
             return active_dials(self.dials, self.pipeline.trie.levels)
         acting = {name: value for name, value in self.dials.items() if name != "_target_"}
-        if acting.get("weight") in (0, 1):
+        if acting.get("weight") in (0, 1) and "samples" not in acting:  # there it is the temperature of the draws
             acting.pop("temperature")
         return acting
 
     @property
     def width(self) -> int:
         """Length of the answer: the beams of the last level, or the longest list that is measured."""
-        width = self.dials.get("width", max(KS))
+        width = self.dials.get("width", self.dials.get("samples", max(KS)))
         return int(width[-1] if isinstance(width, list) else width)
 
     def key(self) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class Point:
         pipeline, cfg = self.pipeline, self.pipeline.cfg
         users = cfg.evaluation.users
         key: dict[str, Any] = {
-            "version": VERSION,
+            "version": VERSIONS.get(self.dials["_target_"], 1),
             "target": self.dials["_target_"],
             "dials": self.acting,
             "data": pipeline.data.fingerprint,
@@ -128,8 +128,10 @@ class Point:
             key["networks"] = pipeline.networks_fingerprint
             key["drift"] = cfg.evaluation.drift
             key["precision"] = cfg.evaluation.precision
-            if self.acting.get("control", "none") != "none":
+            if self.acting.get("control", "none") != "none" or "samples" in self.acting:
                 key["seed"] = cfg.seed
+            if "adaptive" in self.acting:
+                key["calibration"] = cfg.selection.users
         return key
 
     def result(self, keep_answers: bool = False) -> tuple[PointResult, Evaluation | None]:
@@ -176,6 +178,8 @@ class Point:
                 if module is not None:
                     module.to(trainer.strategy.root_device)
             ranker = make(self.search, **{name: value for name, value in offers.items() if name in self.accepts})
+            if "adaptive" in self.acting:
+                ranker.calibrate(pipeline.datamodule().val_dataloader())
             task = Recommend(
                 list(KS),
                 ranker=ranker,
@@ -226,6 +230,7 @@ class Point:
         row["search.weight"] = one_if_equal(per_level("weight", dials["weight"], levels)) if guided else 0.0
         row["search.temperature"] = acting.get("temperature")
         row["search.control"] = acting.get("control")
+        row |= {f"search.{name}": acting[name] for name in ("adaptive", "adaptive_cap") if name in acting}
         return row
 
     def measures(self, found: Evaluation) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-SEARCHES = ("popularity", "co_visit", "plain", "guided", "orm", "exhaustive")
+SEARCHES = ("popularity", "co_visit", "plain", "guided", "orm", "best_of_n", "exhaustive")
 """The order in which kinds of search stand in tables and figures; unknown ones follow."""
 
 POINT = ("hash", "data", "split", "users", "seed", "seen")
@@ -19,6 +19,9 @@ DIALS = (
     "search", "generator", "reward", "training", "search.width", "search.expansion",
     "search.candidates", "search.weight", "search.temperature", "search.control",
 )  # fmt: skip
+RARE = ("allow", "deny", "search.adaptive", "search.adaptive_cap", "search.samples", "search.distinct")
+"""Dials that have a column where some row has them."""
+
 METRICS = tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in (5, 10, 20))
 RATES = ("invalid_rate", "duplicate_rate")
 COSTS = ("parameters", "flops_per_user", "decoder_tokens_per_user", "prm_paths_per_user", "seconds")
@@ -30,17 +33,20 @@ TEXT = frozenset(
         "data",
         "split",
         "seen",
+        "allow",
+        "deny",
         "search",
         "generator",
         "reward",
         "training",
         "networks",
         "search.control",
+        "search.adaptive",
         *STATUS,
     )
 )
 _METRIC = re.compile(r"(recall|ndcg|mrr|hrecall)@(\d+)(_low|_high)?")
-_ROW_ORDER = ("data", "split", "users", "seen", *DIALS, "seed")
+_ROW_ORDER = ("data", "split", "users", "seen", *DIALS, *RARE, "seed")
 
 
 def results_table(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
@@ -138,7 +144,7 @@ def per_level(value: Any) -> list[float]:
 def _columns(present: set[str]) -> list[str]:
     """Order the columns of the schema and those that occur."""
     metrics = sorted({*METRICS, *filter(_METRIC.fullmatch, present)}, key=_metric_order)
-    known = [*POINT, *DIALS, *metrics, *RATES]
+    known = [*POINT, *DIALS, *(name for name in RARE if name in present), *metrics, *RATES]
     return [*known, *sorted(present.difference(known, COSTS, STATUS)), *COSTS, *STATUS]
 
 

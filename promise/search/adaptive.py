@@ -16,7 +16,7 @@ CERTAIN = 1e-12
 HALVINGS = 160
 
 #: Groups of users that are scored one after the other, from small budgets to large ones.
-GROUPS = 4
+GROUPS = 8
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def score_within(
 ) -> tuple[Tensor, list[int]]:
     """Rewards of each user's first drafts, asking for few more than the budgets.
 
-    Users of like budgets are scored together, up to the largest of them, where the context can `select` users.
+    Users of like budgets are scored together, up to the largest of them, where the context has `select_users`.
 
     Args:
         reward: The reward model.
@@ -185,14 +185,14 @@ def score_within(
     Returns:
         Rewards (B, M), 0 where none was asked for, and the number of paths scored for each user.
     """
-    if not hasattr(context, "select"):
+    if not hasattr(context, "select_users"):
         return reward.score(context, depth, nodes), [nodes.shape[1]] * len(nodes)
     rewards = torch.zeros(nodes.shape, device=nodes.device)
     scored = [0] * len(nodes)
     order = budgets.argsort()
     for users in order.tensor_split(min(GROUPS, len(nodes))):
         most = int(budgets[users[-1]])
-        found = reward.score(context.select(users), depth, nodes[users, :most])
+        found = reward.score(context.select_users(users), depth, nodes[users, :most])
         rewards[users, : found.shape[1]] = found.float()
         for user in users.tolist():
             scored[user] = found.shape[1]

@@ -17,6 +17,9 @@ from promise.search.scoring import blend, refuse_nan
 #: Decoder rows (users x prefixes) computed at once; 256 logits each make 32 MiB.
 ROWS_AT_ONCE = 32_768
 
+#: Scores (users x items) held at once: 64 MiB.
+SCORES_AT_ONCE = 1 << 24
+
 
 class Stage(NamedTuple):
     """What a depth of the trie needs for exact log-probabilities, the same for every user.
@@ -77,8 +80,8 @@ class ExhaustiveSearch:
         self.trie = trie
         self.restrictions = Restrictions(trie, remove_seen=remove_seen, allow=allow, deny=deny)
         self.stages = [] if self.weight == 1.0 else stages(trie)
-        widest = max((len(stage.rows) for stage in self.stages), default=0) or trie.items
-        self.users_at_once = max(1, ROWS_AT_ONCE // widest)
+        widest = max((len(stage.rows) for stage in self.stages), default=0)
+        self.users_at_once = max(1, min(ROWS_AT_ONCE // max(1, widest), SCORES_AT_ONCE // trie.items))
 
     @torch.inference_mode()
     def rank(self, batch: Users, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:

@@ -93,7 +93,10 @@ class PathRewards(Protocol):
         ...
 
     def start(self, users: Any) -> Any:
-        """What is computed once per user."""
+        """What is computed once per user.
+
+        If it has `select_users(rows)`, the same for some rows of the batch, adaptive searches score fewer paths.
+        """
         ...
 
     def score(self, context: Any, depth: int, nodes: Tensor) -> Tensor:

@@ -134,7 +134,7 @@ def test_users_can_be_scored_apart(kind, padded, make_reward, users):
     context, nodes = reward.start(users), torch.randint(30, (5, 8))
     every = reward.score(context, 3, nodes)
     for some in (torch.tensor([4, 0, 0]), slice(1, 3), torch.tensor([], dtype=torch.int64)):
-        assert torch.allclose(reward.score(context.select(some), 3, nodes[some]), every[some], atol=1e-5)
+        assert torch.allclose(reward.score(context.select_users(some), 3, nodes[some]), every[some], atol=1e-5)
 
 
 @torch.no_grad()

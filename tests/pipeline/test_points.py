@@ -54,6 +54,8 @@ def dials(point: Point) -> list[Any]:
         (["search=guided"], ["search.width=[20,20,20,20]", "search.weight=[1,1,1,1]"]),
         (["search.expansion=2"], ["search.candidates=40"]),
         (["search=exhaustive"], ["search=exhaustive", "search.temperature=3"]),
+        (["search=guided"], ["search.max_bytes=1000000", "search.adaptive_cap=2"]),
+        (["search=plain"], ["search=plain", "search.adaptive=entropy"]),
         (["evaluation.users=null"], ["evaluation.users=60"]),
         (["evaluation.users=null"], ["evaluation.users=1000"]),
         (["search=popularity"], ["search=popularity", "generator.dim=8", "seed=1"]),
@@ -72,6 +74,7 @@ def test_equal_searches_share_a_row(point_of: PointOf, one: list[str], other: li
         ["search.width=10"], ["search.expansion=2"], ["search.weight=0.5"], ["search=orm"], ["search=plain"],
         ["search=exhaustive"], ["search.control=shuffled"], ["split=test"], ["evaluation.users=30"],
         ["evaluation.seen=remove"], ["evaluation.drift=true"], ["evaluation.precision=bf16-mixed"], ["seed=1"],
+        ["search.adaptive=entropy"], ["search=best_of_n"],
     ],
 )  # fmt: skip
 def test_different_searches_do_not(point_of: PointOf, words: list[str]) -> None:
@@ -96,6 +99,20 @@ def test_different_searches_do_not(point_of: PointOf, words: list[str]) -> None:
 )
 def test_names(point_of: PointOf, words: list[str], expected: list[Any]) -> None:
     assert dials(point_of(*words)) == expected
+
+
+@pytest.mark.parametrize("word", ["search.temperature=2", "search.samples=7", "search.distinct=false", "seed=1"])
+def test_every_dial_of_a_draw_acts(point_of: PointOf, word: str) -> None:
+    assert point_of("search=best_of_n", word).key() != point_of("search=best_of_n").key()
+
+
+def test_adaptive_candidates_are_calibrated_on_validation_users(point_of: PointOf) -> None:
+    point = point_of("search.adaptive=entropy", "search.width=3", "split=test")
+    row = point.result()[0].row
+    assert (row["search.adaptive"], row["search.adaptive_cap"]) == ("entropy", 4.0)
+    flat = point_of("search.width=3", "split=test").result()[0].row
+    assert row["prm_paths_per_user"] == pytest.approx(flat["prm_paths_per_user"], rel=0.5)
+    assert point.key() != point_of("search.adaptive=entropy", "search.width=3", "split=test", "selection.users=9").key()
 
 
 def test_dials_of_baselines_are_told(point_of: PointOf) -> None:

@@ -1,15 +1,19 @@
 """Adaptive candidates: the measures by hand, and budgets that keep their average and depend on nobody else."""
 
 import math
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promise.search.adaptive import CERTAIN, Adaptive, Budget, entropy, margin, solved, within
+from promise.ids.trie import Trie
+from promise.search.adaptive import CERTAIN, Adaptive, Budget, entropy, margin, score_within, solved, within
 from promise.search.dials import Level
-from tests.search.strategies import repeatable
+from tests.search.strategies import NetworkWorld, networks, repeatable
+from tests.search.toys import FEATURES, ToyRewards, UserBatch
 
 LEVEL = Level(width=10, candidates=50, weight=1.0)
 NONE = -math.inf
@@ -185,3 +189,67 @@ def test_a_calibration_needs_users_and_numbers() -> None:
     for bad in (torch.tensor([]), torch.tensor([1.0, math.nan]), torch.tensor([math.inf]), torch.tensor([-1.0])):
         with pytest.raises(ValueError, match=r"^uncertainties must be finite numbers >= 0 of at least one user, got "):
             Adaptive("entropy", 2).calibrate(1, LEVEL, 100, bad)
+
+
+# In the search.
+
+
+@pytest.fixture(scope="module", params=["dot", "cross_attention"])
+def world(request: pytest.FixtureRequest) -> NetworkWorld:
+    """Networks on 300 items, and 40 users."""
+    sizes = (8, 8, 8)
+    codes = np.stack(np.unravel_index(np.random.default_rng(0).permutation(512)[:300], sizes), 1)
+    generator, reward = networks(Trie(codes, sizes), torch.from_numpy(codes), request.param, 0)
+    random = torch.Generator().manual_seed(0)
+    batch = UserBatch(torch.randint(300, (40, 8), generator=random), torch.randint(1, 9, (40,), generator=random))
+    return NetworkWorld(codes, sizes, batch, generator, reward)
+
+
+@torch.inference_mode()
+def test_users_are_scored_in_groups_up_to_their_budgets(world: NetworkWorld) -> None:
+    context = world.reward.start(world.generator.encode(*world.batch))
+    nodes = torch.arange(30).expand(40, -1)
+    budgets = torch.arange(40) % 30 + 1
+    rewards, scored = score_within(world.reward, context, 3, nodes, budgets)
+    everything = world.reward.score(context, 3, nodes)
+    asked = torch.arange(30) < budgets[:, None]
+    assert torch.allclose(rewards[asked], everything[asked], atol=1e-5)
+    assert all(b <= s for b, s in zip(budgets.tolist(), scored, strict=True)) and sum(scored) < 0.7 * 40 * 30
+
+
+def test_a_context_that_cannot_select_users_scores_all_drafts() -> None:
+    reward = ToyRewards([torch.randn(30, FEATURES)])
+    rewards, scored = score_within(reward, torch.randn(4, FEATURES), 0, torch.arange(30).expand(4, -1), torch.ones(4))
+    assert scored == [30] * 4 and rewards.shape == (4, 30)
+
+
+@pytest.mark.parametrize("measure", ["entropy", "margin"])
+def test_an_adaptive_search_keeps_its_average_and_no_user_depends_on_another(world: NetworkWorld, measure: str) -> None:
+    dials: dict[str, Any] = {"expansion": 4, "weight": 1.0, "adaptive": measure}
+    search, flat = world.guided(5, **dials), world.guided(5, expansion=4, weight=1.0)
+    search.calibrate([world.batch])
+    asked = {depth: search.adaptive.calibrated[depth] for depth in sorted(search.adapted)}
+    assert list(asked) == [1, 2, 3] or list(asked) == [2, 3]
+    whole = search.rank(world.batch, 5)
+    flat_paths = flat.rank(world.batch, 5).cost.prm_paths
+    assert 0.5 * flat_paths < whole.cost.prm_paths < 1.5 * flat_paths
+    for row in range(0, 40, 13):
+        alone = search.rank(UserBatch(world.batch.history[row : row + 1], world.batch.lengths[row : row + 1]), 5)
+        assert alone.items.tolist() == whole.items[row : row + 1].tolist()
+
+
+def test_a_cap_of_one_is_the_search_that_does_not_adapt(world: NetworkWorld) -> None:
+    search = world.guided(5, expansion=4, weight=1.0, adaptive="entropy", adaptive_cap=1.0)
+    flat = world.guided(5, expansion=4, weight=1.0).rank(world.batch, 5)
+    search.calibrate([world.batch])
+    for depth, budget in search.adaptive.calibrated.items():
+        assert budget.most == search.levels[depth - 1].candidates
+    search.adaptive.calibrated = {d: Budget(b.most, b.most, b.most, 0.0) for d, b in search.adaptive.calibrated.items()}
+    assert torch.equal(search.rank(world.batch, 5).items, flat.items)
+
+
+def test_a_search_that_was_not_calibrated_says_so(world: NetworkWorld) -> None:
+    with pytest.raises(ValueError, match=r"^adaptive candidates need a calibration of level 1 first$"):
+        world.guided(2, expansion=4, weight=1.0, adaptive="margin").rank(world.batch, 2)
+    with pytest.raises(ValueError, match=r"^search\.adaptive=none has nothing to calibrate$"):
+        world.guided(2).calibrate([world.batch])
