@@ -63,11 +63,12 @@ def register_search_path() -> None:
         plugins.register(PromiseSearchPath)
 
 
-def compose(overrides: Sequence[str] = ()) -> "DictConfig":
+def compose(overrides: Sequence[str] = (), name: str = "config") -> "DictConfig":
     """The config that a verb gets for these overrides, without Hydra's own part; for notebooks and tests.
 
     Args:
         overrides: as on the command line (`["search.width=10"]`).
+        name: the root config: `config`, or `bench` for `promise bench`.
 
     Raises:
         hydra.errors.HydraException: Hydra cannot compose them.
@@ -76,7 +77,7 @@ def compose(overrides: Sequence[str] = ()) -> "DictConfig":
 
     register_search_path()
     with hydra.initialize_config_dir(config_path(), version_base=HYDRA_VERSION_BASE):
-        return hydra.compose("config", list(overrides))
+        return hydra.compose(name, list(overrides))
 
 
 def groups() -> dict[str, list[str]]:

@@ -50,9 +50,10 @@ class Beams(NamedTuple):
         )
 
     def select(self, scores: Tensor, width: int) -> tuple["Beams", Tensor]:
-        """The `width` beams of the highest scores (B, C), best first, and those scores."""
+        """The `width` beams of the highest scores (B, C), best first, and those scores; -inf takes a beam away."""
         top, index = scores.topk(min(width, scores.shape[1]))
-        return Beams(*(field.gather(1, index) for field in self)), top
+        beams = Beams(*(field.gather(1, index) for field in self))
+        return beams._replace(log_probs=beams.log_probs.masked_fill(top == -torch.inf, -torch.inf)), top
 
     def needed(self, trie: Trie, depth: int) -> Tensor | None:
         """(B, W), True at beams of a depth with a choice left: the others follow of themselves, p = 1.
@@ -76,7 +77,8 @@ def allowed_log_softmax(logits: Tensor, children: Children) -> Tensor:
         children: Children (B, W, M) of every beam.
 
     Returns:
-        (B, W, M) float32; -inf at entries that are no children, also where a beam has none at all.
+        (B, W, M) float32; -inf at entries that are no children, and where a beam has none of a logit above -inf.
     """
     allowed = logits.gather(2, children.codes).float().masked_fill(~children.valid, -torch.inf)
-    return allowed.log_softmax(-1).masked_fill(~children.valid, -torch.inf)
+    none = allowed.amax(-1, keepdim=True) == -torch.inf  # the softmax of nothing is NaN
+    return allowed.log_softmax(-1).masked_fill(~children.valid | none, -torch.inf)

@@ -83,10 +83,8 @@ class BestOfN:
         began = time.perf_counter()
         restriction = self.restrictions.of(batch, allow, deny)
         parts = []
-        for first in range(0, len(batch.history), self.users_at_once):
-            part = slice(first, first + self.users_at_once)
-            some = SomeUsers(batch.history[part], batch.lengths[part])
-            parts.append(self.search(some, k, restriction.rows(part) if restriction else None, first))
+        for part, users in SomeUsers.parts(batch, self.users_at_once):
+            parts.append(self.search(users, k, restriction.rows(part) if restriction else None, part.start))
         items = torch.cat([part.items for part in parts])
         scores = torch.cat([part.scores for part in parts])
         kept = [torch.cat(nodes) for nodes in zip(*(part.kept for part in parts), strict=True)]

@@ -93,9 +93,7 @@ class ExhaustiveSearch:
         began = time.perf_counter()
         restriction = self.restrictions.of(batch, allow, deny)
         scores, items = [], []
-        for first in range(0, len(batch.history), self.users_at_once):
-            part = slice(first, first + self.users_at_once)
-            users = SomeUsers(batch.history[part], batch.lengths[part])
+        for part, users in SomeUsers.parts(batch, self.users_at_once):
             found = self.score(users, restriction.rows(part) if restriction else None)
             top, leaves = found.topk(min(k, self.trie.items))
             scores.append(top)

@@ -122,10 +122,8 @@ class GuidedSearch:
         began = time.perf_counter()
         restriction = self.restrictions.of(batch, allow, deny)
         parts = []
-        for first in range(0, len(batch.history), self.users_at_once):
-            part = slice(first, first + self.users_at_once)
-            some = SomeUsers(batch.history[part], batch.lengths[part])
-            parts.append(self.search(some, restriction.rows(part) if restriction else None, first))
+        for part, users in SomeUsers.parts(batch, self.users_at_once):
+            parts.append(self.search(users, restriction.rows(part) if restriction else None, part.start))
         kept = [torch.cat(nodes) for nodes in zip(*(part.kept for part in parts), strict=True)]
         scores = torch.cat([part.scores for part in parts])
         items = self.trie.item_of(kept[-1])
@@ -191,17 +189,21 @@ class GuidedSearch:
             batches: Users to calibrate on, such as validation users; nothing is done with their targets.
 
         Raises:
-            ValueError: If candidates are not adaptive.
+            ValueError: If candidates are not adaptive, or there is no user.
         """
         if self.adaptive is None:
             raise ValueError("search.adaptive=none has nothing to calibrate")
         self.calibrating = {}
-        for batch in batches:
-            self.rank(batch, 1)
-        for depth, seen in self.calibrating.items():
-            most = max(drafts for drafts, _ in seen)
-            self.adaptive.calibrate(depth, self.levels[depth - 1], most, torch.cat([u for _, u in seen]))
-        self.calibrating = None
+        try:
+            for batch in batches:
+                self.rank(batch, 1)
+            if self.adapted and not self.calibrating:
+                raise ValueError("a calibration needs at least one user, got none")
+            for depth, seen in self.calibrating.items():
+                most = max(drafts for drafts, _ in seen)
+                self.adaptive.calibrate(depth, self.levels[depth - 1], most, torch.cat([u for _, u in seen]))
+        finally:
+            self.calibrating = None
 
     def drafts(self, depth: int) -> int:
         """Drafts that are drawn at a level: C, or with adaptive candidates the most that a user may get."""

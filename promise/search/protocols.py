@@ -1,6 +1,6 @@
 """What a search asks of others: a batch, a proposer of next codes, a judge of paths; and what every ranker gives."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import ArrayLike
@@ -31,6 +31,19 @@ class SomeUsers(NamedTuple):
 
     history: Tensor
     lengths: Tensor
+
+    @classmethod
+    def parts(cls, batch: Users, size: int) -> Iterator[tuple[slice, "SomeUsers"]]:
+        """A batch in parts of at most `size` users, each with its rows.
+
+        Raises:
+            ValueError: If the batch is empty.
+        """
+        if not len(batch.history):
+            raise ValueError("a batch must hold at least one user, got 0")
+        for first in range(0, len(batch.history), size):
+            part = slice(first, first + size)
+            yield part, cls(batch.history[part], batch.lengths[part])
 
 
 class GeneratorCost(Protocol):

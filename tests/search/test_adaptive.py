@@ -1,6 +1,7 @@
 """Adaptive candidates: the measures by hand, and budgets that keep their average and depend on nobody else."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -253,3 +254,17 @@ def test_a_search_that_was_not_calibrated_says_so(world: NetworkWorld) -> None:
         world.guided(2, expansion=4, weight=1.0, adaptive="margin").rank(world.batch, 2)
     with pytest.raises(ValueError, match=r"^search\.adaptive=none has nothing to calibrate$"):
         world.guided(2).calibrate([world.batch])
+
+
+def test_a_calibration_that_ends_early_leaves_nothing_behind(world: NetworkWorld) -> None:
+    search = world.guided(5, expansion=4, weight=1.0, adaptive="entropy")
+    with pytest.raises(ValueError, match=r"^a calibration needs at least one user, got none$"):
+        search.calibrate([])
+
+    def broken() -> Iterator[UserBatch]:
+        yield world.batch
+        raise OSError("no more")
+
+    with pytest.raises(OSError, match="no more"):
+        search.calibrate(broken())
+    assert search.calibrating is None

@@ -69,3 +69,14 @@ def test_log_softmax_over_allowed_codes(dtype: torch.dtype) -> None:
 def test_log_softmax_without_any_child_is_minus_infinity() -> None:
     none = children()._replace(valid=torch.zeros(1, 2, 2, dtype=torch.bool))
     assert (allowed_log_softmax(torch.zeros(1, 2, 3), none) == -INF).all()
+
+
+def test_a_beam_whose_every_code_is_impossible_has_no_extension() -> None:
+    logits = torch.tensor([[[-INF, 1.0, -INF], [-INF, 2.0, -INF]]])  # beam 0 may take codes 0 and 2 alone
+    assert allowed_log_softmax(logits, children()).tolist() == [[[-INF, -INF], [0.0, -INF]]]
+    assert allowed_log_softmax(logits.masked_fill(logits == -INF, math.nan), children())[0, 0].isnan().all()
+
+
+def test_a_score_of_minus_infinity_takes_the_beam_away() -> None:
+    beams, _ = two_beams().select(torch.tensor([[-INF, 3.0]]), width=2)
+    assert beams.kept().tolist() == [[1, -1]]

@@ -13,6 +13,7 @@ from promise.models.reward import CrossAttentionReward, DotReward
 from promise.search.beams import allowed_log_softmax
 from promise.search.exhaustive import ExhaustiveSearch
 from promise.search.guided import GuidedSearch
+from promise.search.protocols import SomeUsers
 
 SIZES = (4, 1, 5, 3)
 HISTORY = 4
@@ -138,3 +139,13 @@ def test_half_precision_keeps_the_log_probs_in_float32(generator: Generator, tri
         assert allowed_log_softmax(logits, trie.children_of(0, root)).dtype == torch.float32
         search = GuidedSearch(4, 1, None, 0.0, 1.0, False, "none", generator=generator, reward=None, trie=trie)
         assert search.rank(batch, 4).scores.dtype == torch.float32
+
+
+def test_a_batch_comes_in_parts_and_an_empty_one_is_refused() -> None:
+    batch = SomeUsers(torch.arange(10).view(5, 2), torch.full((5,), 2))
+    parts = list(SomeUsers.parts(batch, 2))
+    assert [(rows.start, users.history.tolist()) for rows, users in parts] == [
+        (0, [[0, 1], [2, 3]]), (2, [[4, 5], [6, 7]]), (4, [[8, 9]]),
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match=r"^a batch must hold at least one user, got 0$"):
+        next(SomeUsers.parts(SomeUsers(batch.history[:0], batch.lengths[:0]), 2))
