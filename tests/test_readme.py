@@ -96,3 +96,15 @@ def test_the_results_are_those_of_the_committed_rows() -> None:
         assert f"{row['recall@10']:.4f}"[1:] == recall
         assert f"{row['ndcg@10']:.4f}"[1:] == ndcg
         assert not cost or float(cost) == float(f"{row['flops_per_user'] / 1e6:.3g}")
+
+
+def test_the_speeds_are_those_of_the_committed_run() -> None:
+    import polars as pl
+
+    rows = {row["measure"]: row for row in pl.read_csv(ROOT / "sweeps" / "results" / "bench.csv").to_dicts()}
+    told = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([\d.]+) \| (?:[≤≥] ([\d.]+))? ?\|$", TEXT, re.MULTILINE)
+    assert len(told) > 10
+    for measure, figure, goal in told:
+        row = rows[measure]
+        assert figure == f"{row['ours'] if row['ratio'] is None else row['ratio']:.3g}", measure
+        assert (float(goal) if goal else None) == row["goal"]
