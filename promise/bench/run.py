@@ -15,6 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from promise import configs
+from promise.bench.chart import draw
 from promise.bench.measure import Measure, Measurement, Skipped
 from promise.bench.report import save, show_table, summary
 from promise.pipeline.verb import BAD_INPUT, is_check, own_words
@@ -114,6 +115,7 @@ def keep(cfg: DictConfig, found: list[Measure]) -> None:
     if cfg.bench.save is not None:
         try:
             save(found, Path(cfg.bench.save))
+            draw(found, Path(cfg.bench.save))
         except OSError as error:
             raise ValueError(f"bench.save={cfg.bench.save} cannot be written: {error.strerror}") from error
 
