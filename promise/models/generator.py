@@ -180,7 +180,12 @@ class Generator(nn.Module):
         Args:
             history: (B, H) item indices, right-padded; of a longer history the newest items count.
             lengths: (B,) real items of each, >= 1.
+
+        Raises:
+            ValueError: Outside training, if a history is empty or names an item that the generator doesn't know.
         """
+        if not torch.is_grad_enabled():
+            check_histories(history, lengths, len(self.codes))
         history, lengths = newest_items(history, lengths, self.history)
         batch, width = history.shape
         steps = torch.arange(width, device=history.device)
@@ -258,6 +263,23 @@ class Generator(nn.Module):
             own.append(pair)
         logits = rows.by_beam(self.codebooks[level](self.decoder_norm(x)))
         return logits, DecoderCache(users, memories, [*before, own], ancestors, rows.numbers(x.device))
+
+
+def check_histories(history: Tensor, lengths: Tensor, items: int) -> None:
+    """Refuse right-padded histories (B, H) that would give garbage.
+
+    Raises:
+        ValueError: If one is empty, or names an item outside 0 .. items - 1.
+    """
+    if (lengths < 1).any():
+        raise ValueError("a history holds no item: promise.search.fallback.KnownHistories takes such users")
+    real = torch.arange(history.shape[1], device=history.device) < lengths[:, None]
+    unknown = history[real & ((history < 0) | (history >= items))]
+    if len(unknown):
+        raise ValueError(
+            f"a history names item {int(unknown[0])}, the generator knows 0 .. {items - 1}: "
+            "promise.search.fallback.KnownHistories drops such items"
+        )
 
 
 def newest_items(history: Tensor, lengths: Tensor, limit: int) -> tuple[Tensor, Tensor]:

@@ -254,3 +254,14 @@ def test_appended_items_that_do_not_fit_are_refused(make_generator):
     with pytest.raises(ValueError, match=r"content must be a table \(2, 4\), got shape \(2, 3\)"):
         generator.append_items(codes, torch.zeros(2, 3))
     assert len(generator.codes) == len(generator.content_vectors) == 30
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("item", [-1, 10_000])
+def test_histories_that_would_give_garbage_are_refused_outside_training(make_generator, catalogue, item):
+    generator = make_generator()
+    history, known = torch.tensor([[1, 2], [3, item]]), len(catalogue.codes) - 1
+    with pytest.raises(ValueError, match=rf"^a history names item {item}, the generator knows 0 \.\. {known}: "):
+        generator.encode(history, torch.tensor([2, 2]))
+    with pytest.raises(ValueError, match=r"^a history holds no item: "):
+        generator.encode(history.clamp(0, 3), torch.tensor([2, 0]))
