@@ -1,24 +1,19 @@
 """`promise bench`: the verb; which measurements there are, which of them to make, and what comes of them."""
 
 import importlib
-import json
 import logging
-import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import hydra
 import torch
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from promise import configs
 from promise.bench.chart import draw
 from promise.bench.measure import Measure, Measurement, Skipped
 from promise.bench.report import save, show_table, summary
-from promise.pipeline.verb import BAD_INPUT, is_check, own_words
+from promise.pipeline.verb import app
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +77,7 @@ def chosen(cfg: DictConfig) -> dict[str, Measurement]:
 
 def run(cfg: DictConfig) -> dict[str, Any]:
     """Make the measurements, show and keep them; one that fails does not take the others with it."""
+    GlobalHydra.instance().clear()  # measurements compose configs of their own
     functions = chosen(cfg)
     if cfg.bench.quick:
         cfg.bench.repeats = 1
@@ -120,14 +116,4 @@ def keep(cfg: DictConfig, found: list[Measure]) -> None:
             raise ValueError(f"bench.save={cfg.bench.save} cannot be written: {error.strerror}") from error
 
 
-@hydra.main(version_base=configs.HYDRA_VERSION_BASE, config_path=configs.config_path(), config_name="bench")
-def main(cfg: DictConfig) -> None:
-    """The verb's Hydra app; the last line of stdout is the result's JSON."""
-    GlobalHydra.instance().clear()  # measurements compose configs of their own
-    try:
-        print(json.dumps(run(cfg)), flush=True)
-    except ValueError as error:
-        if not is_check(error) or os.environ.get("HYDRA_FULL_ERROR"):
-            raise
-        print(f"error: {own_words(error)}", file=sys.stderr)
-        raise SystemExit(BAD_INPUT) from None
+main = app(run, "bench")

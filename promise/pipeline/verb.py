@@ -26,18 +26,20 @@ from promise.pipeline.checks import check
 BAD_INPUT = 2
 
 
-def app(run: Callable[[DictConfig], dict[str, Any]]) -> Callable[[], None]:
+def app(run: Callable[[DictConfig], dict[str, Any]], config_name: str = "config") -> Callable[[], None]:
     """Make a verb's Hydra app: check the config, run, print the result's JSON as the last line of stdout.
 
     Args:
-        run: The verb; takes the checked root config and returns its result.
+        run: The verb; takes the root config, checked when it is `config`, and returns its result.
+        config_name: The root config.
     """
     configs.register_search_path()
 
-    @hydra.main(version_base="1.3", config_path=configs.config_path(), config_name="config")
+    @hydra.main(version_base=configs.HYDRA_VERSION_BASE, config_path=configs.config_path(), config_name=config_name)
     def main(cfg: DictConfig) -> None:
         try:
-            check(cfg, multirun=HydraConfig.get().mode == RunMode.MULTIRUN)
+            if config_name == "config":
+                check(cfg, multirun=HydraConfig.get().mode == RunMode.MULTIRUN)
             with said_once():
                 print(json.dumps(run(cfg)), flush=True)
         except Exception as error:

@@ -42,11 +42,16 @@ class Beams(NamedTuple):
         """
         total = (self.log_probs.unsqueeze(-1) + log_probs).flatten(1)  # (B, W, M) -> (B, W*M)
         top, index = total.topk(min(keep, total.shape[1]))
-        return Beams(
+        return self.chosen(children, index, top)
+
+    @classmethod
+    def chosen(cls, children: Children, index: Tensor, log_probs: Tensor) -> "Beams":
+        """The extensions at places (B, P) among a user's children (B, W * M), of log-probabilities (B, P)."""
+        return cls(
             nodes=children.nodes.flatten(1).gather(1, index),
             codes=children.codes.flatten(1).gather(1, index),
-            parents=index // log_probs.shape[2],
-            log_probs=top,
+            parents=index // children.nodes.shape[2],
+            log_probs=log_probs,
         )
 
     def select(self, scores: Tensor, width: int) -> tuple["Beams", Tensor]:

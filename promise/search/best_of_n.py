@@ -1,6 +1,6 @@
 """Best of N: whole paths drawn from the generator, ranked by likelihood and reward."""
 
-import time
+from functools import partial
 
 import torch
 
@@ -8,7 +8,8 @@ from promise.ids.trie import Trie
 from promise.search.beams import Beams, allowed_log_softmax
 from promise.search.cost import Cost
 from promise.search.dials import check_dials
-from promise.search.protocols import Items, NextCodes, PathRewards, Ranking, SomeUsers, Users
+from promise.search.parts import rank_in_parts
+from promise.search.protocols import Items, NextCodes, PathRewards, Ranking, Users
 from promise.search.restriction import Restriction, Restrictions
 from promise.search.sampling import Distinct, Draw, Independent, Noise, tempered
 from promise.search.scoring import blend, refuse_nan
@@ -80,25 +81,14 @@ class BestOfN:
         Raises:
             ValueError: If the networks give NaN, or a list is wrong.
         """
-        began = time.perf_counter()
-        restriction = self.restrictions.of(batch, allow, deny)
-        parts = []
-        for part, users in SomeUsers.parts(batch, self.users_at_once):
-            parts.append(self.search(users, k, restriction.rows(part) if restriction else None, part.start))
-        items = torch.cat([part.items for part in parts])
-        scores = torch.cat([part.scores for part in parts])
-        kept = [torch.cat(nodes) for nodes in zip(*(part.kept for part in parts), strict=True)]
-        if items.is_cuda:
-            torch.cuda.synchronize()
-        cost = sum((part.cost for part in parts), Cost(seconds=time.perf_counter() - began))
-        return Ranking(items, scores, cost, kept)
+        return rank_in_parts(partial(self.search, k), batch, self.users_at_once, self.restrictions, allow, deny)
 
-    def search(self, users: Users, k: int, restriction: Restriction | None, first: int) -> Ranking:
+    def search(self, k: int, users: Users, restriction: Restriction | None, first: int) -> Ranking:
         """Draw and rank, for as many users as memory allows; the cost is without seconds.
 
         Args:
-            users: Some users of a batch.
             k: Items wanted.
+            users: Some users of a batch.
             restriction: What they may be given; None = everything.
             first: Row of the batch at which they begin.
         """

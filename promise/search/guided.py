@@ -1,8 +1,8 @@
 """Beam search over semantic IDs that a process reward model guides; plain beam search and ORM are its presets."""
 
-import time
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,20 +13,13 @@ from promise.search.adaptive import Adaptive, score_within, within
 from promise.search.beams import Beams, allowed_log_softmax
 from promise.search.cost import Cost
 from promise.search.dials import PerLevel, check_dials, plan
-from promise.search.protocols import Items, NextCodes, PathRewards, Ranking, SomeUsers, Users
+from promise.search.parts import rank_in_parts
+from promise.search.protocols import Items, NextCodes, PathRewards, Ranking, Users
 from promise.search.restriction import Restriction, Restrictions
 from promise.search.scoring import ShuffledRewards, blend, refuse_nan
 
 #: Working memory of one child of a beam (log-probabilities, codes, nodes, masks and their copies).
 CHILD_BYTES = 64
-
-
-class Found(NamedTuple):
-    """What a search found for some users: nodes kept (B, W) at each depth, final scores (B, W), cost."""
-
-    kept: list[Tensor]
-    scores: Tensor
-    cost: Cost
 
 
 class GuidedSearch:
@@ -119,23 +112,13 @@ class GuidedSearch:
         Raises:
             ValueError: If the networks give NaN, or a list names no item of the catalogue.
         """
-        began = time.perf_counter()
-        restriction = self.restrictions.of(batch, allow, deny)
-        parts = []
-        for part, users in SomeUsers.parts(batch, self.users_at_once):
-            parts.append(self.search(users, restriction.rows(part) if restriction else None, part.start))
-        kept = [torch.cat(nodes) for nodes in zip(*(part.kept for part in parts), strict=True)]
-        scores = torch.cat([part.scores for part in parts])
-        items = self.trie.item_of(kept[-1])
-        if items.is_cuda:
-            torch.cuda.synchronize()
-        cost = sum((part.cost for part in parts), Cost(seconds=time.perf_counter() - began))
-        return Ranking(items[:, :k], scores[:, :k], cost, kept)
+        return rank_in_parts(partial(self.search, k), batch, self.users_at_once, self.restrictions, allow, deny)
 
-    def search(self, users: Users, restriction: Restriction | None, first: int) -> Found:
-        """The algorithm, for as many users as memory allows.
+    def search(self, k: int, users: Users, restriction: Restriction | None, first: int) -> Ranking:
+        """The algorithm, for as many users as memory allows; the cost is without seconds.
 
         Args:
+            k: Items wanted.
             users: Some users of a batch.
             restriction: What they may be given; None = everything.
             first: Row of the batch at which they begin.
@@ -161,7 +144,7 @@ class GuidedSearch:
             cuts[depth] = scores
         refuse_nan(cuts, first)
         history = users.lengths.clamp_max(self.generator.history).tolist()
-        return Found(kept, scores, self.cost(history, rows, paths))
+        return Ranking(self.trie.item_of(kept[-1][:, :k]), scores[:, :k], self.cost(history, rows, paths), kept)
 
     def judge(self, context: Any, depth: int, drafts: Beams) -> tuple[Beams, Tensor | None, int | list[int]]:
         """Rewards (B, C) of the drafts of a level, None where the reward isn't asked, and how many paths it scored.

@@ -167,9 +167,4 @@ class Distinct:
 def chosen(beams: Beams, children: Children, log_probs: Tensor, index: Tensor) -> Beams:
     """The extensions with the given places (B, P) among all children (B, R * M) of a user's beams."""
     total = beams.log_probs.unsqueeze(-1) + log_probs
-    return Beams(
-        nodes=children.nodes.flatten(1).gather(1, index),
-        codes=children.codes.flatten(1).gather(1, index),
-        parents=index // log_probs.shape[2],
-        log_probs=total.flatten(1).gather(1, index),
-    )
+    return Beams.chosen(children, index, total.flatten(1).gather(1, index))
