@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: setup quickstart test lint
+.PHONY: setup quickstart results test lint
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -15,6 +15,9 @@ $(STAMP): pyproject.toml
 
 quickstart: setup
 	$(BIN)/promise sweep +sweeps=quickstart experiment=quickstart
+
+results: setup
+	$(BIN)/promise results
 
 lint: setup
 	$(BIN)/ruff check .

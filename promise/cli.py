@@ -18,7 +18,9 @@ VERBS = {
     "sweep": ("promise.sweep", "evaluate many points and chart accuracy against compute"),
     "bench": ("promise.bench.run", "time the engine beside peers of equal size and the machine's own limits"),
 }
+RESULTS = "write RESULTS.md from the committed rows; take in those of a run: promise results [add FOLDER ...]"
 ARTIFACTS = "list, remove or verify what the stages keep: promise artifacts ls | rm NAME | verify"
+SUBCOMMANDS = {"results": RESULTS, "artifacts": ARTIFACTS}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,13 +38,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         words.insert(0, started_by)
     verb, rest = (words[0], words[1:]) if words else ("--help", [])
     if verb in ("--help", "-h", "help"):
-        print_help(None, {**{name: about for name, (_, about) in VERBS.items()}, "artifacts": ARTIFACTS}, rest)
+        print_help(None, {**{name: about for name, (_, about) in VERBS.items()}, **SUBCOMMANDS}, rest)
     elif verb in ("--version", "-V"):
         print(f"promise {promise.__version__}")
     elif verb == "artifacts":
         return _artifacts(rest)
+    elif verb == "results":
+        from promise import results
+
+        return results.main(rest)
     elif verb not in VERBS:
-        names = [*VERBS, "artifacts"]
+        names = [*VERBS, *SUBCOMMANDS]
         close = difflib.get_close_matches(verb, names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         print(f"promise: unknown verb {verb!r}; the verbs are {', '.join(names)}.{hint}", file=sys.stderr)

@@ -7,6 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from promise import configs
 from promise.pipeline.checks import check_judge
+from promise.pipeline.drift import analyse_drift
 from promise.pipeline.points import KS, Point, PointResult
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.verb import app, choices, show, sized
@@ -21,6 +22,8 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     pipeline = Pipeline(cfg)
     chosen = choices()
     point = Point(pipeline, cfg.search, chosen)
+    if cfg.analysis is not None:
+        return {"verb": "evaluate", **analyse_drift(point)}
     result, found = point.result(keep_answers=cfg.predictions is not None)
     paths = {"row": str(result.path)}
     if cfg.predictions is not None and found is not None:

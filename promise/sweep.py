@@ -17,6 +17,7 @@ from promise import configs
 from promise.pipeline.checks import check, check_judge
 from promise.pipeline.config import plain
 from promise.pipeline.findings import Measured, findings
+from promise.pipeline.headline import Entry, write_headline
 from promise.pipeline.points import Point
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.verb import app, is_check, own_words, show, sized
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 def run(cfg: DictConfig) -> dict[str, Any]:
     """Run the missing points, then write the table, the figure and the W&B summary."""
     # Imported here: a sweep that ends in a wrong dial should end at once.
+    from promise.pipeline.laws import LAWS_COLUMNS, LAWS_TITLE, laws_of, table_rows, write_laws
     from promise.scaling.figures import choose_figure, save_figure
     from promise.scaling.results import results_table, write_results
 
@@ -35,6 +37,8 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     first.check_inputs()
     rows: list[dict[str, Any]] = []
     measured: list[Measured] = []
+    entries: list[Entry] = []
+    given = list(HydraConfig.get().overrides.task)
     built = list(first.built)
     ran = failed = 0
     with Progress(console=Console(stderr=True), transient=True) as bar:
@@ -61,6 +65,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
                     continue
                 ran += result.searched
                 measured.append(Measured(result.row, result.ranks))
+                entries.append(Entry(measured[-1], point_cfg, chosen["search"], [*given, *words]))
                 rows.append({**result.row, "status": "done", "error": None})
                 log.info(
                     "%s: recall@10 %s%s",
@@ -82,6 +87,8 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         images = save_figure(choose_figure(drawn if len(drawn) else table), folder / "figure")
         paths |= {"figure": str(images[1]), "figure_svg": str(images[0])}
         paths |= report(cfg, rows, [str(image) for image in images])
+    if cfg.sweep.headline and entries:
+        paths |= write_headline(entries, folder)
     show_rows(rows)
     if found:
         show(
@@ -91,6 +98,9 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         )
         (folder / "findings.json").write_text(json.dumps([f.as_dict() for f in found], indent=1) + "\n")
         paths["findings"] = str(folder / "findings.json")
+    if laws := laws_of(measured):
+        paths |= write_laws(laws, folder)
+        show(LAWS_TITLE, LAWS_COLUMNS, table_rows(laws))
     return {
         "verb": "sweep",
         "name": cfg.sweep.name,

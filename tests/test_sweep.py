@@ -5,9 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from promise.pipeline.points import Point
+from promise.scaling.headline import COMPARISON_COLUMNS, ROW_COLUMNS, read_table
 from promise.scaling.results import read_results
 from promise.sweep import expand, spelled
 
@@ -116,6 +118,28 @@ def test_wandb_gets_a_run_per_point_and_a_summary(run: Run, tmp_path: Path) -> N
     assert len(runs) == 4  # training, two points, summary
     assert Path(answer.json["paths"]["wandb"]).resolve() in [path.resolve() for path in runs]
     assert "wandb" not in answer.out.rsplit("\n{", 1)[0]
+
+
+def test_a_headline_sweep_writes_its_rows_and_comparisons(run: Run) -> None:
+    grids = "[{evaluation.seen:[keep,remove],search:[popularity,plain,guided]},{search:guided,search.weight:0.5}]"
+    words = ("sweep.name=head", "sweep.headline=true", f"sweep.grids={grids}", "data.order_field=text")
+    answer = run("sweep", *words)
+    paths = {name: Path(answer.json["paths"][name]) for name in ("headline", "comparisons", "results")}
+    assert len({path.parent for path in paths.values()}) == 1
+    table = read_results(paths["results"])
+    rows = read_table(paths["headline"], ROW_COLUMNS)
+    assert len(rows) == 2 * 3 * 3  # past items, halves, methods
+    everyone = {(row["seen"], row["method"]): row["recall@10"] for row in rows if row["half"] == "all"}
+    for (seen, method), recall in everyone.items():
+        found = table.row(by_predicate=(pl.col("seen") == seen) & (pl.col("search") == method)
+                          & (pl.col("search.weight").fill_null(1) != 0.5), named=True)  # fmt: skip
+        assert found["recall@10"] == pytest.approx(recall, abs=1e-6)
+    assert "a second point is guided of seed 0; the first one counts" in answer.err
+    compared = read_table(paths["comparisons"], COMPARISON_COLUMNS)
+    assert len(compared) == 2 * 2 * 3 * 2  # past items, against, halves, metrics
+    again = paths["headline"].read_bytes(), paths["comparisons"].read_bytes()
+    run("sweep", *words, "build=never")
+    assert (paths["headline"].read_bytes(), paths["comparisons"].read_bytes()) == again
 
 
 @pytest.mark.parametrize(

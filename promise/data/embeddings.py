@@ -76,26 +76,11 @@ class TextEmbedding:
         """
         if len(texts) != histories.item_count:
             raise ValueError(f"expected one text per item, got {len(texts)} for {histories.item_count} items")
-        documents = [text or "" for text in texts]
-        words = self._words(documents, self.min_df)
-        words = self._words(documents, 1) if words is None else words
+        words = word_weights(texts, self.min_df, self.ngrams)
+        words = word_weights(texts, 1, self.ngrams) if words is None else words
         if words is None:
             raise NothingToEmbed("the items have no texts (embeddings=co_occurrence needs none)")
         return _unit_rows(_reduce(words, self.dim, seed))
-
-    def _words(self, documents: list[str], min_df: int) -> sparse.csr_matrix | None:
-        """Returns the (I, words) TF-IDF matrix, or None when no word occurs in `min_df` items."""
-        vectorizer = TfidfVectorizer(
-            token_pattern=_WORD,
-            ngram_range=(1, self.ngrams),
-            min_df=min(min_df, len(documents)),
-            sublinear_tf=True,
-            dtype=np.float32,
-        )
-        try:
-            return vectorizer.fit_transform(documents)
-        except ValueError:  # sklearn's only sign of an empty vocabulary
-            return None
 
     def fingerprint(self) -> str:
         """Returns a hash of the parameters."""
@@ -235,6 +220,21 @@ class Concatenation:
             "concatenation-1",
             *((part["embedding"].fingerprint(), part["weight"]) for part in self.parts.values()),
         )
+
+
+def word_weights(texts: Sequence[str | None], min_df: int, ngrams: int) -> sparse.csr_matrix | None:
+    """TF-IDF of words and word groups: (I, words), rows of length 1 or 0; None when no word is in `min_df` texts."""
+    vectorizer = TfidfVectorizer(
+        token_pattern=_WORD,
+        ngram_range=(1, ngrams),
+        min_df=min(min_df, len(texts)),
+        sublinear_tf=True,
+        dtype=np.float32,
+    )
+    try:
+        return vectorizer.fit_transform([text or "" for text in texts])
+    except ValueError:  # sklearn's only sign of an empty vocabulary
+        return None
 
 
 def count_pairs(items: np.ndarray, offsets: np.ndarray, item_count: int, window: int) -> sparse.csr_matrix:

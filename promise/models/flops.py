@@ -1,4 +1,4 @@
-"""What counts as compute: FLOPs of both networks by closed formula (one multiply-add = 2 FLOPs).
+"""What counts as compute: FLOPs of every network by closed formula (one multiply-add = 2 FLOPs).
 
 Counted: projections, attention products, feed-forward, output heads, path scoring. Not counted: lookups, norms,
 softmax, top-k. Real history items only; causal attention counts as the full square. Every `history` argument is the
@@ -89,6 +89,23 @@ class CrossAttentionRewardFlops:
         d, counts = self.dim, of_each(paths, history)
         seen = sum(count * items for count, items in zip(counts, history, strict=True))
         return self.blocks * (sum(counts) * 20 * d * d + 4 * seen * d) + sum(counts) * (2 * d * d + 2 * d)
+
+
+@dataclass(frozen=True)
+class SASRecFlops:
+    """FLOPs of `promise.models.sasrec.SASRec`: width D, encoder blocks."""
+
+    dim: int
+    blocks: int
+
+    def encode(self, history: Sequence[int]) -> int:
+        """Encoder over the histories: per item 4 projections (8 D²) and FFN (16 D²), attention 4 H² D."""
+        items, squares = sum(history), sum(h * h for h in history)
+        return self.blocks * (24 * items * self.dim * self.dim + 4 * squares * self.dim)
+
+    def score(self, history: Sequence[int], items: int) -> int:
+        """Scores of `items` items for every user: 2 D each."""
+        return len(history) * 2 * items * self.dim
 
 
 def of_each(count: int | Sequence[int], users: Sequence[int]) -> Sequence[int]:

@@ -1,6 +1,6 @@
 """What a configuration must hold before any work begins; everything here is quick."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
         if (path := OmegaConf.select(cfg, name)) is not None:
             read_ids(name, path)
     truth("evaluation.drift", cfg.evaluation.drift)
+    if cfg.analysis is not None:
+        check_analysis(cfg)
     one_of("evaluation.precision", cfg.evaluation.precision, ("32-true", "bf16-mixed"))
     for name in ("evaluation.users", "selection.users"):
         if (users := OmegaConf.select(cfg, name)) is not None:
@@ -48,6 +50,7 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
     check_dials(plain(cfg.search))
     check_networks(cfg)
     check_trainings(cfg)
+    check_sasrec(cfg)
     for name in ("checkpoint", "ids.path"):
         if (path := OmegaConf.select(cfg, name)) is not None and not Path(path).is_file():
             raise ValueError(f"{name}={path} is no file")
@@ -104,11 +107,37 @@ def check_trainings(cfg: DictConfig) -> None:
         if fit.get("negative_count") is not None:
             integer("training.negative_count", fit["negative_count"], least=1)
         number("training.reward_loss_weight", fit.get("reward_loss_weight", 1), "> 0", lambda value: value > 0)
-        number("training.learning_rate", fit["learning_rate"], "> 0", lambda value: value > 0)
-        number("training.weight_decay", fit["weight_decay"], ">= 0", lambda value: value >= 0)
-        integer("training.warmup_steps", fit["warmup_steps"], least=0)
-        integer("training.epochs", fit["epochs"], least=1)
-        integer("training.patience", fit["patience"], least=1)
+        check_schedule("training", fit)
+
+
+def check_sasrec(cfg: DictConfig) -> None:
+    """Check the network of `search=sasrec` and its training, which would begin late.
+
+    Raises:
+        ValueError: As `check`.
+    """
+    network = cfg.sasrec.network
+    for name in ("dim", "blocks", "heads", "history"):
+        integer(f"sasrec.network.{name}", network[name], least=1)
+    if network.dim % network.heads:
+        raise ValueError(
+            f"sasrec.network.dim must be a multiple of sasrec.network.heads={network.heads}, got {network.dim}"
+        )
+    number("sasrec.network.dropout", network.dropout, "in [0, 1)", lambda value: 0 <= value < 1)
+    check_schedule("sasrec.training", plain(cfg.sasrec.training))
+
+
+def check_schedule(group: str, fit: Mapping[str, Any]) -> None:
+    """Check the dials that every training has.
+
+    Raises:
+        ValueError: As `check`.
+    """
+    number(f"{group}.learning_rate", fit["learning_rate"], "> 0", lambda value: value > 0)
+    number(f"{group}.weight_decay", fit["weight_decay"], ">= 0", lambda value: value >= 0)
+    integer(f"{group}.warmup_steps", fit["warmup_steps"], least=0)
+    integer(f"{group}.epochs", fit["epochs"], least=1)
+    integer(f"{group}.patience", fit["patience"], least=1)
 
 
 def check_judge(cfg: DictConfig) -> None:
@@ -124,6 +153,23 @@ def check_judge(cfg: DictConfig) -> None:
             f"search.weight={weight} needs a reward model and training=generator trains none: "
             "use search=plain, or search.weight=0"
         )
+
+
+def check_analysis(cfg: DictConfig) -> None:
+    """Check that the analysis is a known one and has two searches to compare.
+
+    Raises:
+        ValueError: If it is none, the search keeps no beams, or asks no reward, or a dial means nothing to an analysis.
+    """
+    if cfg.analysis != "drift":
+        raise ValueError(f"analysis must be drift or null, got {cfg.analysis}")
+    search = plain(cfg.search)
+    if not search["_target_"].endswith(".GuidedSearch"):
+        raise ValueError(f"analysis=drift needs search=guided or search=orm, got {search['_target_']}")
+    if not any(entries(search["weight"])):
+        raise ValueError("analysis=drift compares guided search with a plain beam: it needs search.weight > 0, got 0")
+    if cfg.predictions is not None:
+        raise ValueError("analysis=drift writes no predictions: ask for one of them at a time")
 
 
 def integer(name: str, value: Any, least: int) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from promise.metrics.intervals import Interval, paired_interval
 from promise.metrics.ranking import recall_values
+from promise.scaling.curves import COUNTS
 
 #: Coverage of an interval, and of the intervals of all steps in C together.
 LEVEL = 0.95
@@ -101,7 +102,7 @@ def groups(points: Sequence[Measured]) -> Iterator[list[Measured]]:
     """Points that may be compared: same users, same networks; baselines belong to every group."""
     for model in dict.fromkeys(p.model for p in points):
         same = [p for p in points if p.model == model]
-        counts = [p for p in same if p.row["search"] in ("popularity", "co_visit")]
+        counts = [p for p in same if p.row["search"] in COUNTS]
         searches = [p for p in same if p not in counts]
         for networks in dict.fromkeys(p.networks for p in searches):
             yield [p for p in searches if p.networks == networks] + counts
@@ -139,7 +140,7 @@ def of_group(points: list[Measured]) -> Iterator[Finding]:
                 text = f"  step W={width} C={candidates(after)}"
                 yield difference(text, after, f"C={candidates(before)}", before, level)
     for point in points:
-        if point.row["search"] in ("popularity", "co_visit"):
+        if point.row["search"] in COUNTS:
             if plain:
                 best = max(plain)
                 yield difference(f"plain W={best}", plain[best], point.row["search"], point)

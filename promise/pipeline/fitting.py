@@ -1,9 +1,6 @@
 """Training as a stage: networks built from the config, fitted, resumed after a kill, kept with what they fit to."""
 
-import hashlib
 import logging
-import shutil
-import time
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,19 +17,10 @@ from promise.models.generator import Generator
 from promise.models.reward import Reward
 from promise.pipeline.config import make, plain
 from promise.pipeline.store import Artifact
-from promise.pipeline.trainer import EpochLog, finish, make_logger, make_trainer
+from promise.pipeline.training_run import NETWORKS, announced, keep, train
 from promise.search.guided import GuidedSearch
 
 log = logging.getLogger(__name__)
-
-#: The file of trained networks within an artifact.
-NETWORKS = "networks.ckpt"
-
-#: The file within an unfinished artifact that its training goes on from.
-RESUME = "checkpoints/last.ckpt"
-
-#: Share of a large matrix product's speed that training reaches, for the estimate of its minutes.
-TRAINING_EFFICIENCY = 0.1
 
 
 class Prepared(Protocol):
@@ -52,7 +40,7 @@ class Prepared(Protocol):
     def trie(self) -> Trie: ...
     @property
     def item_vectors(self) -> NDArray[np.float32]: ...
-    def datamodule(self) -> HistoryDataModule: ...
+    def datamodule(self, users: int | None = None, history: int | None = None) -> HistoryDataModule: ...
 
 
 class Fit:
@@ -103,11 +91,8 @@ class Fit:
         if reward:
             depths = self.pipeline.trie.nodes[1:]
             flops += sum(reward.flops.score([history], min(n, reward.default_negatives)) for n in depths)
-        minutes = self.settings["epochs"] * targets * 3 * flops / (TRAINING_EFFICIENCY * matmul_flops()) / 60
-        return (
-            f"training {self.name}: {size:,} parameters, {self.settings['epochs']} epochs of {len(rows)} steps, "
-            f"at most about {max(1, round(minutes))} min"
-        )
+        epochs = self.settings["epochs"]
+        return announced(self.name, size, epochs, len(rows), epochs * targets * 3 * flops)
 
     def networks(self) -> tuple[Generator, Reward | None]:
         """Untrained networks, the same ones for the same seed."""
@@ -140,31 +125,9 @@ class Fit:
             ranker=ranker,
             seed=cfg.seed,
         )
-        logger = make_logger(cfg, f"{self.name}-{cfg.seed}", "train")
-        trainer = make_trainer(
-            cfg,
-            max_epochs=task.epochs,
-            logger=logger,
-            default_root_dir=folder,
-            extra_callbacks=[EpochLog()],
-        )
-        last = resumable(folder / RESUME)
-        if last:
-            log.info("going on with the training that was left in %s", folder)
-        began = time.perf_counter()
-        try:
-            trainer.fit(task, datamodule=pipeline.datamodule(), ckpt_path=last)
-        except KeyboardInterrupt:
-            raise SystemExit(130) from None
-        finally:
-            finish(logger)
-        if trainer.interrupted:
-            raise SystemExit(130)
-        if not trainer.is_global_zero:
+        facts = train(cfg, task, self.name, folder, pipeline.datamodule())
+        if facts is None:
             return {}  # rank 0 keeps the result
-        checkpoint = trainer.checkpoint_callback
-        best = torch.load(checkpoint.best_model_path, map_location="cpu", weights_only=True)  # type: ignore[union-attr]
-        task.load_state_dict(best["state_dict"])
         payload = {
             "ids": pipeline.ids.fingerprint,
             "generator": self.config["generator"],
@@ -174,15 +137,7 @@ class Fit:
                 "reward": reward.state_dict() if reward else None,
             },
         }
-        torch.save(payload, folder / NETWORKS)
-        shutil.rmtree(folder / "checkpoints")
-        return {
-            "fingerprint": file_fingerprint(folder / NETWORKS),
-            "epochs": trainer.current_epoch,
-            "best_epoch": best["epoch"] + 1,
-            "validation_recall@10": float(checkpoint.best_model_score),  # type: ignore[union-attr]
-            "training_seconds": round(time.perf_counter() - began, 1),
-        }
+        return {"fingerprint": keep(payload, folder), **facts}
 
 
 def build_networks(pipeline: Prepared, with_reward: bool) -> tuple[Generator, Reward | None]:
@@ -266,31 +221,3 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(payload, dict) or not {"ids", "generator", "reward", "state"} <= payload.keys():
         raise ValueError(f"checkpoint={path} is no file of trained networks")
     return payload
-
-
-def resumable(path: Path) -> Path | None:
-    """The checkpoint if it is there and whole."""
-    try:
-        torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        return None
-    except Exception:
-        log.warning("the last checkpoint of an earlier training is damaged: training begins anew")
-        return None
-    return path
-
-
-def file_fingerprint(path: Path) -> str:
-    """First 16 hex digits of the SHA-256 of a file's contents."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-
-
-def matmul_flops() -> float:
-    """FLOP/s of one large bf16 matrix product on this machine's CPU, from a fraction of a second."""
-    left = torch.ones(512, 512, dtype=torch.bfloat16)
-    torch.mm(left, left)
-    began = time.perf_counter()
-    for _ in range(8):
-        torch.mm(left, left)
-    return 8 * 2 * 512**3 / (time.perf_counter() - began)

@@ -14,11 +14,13 @@ import polars as pl
 from hydra.utils import get_class
 from numpy.typing import NDArray
 from omegaconf import DictConfig
+from torch import nn
 
 from promise.metrics.intervals import mean_interval
 from promise.metrics.ranking import ndcg_values, recall_values
 from promise.pipeline.config import make, plain
 from promise.pipeline.item_files import indices_of, read_ids
+from promise.pipeline.offers import asked, fingerprints, offers
 from promise.pipeline.stages import Pipeline, fingerprint_of
 from promise.pipeline.trainer import finish, make_logger, make_trainer
 from promise.search.dials import active_dials, candidates_of, per_level
@@ -123,11 +125,10 @@ class Point:
             "seen": cfg.evaluation.seen,
             **{name: fingerprint_of(items) for name, items in self.lists.items()},
         }
+        if found := fingerprints(pipeline, self.accepts):
+            key |= found | {"precision": cfg.evaluation.precision}
         if self.with_networks:
-            key["ids"] = pipeline.ids.fingerprint
-            key["networks"] = pipeline.networks_fingerprint
             key["drift"] = cfg.evaluation.drift
-            key["precision"] = cfg.evaluation.precision
             if self.acting.get("control", "none") != "none" or "samples" in self.acting:
                 key["seed"] = cfg.seed
             if "adaptive" in self.acting:
@@ -159,25 +160,14 @@ class Point:
     def evaluate(self) -> Evaluation:
         """Rank the users of the split and measure the answer."""
         pipeline, cfg = self.pipeline, self.pipeline.cfg
-        remove = cfg.evaluation.seen == "remove"
-        offers: dict[str, Any] = {
-            "remove_seen": remove,
-            "seed": cfg.seed,
-            "item_count": pipeline.histories.item_count,
-            **self.lists,
-        }
-        if self.with_networks:
-            generator, reward = pipeline.networks
-            offers |= {"generator": generator, "reward": reward, "trie": pipeline.trie}
-        else:
-            offers["training"] = pipeline.histories.training_items()
+        offered = offers(pipeline, self.accepts) | self.lists
         logger = make_logger(cfg, f"{self.choices['search']}-{cfg.seed}", "evaluate")
         try:
             trainer = make_trainer(cfg, logger=logger, precision=cfg.evaluation.precision, default_root_dir=cfg.store)
-            for module in (offers.get(name) for name in ("generator", "reward", "trie")):
-                if module is not None:
+            for module in offered.values():
+                if isinstance(module, nn.Module):
                     module.to(trainer.strategy.root_device)
-            ranker = make(self.search, **{name: value for name, value in offers.items() if name in self.accepts})
+            ranker = make(self.search, **offered)
             if "adaptive" in self.acting:
                 ranker.calibrate(pipeline.datamodule().val_dataloader())
             task = Recommend(
@@ -199,6 +189,7 @@ class Point:
     def names(self) -> dict[str, Any]:
         """What the row is of, by Hydra's names, and its dials, normalised: one that can't act is null."""
         cfg, dials = self.pipeline.cfg, self.dials
+        networks = fingerprints(self.pipeline, self.accepts).get("networks")
         row: dict[str, Any] = {
             "data": self.choices["data"],
             "split": cfg.split,
@@ -209,7 +200,7 @@ class Point:
             "generator": self.choices["generator"] if self.with_networks else None,
             "reward": self.choices["reward"] if self.with_networks else None,
             "training": self.choices["training"] if self.with_networks else None,
-            "networks": f"sha256:{self.pipeline.networks_fingerprint}" if self.with_networks else None,
+            "networks": f"sha256:{networks}" if networks else None,
         }
         acting = self.acting
         if "width" not in dials:
@@ -266,13 +257,10 @@ class Point:
 
     def parameters(self) -> int | None:
         """Learned numbers of the networks that the search asks; None for a baseline."""
-        if not self.with_networks:
-            return None
-        generator, reward = self.pipeline.networks
-        weights = self.dials["weight"]
+        weights = self.dials.get("weight")
         judged = any(weights) if isinstance(weights, list) else bool(weights)
-        networks = [generator, reward] if judged and reward else [generator]
-        return sum(p.numel() for network in networks for p in network.parameters())
+        networks = asked(self.pipeline, self.accepts, judged)
+        return sum(p.numel() for network in networks for p in network.parameters()) if networks else None
 
     def write_predictions(self, found: Evaluation, path: Path) -> None:
         """Every user's answer with the input file's own ids: user, target, items (ranked, not padded), scores."""

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from omegaconf import DictConfig
+from scipy import sparse
 
 from promise.data.datamodule import HistoryDataModule
+from promise.data.embeddings import word_weights
 from promise.data.histories import Histories
 from promise.data.interactions import Interactions
 from promise.data.splits import leave_last_out
@@ -21,9 +23,12 @@ from promise.ids.collisions import make_unique
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
 from promise.models.reward import Reward
+from promise.models.sasrec import SASRec
 from promise.pipeline.config import fits, make, plain
-from promise.pipeline.fitting import NETWORKS, Fit, file_fingerprint, load_networks
+from promise.pipeline.fitting import Fit, load_networks
+from promise.pipeline.sasrec import SASRecFit
 from promise.pipeline.store import Artifact, Store
+from promise.pipeline.training_run import NETWORKS, file_fingerprint
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +96,18 @@ class Pipeline:
     @cached_property
     def interactions(self) -> Interactions:
         return Interactions.load(self.data.path)
+
+    @cached_property
+    def words(self) -> sparse.csr_matrix:
+        """TF-IDF of the single words of the items' texts (I, V).
+
+        Raises:
+            ValueError: If no item has a text with a word in it.
+        """
+        weights = word_weights(self.interactions.items["text"].to_list(), min_df=1, ngrams=1)
+        if weights is None:
+            raise ValueError("search=co_visit_text needs item texts, the data have none: use search=co_visit")
+        return weights
 
     @cached_property
     def embeddings(self) -> Artifact:
@@ -182,6 +199,29 @@ class Pipeline:
         return before.path / NETWORKS
 
     @cached_property
+    def sasrec_artifact(self) -> Artifact:
+        """SASRec, trained apart from the other networks and only when a search asks for it."""
+        fit = SASRecFit(self)
+        artifact = self.store.get_or_build(
+            fit.name,
+            fit.config,
+            fit.inputs,
+            fit.version,
+            fit.build,
+            allow_build=self.cfg.build == "auto",
+            command="promise evaluate search=sasrec",
+            collective=True,
+        )
+        if artifact.built:
+            self.built.append(fit.name)
+        return artifact
+
+    @cached_property
+    def sasrec(self) -> SASRec:
+        """The trained SASRec, in evaluation mode."""
+        return SASRecFit(self).load(self.sasrec_artifact.path)
+
+    @cached_property
     def networks(self) -> tuple[Generator, Reward | None]:
         """Trained generator and reward model, in evaluation mode."""
         return load_networks(self, self.checkpoint)
@@ -191,15 +231,16 @@ class Pipeline:
         """Hash of the checkpoint's contents."""
         return file_fingerprint(self.checkpoint)
 
-    def datamodule(self, users: int | None = None) -> HistoryDataModule:
+    def datamodule(self, users: int | None = None, history: int | None = None) -> HistoryDataModule:
         """The one DataModule of every training and evaluation.
 
         Args:
             users: Users to test; None = all.
+            history: Most items of a training window of a causal network; None = the generator's rows.
         """
-        causal = self.cfg.generator.attention == "causal"
+        causal = self.cfg.generator.attention == "causal" or history is not None
         return make(
-            self.cfg.datamodule,
+            {**plain(self.cfg.datamodule), "history": history or self.cfg.datamodule.history},
             histories=self.histories,
             rows="windows" if causal else "prefixes",
             split=self.cfg.split,

@@ -14,11 +14,17 @@ from promise.scaling.results import SEARCHES, per_level
 
 Along = Literal["candidates", "width", "weight"]
 
-NAMES = {"plain": "plain beam", "orm": "ORM", "co_visit": "co-visit", "sasrec": "SASRec"}
+NAMES = {
+    "plain": "plain beam",
+    "orm": "ORM",
+    "co_visit": "co-visit",
+    "co_visit_text": "co-visit × text",
+    "sasrec": "SASRec",
+}
 """What a kind of search is called in figures, where that is not its own name."""
 BEAMS = frozenset(("plain", "guided", "orm"))
 """The searches that have a width."""
-COUNTS = frozenset(("popularity", "co_visit"))
+COUNTS = frozenset(("popularity", "co_visit", "co_visit_text"))
 """The baselines that no network takes part in."""
 WEIGHTED = frozenset(("guided", "orm", "exhaustive"))
 """The searches in which λ acts."""

@@ -14,16 +14,16 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
-from promise.scaling.curves import Curve
+from promise.scaling.curves import COUNTS, Curve
 from promise.scaling.frontier import pareto
 
 # Okabe and Ito's colours, without the yellow that white swallows.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREY, PALE, BLACK = "#5c5c5c", "#909090", "#000000"
 LABEL_POINTS = 9.0
-LINES = {"plain": "--", "orm": "-.", "exhaustive": ":", "popularity": ":", "co_visit": ":"}
-REFERENCES = ("plain", "exhaustive", "popularity", "co_visit")
-MARKERS = {"plain": "s", "orm": "^", "exhaustive": "D", "popularity": "v", "co_visit": "v"}
+LINES = {"plain": "--", "orm": "-.", "exhaustive": ":", "sasrec": ":", **dict.fromkeys(COUNTS, ":")}
+REFERENCES = ("plain", "exhaustive", "sasrec", *COUNTS)
+MARKERS = {"plain": "s", "orm": "^", "exhaustive": "D", "sasrec": "P", **dict.fromkeys(COUNTS, "v")}
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def looks(curves: Sequence[Curve]) -> dict[str, Look]:
     coloured = [curve.name for curve in curves if curve.search not in REFERENCES]
     chosen = {}
     for curve in curves:
-        if curve.search in ("popularity", "co_visit"):
+        if curve.search in COUNTS:
             color = PALE
         elif len(contexts) > 1 and curve.context:
             color = PALETTE[contexts.index(curve.context) % len(PALETTE)]

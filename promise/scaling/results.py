@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-SEARCHES = ("popularity", "co_visit", "plain", "guided", "orm", "best_of_n", "exhaustive")
+SEARCHES = ("popularity", "co_visit", "co_visit_text", "sasrec", "plain", "guided", "orm", "best_of_n", "exhaustive")
 """The order in which kinds of search stand in tables and figures; unknown ones follow."""
 
 POINT = ("hash", "data", "split", "users", "seed", "seen")

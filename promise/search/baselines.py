@@ -1,6 +1,8 @@
-"""Baselines that only count: popularity, and co-visit nearest neighbours. Sums of counts are no FLOPs here."""
+"""Baselines that only count: popularity, co-visit neighbours, these with texts. Sums of counts are no FLOPs here."""
 
+import math
 import time
+from typing import Any
 
 import numpy as np
 import torch
@@ -126,20 +128,73 @@ class CoVisit:
         chunk = max(1, SCORES_AT_ONCE // self.item_count)
         parts = []
         for first in range(0, users, chunk):
-            dense = torch.from_numpy((query[first : first + chunk] @ self.similarity).toarray()).float()
+            part = slice(first, first + chunk)
+            dense = self.scores(query[part], history[part], lengths[part])
             if permitted:
-                dense = permitted.rows(slice(first, first + chunk)).narrow(dense)
+                dense = permitted.rows(part).narrow(dense)
             parts.append(self.best(dense, k))
         scores, items = torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
         device = batch.history.device
         cost = Cost(users=users, seconds=time.perf_counter() - began)
         return Ranking(items.to(device), scores.to(device), cost, [])
 
+    def scores(self, query: sparse.csr_array, history: np.ndarray, lengths: np.ndarray) -> Tensor:
+        """Scores (B, I) of votes (B, I) that come from histories (B, H) of the given lengths (B,)."""
+        return torch.from_numpy((query @ self.similarity).toarray()).float()
+
     def best(self, scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Top k of dense scores (B, I), as scores and items (B, k)."""
         top, items = scores.topk(min(k, self.item_count))
         absent = top <= 0
         return top.masked_fill(absent, -torch.inf), items.masked_fill(absent, -1)
+
+
+class CoVisitText(CoVisit):
+    """Co-visit score of an item, times (1 + text_weight x cosine of its words and those of the user's last item).
+
+    An item that stood near none of the user's items is never returned, however much it reads like them.
+
+    Args:
+        window: Largest distance of two items in a sequence that counts.
+        recent: Items of the history that vote, from the last one; null = all.
+        text_weight: Factor of the cosine, >= 0; 0 = `CoVisit`.
+        words: TF-IDF of the items' words (I, V), rows of length 1 (or 0, for an item without words).
+        training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
+        item_count: Items of the catalogue.
+        remove_seen: Never return an item of the user's history.
+        allow: (n,) the only items that are ever returned; None = all.
+        deny: (n,) items that are never returned; None = none.
+
+    Raises:
+        ValueError: If a dial is out of range, or a list is wrong.
+    """
+
+    def __init__(
+        self,
+        window: int,
+        recent: int | None,
+        text_weight: float,
+        *,
+        words: sparse.csr_array,
+        training: tuple[np.ndarray, np.ndarray],
+        item_count: int,
+        remove_seen: bool = False,
+        allow: Items | None = None,
+        deny: Items | None = None,
+    ) -> None:
+        if not 0 <= text_weight < math.inf:
+            raise ValueError(f"search.text_weight must be a number >= 0, got {text_weight}")
+        offers: dict[str, Any] = {"remove_seen": remove_seen, "allow": allow, "deny": deny}
+        super().__init__(window, recent, training=training, item_count=item_count, **offers)
+        self.text_weight = text_weight
+        self.words, self.by_word = words.tocsr(), words.T.tocsr()
+
+    def scores(self, query: sparse.csr_array, history: np.ndarray, lengths: np.ndarray) -> Tensor:
+        """As `CoVisit.scores`, times the likeness of texts."""
+        visits = super().scores(query, history, lengths)
+        last = history[np.arange(len(history)), np.maximum(lengths, 1) - 1]
+        likeness = torch.from_numpy((self.words[last] @ self.by_word).toarray()).float()  # (B, I)
+        return visits * (1 + self.text_weight * likeness)
 
 
 def similarities(items: np.ndarray, offsets: np.ndarray, item_count: int, window: int) -> sparse.csr_array:

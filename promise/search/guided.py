@@ -1,8 +1,8 @@
 """Beam search over semantic IDs that a process reward model guides; plain beam search and ORM are its presets."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +20,24 @@ from promise.search.scoring import ShuffledRewards, blend, refuse_nan
 
 #: Working memory of one child of a beam (log-probabilities, codes, nodes, masks and their copies).
 CHILD_BYTES = 64
+
+
+class Step(NamedTuple):
+    """What a search met at one level, of the users of one part of a batch.
+
+    Attributes:
+        depth: 1..L.
+        nodes: (B, C) trie nodes of the candidates, -1 = none.
+        log_probs: (B, C) their cumulative log-probabilities; -inf where there is none.
+        rewards: (B, C) their rewards, of any value where there is none; None where the reward was not asked.
+        kept: (B, W) trie nodes of the beams that went on, -1 = none.
+    """
+
+    depth: int
+    nodes: Tensor
+    log_probs: Tensor
+    rewards: Tensor | None
+    kept: Tensor
 
 
 class GuidedSearch:
@@ -48,6 +66,7 @@ class GuidedSearch:
         allow: The only items (n,) that may be returned; None = all.
         deny: Items (n,) that may not be returned; None = none.
         seed: Of the shuffled control.
+        observer: Called with every level that is searched, part by part of a batch, but not by `calibrate`.
 
     Raises:
         ValueError: If a dial is out of range, or a weight needs a reward model that is not there.
@@ -73,6 +92,7 @@ class GuidedSearch:
         allow: Items | None = None,
         deny: Items | None = None,
         seed: int = 0,
+        observer: Callable[[Step], None] | None = None,
     ) -> None:
         dials = {
             "width": width,
@@ -98,6 +118,7 @@ class GuidedSearch:
         self.adaptive = None if adaptive == "none" else Adaptive(adaptive, adaptive_cap)
         self.calibrating: dict[int, list[tuple[int, Tensor]]] | None = None
         self.restrictions = Restrictions(trie, remove_seen=remove_seen, allow=allow, deny=deny)
+        self.observer = observer
 
     @torch.inference_mode()
     def rank(self, batch: Users, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
@@ -142,6 +163,8 @@ class GuidedSearch:
             beams, scores = drafts.select(scores, level.width)
             kept.append(beams.kept())
             cuts[depth] = scores
+            if self.observer is not None and self.calibrating is None:
+                self.observer(Step(depth, drafts.kept(), drafts.log_probs, rewards, kept[-1]))
         refuse_nan(cuts, first)
         history = users.lengths.clamp_max(self.generator.history).tolist()
         return Ranking(self.trie.item_of(kept[-1][:, :k]), scores[:, :k], self.cost(history, rows, paths), kept)

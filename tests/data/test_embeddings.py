@@ -18,6 +18,7 @@ from promise.data.embeddings import (
     TextEmbedding,
     count_pairs,
     positive_information,
+    word_weights,
 )
 from promise.data.histories import Histories
 
@@ -89,6 +90,7 @@ def test_text_of_one_item_and_of_any_script() -> None:
 
 @pytest.mark.parametrize("texts", [[None] * 6, ["", " ", "!", "…", "\n", None]])
 def test_no_words_at_all_is_said(texts: list[str | None]) -> None:
+    assert word_weights(texts, 1, 1) is None and word_weights(["red", "soap"], 2, 1) is None
     with pytest.raises(NothingToEmbed, match="the items have no texts"):
         TextEmbedding(4, 1, 1).embed(texts, PAIRS, 0)
 

@@ -14,6 +14,7 @@ BASE = configs.compose(["logger=csv"])
 CROSS = configs.compose(["logger=csv", "reward=cross_attention"])
 STAGED = configs.compose(["logger=csv", "training=staged"])
 CASES: list[tuple[str, Any, str]] = [
+    ("analysis", "x", "analysis must be drift or null, got x"),
     ("seed", "abc", "seed must be an integer >= 0, got abc"),
     ("seed", -1, "seed must be an integer >= 0, got -1"),
     ("seed", 1.0, "seed must be an integer >= 0, got 1.0"),
@@ -37,6 +38,11 @@ CASES: list[tuple[str, Any, str]] = [
     ("datamodule.batch_size", "x", "datamodule.batch_size must be an integer >= 1, got x"),
     ("datamodule.evaluation_batch_size", 0, "datamodule.evaluation_batch_size must be an integer >= 1, got 0"),
     ("datamodule.workers", -1, "datamodule.workers must be an integer >= 0, got -1"),
+    ("sasrec.network.blocks", 0, "sasrec.network.blocks must be an integer >= 1, got 0"),
+    ("sasrec.network.heads", 3, "sasrec.network.dim must be a multiple of sasrec.network.heads=3, got 128"),
+    ("sasrec.network.dropout", 1, "sasrec.network.dropout must be a number in [0, 1), got 1"),
+    ("sasrec.training.learning_rate", 0, "sasrec.training.learning_rate must be a number > 0, got 0"),
+    ("sasrec.training.epochs", 0.5, "sasrec.training.epochs must be an integer >= 1, got 0.5"),
     ("search.width", 0, "search.width must be an integer >= 1, got 0"),
     ("search.width", [5, 0, 5], "search.width must be an integer >= 1, got 0"),
     ("search.expansion", 0.5, "search.expansion must be a number >= 1, got 0.5"),
@@ -134,6 +140,21 @@ def test_a_checkpoint_must_hold_networks(tmp_path: Path) -> None:
     path.write_bytes(b"garbage" * 100)
     with pytest.raises(ValueError, match=r"garbage\.ckpt is no file of trained networks"):
         check(changed(BASE, checkpoint=str(path)))
+
+
+def test_the_drift_analysis_needs_two_searches() -> None:
+    for words in (["search=guided"], ["search=orm"], ["search.weight=[0,0,0.5,0]"]):
+        check(configs.compose(["logger=csv", "analysis=drift", *words]))
+    for search, target in (("popularity", "baselines.Popularity"), ("exhaustive", "exhaustive.ExhaustiveSearch")):
+        with pytest.raises(ValueError) as error:
+            check(configs.compose(["logger=csv", "analysis=drift", f"search={search}"]))
+        assert str(error.value) == f"analysis=drift needs search=guided or search=orm, got promise.search.{target}"
+    message = r"^analysis=drift compares guided search with a plain beam: it needs search\.weight > 0, got 0$"
+    for words in (["search=plain"], ["search.weight=[0,0,0,0]"], ["search=plain", "training=generator"]):
+        with pytest.raises(ValueError, match=message):
+            check(configs.compose(["logger=csv", "analysis=drift", *words]))
+    with pytest.raises(ValueError, match=r"^analysis=drift writes no predictions: ask for one of them at a time$"):
+        check(configs.compose(["logger=csv", "analysis=drift", "predictions=p.parquet"]))
 
 
 def test_a_judge_is_needed_where_the_reward_has_a_weight() -> None:

@@ -50,6 +50,7 @@ def dials(point: Point) -> list[Any]:
         (["search=plain"], ["search=orm", "search.weight=0", "search.expansion=1", "search.temperature=3"]),
         (["search=guided"], ["search=plain", "search.weight=1", "search.expansion=10"]),
         (["search=guided"], ["search=orm", "search.rerank=false"]),
+        (["search=second_scorer"], ["search=orm", "search.weight=0.5"]),
         (["search=guided"], ["search=guided", "search.temperature=3"]),
         (["search=guided"], ["search.width=[20,20,20,20]", "search.weight=[1,1,1,1]"]),
         (["search.expansion=2"], ["search.candidates=40"]),

@@ -7,7 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from promise.scaling.curves import curves
-from promise.scaling.drawing import BLACK, GREY, PALETTE, log_axis, log_ticks, looks, plain_number, spread
+from promise.scaling.drawing import BLACK, GREY, PALE, PALETTE, log_axis, log_ticks, looks, plain_number, spread
+from promise.scaling.figures import scaling_figure
 from promise.scaling.results import results_table
 
 
@@ -25,6 +26,16 @@ def test_generators_have_a_colour_each(row) -> None:
     chosen = looks(curves(results_table(rows), "recall@10", "width"))
     assert chosen["base, plain beam"].color == chosen["base, guided"].color != chosen["tiny, guided"].color
     assert chosen["base, plain beam"].line != chosen["base, guided"].line
+
+
+def test_other_rankers_take_no_colour_from_guided_searches(sweep, row) -> None:
+    others = [row(name, 0.06, None) for name in ("popularity", "co_visit", "co_visit_text")]
+    rows = results_table([*others, row("sasrec", 0.07, 4e6, generator=None, training=None), *sweep])
+    chosen = looks(curves(rows, "recall@10", "candidates"))
+    assert list(chosen)[:4] == ["popularity", "co-visit", "co-visit × text", "SASRec"]
+    assert {chosen[name].color for name in ("popularity", "co-visit", "co-visit × text")} == {PALE}
+    assert chosen["SASRec"].color == BLACK and chosen["guided, W = 10"].color == PALETTE[0]
+    assert len(scaling_figure(rows).axes) == 2
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 from torch import Tensor
 
 from promise.search import baselines
-from promise.search.baselines import CoVisit, Popularity
+from promise.search.baselines import CoVisit, CoVisitText, Popularity
 
 
 class Users(NamedTuple):
@@ -110,6 +111,37 @@ def test_drawn_co_visit() -> None:
     assert (ranking.cost.decoder_tokens, ranking.cost.prm_paths) == (0, 0)
 
 
+def draw_words(shop: Shop) -> tuple[sparse.csr_array, list[dict[int, float]]]:
+    """Weights of words in the items, as rows of length 1 or 0 and as dictionaries."""
+    rng = np.random.default_rng(shop.item_count)
+    dense = rng.random((shop.item_count, 6)) * (rng.random((shop.item_count, 6)) < 0.4)
+    norms = np.linalg.norm(dense, axis=1, keepdims=True)
+    dense = np.divide(dense, norms, out=dense, where=norms > 0).astype(np.float32)
+    return sparse.csr_array(dense), [{word: row[word] for word in np.flatnonzero(row)} for row in dense]
+
+
+@pytest.mark.parametrize("remove_seen", [False, True])
+@pytest.mark.parametrize("text_weight", [0.0, 1.0, 30.0])
+def test_co_visit_text_weighs_every_score_by_the_likeness_to_the_last_item(
+    text_weight: float, remove_seen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(baselines, "SCORES_AT_ONCE", 40)
+    for shop in SHOPS:
+        matrix, words = draw_words(shop)
+        given: dict[str, Any] = {"training": shop.training, "item_count": shop.item_count, "remove_seen": remove_seen}
+        ranking = CoVisitText(3, None, text_weight, words=matrix, **given).rank(shop.batch, 6)
+        for user in range(4):
+            expected = slow_co_visit(shop, user, 3, None, remove_seen)
+            for item in expected:
+                last = words[shop.past(user)[-1]]
+                cosine = sum(weight * last.get(word, 0.0) for word, weight in words[item].items())
+                expected[item] *= 1 + text_weight * cosine
+            best = sorted(expected.values(), reverse=True)[:6]
+            items, scores = ranking.items[user].tolist(), ranking.scores[user].tolist()
+            assert scores == pytest.approx(best + [-math.inf] * (len(items) - len(best)), rel=1e-4)
+            assert [expected[item] for item in items if item >= 0] == pytest.approx(best, rel=1e-4)
+
+
 def test_few_users_at_once_batch_order_and_padding_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     for shop in SHOPS[:20]:
         rankers: list[Any] = [
@@ -177,3 +209,10 @@ def test_a_wrong_list_is_refused() -> None:
 def test_bad_dials_are_refused(window: int, recent: int | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         CoVisit(window, recent, training=(np.array([0]), np.array([0, 1])), item_count=1)
+
+
+@pytest.mark.parametrize("text_weight", [-0.5, math.nan, math.inf])
+def test_a_text_weight_must_be_a_number_from_0_on(text_weight: float) -> None:
+    given: dict[str, Any] = {"training": (np.array([0]), np.array([0, 1])), "item_count": 1}
+    with pytest.raises(ValueError, match=rf"^search\.text_weight must be a number >= 0, got {text_weight}$"):
+        CoVisitText(1, None, text_weight, words=sparse.csr_array(np.ones((1, 1))), **given)

@@ -37,12 +37,15 @@ class S3Rec:
         items: JSON lines, each with an integer `id`; an item's text is its `text`, or else its `title` (or
             `short_text`), `brand` and `categories` joined. None = no texts.
         root: folder in which relative names are looked up; None = the current one.
+        order_field: field of the items by which headline rows split the users in halves; None = they don't. It is
+            no part of the data that anything learns from.
     """
 
-    def __init__(self, sequences: str, items: str | None, root: str | None) -> None:
+    def __init__(self, sequences: str, items: str | None, root: str | None, order_field: str | None = None) -> None:
         self.sequences = sequences
         self.items = items
         self.root = root
+        self.order_field = order_field
 
     def fingerprint(self) -> str:
         """SHA-256 (first 16 hex digits) of the files' bytes and this reader's version, whatever their names.
@@ -101,6 +104,19 @@ class S3Rec:
             dropped_users=int((~long_enough).sum()),
         )
 
+    def item_field(self, name: str) -> dict[int, str]:
+        """Item id -> a field of the items file as text; items without it, or data without the file, have none.
+
+        The field stays out of `read` and its fingerprint: whoever asks reads the file again.
+
+        Raises:
+            ValueError: the file is missing, or a line of it is wrong.
+        """
+        path = self._paths()[1]
+        if path is None:
+            return {}
+        return {item: str(row[name]) for item, row in _item_rows(path) if row.get(name) is not None}
+
     def _paths(self) -> tuple[Path, Path | None]:
         """The two files, which are there."""
         root = Path(self.root or ".").expanduser()
@@ -153,8 +169,18 @@ def _read_sequences(path: Path) -> tuple[pl.Series, NDArray[np.int64], NDArray[n
 
 def _read_items(path: Path) -> pl.DataFrame:
     """The catalogue: `id` and `text`, in the order of the file."""
+    ids, texts = [], []
+    for item, row in _item_rows(path):
+        ids.append(item)
+        texts.append(_text(row))
+    if not ids:
+        raise ValueError(f"data.items: {path.name} is empty")
+    return pl.DataFrame({"id": ids, "text": texts}, schema=ITEM_COLUMNS)
+
+
+def _item_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Id and all fields of every item, checked, in the order of the file."""
     seen: dict[int, int] = {}
-    texts: list[str | None] = []
     for number, line in _numbered_lines("data.items", path):
         where = f"data.items: {path.name}:{number}"
         try:
@@ -171,10 +197,7 @@ def _read_items(path: Path) -> pl.DataFrame:
         if item in seen:
             raise ValueError(f"{where}: item {item} stands on line {seen[item]} too")
         seen[item] = number
-        texts.append(_text(row))
-    if not seen:
-        raise ValueError(f"data.items: {path.name} is empty")
-    return pl.DataFrame({"id": list(seen), "text": texts}, schema=ITEM_COLUMNS)
+        yield item, row
 
 
 def _text(row: dict[str, Any]) -> str | None:

@@ -201,6 +201,20 @@ def test_fingerprint_is_of_contents_not_of_names(tmp_path):
     assert len({fingerprint("a.txt"), fingerprint("c.txt"), fingerprint("a.txt", "i.jsonl")}) == 3
 
 
+def test_a_field_of_the_items_is_read_apart_from_the_data(tmp_path):
+    items = [{"id": 3, "asin": "B2"}, {"id": 1, "asin": None}, {"id": 2, "asin": 7}, {"id": 4}]
+    table = read(tmp_path, "a 1 2 3\n", items)
+    source = S3Rec("s.txt", "i.jsonl", str(tmp_path), "asin")
+    assert source.item_field("asin") == {3: "B2", 2: "7"}
+    assert source.item_field("nothing") == {}
+    assert source.fingerprint() == S3Rec("s.txt", "i.jsonl", str(tmp_path)).fingerprint()
+    assert source.read().fingerprint() == table.fingerprint()
+    assert S3Rec("s.txt", None, str(tmp_path), "asin").item_field("asin") == {}
+    (tmp_path / "i.jsonl").write_text("{}")
+    with pytest.raises(ValueError, match=r"data.items: i.jsonl:1: the item has no `id`"):
+        source.item_field("asin")
+
+
 def test_a_bar_appears_on_stderr_only_for_slow_files(tmp_path, capsys, monkeypatch):
     lines = "".join(f"u{user} 1 2 3\n" for user in range(3000))
     read(tmp_path, lines)

@@ -1,0 +1,179 @@
+"""What guidance changes: users it rescues and damages, and how well a judge knows the true prefix among candidates."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+
+def rescued(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
+    """Say whom a second search rescues and whom it damages.
+
+    Misses before - misses after = rescued - damaged, for any two searches of the same users.
+
+    Args:
+        before: (...,) bool, whether the first search still has the truth.
+        after: (...,) bool, whether the second has.
+
+    Returns:
+        Rescued and damaged, (...,) bool each.
+
+    Raises:
+        ValueError: If the shapes differ.
+
+    Example:
+        >>> [users.tolist() for users in rescued(torch.tensor([True, False]), torch.tensor([False, True]))]
+        [[False, True], [True, False]]
+    """
+    if before.shape != after.shape:
+        raise ValueError(f"before and after must be of one shape, got {tuple(before.shape)} and {tuple(after.shape)}")
+    return after & ~before, before & ~after
+
+
+def true_rank(scores: Tensor, nodes: Tensor, true: Tensor) -> Tensor:
+    """Find the place of the true prefix when a judge sorts the candidates.
+
+    Ties share the mean of their places, so that a judge who scores all alike is no better than chance.
+
+    Args:
+        scores: (B, C) of the candidates.
+        nodes: (B, C) their trie nodes, distinct within a row; -1 = no candidate.
+        true: (B,) trie node of the target's prefix.
+
+    Returns:
+        (B,) float64, 1 = first; NaN where the true prefix is no candidate.
+
+    Raises:
+        ValueError: If the shapes do not fit.
+    """
+    found = _found(scores, nodes, true)
+    own = scores.double().masked_fill(~found, -torch.inf).amax(1, keepdim=True)  # (B, 1)
+    real = nodes >= 0
+    above, level = ((real & sides).sum(1) for sides in (scores > own, scores == own))
+    return (above + (level + 1) / 2.0).double().masked_fill(~found.any(1), torch.nan)
+
+
+class Belief(NamedTuple):
+    """What a judge believes of a user's candidates.
+
+    Attributes:
+        confidence: (B,) float64, softmax of the score of the best candidate; NaN where the truth is no candidate.
+        right: (B,) bool, whether the best candidate is the true prefix.
+    """
+
+    confidence: Tensor
+    right: Tensor
+
+
+def belief(scores: Tensor, nodes: Tensor, true: Tensor) -> Belief:
+    """Take a judge's scores as probabilities: softmax over the candidates of a user.
+
+    Scores learnt by InfoNCE are log-probabilities up to a constant of the user, given that one of the candidates is
+    the true one; so users for whom none is are left out (NaN).
+
+    Args:
+        scores: (B, C) of the candidates.
+        nodes: (B, C) their trie nodes, distinct within a row; -1 = no candidate.
+        true: (B,) trie node of the target's prefix.
+
+    Raises:
+        ValueError: If the shapes do not fit.
+    """
+    found = _found(scores, nodes, true)
+    probabilities = scores.double().masked_fill(nodes < 0, -torch.inf).softmax(1)
+    confidence, best = probabilities.max(1)
+    right = found.gather(1, best[:, None])[:, 0]
+    return Belief(confidence.masked_fill(~found.any(1), torch.nan), right)
+
+
+class Reliability(NamedTuple):
+    """Users in bins of like confidence, least confident first, equally many in each.
+
+    Attributes:
+        users: (n,) int64 users of each bin.
+        confidence: (n,) mean confidence.
+        accuracy: (n,) share that was right.
+    """
+
+    users: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error in [0, 1]: mean over users of |accuracy - confidence| of their bin."""
+        return float(np.average(np.abs(self.accuracy - self.confidence), weights=self.users))
+
+
+def reliability(confidence: ArrayLike, right: ArrayLike, bins: int = 10) -> Reliability:
+    """Compare confidence with accuracy in bins.
+
+    Args:
+        confidence: (n,) in [0, 1].
+        right: (n,) bool.
+        bins: Number of bins, >= 1; there are no more than users.
+
+    Raises:
+        ValueError: If the shapes differ, there is no user, or `bins` is below 1.
+
+    Example:
+        >>> reliability([0.2, 0.4, 0.9, 0.9], [False, False, True, False], bins=2).error.__round__(6)
+        0.35
+    """
+    values, hits = np.asarray(confidence, dtype=np.float64), np.asarray(right, dtype=np.float64)
+    if values.ndim != 1 or values.shape != hits.shape or not len(values):
+        raise ValueError(f"confidence and right must be (n,) with n >= 1, got {values.shape} and {hits.shape}")
+    if bins < 1:
+        raise ValueError(f"bins must be >= 1, got {bins}")
+    parts = np.array_split(np.argsort(values, kind="stable"), min(bins, len(values)))
+    return Reliability(
+        np.array([len(part) for part in parts]),
+        np.array([values[part].mean() for part in parts]),
+        np.array([hits[part].mean() for part in parts]),
+    )
+
+
+def median_interval(
+    values: ArrayLike, resamples: int = 10_000, seed: int = 0, level: float = 0.95
+) -> tuple[float, float, float]:
+    """Median over users with its percentile bootstrap interval.
+
+    The k-th smallest value is at or above the median of a resample as soon as half of its n draws are among the k
+    smallest; so the place of that median in the sorted values is drawn directly, by its distribution: the middle of
+    n uniform draws of a place.
+
+    Args:
+        values: (n,) one finite value per user.
+        resamples: Number of bootstrap resamples, >= 1.
+        seed: Seed of the resampling.
+        level: Coverage, in (0, 1).
+
+    Returns:
+        The median (the lower of two middle values), and the ends of its interval.
+
+    Raises:
+        ValueError: If there is no value, or one is not finite.
+    """
+    ordered = np.sort(np.asarray(values, dtype=np.float64).ravel())
+    count = len(ordered)
+    if not count or not np.isfinite(ordered).all():
+        raise ValueError("values must be finite numbers of at least one user")
+    middle = (count + 1) // 2  # the middle of n uniform draws is Beta(middle, n + 1 - middle)
+    draws = np.random.default_rng(seed).beta(middle, count + 1 - middle, resamples)
+    ends = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    low, high = ordered[np.minimum((ends * count).astype(np.int64), count - 1)]
+    return float(ordered[middle - 1]), float(low), float(high)
+
+
+def _found(scores: Tensor, nodes: Tensor, true: Tensor) -> Tensor:
+    """(B, C) bool, True at the true prefix."""
+    if nodes.ndim != 2 or scores.shape != nodes.shape or true.shape != nodes.shape[:1] or not nodes.shape[1]:
+        raise ValueError(
+            f"scores and nodes must be (B, C) with C >= 1 and true (B,), "
+            f"got {tuple(scores.shape)}, {tuple(nodes.shape)} and {tuple(true.shape)}"
+        )
+    return (nodes == true[:, None]) & (true[:, None] >= 0)

@@ -1,0 +1,126 @@
+"""One training: fit a task in a folder that may hold what a killed one left, and keep its best weights there."""
+
+import hashlib
+import logging
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule
+from omegaconf import DictConfig
+
+from promise.pipeline.trainer import EpochLog, finish, make_logger, make_trainer
+from promise.tasks.training import SearchSelectedTask
+
+log = logging.getLogger(__name__)
+
+#: The file of trained networks within an artifact.
+NETWORKS = "networks.ckpt"
+
+#: The file within an unfinished artifact that its training goes on from.
+RESUME = "checkpoints/last.ckpt"
+
+#: Share of a large matrix product's speed that training reaches, for the estimate of its minutes.
+TRAINING_EFFICIENCY = 0.1
+
+
+def train(
+    cfg: DictConfig, task: SearchSelectedTask, name: str, folder: Path, data: LightningDataModule
+) -> dict[str, Any] | None:
+    """Train a task, from where a killed training left it; it then holds its best weights.
+
+    Args:
+        cfg: The root config.
+        task: The task; its `epochs` are an upper end.
+        name: What is trained, for the logger.
+        folder: Where checkpoints lie until `keep` takes them away.
+        data: What to train and to validate on.
+
+    Returns:
+        Epochs, the best one, its validation score and the seconds, for the manifest; None in a process of a
+        distributed run that keeps nothing.
+
+    Raises:
+        SystemExit: The training was interrupted.
+    """
+    logger = make_logger(cfg, f"{name}-{cfg.seed}", "train")
+    trainer = make_trainer(
+        cfg, max_epochs=task.epochs, logger=logger, default_root_dir=folder, extra_callbacks=[EpochLog()]
+    )
+    last = resumable(folder / RESUME)
+    if last:
+        log.info("going on with the training that was left in %s", folder)
+    began = time.perf_counter()
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=last)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    finally:
+        finish(logger)
+    if trainer.interrupted:
+        raise SystemExit(130)
+    if not trainer.is_global_zero:
+        return None
+    checkpoint = trainer.checkpoint_callback
+    best = torch.load(checkpoint.best_model_path, map_location="cpu", weights_only=True)  # type: ignore[union-attr]
+    task.load_state_dict(best["state_dict"])
+    return {
+        "epochs": trainer.current_epoch,
+        "best_epoch": best["epoch"] + 1,
+        "validation_recall@10": float(checkpoint.best_model_score),  # type: ignore[union-attr]
+        "training_seconds": round(time.perf_counter() - began, 1),
+    }
+
+
+def keep(payload: dict[str, Any], folder: Path) -> str:
+    """Save trained networks in place of the checkpoints; return the file's fingerprint."""
+    torch.save(payload, folder / NETWORKS)
+    shutil.rmtree(folder / "checkpoints")
+    return file_fingerprint(folder / NETWORKS)
+
+
+def announced(name: str, parameters: int, epochs: int, steps: int, flops: float) -> str:
+    """What is about to be trained, and about how long that takes.
+
+    Args:
+        name: What is trained.
+        parameters: Its learned numbers.
+        epochs: The most passes over the training windows.
+        steps: Batches of one pass.
+        flops: FLOPs of all passes, forward and backward.
+    """
+    minutes = flops / (TRAINING_EFFICIENCY * matmul_flops()) / 60
+    return (
+        f"training {name}: {parameters:,} parameters, {epochs} epochs of {steps} steps, "
+        f"at most about {max(1, round(minutes))} min"
+    )
+
+
+def resumable(path: Path) -> Path | None:
+    """The checkpoint if it is there and whole."""
+    try:
+        torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        return None
+    except Exception:
+        log.warning("the last checkpoint of an earlier training is damaged: training begins anew")
+        return None
+    return path
+
+
+def file_fingerprint(path: Path) -> str:
+    """First 16 hex digits of the SHA-256 of a file's contents."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def matmul_flops() -> float:
+    """FLOP/s of one large bf16 matrix product on this machine's CPU, from a fraction of a second."""
+    left = torch.ones(512, 512, dtype=torch.bfloat16)
+    torch.mm(left, left)
+    began = time.perf_counter()
+    for _ in range(8):
+        torch.mm(left, left)
+    return 8 * 2 * 512**3 / (time.perf_counter() - began)

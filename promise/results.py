@@ -1,0 +1,101 @@
+"""`promise results`: writes RESULTS.md from the committed rows; `promise results add` takes in those of a run."""
+
+import argparse
+import csv
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from promise import configs
+from promise.scaling.headline import (
+    COMPARISON_COLUMNS,
+    COMPARISON_KEY,
+    ROW_COLUMNS,
+    ROW_KEY,
+    merged,
+    read_table,
+    write_table,
+)  # fmt: skip
+from promise.scaling.report import ABLATION, KEPT, build
+
+TABLES = {"headline.csv": (ROW_COLUMNS, ROW_KEY), "comparisons.csv": (COMPARISON_COLUMNS, COMPARISON_KEY)}
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the subcommand: 0 when all is well, 2 otherwise.
+
+    Args:
+        words: What stands after `promise results`.
+    """
+    parser = argparse.ArgumentParser(prog="promise results", description="RESULTS.md and the rows behind it.")
+    parser.add_argument(
+        "--rows", default="sweeps/results", help="folder of the committed rows (default: sweeps/results)"
+    )
+    parser.add_argument("--save", default="RESULTS.md", help="the file to write (default: RESULTS.md)")
+    actions = parser.add_subparsers(dest="action")
+    text = "take in the rows of sweeps and analyses; a row that is there already is replaced"
+    add_parser = actions.add_parser("add", help=text, description=text)
+    add_parser.add_argument("folders", nargs="+", metavar="FOLDER", help="a run's folder, outputs/sweeps/NAME/DATA-…")
+    arguments = parser.parse_args(words)
+    rows = Path(arguments.rows)
+    try:
+        if arguments.action == "add":
+            for folder in arguments.folders:
+                for path in add(Path(folder), rows):
+                    print(f"wrote {path}")
+        else:
+            text = build(rows, configs.groups().get("experiment", ()))
+            Path(arguments.save).write_text(text, encoding="utf-8")
+            print(f"wrote {arguments.save}")
+    except ValueError as error:
+        print(f"promise results: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def add(folder: Path, rows: Path) -> list[Path]:
+    """Take in what a sweep or an analysis wrote.
+
+    Headline rows and comparisons are merged; the tables of other sweeps and analyses are copied, named after them.
+
+    Args:
+        folder: The run's folder, NAME/DATA-SPLIT-SEED.
+        rows: Folder of the committed rows.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        ValueError: If there is nothing to take in, a point failed, or headline rows are of some users only.
+    """
+    folder = folder.resolve()
+    kind, run = folder.parent.name, folder.name
+    found = {path.name: path for path in folder.glob("*.csv")} if folder.is_dir() else {}
+    tables = {name: read_table(found[name], columns) for name, (columns, _) in TABLES.items() if name in found}
+    copies = {kept.table: f"{name}-{run}.csv" for name, kept in KEPT.items() if kept.table == f"{name}.csv"}
+    if kind in KEPT or kind.startswith(ABLATION):
+        copies[KEPT[kind].table if kind in KEPT else "results.csv"] = f"{kind}-{run}.csv"
+    copies = {name: copy for name, copy in copies.items() if name in found}
+    if not tables and not copies:
+        raise ValueError(
+            f"{folder} holds nothing to add: {', '.join(TABLES)}, or what is kept of {', '.join(KEPT)} (its name is "
+            "that of the folder above)"
+        )
+    for row in tables.get("headline.csv", ()):
+        if any(word.startswith("evaluation.users=") for word in row["command"].split()):
+            raise ValueError(f"{folder} holds rows of some users only ({row['command']}): leave out evaluation.users")
+    for name in copies:
+        with found[name].open(newline="", encoding="utf-8") as file:
+            if failed := sum(row.get("status") == "failed" for row in csv.DictReader(file)):
+                raise ValueError(f"{found[name]} holds {failed} points that failed: run the sweep again")
+    written = []
+    rows.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        columns, key = TABLES[name]
+        write_table(merged(read_table(rows / name, columns), table, key), rows / name, columns, key)
+        written.append(rows / name)
+    for name, copy in copies.items():
+        shutil.copyfile(found[name], rows / copy)
+        written.append(rows / copy)
+    return written

@@ -1,0 +1,148 @@
+"""The report's sections on drift and on scaling laws, from the tables that these analyses write."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from promise.scaling.markdown import MISSING, figure, interval, short, signed, table, titled
+from promise.scaling.report_tables import number
+
+TextRow = dict[str, str]
+
+DRIFT_COLUMNS = ("dataset", "split", "seed", "seen", "users", "W", "C", "depth", "measure", "value", "low", "high")
+LAW_NAMES = ("generator", "reward", "width", "weight", "seeds", "metric", "along")
+LAW_FIGURES = ("a", "b", "c", "predicted", "observed", "error")
+LAW_COLUMNS = (
+    *LAW_NAMES, "data", "split", "law", "form", "preferred", "verdict", "reason", "held_out_x", "turning_x",
+    *(f"{name}{end}" for name in LAW_FIGURES for end in ("", "_low", "_high")),
+)  # fmt: skip
+
+
+def read(path: Path, columns: Sequence[str]) -> list[TextRow]:
+    """The rows of a CSV file as text.
+
+    Raises:
+        ValueError: If a column is missing, or there is no row.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    missing = [name for name in columns if not rows or name not in rows[0]]
+    if missing:
+        raise ValueError(f"{path} must have at least one row, and the columns {', '.join(columns)}")
+    return rows
+
+
+def drift_section(path: Path) -> list[str]:
+    """Measures over depths, after sentences on what guided search rescues and damages.
+
+    Raises:
+        ValueError: If the file is no table of drift.
+    """
+    rows = read(path, DRIFT_COLUMNS)
+    first = rows[0]
+    about = (
+        f"{titled(first['dataset'])}, {first['split']} targets of {int(first['users']):,} users, seed {first['seed']}, "
+    )
+    about += f"past items {'kept' if first['seen'] == 'keep' else 'removed'}, W = {first['W']}, C = {first['C']}."
+    cells: dict[str, dict[str, TextRow]] = {}
+    for row in rows:
+        if "_bin" not in row["measure"]:  # the reliability diagram, which only a figure shows well
+            cells.setdefault(row["measure"], {})[row["depth"]] = row
+    depths = sorted({row["depth"] for row in rows if row["depth"]}, key=int)
+    by_depth = {name: by for name, by in cells.items() if "" not in by}
+    whole = {name: by[""] for name, by in cells.items() if "" in by}
+    lines = [about, "", *rescued(cells)]
+    if by_depth:
+        columns = ["measure", *(f"depth {depth}" for depth in depths)]
+        lines += ["", *table(columns, ([name, *(ranged(by.get(d)) for d in depths)] for name, by in by_depth.items()))]
+    if whole:
+        lines += ["", *table(["measure", "lists"], ([name, ranged(row)] for name, row in whole.items()))]
+    return lines
+
+
+def rescued(cells: dict[str, dict[str, TextRow]]) -> list[str]:
+    """Per depth and for the final lists: whether guided search saves more true prefixes than it loses."""
+    lines = []
+    for name, by in cells.items():
+        if not name.startswith("net_rescue"):
+            continue
+        for depth, row in by.items():
+            value, low, high = (number(row[column]) for column in ("value", "low", "high"))
+            if value is None or low is None or high is None:
+                continue
+            place = f"At depth {depth}" if depth else f"In the lists ({name.removeprefix('net_rescue@')} items)"
+            verdict = "saves more than it loses" if low > 0 else "loses **more** than it saves" if high < 0 else None
+            said = verdict or "loses as much as it saves, as far as can be told"
+            lines.append(f"- {place} guided search {said}: {interval(value, low, high)} of the users.")
+    return lines
+
+
+def ranged(row: TextRow | None) -> str:
+    """A measure with its interval, where it has one; a rank is no share."""
+    if row is None:
+        return MISSING
+    value, low, high = (number(row[name]) for name in ("value", "low", "high"))
+    if value is None:
+        return MISSING
+    form = "{:g}".format if row["measure"].endswith("_rank") else signed if "net_" in row["measure"] else figure
+    return form(value) if low is None or high is None else f"{form(value)} ({form(low)} to {form(high)})"
+
+
+def laws_section(path: Path) -> list[str]:
+    """Per curve: the verdict, the turning point, what could not be fitted and why, and the fits.
+
+    Raises:
+        ValueError: If the file is no table of laws.
+    """
+    rows = read(path, LAW_COLUMNS)
+    curves: dict[tuple[str, ...], list[TextRow]] = {}
+    for row in rows:
+        curves.setdefault(tuple(row[name] for name in ("data", "split", *LAW_NAMES)), []).append(row)
+    lines: list[str] = []
+    for same in curves.values():
+        first = same[0]
+        lines += [
+            f"**{short(first['metric'])} against {first['along']}**: {titled(first['data'])}, {first['split']} "
+            f"targets, {first['generator']}, {first['reward']}, W = {first['width']}, λ = {first['weight']}, "
+            f"seeds {first['seeds']}. {sentence(first['verdict'])} {turning(first)}",
+        ]
+        if refused := [f"- No {row['law']} fit: {row['reason']}" for row in same if row["reason"]]:
+            lines += ["", *refused]
+        if fitted := [row for row in same if not row["reason"]]:
+            lines += ["", *law_table(fitted)]
+        lines.append("")
+    return lines[:-1]
+
+
+def sentence(text: str) -> str:
+    """Words as a sentence.
+
+    >>> sentence("a wins"), sentence("A wins.")
+    ('A wins.', 'A wins.')
+    """
+    return text[:1].upper() + text[1:].removesuffix(".") + "."
+
+
+def turning(row: TextRow) -> str:
+    """From where on more candidates hurt."""
+    if not row["turning_x"]:
+        return "No turning point: nowhere is more shown to hurt."
+    return f"From {float(row['turning_x']):g} on more hurts."
+
+
+def law_table(rows: Iterable[TextRow]) -> list[str]:
+    """Parameters and the held-out point of every law that was fitted, the preferred one in bold."""
+    cells = []
+    for row in rows:
+        name = f"{row['law']}: {row['form']}"
+        figures = []
+        for column in LAW_FIGURES:
+            value, low, high = (number(row[f"{column}{end}"]) for end in ("", "_low", "_high"))
+            text = MISSING if value is None else f"{value:.3g}"
+            figures.append(text if low is None or high is None else f"{text} ({low:.3g} to {high:.3g})")
+        held_out = f"{float(row['held_out_x']):.4g}" if row["held_out_x"] else MISSING
+        preferred = row["preferred"].lower() == "true"
+        cells.append([f"**{name}**" if preferred else name, *figures[:3], held_out, *figures[3:]])
+    return table(["law", "a", "b", "c", "held-out x", "predicted", "observed", "error"], cells)

@@ -1,0 +1,186 @@
+"""RESULTS.md: everything that the committed rows show, and what has not been run, built from CSV files alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from promise.scaling.analysis_tables import drift_section, laws_section
+from promise.scaling.headline import (
+    COMPARISON_COLUMNS,
+    GOAL_COLUMNS,
+    METHODS,
+    PUBLISHED_COLUMNS,
+    ROW_COLUMNS,
+    SEEN,
+    Row,
+    read_table,
+)  # fmt: skip
+from promise.scaling.markdown import listed, protocol, titled
+from promise.scaling.report_tables import halves_table, methods_table, points_table, published_table
+from promise.scaling.verdicts import goal_table, shortfalls, wins
+
+SEEDS = 3
+"""Seeds that a headline row should have."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A table of a run that is kept as `NAME-DATA-SPLIT-SEED.csv`.
+
+    Attributes:
+        title: Heading of its section.
+        words: What makes it, after `promise`, without the dataset.
+        section: Lines of its part of the report.
+        table: The run's file.
+    """
+
+    title: str
+    words: str
+    section: Callable[[Path], list[str]] = points_table
+    table: str = "results.csv"
+
+
+KEPT = {
+    "drift": Kept("Semantic drift", "evaluate analysis=drift", drift_section, "drift.csv"),
+    "laws": Kept("Scaling laws", "sweep +sweeps=scaling", laws_section, "laws.csv"),
+    "candidates": Kept("Candidates", "sweep +sweeps=candidates"),
+    "width": Kept("Width", "sweep +sweeps=width"),
+    "size": Kept("Sizes of the generator", "sweep +sweeps=size"),
+    "weight": Kept("Weight λ of the reward", "sweep +sweeps=weight"),
+    "ablation-depth": Kept(
+        "Reward at some depths only",
+        "sweep sweep.name=ablation-depth 'sweep.grids=[{search:guided,search.weight:"
+        "[0,[1,0,0,0],[0,1,0,0],[0,0,1,0],[0,0,0,1],[0,0,1,1],1]}]'",
+    ),
+    "ablation-scorer": Kept(
+        "Kind of reward model",
+        "sweep sweep.name=ablation-scorer 'sweep.grids=[{reward:[dot,cross_attention],search:guided,"
+        "search.expansion:[1,2,4,10],search.control:[none,shuffled]}]'",
+    ),
+}
+"""By the name that its files begin with; of sweeps, the sweep's own name."""
+
+ABLATION = "ablation-"
+"""Sweeps of such a name are kept too."""
+
+INTRODUCTION = """\
+# Results
+
+Written by `make results` from the rows in `sweeps/results/`, and from nothing else; the command that makes a row stands
+in its last column. Test targets, all users, all items ranked. A difference is claimed (**bold** in the tables) when its
+95 % interval (paired bootstrap over users, 10,000 resamples, of the per-user mean over seeds) excludes 0 **and** every
+seed has the same sign; with one seed the second says nothing. R = Recall, N = NDCG; one multiply-add = 2 FLOPs."""
+
+
+def build(folder: Path, experiments: Collection[str] = ()) -> str:
+    """The text of RESULTS.md.
+
+    Args:
+        folder: Where the committed rows lie.
+        experiments: Names of experiments; commands for a dataset of such a name use it.
+
+    Returns:
+        The text; the same for the same files.
+
+    Raises:
+        ValueError: If the folder is missing, or a file in it is not what its name says.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"no folder of results: {folder}")
+    rows = tested(read_table(folder / "headline.csv", ROW_COLUMNS))
+    compared = tested(read_table(folder / "comparisons.csv", COMPARISON_COLUMNS))
+    goals = read_table(folder / "goals.csv", GOAL_COLUMNS)
+    published = read_table(folder / "published.csv", PUBLISHED_COLUMNS)
+    datasets = list(dict.fromkeys(row["dataset"] for row in (*goals, *published, *rows)))
+    parts = [INTRODUCTION]
+    parts += section("Where guided search does not win", shortfalls(compared, rows))
+    parts += section("What holds", wins(compared))
+    parts += section("Goals", goal_table(goals, rows))
+    for dataset in datasets:
+        for seen in SEEN:
+            mine, others, elsewhere = (
+                [row for row in each if (row["dataset"], row["seen"]) == (dataset, seen)]
+                for each in (rows, compared, published)
+            )
+            parts += of_protocol(dataset, seen, mine, others, elsewhere)
+    parts += section("The methods", [f"- `{name}`: {about}" for name, about in METHODS.items()])
+    missing = not_run(datasets, rows, experiments)
+    for name, kept in KEPT.items():
+        paths = sorted(folder.glob(f"{name}-*.csv"))
+        parts += of_files(kept.title, paths, kept.section)
+        if not paths:
+            missing.append(f"- {kept.title}: `{command(kept.words, next(iter(datasets), None), experiments)}`")
+    further = [path for path in sorted(folder.glob(f"{ABLATION}*.csv")) if not path.name.startswith(tuple(KEPT))]
+    parts += of_files("Other ablations", further, points_table)
+    added = "The folder that a run names is added by `promise results add FOLDER`, and shown after `make results`."
+    parts += section("Not run yet", [*missing, "", added] if missing else ["Nothing is missing."])
+    return "\n".join(parts) + "\n"
+
+
+def tested(rows: Iterable[Row]) -> list[Row]:
+    """Rows of test targets: what was chosen on validation targets proves nothing there."""
+    return [row for row in rows if row["split"] == "test"]
+
+
+def section(title: str, lines: Iterable[str]) -> list[str]:
+    """A heading and what stands below it."""
+    return ["", f"## {title}", "", *lines]
+
+
+def of_protocol(dataset: str, seen: str, rows: list[Row], compared: list[Row], published: list[Row]) -> list[str]:
+    """The tables of one dataset and one treatment of past items; nothing where there is neither row nor figure."""
+    lines: list[str] = []
+    if rows:
+        everyone = [row for row in rows if row["half"] == "all"]
+        lines += [*methods_table(everyone, [row for row in compared if row["half"] == "all"]), ""]
+        seeds = sorted({row["seed"] for row in rows})
+        lines += [
+            f"Seeds {listed([str(seed) for seed in seeds])}." if len(seeds) > 1 else f"One seed ({seeds[0]}).",
+            "",
+        ]
+    if published:
+        lines += ["Figures from elsewhere under this protocol, not run here:", "", *published_table(published), ""]
+    if rows and (halves := halves_table(rows, compared)):
+        lines += ["The same methods by the order of product numbers (target above or below the user's last item):", ""]
+        lines += [*halves, ""]
+    return section(f"{titled(dataset)}, {protocol(seen)}", lines[:-1]) if lines else []
+
+
+def of_files(title: str, paths: list[Path], make: Callable[[Path], list[str]]) -> list[str]:
+    """A section with one part per file."""
+    if not paths:
+        return []
+    lines = []
+    for path in paths:
+        lines += [f"`{path.name}`", "", *make(path), ""]
+    return section(title, lines[:-1])
+
+
+def not_run(datasets: Iterable[str], rows: list[Row], experiments: Collection[str]) -> list[str]:
+    """Headline rows that are missing, or have fewer than three seeds, with the command that makes them."""
+    lines = []
+    for dataset in datasets:
+        words = command("sweep +sweeps=headline", dataset, experiments)
+        for seen in SEEN:
+            seeds = dict.fromkeys(METHODS, 0)
+            for row in rows:
+                if (row["dataset"], row["seen"], row["half"]) == (dataset, seen, "all"):
+                    seeds[row["method"]] = seeds.get(row["method"], 0) + 1
+            place = f"{titled(dataset)}, {protocol(seen)}"
+            none = [f"`{name}`" for name, count in seeds.items() if not count]
+            few = [f"`{name}` ({count})" for name, count in seeds.items() if 0 < count < SEEDS]
+            if none:
+                lines.append(f"- {place}: {'every method' if len(none) == len(METHODS) else listed(none)}: `{words}`")
+            if few:
+                lines.append(f"- {place}, fewer than {SEEDS} seeds: {listed(few)}: `{words}`")
+    return lines
+
+
+def command(words: str, dataset: str | None, experiments: Collection[str]) -> str:
+    """A line to type; DIR is the folder of the dataset's files."""
+    if dataset is None:
+        return f"promise {words} split=test"
+    group = "experiment" if dataset in experiments else "data"
+    return f"promise {words} {group}={dataset} data.root=DIR split=test"

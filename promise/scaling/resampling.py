@@ -1,0 +1,197 @@
+"""Curves over resampled users: the means of a curve's points, their intervals, and where more begins to hurt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+#: Coverage of every interval.
+LEVEL = 0.95
+
+CELLS_AT_ONCE = 2_000_000
+MULTINOMIAL_COST = 16  # one count costs about as much as drawing this many users
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % bootstrap interval over users.
+
+    Attributes:
+        value: The estimate from all users.
+        low: Lower end.
+        high: Upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether 0 lies outside the interval."""
+        return self.low > 0 or self.high < 0
+
+    def text(self, digits: int = 4, sign: str = "") -> str:
+        """The estimate as a reader sees it, such as `0.0683 (0.0651 to 0.0716)`."""
+        ends = f"{self.low:{sign}.{digits}f} to {self.high:{sign}.{digits}f}"
+        return f"{self.value:{sign}.{digits}f} ({ends})"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A curve's points over x, and the same points over resampled users.
+
+    Attributes:
+        x: (points,) places, rising.
+        means: (points,) means over all users.
+        draws: (resamples, points) means over the users of each resample; a resample has the same users at all points.
+        users: Number of users.
+    """
+
+    x: Floats
+    means: Floats
+    draws: Floats
+    users: int
+
+    def of(self, statistic: Callable[[Floats], Floats]) -> Estimate:
+        """Estimate of a statistic of the points: a function from (n, points) to (n,)."""
+        return estimate(float(statistic(self.means[None])[0]), statistic(self.draws))
+
+    @property
+    def points(self) -> tuple[Estimate, ...]:
+        """Every point with its own interval."""
+        return tuple(self.of(lambda means, i=i: means[:, i]) for i in range(len(self.x)))  # type: ignore[misc]
+
+    @property
+    def steps(self) -> tuple[Estimate, ...]:
+        """Every point with the interval of its distance from the curve's mean: what all points share is left out."""
+        level = self.means.mean()
+        return tuple(
+            estimate(float(mean), draws)
+            for mean, draws in zip(self.means, (self.draws - self.draws.mean(axis=1)[:, None] + level).T, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class TurningPoint:
+    """Where more begins to hurt.
+
+    Attributes:
+        x: The smallest x from which on every mean is below that of `best`, the users' noise excluded.
+        best: The x of the highest mean; smaller than `x`.
+        difference: Mean at `x` minus mean at `best`; its interval holds for all pairs of points together.
+    """
+
+    x: float
+    best: float
+    difference: Estimate
+
+
+def estimate(value: float, draws: ArrayLike) -> Estimate:
+    """A value with the percentile interval of its draws (n,)."""
+    low, high = np.quantile(np.asarray(draws), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Estimate(value, float(low), float(high))
+
+
+def resampled(x: ArrayLike, values: ArrayLike, resamples: int = 1000, seed: int = 0) -> Curve:
+    """Draw users with replacement, the same ones for all points of the curve.
+
+    A resample's means depend only on how often each distinct row of values is drawn, which is multinomial: where the
+    users have few distinct rows (hits or misses), drawing those counts has exactly the distribution of drawing users.
+
+    Args:
+        x: (points,) places along x, in any order, > 0 and distinct; in any unit.
+        values: (points, users) one value per user, averaged over the user's seeds first.
+        resamples: Number of bootstrap resamples, >= 1.
+        seed: Seed of the resampling.
+
+    Returns:
+        The curve, sorted along x.
+
+    Raises:
+        ValueError: If the shapes do not fit, x is not positive and distinct, or a value is not finite.
+    """
+    places, per_user = np.asarray(x, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    if places.ndim != 1 or per_user.ndim != 2 or len(places) != len(per_user):
+        raise ValueError(f"x must be (points,) and values (points, users), got {places.shape} and {per_user.shape}")
+    if per_user.size == 0:
+        raise ValueError(f"values must hold at least one point and one user, got shape {per_user.shape}")
+    if not (np.isfinite(places) & (places > 0)).all():
+        raise ValueError(f"x must be > 0 and finite, got {places.tolist()}")
+    if len(np.unique(places)) < len(places):
+        raise ValueError(f"x must hold every place once, got {places.tolist()}")
+    if not np.isfinite(per_user).all():
+        raise ValueError(f"values must be finite, got {np.count_nonzero(~np.isfinite(per_user))} NaN or infinite")
+    if resamples < 1:
+        raise ValueError(f"resamples must be >= 1, got {resamples}")
+    order = np.argsort(places)
+    rows = per_user[order].T  # (users, points)
+    users = len(rows)
+    distinct, counts = np.unique(rows, axis=0, return_counts=True)
+    few = len(distinct) * MULTINOMIAL_COST < users
+    rng = np.random.default_rng(seed)
+    draws = np.empty((resamples, len(places)))
+    size = max(1, CELLS_AT_ONCE // (len(distinct) if few else users))
+    for start in range(0, resamples, size):
+        n = min(size, resamples - start)
+        if few:
+            drawn = rng.multinomial(users, counts / users, n) @ distinct
+        else:
+            picks = rng.integers(0, users, (n, users), np.int32) + np.arange(n)[:, None] * users
+            drawn = np.bincount(picks.ravel(), minlength=n * users).reshape(n, users) @ rows
+        draws[start : start + n] = drawn / users
+    return Curve(places[order], rows.mean(axis=0), draws, users)
+
+
+def turning_point(x: ArrayLike, values: ArrayLike, resamples: int = 1000, seed: int = 0) -> TurningPoint | None:
+    """Find the x from which more of it hurts.
+
+    Args:
+        x: (points,) places along x, as `resampled` takes them.
+        values: (points, users) one value per user.
+        resamples: Number of bootstrap resamples, >= 1.
+        seed: Seed of the resampling.
+
+    Returns:
+        The turning point, or None where the largest x is not told apart from the best one.
+
+    Raises:
+        ValueError: As `resampled`.
+
+    Example:
+        >>> hits = [[1.0] * n + [0.0] * (500 - n) for n in (100, 200, 250, 150)]
+        >>> turn = turning_point([20, 40, 80, 160], hits)
+        >>> turn.best, turn.x
+        (80.0, 160.0)
+    """
+    return turn_of(resampled(x, values, resamples, seed))
+
+
+def turn_of(curve: Curve) -> TurningPoint | None:
+    """`turning_point` of a curve whose users are resampled already.
+
+    The best x is chosen by looking, which makes a plain paired interval too short. So the intervals of all pairs of
+    points are widened until they hold together: by the 95 % quantile of the largest standardised error of any pair.
+    """
+    later, earlier = np.tril_indices(len(curve.x), -1)
+    differences = curve.means[later] - curve.means[earlier]  # (pairs,)
+    errors = curve.draws[:, later] - curve.draws[:, earlier] - differences  # (resamples, pairs)
+    spread = errors.std(axis=0)
+    moves = spread > 0  # a pair that no user tells apart has no error
+    if not moves.any():
+        return None
+    reach = float(np.quantile(np.abs(errors[:, moves] / spread[moves]).max(axis=1), LEVEL))
+    best = int(np.argmax(curve.means))
+    turn = None
+    for pair in np.flatnonzero(earlier == best)[::-1]:  # from the largest x down to the first that may do no harm
+        value, margin = float(differences[pair]), reach * float(spread[pair])
+        if value + margin >= 0:
+            break
+        difference = Estimate(value, value - margin, value + margin)
+        turn = TurningPoint(float(curve.x[later[pair]]), float(curve.x[best]), difference)
+    return turn

@@ -1,0 +1,111 @@
+"""Rescue, damage, ranks and calibration against worlds written out and plain Python."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from promise.metrics.rescue import belief, median_interval, reliability, rescued, true_rank
+
+
+def test_rescue_and_damage_by_hand() -> None:
+    # Users 0 and 1 are kept by both or by none, user 2 is rescued, users 3 and 4 are damaged.
+    plain = torch.tensor([True, False, False, True, True])
+    guided = torch.tensor([True, False, True, False, False])
+    rescue, damage = rescued(plain, guided)
+    assert rescue.tolist() == [False, False, True, False, False]
+    assert damage.tolist() == [False, False, False, True, True]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_misses_before_minus_after_are_rescue_minus_damage(seed: int) -> None:
+    before, after = torch.from_numpy(np.random.default_rng(seed).random((2, 50, 4)) < 0.5)
+    rescue, damage = rescued(before, after)
+    assert ((~before).sum(0) - (~after).sum(0)).tolist() == (rescue.sum(0) - damage.sum(0)).tolist()
+    assert not (rescue & damage).any()
+
+
+NODES = torch.tensor([[4, 7, 2, -1], [4, 7, 2, 9], [4, 7, 2, 9], [1, -1, -1, -1]])
+SCORES = torch.tensor([[1.0, 3.0, 2.0, 9.0], [1.0, 1.0, 1.0, 1.0], [5.0, 0.0, 0.0, 2.0], [0.0, math.nan, 5.0, 5.0]])
+
+
+def test_ranks_by_hand() -> None:
+    # The highest score of user 0 is no candidate; four that tie share 2.5; user 2's prefix 3 is none of them.
+    assert true_rank(SCORES, NODES, torch.tensor([2, 7, 2, 1])).tolist() == [2.0, 2.5, 3.5, 1.0]
+    ranks = true_rank(SCORES, NODES, torch.tensor([4, -1, 3, 1])).tolist()
+    assert ranks[0] == 3 and math.isnan(ranks[1]) and math.isnan(ranks[2]) and ranks[3] == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ranks_and_beliefs_equal_plain_python(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    nodes = np.stack([rng.permutation(9)[:6] for _ in range(40)])
+    nodes[rng.random(nodes.shape) < 0.2] = -1
+    nodes[:, 0] = np.where(nodes[:, 0] < 0, 9, nodes[:, 0])
+    scores, true = rng.integers(-2, 3, nodes.shape).astype(np.float32), rng.integers(9, size=40)
+    ranks = true_rank(torch.from_numpy(scores), torch.from_numpy(nodes), torch.from_numpy(true)).tolist()
+    beliefs = belief(torch.from_numpy(scores), torch.from_numpy(nodes), torch.from_numpy(true))
+    for user, target in enumerate(true.tolist()):
+        pairs = list(zip(scores[user].tolist(), nodes[user].tolist(), strict=True))
+        real = {node: score for score, node in pairs if node >= 0}
+        if target not in real:
+            assert math.isnan(ranks[user]) and math.isnan(beliefs.confidence[user]) and not beliefs.right[user]
+            continue
+        above = sum(score > real[target] for score in real.values())
+        level = sum(score == real[target] for score in real.values())
+        assert ranks[user] == above + (level + 1) / 2
+        top = max(real.values())
+        assert beliefs.confidence[user].item() == pytest.approx(1 / sum(math.exp(s - top) for s in real.values()))
+        if list(real.values()).count(top) == 1:
+            assert beliefs.right[user].item() == (real[target] == top)
+
+
+def test_a_judge_who_tells_the_odds_is_calibrated() -> None:
+    rng = np.random.default_rng(0)
+    confidence = rng.random(20_000)
+    right = rng.random(20_000) < confidence
+    found = reliability(confidence, right)
+    assert found.users.tolist() == [2000] * 10
+    assert found.error < 0.02 and (np.diff(found.confidence) > 0).all()
+    assert reliability(np.ones(10), np.arange(10) < 3).error == pytest.approx(0.7)
+
+
+def test_bins_by_hand() -> None:
+    found = reliability([0.9, 0.1, 0.5], [True, False, False], bins=2)
+    assert found.users.tolist() == [2, 1]
+    assert found.confidence.tolist() == pytest.approx([0.3, 0.9])
+    assert found.accuracy.tolist() == [0.0, 1.0]
+    assert found.error == pytest.approx((2 * 0.3 + 0.1) / 3)
+    assert len(reliability([0.5], [True]).users) == 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 30, 301])
+def test_the_medians_interval_is_that_of_drawn_resamples(count: int) -> None:
+    values = np.random.default_rng(count).integers(1, 200, count)
+    median, low, high = median_interval(values)
+    assert median == sorted(values.tolist())[(count - 1) // 2]
+    drawn = np.random.default_rng(1).choice(values, (20_000, count))
+    drawn.sort(axis=1)
+    medians = np.sort(drawn[:, (count - 1) // 2])
+    assert (medians <= low).mean() >= 0.02 and (medians < low).mean() <= 0.03
+    assert (medians >= high).mean() >= 0.02 and (medians > high).mean() <= 0.03
+    assert low <= median <= high
+
+
+def test_errors() -> None:
+    with pytest.raises(ValueError, match=r"^before and after must be of one shape, got \(2,\) and \(3,\)$"):
+        rescued(torch.zeros(2, dtype=torch.bool), torch.zeros(3, dtype=torch.bool))
+    message = r"^scores and nodes must be \(B, C\) with C >= 1 and true \(B,\), got \(2, 3\), \(2, 4\) and \(2,\)$"
+    for function in (true_rank, belief):
+        with pytest.raises(ValueError, match=message):
+            function(torch.zeros(2, 3), torch.zeros(2, 4), torch.zeros(2))
+        with pytest.raises(ValueError, match="C >= 1"):
+            function(torch.zeros(2, 0), torch.zeros(2, 0), torch.zeros(2))
+    with pytest.raises(ValueError, match=r"^confidence and right must be \(n,\) with n >= 1, got \(0,\) and \(0,\)$"):
+        reliability([], [])
+    with pytest.raises(ValueError, match=r"^bins must be >= 1, got 0$"):
+        reliability([0.5], [True], bins=0)
+    for values in ([], [math.nan]):
+        with pytest.raises(ValueError, match=r"^values must be finite numbers of at least one user$"):
+            median_interval(values)

@@ -1,0 +1,194 @@
+"""The drift analysis: measures of a world written out, the table, and the verb from the command line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from promise.pipeline.drift import COLUMNS, Measure, as_table, by_name, final_name, measured
+from promise.search.dials import Level
+from promise.tasks.drift import SEARCHES, Drift
+
+Run = Callable[..., Any]
+YES, NO, NAN = True, False, np.nan
+
+
+def table(*rows: list[Any]) -> np.ndarray:
+    return np.array(rows)
+
+
+@pytest.fixture
+def drift() -> Drift:
+    """Four users and two levels; user 2 is rescued at level 2, user 1 damaged at both, user 3 never has a chance."""
+    return Drift(
+        users=np.arange(4),
+        teacher_forced=table([YES, YES], [NO, YES], [NO, YES], [NO, NO]),
+        free_running=table([YES, YES], [NO, NO], [NO, YES], [NO, NO]),
+        proposed=table([YES, YES], [YES, NO], [YES, YES], [NO, NO]),
+        kept={
+            "plain": table([YES, YES], [YES, YES], [YES, NO], [NO, NO]),
+            "guided": table([YES, YES], [NO, NO], [YES, YES], [NO, NO]),
+            "oracle": table([YES, YES], [YES, YES], [YES, YES], [NO, NO]),
+        },
+        listed={
+            "plain": np.array([YES, YES, NO, NO]),
+            "guided": np.array([YES, NO, NO, NO]),
+            "oracle": np.array([YES, YES, YES, NO]),
+        },
+        ranks={
+            "reward": table([NAN, 1.0], [NAN, NAN], [NAN, 2.0], [NAN, NAN]),
+            "likelihood": table([1.0, 1.0], [2.0, NAN], [4.0, 4.0], [NAN, NAN]),
+        },
+        confidence={
+            "reward": table([NAN, 0.9], [NAN, NAN], [NAN, 0.7], [NAN, NAN]),
+            "likelihood": table([0.5, 0.5], [0.5, NAN], [0.5, 0.5], [NAN, NAN]),
+        },
+        right={
+            "reward": table([NO, YES], [NO, NO], [NO, NO], [NO, NO]),
+            "likelihood": table([YES, YES], [NO, NO], [NO, NO], [NO, NO]),
+        },
+    )
+
+
+LEVELS = [Level(2, 2, 1.0), Level(3, 6, 1.0)]
+
+
+def test_measures_by_hand(drift: Drift) -> None:
+    found = by_name(list(measured(drift, [2, 3])), 2)
+    expected = {
+        "teacher_forced": [0.25, 0.75],
+        "free_running": [0.25, 0.5],
+        "free_running_prefix": [0.25, 0.25],
+        "first_error": [0.75, 0.0],
+        "after_error_free_running": [None, 1 / 3],
+        "after_error_teacher_forced": [None, 2 / 3],
+        "hrecall_plain": [0.75, 0.5],
+        "hrecall_guided": [0.5, 0.5],
+        "hrecall_oracle": [0.75, 0.75],
+        "rescue": [0.0, 0.25],
+        "damage": [0.25, 0.25],
+        "net_rescue": [-0.25, 0.0],
+        "proposal_recall": [0.75, 0.5],
+        "reward_median_rank": [None, 1.0],
+        "reward_mrr": [None, 0.75],
+        "reward_top_width": [None, 1.0],
+        "reward_ece": [None, 0.4],
+        "likelihood_median_rank": [2.0, 1.0],
+        "likelihood_mrr": [1.75 / 3, 0.625],
+        "likelihood_top_width": [2 / 3, 0.5],
+        "likelihood_ece": [0.5, 0.5],
+        "no_error": 0.25,
+        "recall@10_plain": 0.5,
+        "recall@10_guided": 0.25,
+        "recall@10_oracle": 0.75,
+        "rescue@10": 0.0,
+        "damage@10": 0.25,
+        "net_rescue@10": -0.25,
+    }
+    assert set(found) == set(expected)
+    for name, values in expected.items():
+        assert found[name] == pytest.approx(values), name
+
+
+def test_plain_misses_minus_guided_misses_are_rescue_minus_damage() -> None:
+    rng = np.random.default_rng(0)
+    kept = {name: rng.random((200, 3)) < share for name, share in zip(SEARCHES, (0.3, 0.4, 0.6), strict=True)}
+    nothing = {judge: np.full((200, 3), NAN) for judge in ("reward", "likelihood")}
+    codes = kept["plain"]
+    listed = {name: values[:, 0] for name, values in kept.items()}
+    record = Drift(np.arange(200), codes, codes, codes, kept, listed, nothing, nothing, dict.fromkeys(nothing, codes))
+    found = by_name(list(measured(record, [5, 5, 5])), 3)
+    for depth in range(3):
+        gained = found["hrecall_guided"][depth] - found["hrecall_plain"][depth]
+        assert gained == pytest.approx(found["rescue"][depth] - found["damage"][depth])
+        assert gained == pytest.approx(found["net_rescue"][depth])
+    gained = found["recall@10_guided"] - found["recall@10_plain"]
+    assert gained == pytest.approx(found["rescue@10"] - found["damage@10"]) == pytest.approx(found["net_rescue@10"])
+    assert "reward_mrr" not in found  # who was not asked is not measured
+
+
+def test_the_table_is_long_and_what_is_missing_stays_missing(drift: Drift) -> None:
+    names = {"data": "toys", "split": "test", "seed": 3, "seen": "keep"}
+    measures = list(measured(drift, [2, 3]))
+    found = as_table(measures, names, LEVELS)
+    assert tuple(found.columns) == COLUMNS and len(found) == len(measures)
+    assert found["dataset"].unique().to_list() == ["toys"] and found["seed"].unique().to_list() == [3]
+    rows = {(row["depth"], row["measure"]): row for row in found.to_dicts()}
+    assert rows[1, "rescue"]["W"] == 2 and rows[2, "rescue"]["C"] == 6 and rows[None, "rescue@10"]["W"] == 3
+    assert rows[2, "reward_mrr"]["users"] == 2 and rows[2, "reward_ece"]["low"] is None
+    assert rows[2, "reward_bin1_confidence"]["value"] == 0.7 and rows[2, "reward_bin1_accuracy"]["value"] == 0
+    for row in found.filter(pl.col("low").is_not_null()).to_dicts():
+        assert row["low"] <= row["value"] <= row["high"]
+
+
+def test_names_of_the_final_row() -> None:
+    assert [final_name(name) for name in ("first_error", "hrecall_plain", "rescue")] == [
+        "no_error", "recall@10_plain", "rescue@10",
+    ]  # fmt: skip
+    assert by_name([Measure(2, "a", 5, 0.5), Measure(1, "reward_bin1_accuracy", 5, 0.5)], 3) == {"a": [None, 0.5, None]}
+
+
+def test_the_verb(run: Run, tmp_path: Path) -> None:
+    words = ["analysis=drift", "search.width=5", "search.expansion=2", "split=test"]
+    answer = run("evaluate", *words)
+    said = answer.json
+    assert [said[name] for name in ("verb", "analysis", "split", "users", "seed", "seen")] == [
+        "evaluate", "drift", "test", 60, 0, "keep",
+    ]  # fmt: skip
+    assert said["dials"]["search.width"] == 5 and said["dials"]["search.candidates"] == 10
+    assert "True prefix kept" in answer.out and "rescued" in answer.out
+    path = Path(said["paths"]["table"])
+    assert path.parent.name == "s3rec-test-0" and path.parent.parent.name == "drift"
+    text = path.read_text()
+    assert str(path.parent.parent) not in text and "/" not in text
+    svg = Path(said["paths"]["figure_svg"]).read_bytes()
+    again = run("evaluate", *words, "build=never").json
+    assert again["trained"] == [] and again["measures"] == said["measures"]
+    assert path.read_text() == text and Path(said["paths"]["figure_svg"]).read_bytes() == svg
+    for search, row in (("guided", ["search.expansion=2"]), ("plain", ["search=plain"])):
+        alone = run("evaluate", *row, "search.width=5", "split=test", "evaluation.drift=true").json
+        assert said["measures"][f"hrecall_{search}"] == pytest.approx(alone["hrecall"])
+        for name in ("teacher_forced", "free_running"):
+            assert said["measures"][name] == pytest.approx(alone["drift"][name])
+    assert json.loads(json.dumps(said)) == said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "search=orm evaluation.seen=remove",
+        "search.adaptive=entropy evaluation.users=30",
+        "search.width=[2,5,5,3] search.control=shuffled evaluation.precision=bf16-mixed",
+    ],
+)
+def test_other_searches(run: Run, words: str) -> None:
+    levels = len(run("evaluate").json["hrecall"])
+    words = words.replace("[2,5,5,3]", str([2, 5, 5, 3, 3, 3][:levels]).replace(" ", ""))
+    found = run("evaluate", "analysis=drift", *words.split()).json["measures"]
+    assert all(g <= o for g, o in zip(found["hrecall_guided"], found["hrecall_oracle"], strict=True))
+
+
+def test_bad_input_is_one_line(run: Run, tmp_path: Path) -> None:
+    for words, message in (
+        ("analysis=x", "analysis must be drift or null, got x"),
+        ("analysis=drift search=co_visit", "analysis=drift needs search=guided or search=orm, got promise.search."),
+        (
+            "analysis=drift training=generator",
+            "search.weight=1.0 needs a reward model and training=generator trains none: "
+            "use search=plain, or search.weight=0",
+        ),
+        (
+            "analysis=drift training=generator search=plain",
+            "analysis=drift compares guided search with a plain beam: it needs search.weight > 0, got 0",
+        ),
+        (
+            "analysis=drift trainer.devices=2 trainer.strategy=ddp",
+            "analysis=drift runs in one process, got 2: use trainer.devices=1",
+        ),
+    ):
+        assert run("evaluate", *words.split(), store=tmp_path).error.startswith(message)
+    assert not (tmp_path / "artifacts").exists() and not (tmp_path / "analyses").exists()

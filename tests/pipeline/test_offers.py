@@ -1,0 +1,53 @@
+"""What rankers are offered: only what they ask for, and nothing is built for those who don't."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from promise.pipeline.offers import asked, fingerprints, offers
+from promise.pipeline.stages import Pipeline
+
+PipelineOf = Callable[..., Any]
+
+
+def test_nobody_gets_what_he_does_not_ask_for(pipeline_of: PipelineOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("networks", "sasrec_artifact", "ids"):
+        monkeypatch.setattr(Pipeline, name, property(lambda self: pytest.fail("built for nothing")))
+    pipeline = pipeline_of("evaluation.seen=remove", "seed=3")
+    found = offers(pipeline, {"training", "item_count", "remove_seen", "seed", "width", "allow"})
+    items, offsets = found.pop("training")
+    assert found == {"item_count": 40, "remove_seen": True, "seed": 3}
+    assert len(items) == offsets[-1] and len(offsets) == 61
+    assert fingerprints(pipeline, {"training"}) == {} and asked(pipeline, {"training"}, True) == []
+
+
+def test_words_of_the_texts(pipeline_of: PipelineOf) -> None:
+    words = offers(pipeline_of(), {"words"})["words"]
+    assert words.shape[0] == 40
+    likeness = (words @ words.T).toarray()
+    np.testing.assert_allclose(likeness.diagonal(), 1, atol=1e-6)
+    # Items 0 and 28 are of one kind and share a word, 0 and 4 the kind alone, 0 and 1 nothing.
+    assert likeness[0, 28] > likeness[0, 4] > likeness[0, 1] == 0
+
+
+def test_no_texts_are_told(run: Any) -> None:
+    answer = run("evaluate", "search=co_visit_text", "data.items=null")
+    assert answer.error == "search=co_visit_text needs item texts, the data have none: use search=co_visit"
+
+
+def test_networks_that_are_asked(pipeline_of: PipelineOf) -> None:
+    pipeline = pipeline_of()
+    generator, reward = pipeline.networks
+    assert asked(pipeline, {"generator"}, True) == [generator, reward]
+    assert asked(pipeline, {"generator"}, False) == [generator]
+    assert set(fingerprints(pipeline, {"generator"})) == {"ids", "networks"}
+    assert offers(pipeline, {"reward", "trie"}) == {"reward": reward, "trie": pipeline.trie}
+
+
+@pytest.mark.parametrize("seen", ["keep", "remove"])
+def test_co_visit_text_is_searched_like_any_other(run: Any, seen: str) -> None:
+    said = run("evaluate", "search=co_visit_text", f"evaluation.seen={seen}").json
+    assert said["dials"]["search.text_weight"] == 30 and said["parameters"] is None
+    assert 0 < said["metrics"]["recall@10"] <= 1 and set(said["baselines"]) == {"popularity", "co_visit"}

@@ -1,0 +1,49 @@
+"""One training: what a killed one leaves is gone on from, what is announced, and what is kept."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from promise.pipeline.training_run import (
+    NETWORKS,
+    RESUME,
+    TRAINING_EFFICIENCY,
+    announced,
+    file_fingerprint,
+    keep,
+    matmul_flops,
+    resumable,
+)
+
+
+def test_resumable(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / RESUME
+    path.parent.mkdir()
+    assert resumable(path) is None and caplog.text == ""
+    torch.save({"epoch": 3}, path)
+    assert resumable(path) == path
+    path.write_bytes(path.read_bytes()[:100])
+    assert resumable(path) is None
+    assert "training begins anew" in caplog.text
+
+
+def test_the_announcement_counts_minutes_at_the_speed_of_this_machine() -> None:
+    assert (
+        announced("sasrec", 12345, 3, 7, 0)
+        == "training sasrec: 12,345 parameters, 3 epochs of 7 steps, at most about 1 min"
+    )
+    speed = matmul_flops()
+    assert speed > 1e6
+    said = announced("sasrec", 1, 1, 1, 6000 * speed * TRAINING_EFFICIENCY)
+    found = re.search(r"about (\d+) min", said)
+    assert found and 10 < int(found[1]) < 1000  # about 100; the machine may be busy
+
+
+def test_what_is_kept_takes_the_place_of_the_checkpoints(tmp_path: Path) -> None:
+    (tmp_path / RESUME).parent.mkdir()
+    (tmp_path / RESUME).write_bytes(b"x")
+    first = keep({"weight": torch.ones(3)}, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [NETWORKS]
+    assert first == file_fingerprint(tmp_path / NETWORKS) and re.fullmatch(r"[0-9a-f]{16}", first)

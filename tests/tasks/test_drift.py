@@ -1,0 +1,176 @@
+"""What the drift recorder finds of every user, against the evaluator, the searches themselves, and an oracle."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+from promise.metrics.drift import prefix_hits
+from promise.search.guided import GuidedSearch, Step
+from promise.tasks.drift import SEARCHES, Drift, DriftRecorder, OracleRewards, judgement, oracle_of
+from promise.tasks.recommend import Recommend
+
+Record = Callable[..., tuple[Drift, DriftRecorder]]
+WIDTH = 3
+
+
+def result_of(world: Any, task: Any, **changes: Any) -> Any:
+    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
+    trainer.test(task, datamodule=world.data(**changes), verbose=False)
+    return task.result()
+
+
+@pytest.fixture
+def search(world: Any) -> Callable[..., GuidedSearch]:
+    """A guided search over the world's networks."""
+    generator, reward = world.generator().eval(), world.reward().eval()
+
+    def make(width: Any = WIDTH, expansion: float = 3, weight: Any = 1.0, **dials: Any) -> GuidedSearch:
+        chosen = {"candidates": None, "temperature": 1.0, "rerank": False, "control": "none", **dials}
+        offers = {"generator": generator, "reward": reward, "trie": world.trie}
+        return GuidedSearch(width, expansion, weight=weight, **chosen, **offers)
+
+    return make
+
+
+@pytest.fixture
+def record(world: Any, search: Callable[..., GuidedSearch], lightning: None) -> Record:
+    """What is recorded of some guided search."""
+
+    def run(**dials: Any) -> tuple[Drift, DriftRecorder]:
+        guided = search(**dials)
+        offers = {"plain": search(dials.get("width", WIDTH), 1, 0.0), "generator": guided.generator}
+        task = DriftRecorder(guided=guided, **offers, trie=world.trie)
+        return result_of(world, task), task
+
+    return run
+
+
+DIALS: list[dict[str, Any]] = [
+    {},
+    {"width": [1, 2, 6], "expansion": 2.0, "weight": 0.4},
+    {"rerank": True},
+    {"control": "shuffled", "width": 2},
+    {"weight": [0.0, 1.0, 0.5]},
+]
+
+
+@pytest.mark.parametrize("dials", DIALS, ids=str)
+def test_the_oracle_bounds_the_guided_search_user_by_user(record: Record, dials: dict[str, Any]) -> None:
+    drift, _ = record(**dials)
+    assert (drift.kept["guided"] <= drift.kept["oracle"]).all()
+    assert (drift.listed["guided"] <= drift.listed["oracle"]).all()
+    for name in SEARCHES:  # what is lost stays lost
+        assert (np.diff(drift.kept[name].astype(int), axis=1) <= 0).all()
+    assert (drift.kept["oracle"].sum(0) > drift.kept["guided"].sum(0)).any()
+
+
+@pytest.mark.parametrize("dials", DIALS, ids=str)
+def test_the_oracle_keeps_whatever_is_a_candidate_at_every_depth(
+    world: Any, search: Callable[..., GuidedSearch], record: Record, dials: dict[str, Any]
+) -> None:
+    drift, task = record(**dials)
+    oracle, rewards = oracle_of(search(**dials))
+    steps: list[Step] = []
+    oracle.observer = steps.append
+    for batch in world.data().test_dataloader():
+        rewards.true = task.items.nodes[batch.targets[:, 0]]
+        steps.clear()
+        oracle.rank(batch, 10)
+        there = torch.ones(len(batch.users), dtype=torch.bool)
+        for step in steps:
+            there &= prefix_hits(step.nodes, rewards.true[:, step.depth])
+            assert there.tolist() == drift.kept["oracle"][batch.users.numpy(), step.depth - 1].tolist()
+
+
+@pytest.mark.parametrize("dials", DIALS, ids=str)
+def test_it_agrees_with_the_evaluator(
+    world: Any, search: Callable[..., GuidedSearch], record: Record, dials: dict[str, Any]
+) -> None:
+    drift, _ = record(**dials)
+    for name, ranker in (("guided", search(**dials)), ("plain", search(dials.get("width", WIDTH), 1, 0.0))):
+        task = Recommend([10], ranker=ranker, item_count=30, trie=world.trie, drift_of=ranker.generator)
+        found = result_of(world, task)
+        assert drift.users.tolist() == found.users.tolist()
+        assert drift.kept[name].mean(0).tolist() == pytest.approx(found.hrecall)
+        assert drift.listed[name].tolist() == (found.ranks < 10).tolist()
+        assert drift.teacher_forced.mean(0).tolist() == pytest.approx(found.teacher_forced)
+        assert drift.free_running.mean(0).tolist() == pytest.approx(found.free_running)
+
+
+def test_until_the_first_error_both_ways_of_decoding_are_one(world: Any, lightning: None) -> None:
+    compared = 0
+    for seed in range(4):  # networks that know nothing are seldom right
+        generator = world.generator(seed=seed).eval()
+        guided = world.ranker(generator, world.reward().eval())
+        task = DriftRecorder(guided=guided, plain=guided, generator=generator, trie=world.trie)
+        drift = result_of(world, task)
+        before = np.cumprod(drift.free_running, axis=1, dtype=bool)[:, :-1]
+        assert (drift.teacher_forced[:, 0] == drift.free_running[:, 0]).all()
+        assert (drift.teacher_forced[:, 1:][before] == drift.free_running[:, 1:][before]).all()
+        compared += int(before.sum())
+    assert compared > 10
+
+
+def test_the_reward_alone_keeps_the_first_w(record: Record) -> None:
+    drift, task = record()
+    for depth in range(3):
+        ranks = drift.ranks["reward"][:, depth]
+        assert (np.isnan(ranks) == ~drift.proposed[:, depth]).all()
+        assert ((ranks <= WIDTH) == drift.kept["guided"][:, depth]).all()
+        assert ((ranks == 1) == drift.right["reward"][:, depth])[~np.isnan(ranks)].all()
+    assert [level.candidates for level in task.guided.levels] == [4, 9, 9]
+
+
+def test_who_was_not_asked_says_nothing(record: Record) -> None:
+    drift, _ = record(rerank=True)
+    assert np.isnan(drift.ranks["reward"][:, :2]).all() and np.isnan(drift.confidence["reward"][:, :2]).all()
+    assert not np.isnan(drift.ranks["reward"][:, 2]).all() and not np.isnan(drift.ranks["likelihood"][:, 0]).all()
+
+
+def test_parts_of_a_batch_change_nothing(record: Record) -> None:
+    whole, _ = record()
+    parts, task = record(max_bytes=1)
+    assert task.guided.users_at_once == 1
+    for name in ("teacher_forced", "free_running", "proposed"):
+        assert (getattr(whole, name) == getattr(parts, name)).all()
+    for name in ("kept", "listed", "ranks", "right"):
+        for member, values in getattr(whole, name).items():
+            np.testing.assert_array_equal(values, getattr(parts, name)[member])
+
+
+def test_adaptive_candidates(world: Any, search: Callable[..., GuidedSearch], lightning: None) -> None:
+    guided = search(adaptive="entropy", expansion=2.0)
+    guided.calibrate(world.data().val_dataloader())
+    task = DriftRecorder(guided=guided, plain=search(WIDTH, 1, 0.0), generator=guided.generator, trie=world.trie)
+    drift = result_of(world, task)
+    assert (drift.kept["guided"] <= drift.kept["oracle"]).all()
+    assert guided.observer is None  # the search that was given stays as it is
+
+
+def test_the_oracle_judges_the_whole_catalogue_too(world: Any) -> None:
+    reward = world.reward().eval()
+    oracle = OracleRewards(reward)
+    oracle.true = torch.tensor([[0, 1, 2, 3]])
+    states = world.generator().eval().encode(torch.tensor([[1, 2]]), torch.tensor([2]))
+    context = oracle.start(states)
+    everything = oracle.score_all(context, 3)
+    assert everything.isinf().nonzero().tolist() == [[0, 3]]
+    nodes = torch.arange(world.trie.nodes[3])[None]
+    torch.testing.assert_close(oracle.score(context, 3, nodes), everything)
+    assert (oracle.flops, oracle.path_bytes) == (reward.flops, reward.path_bytes)
+    assert oracle.start(states).select_users([0]).true.tolist() == [[0, 1, 2, 3]]
+
+
+def test_a_judgement_without_scores_is_missing() -> None:
+    ranks, confidence, right = judgement(None, torch.zeros(2, 3), torch.tensor([0, 1]))
+    assert ranks.isnan().all() and confidence.isnan().all() and right.tolist() == [False, False]
+
+
+def test_a_plain_search_is_refused(world: Any, search: Callable[..., GuidedSearch]) -> None:
+    plain = search(weight=0.0)
+    with pytest.raises(ValueError, match=r"^drift needs a guided search whose reward model acts, got a plain one$"):
+        DriftRecorder(guided=plain, plain=plain, generator=plain.generator, trie=world.trie)

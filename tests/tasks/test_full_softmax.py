@@ -1,0 +1,51 @@
+"""The loss over the whole catalogue: torch's own cross-entropy and its gradients, whatever is held at once."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from promise.tasks import full_softmax
+from promise.tasks.full_softmax import full_softmax_loss
+
+ROWS, ITEMS, DIM = 23, 40, 8
+
+
+def drawn(scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    torch.manual_seed(0)
+    users, table = (torch.randn(count, DIM).mul_(scale).requires_grad_() for count in (ROWS, ITEMS))
+    return users, table, torch.randint(ITEMS, (ROWS,))
+
+
+@pytest.mark.parametrize("at_once", [1, 3 * ITEMS, ROWS * ITEMS, 1 << 20])
+@pytest.mark.parametrize("scale", [0.02, 1.0, 30.0])
+def test_loss_and_gradients_are_those_of_cross_entropy(
+    at_once: int, scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(full_softmax.SCORES_AT_ONCE, "cpu", at_once)
+    users, table, targets = drawn(scale)
+    expected = F.cross_entropy(users @ table.T, targets)
+    slopes = torch.autograd.grad(3 * expected, (users, table))
+    found = full_softmax_loss(users, table, targets)
+    assert torch.allclose(found, expected, rtol=1e-5)
+    for one, other in zip(torch.autograd.grad(3 * found, (users, table)), slopes, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_table_of_zeros_costs_the_log_of_the_number_of_items() -> None:
+    users, table, targets = drawn()
+    assert full_softmax_loss(users, table * 0, targets).item() == pytest.approx(math.log(ITEMS))
+
+
+def test_products_are_in_the_precision_of_autocast() -> None:
+    users, table, targets = drawn()
+    exact = full_softmax_loss(users, table, targets)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = full_softmax_loss(users, table, targets)
+    assert mixed.dtype == torch.float32 and mixed != exact
+    assert mixed.item() == pytest.approx(exact.item(), rel=0.02)
+    for one, other in zip(
+        torch.autograd.grad(mixed, (users, table)), torch.autograd.grad(exact, (users, table)), strict=True
+    ):
+        assert one.dtype == torch.float32 and torch.allclose(one, other, atol=0.02 * other.abs().max().item())
