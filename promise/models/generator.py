@@ -8,23 +8,17 @@ from torch import Tensor, nn
 
 from promise.models.flops import GeneratorFlops
 from promise.models.layers import DecoderBlock, EncoderBlock, KeyValue, RMSNorm, initialise
+from promise.models.overlap import (
+    HistoryOverlap,
+    add_terms,
+    ages_of,
+    ages_seen_from,
+    narrowed,
+    prefix_nodes,
+    prefix_shares,
+)
 from promise.models.rows import Rows
-
-
-class UserStates(NamedTuple):
-    """What the encoder says of a batch of users.
-
-    Attributes:
-        states: U (B, H, D).
-        lengths: Real items of each history (B,).
-        last: U at the last real item (B, D).
-        mask: (B, 1, 1, H), True at real items; None when every history is full.
-    """
-
-    states: Tensor
-    lengths: Tensor
-    last: Tensor
-    mask: Tensor | None
+from promise.models.users import UserStates, check_histories, newest_items, take_rows
 
 
 class DecoderCache(NamedTuple):
@@ -36,6 +30,7 @@ class DecoderCache(NamedTuple):
         codes: For each level so far and each block, self-attention keys and values (N_t, 2 D) of the decoded rows.
         ancestors: For each level but the newest, the row (N,) there that each row of the newest level comes from.
         rows: (B, W) row of each beam at the newest level.
+        below: (B, W, H), True at the history items below each beam's path; None without `overlap`.
     """
 
     users: UserStates
@@ -43,6 +38,7 @@ class DecoderCache(NamedTuple):
     codes: list[list[Tensor]]
     ancestors: list[Tensor]
     rows: Tensor
+    below: Tensor | None
 
 
 class Generator(nn.Module):
@@ -58,6 +54,7 @@ class Generator(nn.Module):
         attention: `causal` (one pass trains every position) or `bidirectional` (the paper's).
         item_vectors: Adds a learned vector per item to the item's token.
         content: Adds a projection of the item's content embedding to the item's token.
+        overlap: Adds learned terms to the logits of the codes that history items have: see `HistoryOverlap`.
         codes: Semantic IDs of the items (I, L).
         level_sizes: Codebook size K of each level.
         content_vectors: Item embeddings (I, E); needed when `content`.
@@ -80,6 +77,7 @@ class Generator(nn.Module):
         attention: str,
         item_vectors: bool,
         content: bool,
+        overlap: bool = False,
         *,
         codes: Tensor,
         level_sizes: Sequence[int],
@@ -110,6 +108,7 @@ class Generator(nn.Module):
         self.path_vectors = nn.ModuleList(nn.Embedding(size, dim) for size in self.level_sizes[:-1])
         self.decoder = nn.ModuleList(DecoderBlock(dim, heads, dropout) for _ in range(decoder_layers))
         self.decoder_norm = RMSNorm(dim)
+        self.overlap = HistoryOverlap(history, item_nodes=prefix_nodes(codes)) if overlap else None
         self.codebooks = nn.ModuleList(nn.Linear(dim, size, bias=False) for size in self.level_sizes)
         self.apply(initialise)
         for codebook in self.codebooks:  # near-uniform first predictions
@@ -173,6 +172,8 @@ class Generator(nn.Module):
             old = self.item_vectors.weight
             grown = torch.cat((old, old.new_zeros(len(codes), old.shape[1])))
             self.item_vectors = nn.Embedding.from_pretrained(grown, freeze=not old.requires_grad)
+        if self.overlap is not None:
+            self.overlap.shares = prefix_shares(prefix_nodes(self.codes))
 
     def encode(self, history: Tensor, lengths: Tensor) -> UserStates:
         """Encode histories, once per user.
@@ -197,7 +198,7 @@ class Generator(nn.Module):
             x = block(x, None if self.causal else mask, self.causal)
         states = self.encoder_norm(x)
         last = states[torch.arange(batch, device=history.device), lengths - 1]
-        return UserStates(states, lengths, last, mask)
+        return UserStates(states, lengths, last, mask, history)
 
     def teacher_forced(self, users: UserStates, positions: Tensor, paths: Tensor) -> list[Tensor]:
         """Logits of every code of known paths, each given the true codes before it.
@@ -220,7 +221,21 @@ class Generator(nn.Module):
         for block in self.decoder_blocks:
             x = block(x, block.cross.project(states), mask)
         x = self.decoder_norm(x)
-        return [codebook(x[:, :, b]) for b, codebook in enumerate(self.codebooks)]
+        logits = [codebook(x[:, :, b]) for b, codebook in enumerate(self.codebooks)]
+        if self.overlap is None:
+            return logits
+        ages = ages_seen_from(positions, states.shape[1])  # (B, P, H)
+        below = ages >= 0
+        for b in range(levels):
+            codes = self.history_codes(users, b)
+            terms = self.overlap.terms(b + 1, users.items[:, None], ages) * below
+            logits[b] = add_terms(logits[b], codes, terms)
+            below = narrowed(below, paths[..., b], codes)
+        return logits
+
+    def history_codes(self, users: UserStates, level: int) -> Tensor:
+        """Codes (B, H) of the history items at a level (0-based)."""
+        return self.codes[users.items, level] - sum(self.level_sizes[:level])
 
     def begin(self, last: Tensor) -> Tensor:
         """BOS (..., D). Deviation: it carries the state of the last item, which the paper's does not."""
@@ -229,7 +244,8 @@ class Generator(nn.Module):
     def start(self, users: UserStates) -> DecoderCache:
         """Project the user states for every decoder block, once per user and search."""
         memories = [block.cross.project(users.states) for block in self.decoder_blocks]
-        return DecoderCache(users, memories, [], [], users.lengths.new_empty(0))
+        below = None if self.overlap is None else ages_of(users.lengths, users.items.shape[1])[:, None] >= 0
+        return DecoderCache(users, memories, [], [], users.lengths.new_empty(0), below)
 
     def next_code(
         self, cache: DecoderCache, parents: Tensor, codes: Tensor, needed: Tensor | None = None
@@ -244,9 +260,9 @@ class Generator(nn.Module):
                 needed beam must have been needed; None = all. Only they are decoded.
 
         Returns:
-            Logits (B, W, K_b), 0 at beams that are not needed, and the cache for the next level.
+            Logits (B, W, K_b), of no meaning at beams that are not needed, and the cache for the next level.
         """
-        users, memories, before, ancestors, row_of_parent = cache
+        users, memories, before, ancestors, row_of_parent, below = cache
         level = len(before)
         if level == 0:
             rows = Rows.of(None, len(users.last), 1)
@@ -262,35 +278,11 @@ class Generator(nn.Module):
             x, pair = block.step(x, path, memories[index], users.mask, rows)
             own.append(pair)
         logits = rows.by_beam(self.codebooks[level](self.decoder_norm(x)))
-        return logits, DecoderCache(users, memories, [*before, own], ancestors, rows.numbers(x.device))
-
-
-def check_histories(history: Tensor, lengths: Tensor, items: int) -> None:
-    """Refuse right-padded histories (B, H) that would give garbage.
-
-    Raises:
-        ValueError: If one is empty, or names an item outside 0 .. items - 1.
-    """
-    if (lengths < 1).any():
-        raise ValueError("a history holds no item: promise.search.fallback.KnownHistories takes such users")
-    real = torch.arange(history.shape[1], device=history.device) < lengths[:, None]
-    unknown = history[real & ((history < 0) | (history >= items))]
-    if len(unknown):
-        raise ValueError(
-            f"a history names item {int(unknown[0])}, the generator knows 0 .. {items - 1}: "
-            "promise.search.fallback.KnownHistories drops such items"
-        )
-
-
-def newest_items(history: Tensor, lengths: Tensor, limit: int) -> tuple[Tensor, Tensor]:
-    """The last `limit` items of right-padded histories (B, H), and how many they are (B,)."""
-    if history.shape[1] <= limit:
-        return history, lengths
-    index = (lengths - limit).clamp_min(0).unsqueeze(1) + torch.arange(limit, device=history.device)
-    return history.gather(1, index), lengths.clamp_max(limit)
-
-
-def take_rows(values: Tensor, rows: Tensor) -> Tensor:
-    """Rows of each user: values (B, N, ...), rows (B, P) -> (B, P, ...)."""
-    users = torch.arange(len(values), device=values.device).unsqueeze(1)
-    return values[users, rows]
+        if self.overlap is not None and below is not None:
+            if level:
+                below = below.gather(1, parents[:, :, None].expand(-1, -1, below.shape[2]))
+                below = narrowed(below, codes, self.history_codes(users, level - 1))
+            ages = ages_of(users.lengths, below.shape[2])
+            terms = self.overlap.terms(level + 1, users.items, ages)[:, None] * below
+            logits = add_terms(logits, self.history_codes(users, level), terms)
+        return logits, DecoderCache(users, memories, [*before, own], ancestors, rows.numbers(x.device), below)

@@ -1,41 +1,20 @@
 """The process reward model: how well does a partial path of any depth fit a user's history?"""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from promise.models.context import RewardContext
 from promise.models.flops import CrossAttentionRewardFlops, DotRewardFlops
-from promise.models.generator import UserStates, take_rows
 from promise.models.layers import Attention, FeedForward, KeyValue, RMSNorm, initialise
+from promise.models.overlap import PathOverlap
 from promise.models.paths import PathTable, checked_content
+from promise.models.users import UserStates, take_rows
 
 #: Paths that cross-attention judges at once on a CPU, where their inner layers fit into its cache.
 PATHS_AT_ONCE = 4096
-
-
-class RewardContext(NamedTuple):
-    """What the reward model computes once per user.
-
-    Attributes:
-        queries: `dot`: unit query vectors (B, L, dim), one per depth.
-        memories: `cross_attention`: keys and values of the user states, one pair per block.
-        mask: `cross_attention`: (B, 1, 1, H), True at real items; None = all are real.
-    """
-
-    queries: Tensor | None
-    memories: list[KeyValue]
-    mask: Tensor | None
-
-    def select_users(self, users: Tensor | slice) -> "RewardContext":
-        """The context of some users of the batch: their rows (b,), in any order, or a slice of them."""
-        return RewardContext(
-            None if self.queries is None else self.queries[users],
-            [(key[users], value[users]) for key, value in self.memories],
-            None if self.mask is None else self.mask[users],
-        )
 
 
 class DotReward(nn.Module):
@@ -47,10 +26,13 @@ class DotReward(nn.Module):
         temperature: Factor of the cosine at the start; learned per depth.
         dropout: Probability that a query feature is dropped in training.
         content: Adds a projection of the mean embedding of the items below a prefix to the prefix's vector.
+        overlap: Adds learned terms to the rewards of paths with history items below them: see `HistoryOverlap`.
         user_dim: Width D of the user states.
         prefixes: Valid prefixes of each depth 1..L, in the trie's node order.
         level_sizes: K of each level.
         prefix_content: Mean embeddings of the prefixes' items, (N_b, E) for each depth; needed when `content`.
+        history: Most items H of a history.
+        item_nodes: Node of every item's prefix at each depth 1..L (I, L); needed when `overlap`.
 
     Raises:
         ValueError: If `temperature` is not above 0.
@@ -67,11 +49,14 @@ class DotReward(nn.Module):
         temperature: float,
         dropout: float,
         content: bool,
+        overlap: bool = False,
         *,
         user_dim: int,
         prefixes: Sequence[Tensor],
         level_sizes: Sequence[int],
         prefix_content: Sequence[Tensor] | None = None,
+        history: int = 1,
+        item_nodes: Tensor | None = None,
     ) -> None:
         super().__init__()
         if not temperature > 0:
@@ -89,6 +74,7 @@ class DotReward(nn.Module):
         self.drop = nn.Dropout(dropout)
         self.log_temperatures = nn.Parameter(torch.full((levels,), float(temperature)).log())
         self.apply(initialise)
+        self.overlap = PathOverlap.of(overlap, history, item_nodes)
         self.flops = DotRewardFlops(user_dim, dim, levels)
 
     @property
@@ -105,25 +91,33 @@ class DotReward(nn.Module):
 
     def start(self, users: UserStates) -> RewardContext:
         """Queries of every depth, once per user."""
-        return RewardContext(self.query(users.last), [], None)
+        return RewardContext(self.query(users.last), [], None, self.overlap.start(users) if self.overlap else None)
 
     def score(self, context: RewardContext, depth: int, nodes: Tensor) -> Tensor:
         """Rewards (B, C) of the paths that end in nodes (B, C) at depth 1..L."""
         assert context.queries is not None
         vectors = self.paths.look_up(depth, nodes)  # (B, C, dim)
         query = context.queries[:, depth - 1 : depth].to(vectors.dtype)  # (B, 1, dim)
-        return torch.bmm(query, vectors.transpose(1, 2)).squeeze(1)
+        rewards = torch.bmm(query, vectors.transpose(1, 2)).squeeze(1)
+        return context.overlap.added(depth, nodes, rewards) if context.overlap else rewards
 
     def score_all(self, context: RewardContext, depth: int) -> Tensor:
         """Rewards (B, N_depth) of every prefix of a depth: one matrix product for each part of the table."""
         assert context.queries is not None
         query = context.queries[:, depth - 1]
-        return torch.cat([query @ vectors.T for vectors in self.paths.all(depth)], 1)
+        rewards = torch.cat([query @ vectors.T for vectors in self.paths.all(depth)], 1)
+        return context.overlap.added_to_all(depth, rewards) if context.overlap else rewards
 
     def extend(
-        self, prefixes: Sequence[Tensor], moved: Sequence[Tensor], content: Sequence[Tensor] | None = None
+        self,
+        prefixes: Sequence[Tensor],
+        moved: Sequence[Tensor],
+        content: Sequence[Tensor] | None = None,
+        item_nodes: Tensor | None = None,
     ) -> None:
-        """Judge the paths of a larger trie as well: see `PathTable.extend`."""
+        """Judge the paths of a larger trie as well: see `PathTable.extend`; `item_nodes` as in the constructor."""
+        if self.overlap is not None:
+            self.overlap.move(item_nodes)
         self.paths.extend(prefixes, moved, content)
 
     def contrast(
@@ -145,7 +139,8 @@ class DotReward(nn.Module):
         query = F.normalize(self.queries[depth - 1](last), dim=-1) * self.log_temperatures[depth - 1].exp()
         positive = self.paths(depth, positives)
         negative = self.paths(depth, negatives)
-        return (query * positive).sum(-1), query @ negative.T
+        logits = (query * positive).sum(-1), query @ negative.T
+        return self.overlap.contrast(users, positions, depth, positives, negatives, *logits) if self.overlap else logits
 
 
 class RewardBlock(nn.Module):
@@ -176,10 +171,13 @@ class CrossAttentionReward(nn.Module):
         prefix_table: `full`, `hashed:N` or `none`: see `PathTable`.
         dropout: Probability in [0, 1).
         content: Adds a projection of the mean embedding of the items below a prefix to the prefix's vector.
+        overlap: Adds learned terms to the rewards of paths with history items below them: see `HistoryOverlap`.
         user_dim: Width D of the user states.
         prefixes: Valid prefixes of each depth 1..L, in the trie's node order.
         level_sizes: K of each level.
         prefix_content: Mean embeddings of the prefixes' items, (N_b, E) for each depth; needed when `content`.
+        history: Most items H of a history.
+        item_nodes: Node of every item's prefix at each depth 1..L (I, L); needed when `overlap`.
 
     Raises:
         ValueError: If there is no block, or `heads` doesn't divide `dim`.
@@ -197,11 +195,14 @@ class CrossAttentionReward(nn.Module):
         prefix_table: str,
         dropout: float,
         content: bool,
+        overlap: bool = False,
         *,
         user_dim: int,
         prefixes: Sequence[Tensor],
         level_sizes: Sequence[int],
         prefix_content: Sequence[Tensor] | None = None,
+        history: int = 1,
+        item_nodes: Tensor | None = None,
     ) -> None:
         super().__init__()
         if blocks < 1:
@@ -219,6 +220,7 @@ class CrossAttentionReward(nn.Module):
         self.blocks = nn.ModuleList(RewardBlock(dim, heads, dropout, user_dim) for _ in range(blocks))
         self.head = nn.Sequential(RMSNorm(dim), nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, 1))
         self.apply(initialise)
+        self.overlap = PathOverlap.of(overlap, history, item_nodes)
         self.flops = CrossAttentionRewardFlops(user_dim, dim, blocks)
 
     @property
@@ -234,16 +236,18 @@ class CrossAttentionReward(nn.Module):
 
     def start(self, users: UserStates) -> RewardContext:
         """Keys and values of the user states, once per user."""
-        return RewardContext(None, [b.attention.project(users.states) for b in self.reward_blocks], users.mask)
+        memories = [block.attention.project(users.states) for block in self.reward_blocks]
+        return RewardContext(None, memories, users.mask, self.overlap.start(users) if self.overlap else None)
 
     def score(self, context: RewardContext, depth: int, nodes: Tensor) -> Tensor:
         """Rewards (B, C) of the paths that end in nodes (B, C) at depth 1..L."""
         users, paths = nodes.shape
         size = max(1, PATHS_AT_ONCE // max(1, paths) if nodes.is_cpu else users)
         parts = [slice(first, first + size) for first in range(0, max(1, users), size)]
-        return torch.cat(
+        rewards = torch.cat(
             [self.judge(context.select_users(p), depth, self.paths.look_up(depth, nodes[p])) for p in parts]
         )
+        return context.overlap.added(depth, nodes, rewards) if context.overlap else rewards
 
     def score_all(self, context: RewardContext, depth: int) -> Tensor:
         """Rewards (B, N_depth) of every prefix of a depth."""
@@ -252,9 +256,15 @@ class CrossAttentionReward(nn.Module):
         return torch.cat([self.score(context, depth, nodes.expand(users, -1)) for nodes in parts], 1)
 
     def extend(
-        self, prefixes: Sequence[Tensor], moved: Sequence[Tensor], content: Sequence[Tensor] | None = None
+        self,
+        prefixes: Sequence[Tensor],
+        moved: Sequence[Tensor],
+        content: Sequence[Tensor] | None = None,
+        item_nodes: Tensor | None = None,
     ) -> None:
-        """Judge the paths of a larger trie as well: see `PathTable.extend`."""
+        """Judge the paths of a larger trie as well: see `PathTable.extend`; `item_nodes` as in the constructor."""
+        if self.overlap is not None:
+            self.overlap.move(item_nodes)
         self.paths.extend(prefixes, moved, content)
 
     def judge(self, context: RewardContext, depth: int, vectors: Tensor) -> Tensor:
@@ -274,7 +284,9 @@ class CrossAttentionReward(nn.Module):
         context = self.start(users)._replace(mask=mask)
         logits = self.judge(context, depth, self.paths(depth, nodes.flatten(1)))
         logits = logits.unflatten(1, nodes.shape[1:])  # (B, P*(1+N)) -> (B, P, 1+N)
-        return logits[..., 0], logits[..., 1:]
+        if self.overlap is None:
+            return logits[..., 0], logits[..., 1:]
+        return self.overlap.contrast(users, positions, depth, positives, negatives, logits[..., 0], logits[..., 1:])
 
 
 Reward = DotReward | CrossAttentionReward

@@ -100,10 +100,11 @@ def check_trainings(cfg: DictConfig) -> None:
         ValueError: As `check`.
     """
     for fit in fits(cfg):
-        if fit.get("negatives") == "exact" and "CrossAttention" in cfg.reward["_target_"]:
-            raise ValueError("training.negatives=exact needs reward=dot, got reward=cross_attention")
+        if fit.get("negatives") in ("exact", "exact_last") and "CrossAttention" in cfg.reward["_target_"]:
+            raise ValueError(f"training.negatives={fit['negatives']} needs reward=dot, got reward=cross_attention")
         one_of("training.softmax", fit.get("softmax", "all"), ("allowed", "all"))
-        one_of("training.negatives", fit.get("negatives", "sampled"), ("sampled", "exact"))
+        if fit.get("negatives") is not None:
+            one_of("training.negatives", fit["negatives"], ("sampled", "exact", "exact_last"))
         if fit.get("negative_count") is not None:
             integer("training.negative_count", fit["negative_count"], least=1)
         number("training.reward_loss_weight", fit.get("reward_loss_weight", 1), "> 0", lambda value: value > 0)

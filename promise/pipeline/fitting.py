@@ -163,6 +163,8 @@ def build_networks(pipeline: Prepared, with_reward: bool) -> tuple[Generator, Re
         prefixes=[trie.prefixes(depth) for depth in depths],
         level_sizes=ids.level_sizes,
         prefix_content=content,
+        history=cfg.generator.history,
+        item_nodes=torch.stack([trie.item_nodes(depth) for depth in depths], 1) if cfg.reward.overlap else None,
     )
     return generator, reward
 

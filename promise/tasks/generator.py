@@ -7,7 +7,8 @@ from torch.nn import functional as F
 
 from promise.data.batch import Batch
 from promise.ids.trie import Trie
-from promise.models.generator import Generator, UserStates
+from promise.models.generator import Generator
+from promise.models.users import UserStates
 from promise.tasks.training import SearchSelectedTask, Targets, real_targets
 
 

@@ -8,7 +8,7 @@ from promise.data.batch import Batch
 from promise.models.generator import Generator
 from promise.models.reward import Reward
 from promise.tasks.generator import checked_softmax, next_code_loss
-from promise.tasks.reward import path_loss, resolved_count
+from promise.tasks.reward import path_loss, resolved_counts
 from promise.tasks.training import SearchSelectedTask
 
 
@@ -17,7 +17,7 @@ class JointTask(SearchSelectedTask):
 
     Args:
         softmax: `allowed` or `all`: see `GeneratorTask`.
-        negatives: `sampled` or `exact`: see `RewardTask`.
+        negatives: `sampled`, `exact`, `exact_last` or null: see `RewardTask`.
         negative_count: Negatives N; null = the scorer's own.
         reward_loss_weight: Factor of the reward's loss (not the search's weight λ).
     """
@@ -28,7 +28,7 @@ class JointTask(SearchSelectedTask):
     def __init__(
         self,
         softmax: str,
-        negatives: str,
+        negatives: str | None,
         negative_count: int | None,
         reward_loss_weight: float,
         learning_rate: float,
@@ -42,12 +42,12 @@ class JointTask(SearchSelectedTask):
         if not reward_loss_weight > 0:
             raise ValueError(f"training.reward_loss_weight must be > 0, got {reward_loss_weight}")
         self.softmax = checked_softmax(softmax)
-        self.negative_count = resolved_count(self.reward, negatives, negative_count)
+        self.negative_counts = resolved_counts(self.reward, negatives, negative_count, self.trie)
         self.reward_loss_weight = reward_loss_weight
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         users = self.generator.encode(batch.history, batch.lengths)
         codes = next_code_loss(self.generator, users, batch, self.items, self.trie, self.softmax)
-        paths = path_loss(self.reward, users, batch, self.items, self.trie, self.negative_count)
+        paths = path_loss(self.reward, users, batch, self.items, self.trie, self.negative_counts)
         self.log_dict({"train/next_code_loss": codes, "train/path_loss": paths}, prog_bar=True)
         return codes + self.reward_loss_weight * paths

@@ -1,5 +1,6 @@
 """What the reward learns from: InfoNCE of the true prefix against other valid prefixes, at every depth."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -7,17 +8,24 @@ from torch import Tensor
 
 from promise.data.batch import Batch
 from promise.ids.trie import Trie
-from promise.models.generator import Generator, UserStates
+from promise.models.generator import Generator
 from promise.models.reward import Reward
+from promise.models.users import UserStates
 from promise.tasks.training import SearchSelectedTask, Targets, real_targets
+
+#: Items up to which learning against all of them is the default.
+EXACT_ITEMS = 50_000
 
 
 class RewardTask(SearchSelectedTask):
     """Training of the reward model on a trained, frozen generator; see `SearchSelectedTask` for the rest.
 
     Args:
-        negatives: `sampled`, or `exact` (all valid prefixes; `dot` only).
-        negative_count: Negatives N; null = the scorer's own (2,048 a batch for dot, 32 a target for cross-attention).
+        negatives: `sampled`; `exact` (all valid prefixes of every depth); or `exact_last` (all items at the last depth,
+            which orders the answer, sampled ones above it). The last two need `dot`. null = `exact_last` for `dot` and
+            a catalogue of at most `EXACT_ITEMS`, else `sampled`.
+        negative_count: Sampled negatives N; null = the scorer's own (2,048 a batch for dot, 32 a target for
+            cross-attention).
     """
 
     generator: Generator
@@ -25,7 +33,7 @@ class RewardTask(SearchSelectedTask):
 
     def __init__(
         self,
-        negatives: str,
+        negatives: str | None,
         negative_count: int | None,
         learning_rate: float,
         weight_decay: float,
@@ -35,7 +43,7 @@ class RewardTask(SearchSelectedTask):
         **run_time: Any,
     ) -> None:
         super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, **run_time)
-        self.negative_count = resolved_count(self.reward, negatives, negative_count)
+        self.negative_counts = resolved_counts(self.reward, negatives, negative_count, self.trie)
         self.generator.requires_grad_(False).eval()  # Lightning's fit doesn't switch modes at its start
 
     def train(self, mode: bool = True) -> "RewardTask":
@@ -47,29 +55,34 @@ class RewardTask(SearchSelectedTask):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         with torch.no_grad():
             users = self.generator.encode(batch.history, batch.lengths)
-        loss = path_loss(self.reward, users, batch, self.items, self.trie, self.negative_count)
+        loss = path_loss(self.reward, users, batch, self.items, self.trie, self.negative_counts)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
 
-def resolved_count(reward: Reward, negatives: str, negative_count: int | None) -> int | None:
-    """Negatives per depth; None = all valid prefixes.
+def resolved_counts(
+    reward: Reward, negatives: str | None, negative_count: int | None, trie: Trie
+) -> list[int | None]:
+    """Negatives at each depth; None = all valid prefixes.
 
     Raises:
-        ValueError: On an unknown `negatives`, a count below 1, or `exact` with a scorer that can't share negatives.
+        ValueError: On unknown `negatives`, a count below 1, or exact ones with a scorer that can't share negatives.
     """
-    if negatives not in ("sampled", "exact"):
-        raise ValueError(f"training.negatives must be sampled or exact, got {negatives}")
+    if negatives not in (None, "sampled", "exact", "exact_last"):
+        raise ValueError(f"training.negatives must be sampled, exact or exact_last, got {negatives}")
     if negative_count is not None and (not isinstance(negative_count, int) or negative_count < 1):
         raise ValueError(f"training.negative_count must be an integer >= 1 or null, got {negative_count}")
-    if negatives == "sampled":
-        return negative_count or reward.default_negatives
-    if not reward.shares_negatives:
-        raise ValueError("training.negatives=exact needs reward=dot, got reward=cross_attention")
-    return None
+    if negatives is None:
+        negatives = "exact_last" if reward.shares_negatives and trie.nodes[-1] <= EXACT_ITEMS else "sampled"
+    if negatives != "sampled" and not reward.shares_negatives:
+        raise ValueError(f"training.negatives={negatives} needs reward=dot, got reward=cross_attention")
+    above = None if negatives == "exact" else negative_count or reward.default_negatives
+    return [*[above] * (trie.levels - 1), above if negatives == "sampled" else None]
 
 
-def path_loss(reward: Reward, users: UserStates, batch: Batch, items: Targets, trie: Trie, count: int | None) -> Tensor:
+def path_loss(
+    reward: Reward, users: UserStates, batch: Batch, items: Targets, trie: Trie, counts: Sequence[int | None]
+) -> Tensor:
     """InfoNCE in nats, summed over depths, mean over targets (METHOD: -log(e^pos / (e^pos + Σ e^neg))).
 
     Args:
@@ -78,7 +91,7 @@ def path_loss(reward: Reward, users: UserStates, batch: Batch, items: Targets, t
         batch: Histories and targets (B, P).
         items: Items as nodes.
         trie: The catalogue's trie.
-        count: Negatives N per depth; None = all valid prefixes.
+        counts: Negatives N at each depth; None = all valid prefixes.
 
     Returns:
         A scalar.
@@ -86,7 +99,7 @@ def path_loss(reward: Reward, users: UserStates, batch: Batch, items: Targets, t
     real = real_targets(batch)
     targets = batch.targets.clamp_min(0)
     loss = users.states.new_zeros(())
-    for depth in range(1, trie.levels + 1):
+    for depth, count in enumerate(counts, start=1):
         positives = items.nodes[targets, depth]  # (B, P)
         size = trie.nodes[depth]
         if size == 1:

@@ -8,6 +8,7 @@ import torch
 
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
+from promise.models.overlap import prefix_nodes
 from promise.models.reward import CrossAttentionReward, DotReward
 
 SIZES = (4, 5, 3)
@@ -48,6 +49,7 @@ def make_generator(catalogue):
             "attention": "causal",
             "item_vectors": True,
             "content": False,
+            "overlap": True,
             "codes": catalogue.codes,
             "level_sizes": catalogue.sizes,
         }
@@ -63,6 +65,7 @@ def make_reward(catalogue):
     def make(kind: str, seed: int = 0, **changes) -> DotReward | CrossAttentionReward:
         shared = {"prefix_table": "full", "dropout": 0.3, "content": False, "user_dim": DIM}
         shared |= {"prefixes": catalogue.prefixes, "level_sizes": catalogue.sizes}
+        shared |= {"overlap": True, "history": 7, "item_nodes": prefix_nodes(catalogue.codes)}
         torch.manual_seed(seed)
         if kind == "dot":
             return shaken(DotReward(**{"dim": 12, "temperature": 5.0, **shared, **changes}), seed)

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from promise.models import paths as path_tables
 from promise.models import reward as rewards
-from promise.models.generator import UserStates
+from promise.models.users import UserStates
 from promise.models.reward import CrossAttentionReward, DotReward
 
 KINDS = ("dot", "cross_attention")
@@ -18,7 +18,8 @@ def users() -> UserStates:
     states = torch.randn(5, 7, 16, generator=torch.Generator().manual_seed(4))
     lengths = torch.tensor([7, 3, 1, 5, 7])
     mask = (torch.arange(7) < lengths[:, None])[:, None, None, :]
-    return UserStates(states, lengths, states[torch.arange(5), lengths - 1], mask)
+    items = torch.randint(30, (5, 7), generator=torch.Generator().manual_seed(5))
+    return UserStates(states, lengths, states[torch.arange(5), lengths - 1], mask, items)
 
 
 def some_nodes(trie, depth: int, count: int = 6) -> torch.Tensor:
@@ -47,7 +48,7 @@ def test_search_and_training_give_a_path_the_same_score(kind, table, make_reward
 
 @torch.no_grad()
 def test_the_dot_reward_by_hand(make_reward, users, catalogue):
-    reward = make_reward("dot")
+    reward = make_reward("dot", overlap=False)
     context = reward.start(users)
     for depth in (1, 2, 3):
         for node, codes in enumerate(catalogue.prefixes[depth - 1].tolist()):
@@ -146,9 +147,11 @@ def test_new_items_leave_old_rewards_as_they_are(kind, table, make_reward, users
     grown = catalogue.trie.appended([codes for codes in new if tuple(codes) not in known])
     depths = (1, 2, 3)
     reward = make_reward(kind, prefix_table=table)
+    reward.overlap.overlap.share.zero_()  # the share of its items that a user has of a prefix changes as it must
     before = [reward.score_all(reward.start(users), depth) for depth in depths]
     moved = [catalogue.trie.moved(depth, grown) for depth in depths]
-    reward.extend([grown.prefixes(depth) for depth in depths], moved)
+    nodes = torch.stack([grown.item_nodes(depth) for depth in depths], 1)
+    reward.extend([grown.prefixes(depth) for depth in depths], moved, item_nodes=nodes)
     for depth, rewards_before, places in zip(depths, before, moved, strict=True):
         after = reward.score_all(reward.start(users), depth)
         assert after.shape == (5, grown.nodes[depth])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
+from promise.models.overlap import prefix_nodes
 from promise.models.reward import CrossAttentionReward, DotReward
 from tests.search.oracles import Path, Say
 from tests.search.toys import FEATURES, ToyCodes, ToyRewards, UserBatch
@@ -75,12 +76,13 @@ def networks(
     torch.manual_seed(seed)
     chosen = {"encoder_layers": 1, "decoder_layers": 2, "heads": 2, "dropout": 0.1, "history": 8} | changes
     generator = Generator(
-        **{"dim": dim, "attention": "causal", "item_vectors": True, "content": False, **chosen},
+        **{"dim": dim, "attention": "causal", "item_vectors": True, "content": False, "overlap": True, **chosen},
         codes=codes,
         level_sizes=trie.level_sizes,
     )
     given: dict[str, Any] = {"prefix_table": "full", "dropout": 0.1, "content": False, "user_dim": dim}
     given |= {"prefixes": [trie.prefixes(d + 1) for d in range(trie.levels)], "level_sizes": trie.level_sizes}
+    given |= {"overlap": True, "history": chosen["history"], "item_nodes": prefix_nodes(codes)}
     if kind == "dot":
         return shaken(generator), shaken(DotReward(dim=dim, temperature=5.0, **given))
     return shaken(generator), shaken(CrossAttentionReward(dim=dim // 2, heads=2, blocks=2, **given))

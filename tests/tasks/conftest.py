@@ -58,6 +58,7 @@ class World:
             "attention": "causal",
             "item_vectors": True,
             "content": False,
+            "overlap": True,
             "codes": self.codes,
             "level_sizes": SIZES,
         }
@@ -67,7 +68,9 @@ class World:
         trie = trie or self.trie
         prefixes = [trie.prefixes(depth) for depth in range(1, trie.levels + 1)]
         shared = {"prefix_table": "full", "dropout": 0.2, "content": False, "user_dim": 16}
+        nodes = torch.stack([trie.item_nodes(depth) for depth in range(1, trie.levels + 1)], 1)
         shared |= {"prefixes": prefixes, "level_sizes": trie.level_sizes}
+        shared |= {"overlap": True, "history": LIMIT, "item_nodes": nodes}
         torch.manual_seed(1)
         if kind == "dot":
             return DotReward(**{"dim": 8, "temperature": 5.0, **shared, **changes})

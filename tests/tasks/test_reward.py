@@ -8,7 +8,7 @@ from lightning.pytorch import Callback
 
 from promise.data.batch import Batch
 from promise.ids.trie import Trie
-from promise.models.generator import UserStates
+from promise.models.users import UserStates
 from promise.models.reward import CrossAttentionReward
 from promise.tasks.reward import distinct_nodes, own_negatives, path_loss
 from promise.tasks.training import Targets
@@ -43,7 +43,7 @@ def plain_loss(reward, users, batch: Batch, trie: Trie, negatives_of) -> float:
                 continue
             seen = int(batch.positions[row, place]) + 1
             states = users.states[row : row + 1, :seen]
-            one = UserStates(states, torch.tensor([seen]), states[:, -1], None)
+            one = UserStates(states, torch.tensor([seen]), states[:, -1], None, users.items[row : row + 1, :seen])
             context = reward.start(one)
             for depth in range(1, trie.levels + 1):
                 positive = int(items.nodes[target, depth])
@@ -64,7 +64,7 @@ def test_with_negatives_enough_it_is_the_softmax_over_all_prefixes(kind, count, 
         return [node for node in range(world.trie.nodes[depth]) if node != positive]
 
     expected = plain_loss(reward, users, batch, world.trie, others)
-    loss = path_loss(reward, users, batch, Targets(world.trie), world.trie, count)
+    loss = path_loss(reward, users, batch, Targets(world.trie), world.trie, [count] * world.trie.levels)
     assert float(loss) == pytest.approx(expected, rel=1e-4)
 
 
@@ -81,7 +81,7 @@ def test_the_positive_does_not_count_among_the_shared_negatives(world, users, ba
         return torch.tensor(drawn[size])
 
     monkeypatch.setattr("promise.tasks.reward.distinct_nodes", fixed)
-    loss = path_loss(reward, users, batch, Targets(world.trie), world.trie, 2)
+    loss = path_loss(reward, users, batch, Targets(world.trie), world.trie, [2] * world.trie.levels)
     assert asked == [(size, 2) for size in sizes]
 
     def others(depth: int, positive: int) -> list[int]:
@@ -99,7 +99,7 @@ def test_own_negatives_that_repeat_count_once(world, users, batch, monkeypatch):
         return nodes, torch.tensor([False, True, False]).expand_as(nodes)
 
     monkeypatch.setattr("promise.tasks.reward.own_negatives", fixed)
-    loss = path_loss(reward, users, batch, Targets(world.trie), world.trie, 3)
+    loss = path_loss(reward, users, batch, Targets(world.trie), world.trie, [3] * world.trie.levels)
     sizes = world.trie.nodes
 
     def others(depth: int, positive: int) -> list[int]:
@@ -113,7 +113,8 @@ def test_own_negatives_that_repeat_count_once(world, users, batch, monkeypatch):
 def test_the_loss_of_sampled_negatives_is_the_log_of_their_number_at_first(kind, world, users, batch):
     reward = world.reward(kind, temperature=0.01).eval() if kind == "dot" else world.reward(kind).eval()
     sizes = world.trie.nodes[1:]
-    loss = path_loss(reward, users, batch, Targets(world.trie), world.trie, None if kind == "dot" else 1000)
+    counts = [None if kind == "dot" else 1000] * world.trie.levels
+    loss = path_loss(reward, users, batch, Targets(world.trie), world.trie, counts)
     assert float(loss) == pytest.approx(sum(math.log(size) for size in sizes), rel=0.02)
 
 
@@ -122,7 +123,7 @@ def test_a_depth_of_one_prefix_teaches_nothing(kind, users, batch, world):
     codes = torch.stack([torch.zeros(30), torch.arange(30), torch.zeros(30)], 1).long()
     trie = Trie(codes, (1, 30, 1))
     reward = world.reward(kind, trie=trie)
-    loss = path_loss(reward, users, batch, Targets(trie), trie, 5)
+    loss = path_loss(reward, users, batch, Targets(trie), trie, [5] * 3)
     loss.backward()
     for depth, vectors in enumerate(reward.paths.own_vectors, start=1):
         assert (vectors.weight.grad is None) == (depth == 1)
@@ -133,7 +134,7 @@ def test_a_depth_of_one_prefix_teaches_nothing(kind, users, batch, world):
         batch._replace(targets=batch.targets.clamp_max(0)),
         Targets(alone),
         alone,
-        5,
+        [5] * 2,
     )
     assert float(nothing) == 0
 
@@ -208,15 +209,20 @@ def test_train_leaves_the_generator_in_evaluation_mode(world):
 def test_the_number_of_negatives(world):
     cross = world.reward("cross_attention")
     assert isinstance(cross, CrossAttentionReward)
-    assert world.task("reward", negative_count=None).negative_count == 2048
-    assert world.task("reward", reward=cross, negative_count=None).negative_count == 32
-    assert world.task("reward", negative_count=3).negative_count == 3
-    assert world.task("reward", negatives="exact", negative_count=None).negative_count is None
+    above = world.trie.levels - 1
+    for changes, counts in (
+        ({"negatives": "sampled", "negative_count": None}, [2048] * (above + 1)),
+        ({"negatives": None, "negative_count": None}, [2048] * above + [None]),
+        ({"negatives": "exact_last", "negative_count": 3}, [3] * above + [None]),
+        ({"negatives": "exact", "negative_count": None}, [None] * (above + 1)),
+        ({"negatives": None, "negative_count": None, "reward": cross}, [32] * (above + 1)),
+    ):
+        assert world.task("reward", **changes).negative_counts == counts
 
 
 def test_wrong_settings_are_refused(world):
     for kind in ("reward", "joint"):
-        with pytest.raises(ValueError, match=r"training.negatives must be sampled or exact, got hard"):
+        with pytest.raises(ValueError, match=r"training.negatives must be sampled, exact or exact_last, got hard"):
             world.task(kind, negatives="hard")
         for count in (0, 2.5):
             with pytest.raises(

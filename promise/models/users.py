@@ -1,0 +1,55 @@
+"""Users as the networks see them: histories that were checked and cut, and what the encoder says of them."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class UserStates(NamedTuple):
+    """What the encoder says of a batch of users.
+
+    Attributes:
+        states: U (B, H, D).
+        lengths: Real items of each history (B,).
+        last: U at the last real item (B, D).
+        mask: (B, 1, 1, H), True at real items; None when every history is full.
+        items: The histories themselves, item indices (B, H).
+    """
+
+    states: Tensor
+    lengths: Tensor
+    last: Tensor
+    mask: Tensor | None
+    items: Tensor
+
+
+def check_histories(history: Tensor, lengths: Tensor, items: int) -> None:
+    """Refuse right-padded histories (B, H) that would give garbage.
+
+    Raises:
+        ValueError: If one is empty, or names an item outside 0 .. items - 1.
+    """
+    if (lengths < 1).any():
+        raise ValueError("a history holds no item: promise.search.fallback.KnownHistories takes such users")
+    real = torch.arange(history.shape[1], device=history.device) < lengths[:, None]
+    unknown = history[real & ((history < 0) | (history >= items))]
+    if len(unknown):
+        raise ValueError(
+            f"a history names item {int(unknown[0])}, the generator knows 0 .. {items - 1}: "
+            "promise.search.fallback.KnownHistories drops such items"
+        )
+
+
+def newest_items(history: Tensor, lengths: Tensor, limit: int) -> tuple[Tensor, Tensor]:
+    """The last `limit` items of right-padded histories (B, H), and how many they are (B,)."""
+    if history.shape[1] <= limit:
+        return history, lengths
+    index = (lengths - limit).clamp_min(0).unsqueeze(1) + torch.arange(limit, device=history.device)
+    return history.gather(1, index), lengths.clamp_max(limit)
+
+
+def take_rows(values: Tensor, rows: Tensor) -> Tensor:
+    """Rows of each user: values (B, N, ...), rows (B, P) -> (B, P, ...)."""
+    users = torch.arange(len(values), device=values.device).unsqueeze(1)
+    return values[users, rows]

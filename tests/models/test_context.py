@@ -1,0 +1,18 @@
+"""Tests of what a reward model computes once per user."""
+
+import torch
+
+from promise.models.context import RewardContext
+from promise.models.overlap import OverlapTerms
+
+
+def test_some_users_of_everything_that_is_there():
+    overlap = OverlapTerms([torch.arange(6).view(3, 2)], [torch.arange(6.0).view(3, 2)])
+    rows = torch.tensor([2, 0])
+    full = RewardContext(torch.arange(3.0), [(torch.arange(3), torch.arange(3) * 2)], torch.arange(3) > 0, overlap)
+    some = full.select_users(rows)
+    assert some.queries.tolist() == [2, 0]
+    assert [memory.tolist() for memory in some.memories[0]] == [[2, 0], [4, 0]]
+    assert some.mask.tolist() == [True, False]
+    assert some.overlap.nodes[0].tolist() == [[4, 5], [0, 1]] == some.overlap.terms[0].tolist()
+    assert RewardContext(None, [], None, None).select_users(rows) == (None, [], None, None)
