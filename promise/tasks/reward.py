@@ -60,9 +60,7 @@ class RewardTask(SearchSelectedTask):
         return loss
 
 
-def resolved_counts(
-    reward: Reward, negatives: str | None, negative_count: int | None, trie: Trie
-) -> list[int | None]:
+def resolved_counts(reward: Reward, negatives: str | None, negative_count: int | None, trie: Trie) -> list[int | None]:
     """Negatives at each depth; None = all valid prefixes.
 
     Raises:

@@ -6,8 +6,8 @@ from torch.nn import functional as F
 
 from promise.models import paths as path_tables
 from promise.models import reward as rewards
-from promise.models.users import UserStates
 from promise.models.reward import CrossAttentionReward, DotReward
+from promise.models.users import UserStates
 
 KINDS = ("dot", "cross_attention")
 

@@ -8,8 +8,8 @@ from lightning.pytorch import Callback
 
 from promise.data.batch import Batch
 from promise.ids.trie import Trie
-from promise.models.users import UserStates
 from promise.models.reward import CrossAttentionReward
+from promise.models.users import UserStates
 from promise.tasks.reward import distinct_nodes, own_negatives, path_loss
 from promise.tasks.training import Targets
 
