@@ -139,6 +139,8 @@ def check_schedule(group: str, fit: Mapping[str, Any]) -> None:
     integer(f"{group}.warmup_steps", fit["warmup_steps"], least=0)
     integer(f"{group}.epochs", fit["epochs"], least=1)
     integer(f"{group}.patience", fit["patience"], least=1)
+    if fit["average"] is not None:
+        number(f"{group}.average", fit["average"], "in (0, 1) or null", lambda value: 0 < value < 1)
 
 
 def check_judge(cfg: DictConfig) -> None:
@@ -188,7 +190,7 @@ def number(name: str, value: Any, allowed: str, holds: Callable[[float], bool]) 
 def one_of(name: str, value: Any, options: tuple[str, ...]) -> None:
     """Raise ValueError unless the value is one of the options."""
     if value not in options:
-        raise ValueError(f"{name} must be {' or '.join(options)}, got {value}")
+        raise ValueError(f"{name} must be {', '.join(options[:-1])} or {options[-1]}, got {value}")
 
 
 def truth(name: str, value: Any) -> None:

@@ -29,9 +29,10 @@ class GeneratorTask(SearchSelectedTask):
         warmup_steps: int,
         epochs: int,
         patience: int,
+        average: float | None,
         **run_time: Any,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, **run_time)
+        super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, average, **run_time)
         self.softmax = checked_softmax(softmax)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:

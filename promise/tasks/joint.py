@@ -36,9 +36,10 @@ class JointTask(SearchSelectedTask):
         warmup_steps: int,
         epochs: int,
         patience: int,
+        average: float | None,
         **run_time: Any,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, **run_time)
+        super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, average, **run_time)
         if not reward_loss_weight > 0:
             raise ValueError(f"training.reward_loss_weight must be > 0, got {reward_loss_weight}")
         self.softmax = checked_softmax(softmax)

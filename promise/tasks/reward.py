@@ -40,9 +40,10 @@ class RewardTask(SearchSelectedTask):
         warmup_steps: int,
         epochs: int,
         patience: int,
+        average: float | None,
         **run_time: Any,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, **run_time)
+        super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, average, **run_time)
         self.negative_counts = resolved_counts(self.reward, negatives, negative_count, self.trie)
         self.generator.requires_grad_(False).eval()  # Lightning's fit doesn't switch modes at its start
 

@@ -1,11 +1,12 @@
 """What the three trainings share: targets as paths, optimiser, and selection by search on validation users."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
 from torch import Tensor, nn
 
 from promise.data.batch import Batch
@@ -45,6 +46,8 @@ class SearchSelectedTask(LightningModule):
         warmup_steps: Optimiser steps of linear warm-up.
         epochs: Passes over the training windows.
         patience: Epochs without a better validation score before training ends.
+        average: Decay per step, in (0, 1), of the running mean of the weights that is validated and kept; null = the
+            weights themselves.
         generator: The generator.
         reward: The reward model, or None.
         trie: The catalogue's trie.
@@ -62,6 +65,7 @@ class SearchSelectedTask(LightningModule):
         warmup_steps: int,
         epochs: int,
         patience: int,
+        average: float | None,
         *,
         generator: nn.Module,
         reward: nn.Module | None,
@@ -79,6 +83,8 @@ class SearchSelectedTask(LightningModule):
                 raise ValueError(f"training.{name} must be an integer >= {least}, got {value}")
         if not learning_rate > 0:
             raise ValueError(f"training.learning_rate must be > 0, got {learning_rate}")
+        if average is not None and not 0 < average < 1:
+            raise ValueError(f"training.average must be a number in (0, 1) or null, got {average}")
         if not weight_decay >= 0:
             raise ValueError(f"training.weight_decay must be >= 0, got {weight_decay}")
         self.learning_rate = learning_rate
@@ -86,6 +92,7 @@ class SearchSelectedTask(LightningModule):
         self.warmup_steps = warmup_steps
         self.epochs = epochs
         self.patience = patience
+        self.average = average
         self.generator = generator
         self.reward = reward
         self.trie = trie
@@ -120,14 +127,29 @@ class SearchSelectedTask(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def configure_callbacks(self) -> list[Callback]:
-        """Keep the best and the last checkpoint; stop when validation no longer improves."""
+        """Keep the best and the last checkpoint; stop when validation no longer improves; average the weights."""
         folder = Path(self.trainer.default_root_dir) / "checkpoints"
+        for depth in range(self.trie.levels + 1):
+            self.trie.undecided(depth)  # weight averaging pairs buffers by their order: none may come later
         return [
+            *([] if self.average is None else [WeightAveraging(use_buffers=False, avg_fn=partial(mean, self.average))]),
             ModelCheckpoint(folder, "best", monitor=SELECTION, mode="max", enable_version_counter=False),
             # Lightning's own `save_last` skips the epochs that are not the best so far.
             ModelCheckpoint(folder, "last", enable_version_counter=False),
             EarlyStopping(monitor=SELECTION, mode="max", patience=self.patience),
         ]
+
+
+def mean(decay: float, averaged: Tensor, current: Tensor, steps: Tensor) -> Tensor:
+    """The running mean of a weight after one more step; the first steps are forgotten sooner.
+
+    Args:
+        decay: Share of the mean that stays, in the long run.
+        averaged: The mean so far.
+        current: The weight now, of the same shape.
+        steps: Number of steps in the mean so far, a scalar.
+    """
+    return averaged.lerp(current, 1 - min(decay, (1 + int(steps)) / (10 + int(steps))))
 
 
 def real_targets(batch: Batch) -> Tensor:

@@ -85,7 +85,14 @@ class World:
         """A generator, reward or joint task with small settings."""
         generator = generator or self.generator()
         reward = None if kind == "generator" else reward or self.reward()
-        settings = {"learning_rate": 0.01, "weight_decay": 0.01, "warmup_steps": 2, "epochs": 2, "patience": 9}
+        settings = {
+            "learning_rate": 0.01,
+            "weight_decay": 0.01,
+            "warmup_steps": 2,
+            "epochs": 2,
+            "patience": 9,
+            "average": None,
+        }
         if kind != "reward":
             settings["softmax"] = "allowed"
         if kind != "generator":

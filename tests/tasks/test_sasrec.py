@@ -12,7 +12,14 @@ from promise.models.sasrec import SASRec
 from promise.tasks.sasrec import SASRecTask
 from promise.tasks.training import SELECTION
 
-DIALS: dict[str, Any] = {"learning_rate": 0.01, "weight_decay": 0.01, "warmup_steps": 2, "epochs": 2, "patience": 9}
+DIALS: dict[str, Any] = {
+    "learning_rate": 0.01,
+    "weight_decay": 0.01,
+    "warmup_steps": 2,
+    "epochs": 2,
+    "patience": 9,
+    "average": None,
+}
 LIMIT = 6
 
 
