@@ -100,11 +100,11 @@ def check_trainings(cfg: DictConfig) -> None:
         ValueError: As `check`.
     """
     for fit in fits(cfg):
-        if fit.get("negatives") in ("exact", "exact_last") and "CrossAttention" in cfg.reward["_target_"]:
+        if fit.get("negatives") in ("frequent", "exact", "exact_last") and "CrossAttention" in cfg.reward["_target_"]:
             raise ValueError(f"training.negatives={fit['negatives']} needs reward=dot, got reward=cross_attention")
         one_of("training.softmax", fit.get("softmax", "all"), ("allowed", "all"))
         if fit.get("negatives") is not None:
-            one_of("training.negatives", fit["negatives"], ("sampled", "exact", "exact_last"))
+            one_of("training.negatives", fit["negatives"], ("sampled", "frequent", "exact", "exact_last"))
         if fit.get("negative_count") is not None:
             integer("training.negative_count", fit["negative_count"], least=1)
         number("training.reward_loss_weight", fit.get("reward_loss_weight", 1), "> 0", lambda value: value > 0)

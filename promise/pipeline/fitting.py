@@ -117,8 +117,13 @@ class Fit:
             reward=reward,
             trie=pipeline.trie,
         )
+        offers = {}
+        if self.with_reward:
+            items = pipeline.histories.training_items()[0]
+            offers["item_counts"] = torch.from_numpy(np.bincount(items, minlength=pipeline.histories.item_count))
         task = make(
             self.settings,
+            **offers,
             generator=generator,
             reward=reward,
             trie=pipeline.trie,

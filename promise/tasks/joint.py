@@ -8,7 +8,8 @@ from promise.data.batch import Batch
 from promise.models.generator import Generator
 from promise.models.reward import Reward
 from promise.tasks.generator import checked_softmax, next_code_loss
-from promise.tasks.reward import path_loss, resolved_counts
+from promise.tasks.negatives import Negatives
+from promise.tasks.reward import path_loss
 from promise.tasks.training import SearchSelectedTask
 
 
@@ -17,9 +18,10 @@ class JointTask(SearchSelectedTask):
 
     Args:
         softmax: `allowed` or `all`: see `GeneratorTask`.
-        negatives: `sampled`, `exact`, `exact_last` or null: see `RewardTask`.
+        negatives: `sampled`, `frequent`, `exact`, `exact_last` or null: see `Negatives.of`.
         negative_count: Negatives N; null = the scorer's own.
         reward_loss_weight: Factor of the reward's loss (not the search's weight λ).
+        item_counts: How often each item is a training interaction (I,); needed for `frequent`.
     """
 
     generator: Generator
@@ -37,18 +39,20 @@ class JointTask(SearchSelectedTask):
         epochs: int,
         patience: int,
         average: float | None,
+        *,
+        item_counts: Tensor | None = None,
         **run_time: Any,
     ) -> None:
         super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, average, **run_time)
         if not reward_loss_weight > 0:
             raise ValueError(f"training.reward_loss_weight must be > 0, got {reward_loss_weight}")
         self.softmax = checked_softmax(softmax)
-        self.negative_counts = resolved_counts(self.reward, negatives, negative_count, self.trie)
+        self.negatives = Negatives.of(self.reward, negatives, negative_count, self.trie, item_counts)
         self.reward_loss_weight = reward_loss_weight
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         users = self.generator.encode(batch.history, batch.lengths)
         codes = next_code_loss(self.generator, users, batch, self.items, self.trie, self.softmax)
-        paths = path_loss(self.reward, users, batch, self.items, self.trie, self.negative_counts)
+        paths = path_loss(self.reward, users, batch, self.items, self.trie, self.negatives)
         self.log_dict({"train/next_code_loss": codes, "train/path_loss": paths}, prog_bar=True)
         return codes + self.reward_loss_weight * paths

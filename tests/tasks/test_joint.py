@@ -17,7 +17,7 @@ def test_the_loss_is_the_weighted_sum(kind, weight, world, monkeypatch):
     users = task.generator.encode(batch.history, batch.lengths)
     codes = next_code_loss(task.generator, users, batch, task.items, world.trie, "allowed")
     torch.manual_seed(3)
-    paths = path_loss(task.reward, users, batch, task.items, world.trie, [8] * world.trie.levels)
+    paths = path_loss(task.reward, users, batch, task.items, world.trie, task.negatives)
     torch.manual_seed(3)
     assert torch.allclose(task.training_step(batch, 0), codes + weight * paths)
     assert torch.allclose(logged["train/next_code_loss"], codes)
@@ -44,7 +44,7 @@ def test_the_reward_teaches_the_encoder_too(world, monkeypatch):
     task = world.task("joint")
     batch = world.batch()
     users = task.generator.encode(batch.history, batch.lengths)
-    path_loss(task.reward, users, batch, task.items, world.trie, [8] * world.trie.levels).backward()
+    path_loss(task.reward, users, batch, task.items, world.trie, task.negatives).backward()
     assert task.generator.item_vectors.weight.grad.abs().sum() > 0
     assert all(block.cross.query.weight.grad is None for block in task.generator.decoder_blocks)
 

@@ -10,8 +10,14 @@ from promise.data.batch import Batch
 from promise.ids.trie import Trie
 from promise.models.reward import CrossAttentionReward
 from promise.models.users import UserStates
-from promise.tasks.reward import distinct_nodes, own_negatives, path_loss
+from promise.tasks.negatives import Negatives
+from promise.tasks.reward import path_loss
 from promise.tasks.training import Targets
+
+
+def negatives(world, reward, count: int | None) -> Negatives:
+    """The same number at every depth."""
+    return Negatives([count] * world.trie.levels, reward.shares_negatives)
 
 
 @pytest.fixture
@@ -64,7 +70,14 @@ def test_with_negatives_enough_it_is_the_softmax_over_all_prefixes(kind, count, 
         return [node for node in range(world.trie.nodes[depth]) if node != positive]
 
     expected = plain_loss(reward, users, batch, world.trie, others)
-    loss = path_loss(reward, users, batch, Targets(world.trie), world.trie, [count] * world.trie.levels)
+    loss = path_loss(
+        reward,
+        users,
+        batch,
+        Targets(world.trie),
+        world.trie,
+        Negatives([count] * world.trie.levels, reward.shares_negatives),
+    )
     assert float(loss) == pytest.approx(expected, rel=1e-4)
 
 
@@ -80,8 +93,15 @@ def test_the_positive_does_not_count_among_the_shared_negatives(world, users, ba
         asked.append((size, count))
         return torch.tensor(drawn[size])
 
-    monkeypatch.setattr("promise.tasks.reward.distinct_nodes", fixed)
-    loss = path_loss(reward, users, batch, Targets(world.trie), world.trie, [2] * world.trie.levels)
+    monkeypatch.setattr("promise.tasks.negatives.distinct_nodes", fixed)
+    loss = path_loss(
+        reward,
+        users,
+        batch,
+        Targets(world.trie),
+        world.trie,
+        negatives(world, reward, 2),
+    )
     assert asked == [(size, 2) for size in sizes]
 
     def others(depth: int, positive: int) -> list[int]:
@@ -98,8 +118,15 @@ def test_own_negatives_that_repeat_count_once(world, users, batch, monkeypatch):
         nodes = torch.stack([(positives + 1) % size, (positives + 1) % size, (positives + 2) % size], -1)
         return nodes, torch.tensor([False, True, False]).expand_as(nodes)
 
-    monkeypatch.setattr("promise.tasks.reward.own_negatives", fixed)
-    loss = path_loss(reward, users, batch, Targets(world.trie), world.trie, [3] * world.trie.levels)
+    monkeypatch.setattr("promise.tasks.negatives.own_negatives", fixed)
+    loss = path_loss(
+        reward,
+        users,
+        batch,
+        Targets(world.trie),
+        world.trie,
+        negatives(world, reward, 3),
+    )
     sizes = world.trie.nodes
 
     def others(depth: int, positive: int) -> list[int]:
@@ -114,7 +141,7 @@ def test_the_loss_of_sampled_negatives_is_the_log_of_their_number_at_first(kind,
     reward = world.reward(kind, temperature=0.01).eval() if kind == "dot" else world.reward(kind).eval()
     sizes = world.trie.nodes[1:]
     counts = [None if kind == "dot" else 1000] * world.trie.levels
-    loss = path_loss(reward, users, batch, Targets(world.trie), world.trie, counts)
+    loss = path_loss(reward, users, batch, Targets(world.trie), world.trie, Negatives(counts, reward.shares_negatives))
     assert float(loss) == pytest.approx(sum(math.log(size) for size in sizes), rel=0.02)
 
 
@@ -123,7 +150,7 @@ def test_a_depth_of_one_prefix_teaches_nothing(kind, users, batch, world):
     codes = torch.stack([torch.zeros(30), torch.arange(30), torch.zeros(30)], 1).long()
     trie = Trie(codes, (1, 30, 1))
     reward = world.reward(kind, trie=trie)
-    loss = path_loss(reward, users, batch, Targets(trie), trie, [5] * 3)
+    loss = path_loss(reward, users, batch, Targets(trie), trie, Negatives([5] * 3, reward.shares_negatives))
     loss.backward()
     for depth, vectors in enumerate(reward.paths.own_vectors, start=1):
         assert (vectors.weight.grad is None) == (depth == 1)
@@ -134,45 +161,9 @@ def test_a_depth_of_one_prefix_teaches_nothing(kind, users, batch, world):
         batch._replace(targets=batch.targets.clamp_max(0)),
         Targets(alone),
         alone,
-        [5] * 2,
+        Negatives([5] * 2, reward.shares_negatives),
     )
     assert float(nothing) == 0
-
-
-@pytest.mark.parametrize("size, count", [(2, 1), (5, 4), (5, 3), (40, 32), (40, 200)])
-def test_own_negatives_are_other_nodes_each_counted_once(size, count):
-    torch.manual_seed(0)
-    positives = torch.arange(size).repeat(3, 1)  # (B, P), every node in turn
-    nodes, absent = own_negatives(positives, size, count)
-    assert nodes.shape == absent.shape == (3, size, min(count, size - 1))
-    for positive, row, repeats in zip(
-        positives.flatten().tolist(), nodes.flatten(0, 1).tolist(), absent.flatten(0, 1).tolist(), strict=True
-    ):
-        counted = [node for node, again in zip(row, repeats, strict=True) if not again]
-        assert len(set(counted)) == len(counted)
-        assert set(counted) == set(row)
-        assert positive not in row
-        assert min(row) >= 0 and max(row) < size
-        if count >= size - 1:
-            assert len(counted) == size - 1
-
-
-def test_own_negatives_are_uniform():
-    torch.manual_seed(0)
-    nodes, _ = own_negatives(torch.full((2000, 1), 3), 10, 2)
-    counts = nodes.flatten().bincount(minlength=10)
-    assert counts[3] == 0
-    others = counts[torch.arange(10) != 3]
-    assert abs(others / others.sum() - 1 / 9).max() < 0.02
-
-
-@pytest.mark.parametrize("size, count", [(1, 1), (10, 3), (10, 10), (2**20 + 5, 7), (2**20 + 5, 2**20 + 4)])
-def test_shared_negatives_are_distinct_nodes(size, count):
-    torch.manual_seed(0)
-    nodes = distinct_nodes(size, count, torch.device("cpu"))
-    assert nodes.shape == (count,)
-    assert len(nodes.unique()) == count
-    assert nodes.min() >= 0 and nodes.max() < size
 
 
 @pytest.mark.parametrize("kind", ["dot", "cross_attention"])
@@ -217,12 +208,12 @@ def test_the_number_of_negatives(world):
         ({"negatives": "exact", "negative_count": None}, [None] * (above + 1)),
         ({"negatives": None, "negative_count": None, "reward": cross}, [32] * (above + 1)),
     ):
-        assert world.task("reward", **changes).negative_counts == counts
+        assert world.task("reward", **changes).negatives.counts == counts
 
 
 def test_wrong_settings_are_refused(world):
     for kind in ("reward", "joint"):
-        with pytest.raises(ValueError, match=r"training.negatives must be sampled, exact or exact_last, got hard"):
+        with pytest.raises(ValueError, match=r"training.negatives must be .*frequent, exact or exact_last, got hard"):
             world.task(kind, negatives="hard")
         for count in (0, 2.5):
             with pytest.raises(

@@ -1,0 +1,136 @@
+"""Which wrong prefixes the reward learns against, drawn anew for every batch."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from promise.ids.trie import Trie
+from promise.models.reward import Reward
+
+#: Ways to choose negatives.
+KINDS = ("sampled", "frequent", "exact", "exact_last")
+
+#: Items up to which learning against all of them is the default.
+EXACT_ITEMS = 50_000
+
+
+class Drawn(NamedTuple):
+    """Negatives of a batch at one depth.
+
+    Attributes:
+        nodes: (N,) shared by all targets, or (B, P, N) of each target's own.
+        absent: (B, P, N), True where a negative doesn't count for a target; None = all prefixes are among them, and
+            so is the positive.
+        log_expected: (N,) log of how often a node is drawn in the mean, to be taken from its logit; None = nothing.
+    """
+
+    nodes: Tensor
+    absent: Tensor | None
+    log_expected: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """How many negatives there are at each depth, and how they are drawn.
+
+    Attributes:
+        counts: Negatives N at each depth; None = all valid prefixes.
+        shared: Whether all targets of a batch share them.
+        shares: For each depth how often each node is drawn, (N_depth,) summing to 1; None = uniformly.
+    """
+
+    counts: list[int | None]
+    shared: bool = True
+    shares: list[Tensor] | None = None
+
+    @classmethod
+    def of(
+        cls, reward: Reward, negatives: str | None, count: int | None, trie: Trie, item_counts: Tensor | None
+    ) -> "Negatives":
+        """The negatives of a configuration.
+
+        Args:
+            reward: The scorer; its class says how many it takes by default, and whether targets share them.
+            negatives: `sampled`: distinct, uniform over the valid prefixes. `frequent`: as often as they occur in
+                training (plus one), with log-Q correction, so that in the mean the softmax over all prefixes is
+                learned. `exact`: all valid prefixes of every depth. `exact_last`: all items at the last depth, which
+                orders the answer, `sampled` ones above it. null = `exact_last` for scorers that share negatives and a
+                catalogue of at most `EXACT_ITEMS`, else `sampled`.
+            count: Drawn negatives N; null = the scorer's own.
+            trie: The catalogue's trie.
+            item_counts: (I,) how often each item occurs in training; needed for `frequent`.
+
+        Raises:
+            ValueError: On an unknown name, a count below 1, a scorer that can't share negatives where they must be
+                shared, or missing counts.
+        """
+        if negatives not in (None, *KINDS):
+            raise ValueError(f"training.negatives must be {', '.join(KINDS[:-1])} or {KINDS[-1]}, got {negatives}")
+        if count is not None and (not isinstance(count, int) or count < 1):
+            raise ValueError(f"training.negative_count must be an integer >= 1 or null, got {count}")
+        shared = reward.shares_negatives
+        if negatives is None:
+            negatives = "exact_last" if shared and trie.nodes[-1] <= EXACT_ITEMS else "sampled"
+        if negatives != "sampled" and not shared:
+            raise ValueError(f"training.negatives={negatives} needs reward=dot, got reward=cross_attention")
+        above = None if negatives == "exact" else count or reward.default_negatives
+        last = None if negatives == "exact_last" else above
+        shares = None
+        if negatives == "frequent":
+            if item_counts is None:
+                raise ValueError("training.negatives=frequent needs the items' counts, got none")
+            shares = [frequencies(trie, depth, item_counts) for depth in range(1, trie.levels + 1)]
+        return cls([*[above] * (trie.levels - 1), last], shared, shares)
+
+    def draw(self, depth: int, positives: Tensor, size: int) -> Drawn:
+        """Negatives for positives (B, P) at a depth 1..L of `size` valid prefixes, at least 2."""
+        count, device = self.counts[depth - 1], positives.device
+        if not self.shared:
+            return Drawn(*own_negatives(positives, size, count or size))
+        if count is None or count >= size:
+            return Drawn(torch.arange(size, device=device), None)
+        if self.shares is None:
+            nodes, log_expected = distinct_nodes(size, count, device), None
+        else:
+            share = self.shares[depth - 1].to(device)
+            nodes = torch.multinomial(share, count, replacement=True)
+            log_expected = (count * share[nodes]).log()
+        return Drawn(nodes, nodes == positives.unsqueeze(-1), log_expected)
+
+
+def frequencies(trie: Trie, depth: int, item_counts: Tensor) -> Tensor:
+    """Share of each node of a depth in the items' counts (I,), each plus one: (N_depth,), summing to 1."""
+    totals = torch.zeros(trie.nodes[depth], dtype=torch.float64)
+    totals.index_add_(0, trie.item_nodes(depth).cpu(), item_counts.double() + 1)
+    return (totals / totals.sum()).float()
+
+
+def distinct_nodes(size: int, count: int, device: torch.device) -> Tensor:
+    """`count` <= `size` distinct nodes of 0..size-1, uniformly: (count,)."""
+    if size <= max(1 << 20, 4 * count):
+        return torch.randperm(size, device=device)[:count]
+    drawn = torch.randint(size, (2 * count,), device=device).unique()  # twice as many: enough are left
+    return drawn[torch.randperm(len(drawn), device=device)[:count]]
+
+
+def own_negatives(positives: Tensor, size: int, count: int) -> tuple[Tensor, Tensor]:
+    """Distinct negatives of each target's own, uniform over the other nodes.
+
+    Args:
+        positives: (B, P) nodes.
+        size: Valid prefixes of the depth, >= 2.
+        count: Negatives N wanted.
+
+    Returns:
+        Nodes (B, P, N) without the positive, and (B, P, N) True where one repeats another and must not count.
+    """
+    if size - 1 <= count:
+        drawn = torch.arange(size - 1, device=positives.device).expand(*positives.shape, -1)
+        absent = torch.zeros_like(drawn, dtype=torch.bool)
+    else:
+        drawn = torch.randint(size - 1, (*positives.shape, count), device=positives.device).sort(-1).values
+        absent = torch.zeros_like(drawn, dtype=torch.bool)
+        absent[..., 1:] = drawn[..., 1:] == drawn[..., :-1]
+    return drawn + (drawn >= positives.unsqueeze(-1)), absent
