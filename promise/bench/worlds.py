@@ -181,7 +181,7 @@ def world(items: int, history: int, network: Sequence[str], reward: str = "dot",
     """
     codes = catalogue(items)
     trie = Trie(codes, (CODES,) * LEVELS)
-    plainer = ("generator.item_vectors", "generator.content", "reward.content")
+    plainer = ("generator.item_vectors", "generator.content", "reward.content", "generator.overlap", "reward.overlap")
     words = [f"reward={reward}", f"datamodule.history={history}", "reward.prefix_table=none"]
     cfg = configs.compose([*network, *words, *(f"{name}=false" for name in plainer)])
     torch.manual_seed(0)

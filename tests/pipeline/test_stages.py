@@ -54,7 +54,7 @@ def test_facts_of_the_data(
         (["selection.users=10"], ["joint"]),
         (["generator.dropout=0.1"], ["joint"]),
         (["ids.codes=4"], ["ids", "joint"]),
-        (["embeddings.parts.text.weight=2"], ["embeddings", "ids", "joint"]),
+        (["embeddings.parts.text.weight=3"], ["embeddings", "ids", "joint"]),
         (["embeddings=co_occurrence"], ["embeddings", "ids", "joint"]),
         (["seed=1"], ["embeddings", "ids", "joint"]),
         (["data.items=null"], ["data", "embeddings", "ids", "joint"]),

@@ -39,7 +39,7 @@ def count_attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int
 
 @pytest.mark.parametrize("kind", ["dot", "cross_attention"])
 @pytest.mark.parametrize("attention", ["causal", "bidirectional"])
-@pytest.mark.parametrize(("items", "within"), [(4096, 0.01), (600, 0.02)])
+@pytest.mark.parametrize(("items", "within"), [(4096, 0.01), (600, 0.03)])
 def test_the_formula_is_what_torch_counts(attention: str, kind: str, items: int, within: float) -> None:
     """Histories of equal length; torch misses the self-attention over few codes, which is written as sums.
 

