@@ -75,7 +75,7 @@ def test_the_results_are_those_of_the_committed_rows() -> None:
     import polars as pl
 
     rows: dict[tuple[object, ...], dict[str, object]] = {}
-    for path in (ROOT / "sweeps" / "results").glob("*-amazon_beauty-test-0.csv"):
+    for path in (ROOT / "sweeps" / "results").glob("candidates-amazon_beauty-test-0.csv"):
         for row in pl.read_csv(path).to_dicts():
             dials = (row.get(f"search.{name}") for name in ("width", "candidates", "weight"))
             rows[row["search"], *dials] = row

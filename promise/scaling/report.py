@@ -72,9 +72,9 @@ Written by `make results` from the rows in `sweeps/results/`, and from nothing e
 in its last column. Test targets, all users, all items ranked. A difference is claimed (**bold** in the tables) when its
 95 % interval (paired bootstrap over users, 10,000 resamples, of the per-user mean over seeds) excludes 0 **and** every
 seed has the same sign; with one seed the second says nothing. R = Recall, N = NDCG; one multiply-add = 2 FLOPs.
-Nobody in the Amazon sets has an item twice, and the generator and the reward here have a learned term for items that the
-user already has (`overlap`; SASRec has none): their figures with past items kept therefore come close to those with past
-items removed. Hold them against published rows of both protocols."""
+Nobody in the Amazon sets has an item twice, and the generator and the reward here have a learned term for items that
+the user already has (`overlap`; SASRec has none): their figures with past items kept therefore come close to those with
+past items removed. Hold them against published rows of both protocols."""
 
 
 def build(folder: Path, experiments: Collection[str] = ()) -> str:
