@@ -260,7 +260,7 @@ class Generator(nn.Module):
                 needed beam must have been needed; None = all. Only they are decoded.
 
         Returns:
-            Logits (B, W, K_b), of no meaning at beams that are not needed, and the cache for the next level.
+            Logits (B, W, K_b), 0 at beams that are not needed, and the cache for the next level.
         """
         users, memories, before, ancestors, row_of_parent, below = cache
         level = len(before)
@@ -282,6 +282,7 @@ class Generator(nn.Module):
             if level:
                 below = below.gather(1, parents[:, :, None].expand(-1, -1, below.shape[2]))
                 below = narrowed(below, codes, self.history_codes(users, level - 1))
+                below = below if needed is None else below & needed[:, :, None]
             ages = ages_of(users.lengths, below.shape[2])
             terms = self.overlap.terms(level + 1, users.items, ages)[:, None] * below
             logits = add_terms(logits, self.history_codes(users, level), terms)

@@ -86,6 +86,7 @@ class PathOverlap(nn.Module):
         super().__init__()
         self.overlap = HistoryOverlap(history, item_nodes=item_nodes)
         self.register_buffer("nodes", item_nodes, persistent=False)
+        self.sizes = (item_nodes.amax(0) + 1).tolist()
 
     @classmethod
     def of(cls, overlap: bool, history: int, item_nodes: Tensor | None) -> "PathOverlap | None":
@@ -109,6 +110,7 @@ class PathOverlap(nn.Module):
         if item_nodes is None:
             raise ValueError("reward.overlap=true needs the trie nodes of the items, got none")
         self.nodes = item_nodes.to(self.nodes.device)
+        self.sizes = (item_nodes.amax(0) + 1).tolist()
         self.overlap.shares = prefix_shares(self.nodes)
 
     def start(self, users: UserStates) -> OverlapTerms:
@@ -152,7 +154,7 @@ class PathOverlap(nn.Module):
             added = sum_at(negatives.flatten(1), nodes, terms.repeat_interleave(count, 1))
             return of_positives, of_negatives + added.unflatten(1, (targets, count))
         # Of the shared negatives each user's history is above a few at most: add to those places only.
-        place = torch.full((int(self.nodes[:, depth - 1].max()) + 1,), -1, device=nodes.device)
+        place = torch.full((self.sizes[depth - 1],), -1, device=nodes.device)
         place[negatives] = torch.arange(len(negatives), device=nodes.device)
         at = place[nodes][:, None].expand(terms.shape)  # (B, P, H)
         terms = (terms * (at >= 0)).to(of_negatives.dtype)

@@ -17,7 +17,26 @@ from promise.models.users import UserStates, take_rows
 PATHS_AT_ONCE = 4096
 
 
-class DotReward(nn.Module):
+class PathJudge(nn.Module):
+    """What every reward model has: vectors of paths, and terms of the history items below them where they are asked."""
+
+    paths: PathTable
+    overlap: PathOverlap | None
+
+    def extend(
+        self,
+        prefixes: Sequence[Tensor],
+        moved: Sequence[Tensor],
+        content: Sequence[Tensor] | None = None,
+        item_nodes: Tensor | None = None,
+    ) -> None:
+        """Judge the paths of a larger trie as well: see `PathTable.extend`; `item_nodes` as in the constructor."""
+        if self.overlap is not None:
+            self.overlap.move(item_nodes)
+        self.paths.extend(prefixes, moved, content)
+
+
+class DotReward(PathJudge):
     """Temperature x cosine between a query from U at the last position and the path's vector, per depth.
 
     Args:
@@ -108,18 +127,6 @@ class DotReward(nn.Module):
         rewards = torch.cat([query @ vectors.T for vectors in self.paths.all(depth)], 1)
         return context.overlap.added_to_all(depth, rewards) if context.overlap else rewards
 
-    def extend(
-        self,
-        prefixes: Sequence[Tensor],
-        moved: Sequence[Tensor],
-        content: Sequence[Tensor] | None = None,
-        item_nodes: Tensor | None = None,
-    ) -> None:
-        """Judge the paths of a larger trie as well: see `PathTable.extend`; `item_nodes` as in the constructor."""
-        if self.overlap is not None:
-            self.overlap.move(item_nodes)
-        self.paths.extend(prefixes, moved, content)
-
     def contrast(
         self, users: UserStates, positions: Tensor, depth: int, positives: Tensor, negatives: Tensor
     ) -> tuple[Tensor, Tensor]:
@@ -159,7 +166,7 @@ class RewardBlock(nn.Module):
         return x + self.drop(self.feed_forward(self.norms[1](x)))
 
 
-class CrossAttentionReward(nn.Module):
+class CrossAttentionReward(PathJudge):
     """The paper's scorer: one path token attends to the user states, an MLP gives the reward.
 
     Deviation: works at an inner width below the generator's, so that scoring stays cheap.
@@ -254,18 +261,6 @@ class CrossAttentionReward(nn.Module):
         users = len(context.memories[0][0])
         parts = self.paths.every_node(depth, PATHS_AT_ONCE)
         return torch.cat([self.score(context, depth, nodes.expand(users, -1)) for nodes in parts], 1)
-
-    def extend(
-        self,
-        prefixes: Sequence[Tensor],
-        moved: Sequence[Tensor],
-        content: Sequence[Tensor] | None = None,
-        item_nodes: Tensor | None = None,
-    ) -> None:
-        """Judge the paths of a larger trie as well: see `PathTable.extend`; `item_nodes` as in the constructor."""
-        if self.overlap is not None:
-            self.overlap.move(item_nodes)
-        self.paths.extend(prefixes, moved, content)
 
     def judge(self, context: RewardContext, depth: int, vectors: Tensor) -> Tensor:
         """Path vectors (B, C, dim) -> rewards (B, C)."""

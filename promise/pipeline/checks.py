@@ -11,6 +11,7 @@ from promise.pipeline.config import fits, given, plain
 from promise.pipeline.fitting import checked_payload
 from promise.pipeline.item_files import read_ids
 from promise.search.dials import check_dials, entries, is_number
+from promise.tasks.negatives import KINDS
 
 #: Exclusive upper end of seeds: scikit-learn takes no larger ones.
 SEEDS = 2**32
@@ -100,11 +101,11 @@ def check_trainings(cfg: DictConfig) -> None:
         ValueError: As `check`.
     """
     for fit in fits(cfg):
-        if fit.get("negatives") in ("frequent", "exact", "exact_last") and "CrossAttention" in cfg.reward["_target_"]:
+        if fit.get("negatives") not in (None, "sampled") and "CrossAttention" in cfg.reward["_target_"]:
             raise ValueError(f"training.negatives={fit['negatives']} needs reward=dot, got reward=cross_attention")
         one_of("training.softmax", fit.get("softmax", "all"), ("allowed", "all"))
         if fit.get("negatives") is not None:
-            one_of("training.negatives", fit["negatives"], ("sampled", "frequent", "exact", "exact_last"))
+            one_of("training.negatives", fit["negatives"], KINDS)
         if fit.get("negative_count") is not None:
             integer("training.negative_count", fit["negative_count"], least=1)
         number("training.reward_loss_weight", fit.get("reward_loss_weight", 1), "> 0", lambda value: value > 0)

@@ -183,25 +183,17 @@ class Pipeline:
         before: Artifact | None = None
         for settings in fits(self.cfg):
             fit = Fit(self, settings, before)
-            before = self.store.get_or_build(
-                fit.name,
-                fit.config,
-                fit.inputs,
-                fit.version,
-                fit.build,
-                allow_build=self.cfg.build == "auto",
-                command="promise train",
-                collective=True,
-            )
-            if before.built:
-                self.built.append(fit.name)
+            before = self.trained(fit, "promise train")
         assert before is not None
         return before.path / NETWORKS
 
     @cached_property
     def sasrec_artifact(self) -> Artifact:
         """SASRec, trained apart from the other networks and only when a search asks for it."""
-        fit = SASRecFit(self)
+        return self.trained(SASRecFit(self), "promise evaluate search=sasrec")
+
+    def trained(self, fit: Fit | SASRecFit, command: str) -> Artifact:
+        """Networks from the store, trained if need be; `command` is what trains them where building is refused."""
         artifact = self.store.get_or_build(
             fit.name,
             fit.config,
@@ -209,7 +201,7 @@ class Pipeline:
             fit.version,
             fit.build,
             allow_build=self.cfg.build == "auto",
-            command="promise evaluate search=sasrec",
+            command=command,
             collective=True,
         )
         if artifact.built:

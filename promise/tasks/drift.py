@@ -17,7 +17,7 @@ from promise.metrics.drift import prefix_hits
 from promise.metrics.rescue import belief, true_rank
 from promise.models.generator import Generator
 from promise.search.guided import GuidedSearch, Step
-from promise.search.protocols import PathRewards, Ranking, RewardCost, SomeUsers
+from promise.search.protocols import PathRewards, Ranking, RewardCost, SomeUsers, Users
 from promise.tasks.training import Targets
 
 #: Length of the final lists that are compared.
@@ -166,7 +166,7 @@ class DriftRecorder(LightningModule):
         }
         path = self.items.codes[self.greedy.rank(users, 1).items[:, 0]]
         columns = {
-            "teacher_forced": self.teacher_forced(users, targets) == codes,
+            "teacher_forced": likeliest_codes(self.generator, users, targets, self.items, self.trie) == codes,
             "free_running": path == codes,
             "proposed": per_level(prefix_hits(step.nodes, true[:, step.depth]) for step in self.steps),
         }
@@ -180,17 +180,6 @@ class DriftRecorder(LightningModule):
             for column, values in zip(("ranks", "confidence", "right"), zip(*judged, strict=True), strict=True):
                 columns[f"{column}.{name}"] = per_level(values)
         return columns
-
-    def teacher_forced(self, users: SomeUsers, targets: Tensor) -> Tensor:
-        """(B, L) likeliest allowed codes, each after the true ones."""
-        states = self.generator.encode(users.history, users.lengths)
-        last = (states.lengths - 1).unsqueeze(1)
-        codes = self.items.codes[targets].unsqueeze(1)
-        guesses = []
-        for depth, logits in enumerate(self.generator.teacher_forced(states, last, codes)):
-            allowed = self.trie.allowed(depth, self.items.nodes[targets, depth])
-            guesses.append(logits[:, 0].masked_fill(~allowed, -torch.inf).argmax(-1))
-        return per_level(guesses)
 
     def result(self) -> Drift:
         """All that was recorded."""
@@ -233,3 +222,14 @@ def judgement(scores: Tensor | None, nodes: Tensor, true: Tensor) -> tuple[Tenso
 def per_level(values: Iterable[Tensor]) -> Tensor:
     """L columns (B,) as (B, L)."""
     return torch.stack(tuple(values), dim=1)
+
+
+def likeliest_codes(generator: Generator, users: Users, targets: Tensor, items: Targets, trie: Trie) -> Tensor:
+    """Likeliest allowed codes (B, L), each after the true ones of the targets (B,)."""
+    states = generator.encode(users.history, users.lengths)
+    last = (states.lengths - 1).unsqueeze(1)
+    guesses = []
+    for depth, logits in enumerate(generator.teacher_forced(states, last, items.codes[targets].unsqueeze(1))):
+        allowed = trie.allowed(depth, items.nodes[targets, depth])
+        guesses.append(logits[:, 0].masked_fill(~allowed, -torch.inf).argmax(-1))
+    return torch.stack(guesses, 1)

@@ -16,6 +16,7 @@ from promise.models.generator import Generator
 from promise.search.cost import Cost
 from promise.search.guided import GuidedSearch
 from promise.search.protocols import Ranker
+from promise.tasks.drift import likeliest_codes
 from promise.tasks.training import Targets
 
 
@@ -114,13 +115,7 @@ class Recommend(LightningModule):
         assert self.drift_of is not None and self.items is not None and self.trie is not None
         targets = batch.targets[:, 0]
         true = self.items.codes[targets]  # (B, L)
-        users = self.drift_of.encode(batch.history, batch.lengths)
-        last = (users.lengths - 1).unsqueeze(1)
-        guesses = []
-        for depth, logits in enumerate(self.drift_of.teacher_forced(users, last, true.unsqueeze(1))):
-            allowed = self.trie.allowed(depth, self.items.nodes[targets, depth])
-            guesses.append(logits[:, 0].masked_fill(~allowed, -torch.inf).argmax(-1))
-        self.teacher.update(torch.stack(guesses, 1), true)
+        self.teacher.update(likeliest_codes(self.drift_of, batch, targets, self.items, self.trie), true)
         self.free.update(self.items.codes[self.greedy.rank(batch, 1).items[:, 0]], true)
 
     def result(self) -> Evaluation:

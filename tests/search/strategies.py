@@ -74,15 +74,22 @@ def networks(
 ) -> tuple[Generator, DotReward | CrossAttentionReward]:
     """A generator and a reward model of the kind, with weights large enough that every path differs."""
     torch.manual_seed(seed)
-    chosen = {"encoder_layers": 1, "decoder_layers": 2, "heads": 2, "dropout": 0.1, "history": 8} | changes
+    chosen = {
+        "encoder_layers": 1,
+        "decoder_layers": 2,
+        "heads": 2,
+        "dropout": 0.1,
+        "history": 8,
+        "overlap": True,
+    } | changes
     generator = Generator(
-        **{"dim": dim, "attention": "causal", "item_vectors": True, "content": False, "overlap": True, **chosen},
+        **{"dim": dim, "attention": "causal", "item_vectors": True, "content": False, **chosen},
         codes=codes,
         level_sizes=trie.level_sizes,
     )
     given: dict[str, Any] = {"prefix_table": "full", "dropout": 0.1, "content": False, "user_dim": dim}
     given |= {"prefixes": [trie.prefixes(d + 1) for d in range(trie.levels)], "level_sizes": trie.level_sizes}
-    given |= {"overlap": True, "history": chosen["history"], "item_nodes": prefix_nodes(codes)}
+    given |= {"overlap": chosen["overlap"], "history": chosen["history"], "item_nodes": prefix_nodes(codes)}
     if kind == "dot":
         return shaken(generator), shaken(DotReward(dim=dim, temperature=5.0, **given))
     return shaken(generator), shaken(CrossAttentionReward(dim=dim // 2, heads=2, blocks=2, **given))

@@ -39,7 +39,7 @@ def count_attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int
 
 @pytest.mark.parametrize("kind", ["dot", "cross_attention"])
 @pytest.mark.parametrize("attention", ["causal", "bidirectional"])
-@pytest.mark.parametrize(("items", "within"), [(4096, 0.01), (600, 0.03)])
+@pytest.mark.parametrize(("items", "within"), [(4096, 0.01), (600, 0.02)])
 def test_the_formula_is_what_torch_counts(attention: str, kind: str, items: int, within: float) -> None:
     """Histories of equal length; torch misses the self-attention over few codes, which is written as sums.
 
@@ -49,7 +49,8 @@ def test_the_formula_is_what_torch_counts(attention: str, kind: str, items: int,
     sizes = (16, 32, 8)
     codes = np.stack(np.unravel_index(np.random.default_rng(0).permutation(4096)[:items], sizes), 1)
     trie = Trie(codes, sizes)
-    generator, reward = networks(trie, torch.from_numpy(codes), kind, 0, dim=64, history=20, attention=attention)
+    dials = {"dim": 64, "history": 20, "attention": attention, "overlap": False}  # its sums are no FLOPs here
+    generator, reward = networks(trie, torch.from_numpy(codes), kind, 0, **dials)
     batch = UserBatch(torch.arange(60).view(3, 20), torch.full((3,), 20))
     world = NetworkWorld(codes, sizes, batch, generator, reward)
     mapping = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: count_attention}

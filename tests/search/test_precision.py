@@ -40,16 +40,16 @@ def test_bfloat16_finds_nearly_the_same_items(kind: str, dim: int, weight: float
 
 @pytest.mark.parametrize("kind", ["dot", "cross_attention"])
 def test_little_memory_changes_nothing(kind: str) -> None:
-    world = medium(kind)
+    world = medium(kind, overlap=False)  # with it two paths of this world differ by rounding alone
     whole = world.guided(50, expansion=4, weight=0.5).rank(world.batch, 50)
     for max_bytes in (1, 2**21):
         search = world.guided(50, expansion=4, weight=0.5, max_bytes=max_bytes)
         assert search.users_at_once < USERS
         parts = search.rank(world.batch, 50)
-        torch.testing.assert_close(parts.scores, whole.scores, rtol=1e-5, atol=1e-5)
+        assert torch.equal(parts.items, whole.items)
+        torch.testing.assert_close(parts.scores, whole.scores, rtol=1e-4, atol=1e-4)
         assert parts.cost.flops == whole.cost.flops
-        for some, every in zip((parts.items, *parts.kept), (whole.items, *whole.kept), strict=True):
-            assert (some != every).sum() <= 2  # two paths may be equal but for rounding, and change places
+        assert all(torch.equal(a, b) for a, b in zip(parts.kept, whole.kept, strict=True))
 
 
 @pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler")
