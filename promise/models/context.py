@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from promise.models.history_terms import PathVotes
 from promise.models.layers import KeyValue
-from promise.models.overlap import OverlapTerms
 
 
 class RewardContext(NamedTuple):
@@ -15,13 +15,13 @@ class RewardContext(NamedTuple):
         queries: `dot`: unit query vectors (B, L, dim), one per depth.
         memories: `cross_attention`: keys and values of the user states, one pair per block.
         mask: `cross_attention`: (B, 1, 1, H), True at real items; None = all are real.
-        overlap: What the history items add to the rewards of the paths above them; None without `overlap`.
+        votes: What the histories add to the rewards of paths; None without `overlap` and `neighbours`.
     """
 
     queries: Tensor | None
     memories: list[KeyValue]
     mask: Tensor | None
-    overlap: OverlapTerms | None
+    votes: PathVotes | None
 
     def select_users(self, users: Tensor | slice) -> "RewardContext":
         """The context of some users of the batch: their rows (b,), in any order, or a slice of them."""
@@ -29,5 +29,5 @@ class RewardContext(NamedTuple):
             None if self.queries is None else self.queries[users],
             [(key[users], value[users]) for key, value in self.memories],
             None if self.mask is None else self.mask[users],
-            None if self.overlap is None else self.overlap.select_users(users),
+            None if self.votes is None else self.votes.select_users(users),
         )

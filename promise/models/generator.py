@@ -7,16 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from promise.models.flops import GeneratorFlops
-from promise.models.layers import DecoderBlock, EncoderBlock, KeyValue, RMSNorm, initialise
-from promise.models.overlap import (
-    HistoryOverlap,
+from promise.models.history_terms import (
+    Votes,
     add_terms,
     ages_of,
     ages_seen_from,
+    history_terms,
     narrowed,
-    prefix_nodes,
-    prefix_shares,
 )
+from promise.models.layers import DecoderBlock, EncoderBlock, KeyValue, RMSNorm, initialise
+from promise.models.neighbours import NeighbourTable
+from promise.models.overlap import prefix_nodes
 from promise.models.rows import Rows
 from promise.models.users import UserStates, check_histories, newest_items, take_rows
 
@@ -30,7 +31,8 @@ class DecoderCache(NamedTuple):
         codes: For each level so far and each block, self-attention keys and values (N_t, 2 D) of the decoded rows.
         ancestors: For each level but the newest, the row (N,) there that each row of the newest level comes from.
         rows: (B, W) row of each beam at the newest level.
-        below: (B, W, H), True at the history items below each beam's path; None without `overlap`.
+        votes: What the histories speak of; None without `overlap` and `neighbours`.
+        below: (B, W, E), True at those of its items that lie below each beam's path.
     """
 
     users: UserStates
@@ -38,6 +40,7 @@ class DecoderCache(NamedTuple):
     codes: list[list[Tensor]]
     ancestors: list[Tensor]
     rows: Tensor
+    votes: Votes | None
     below: Tensor | None
 
 
@@ -55,12 +58,14 @@ class Generator(nn.Module):
         item_vectors: Adds a learned vector per item to the item's token.
         content: Adds a projection of the item's content embedding to the item's token.
         overlap: Adds learned terms to the logits of the codes that history items have: see `HistoryOverlap`.
+        neighbours: Co-visit neighbours of each history item whose codes get such terms too: see `HistoryNeighbours`.
         codes: Semantic IDs of the items (I, L).
         level_sizes: Codebook size K of each level.
         content_vectors: Item embeddings (I, E); needed when `content`.
+        neighbour_table: Neighbours of every item; needed when `neighbours`.
 
     Raises:
-        ValueError: On an unknown `attention`, or `content` without content vectors.
+        ValueError: On an unknown `attention`, or content vectors or neighbours that are asked for and missing.
     """
 
     codes: Tensor
@@ -78,10 +83,12 @@ class Generator(nn.Module):
         item_vectors: bool,
         content: bool,
         overlap: bool = False,
+        neighbours: int = 0,
         *,
         codes: Tensor,
         level_sizes: Sequence[int],
         content_vectors: Tensor | None = None,
+        neighbour_table: NeighbourTable | None = None,
     ) -> None:
         super().__init__()
         if attention not in ("causal", "bidirectional"):
@@ -108,7 +115,8 @@ class Generator(nn.Module):
         self.path_vectors = nn.ModuleList(nn.Embedding(size, dim) for size in self.level_sizes[:-1])
         self.decoder = nn.ModuleList(DecoderBlock(dim, heads, dropout) for _ in range(decoder_layers))
         self.decoder_norm = RMSNorm(dim)
-        self.overlap = HistoryOverlap(history, item_nodes=prefix_nodes(codes)) if overlap else None
+        nodes = prefix_nodes(codes) if overlap or neighbours else None
+        self.terms = history_terms("generator", overlap, neighbours, history, nodes, neighbour_table)
         self.codebooks = nn.ModuleList(nn.Linear(dim, size, bias=False) for size in self.level_sizes)
         self.apply(initialise)
         for codebook in self.codebooks:  # near-uniform first predictions
@@ -130,7 +138,8 @@ class Generator(nn.Module):
     def row_bytes(self) -> int:
         """Working memory of decoding one beam, in bytes: feed-forward, residual stream, logits, and the kept keys."""
         dim, levels = self.begin_vector.numel(), len(self.level_sizes)
-        return 4 * (16 * dim + max(self.level_sizes) + 2 * dim * levels * len(self.decoder))
+        entries = self.terms.entries * self.history if self.terms else 0
+        return 4 * (16 * dim + max(self.level_sizes) + 2 * dim * levels * len(self.decoder) + 3 * entries)
 
     def item_tokens(self, items: Tensor) -> Tensor:
         """Sum of an item's code vectors, its learned vector and its projected content: (...) -> (..., D)."""
@@ -172,15 +181,16 @@ class Generator(nn.Module):
             old = self.item_vectors.weight
             grown = torch.cat((old, old.new_zeros(len(codes), old.shape[1])))
             self.item_vectors = nn.Embedding.from_pretrained(grown, freeze=not old.requires_grad)
-        if self.overlap is not None:
-            self.overlap.shares = prefix_shares(prefix_nodes(self.codes))
+        if self.terms is not None:
+            self.terms.move(prefix_nodes(self.codes))
 
-    def encode(self, history: Tensor, lengths: Tensor) -> UserStates:
+    def encode(self, history: Tensor, lengths: Tensor, following: Tensor | None = None) -> UserStates:
         """Encode histories, once per user.
 
         Args:
             history: (B, H) item indices, right-padded; of a longer history the newest items count.
             lengths: (B,) real items of each, >= 1.
+            following: (B,) in training the item after each history, below 0 = none: what the networks may not know.
 
         Raises:
             ValueError: Outside training, if a history is empty or names an item that the generator doesn't know.
@@ -198,7 +208,7 @@ class Generator(nn.Module):
             x = block(x, None if self.causal else mask, self.causal)
         states = self.encoder_norm(x)
         last = states[torch.arange(batch, device=history.device), lengths - 1]
-        return UserStates(states, lengths, last, mask, history)
+        return UserStates(states, lengths, last, mask, history, following)
 
     def teacher_forced(self, users: UserStates, positions: Tensor, paths: Tensor) -> list[Tensor]:
         """Logits of every code of known paths, each given the true codes before it.
@@ -222,20 +232,21 @@ class Generator(nn.Module):
             x = block(x, block.cross.project(states), mask)
         x = self.decoder_norm(x)
         logits = [codebook(x[:, :, b]) for b, codebook in enumerate(self.codebooks)]
-        if self.overlap is None:
+        if self.terms is None:
             return logits
-        ages = ages_seen_from(positions, states.shape[1])  # (B, P, H)
-        below = ages >= 0
+        votes, ages = self.terms.votes(users), ages_seen_from(positions, states.shape[1])  # (B, P, H)
+        below: Tensor | None = None
         for b in range(levels):
-            codes = self.history_codes(users, b)
-            terms = self.overlap.terms(b + 1, users.items[:, None], ages) * below
-            logits[b] = add_terms(logits[b], codes, terms)
-            below = narrowed(below, paths[..., b], codes)
+            codes = self.spoken(votes, b)
+            terms = self.terms(b + 1, votes, ages)  # (B, P, E)
+            logits[b] = add_terms(logits[b], codes, terms if below is None else terms * below)
+            whole = below if below is not None else torch.ones_like(terms, dtype=torch.bool)
+            below = narrowed(whole, paths[..., b], codes)
         return logits
 
-    def history_codes(self, users: UserStates, level: int) -> Tensor:
-        """Codes (B, H) of the history items at a level (0-based)."""
-        return self.codes[users.items, level] - sum(self.level_sizes[:level])
+    def spoken(self, votes: Votes, level: int) -> Tensor:
+        """Codes (B, E) of the items that histories speak of, at a level (0-based)."""
+        return self.codes[votes.items, level] - sum(self.level_sizes[:level])
 
     def begin(self, last: Tensor) -> Tensor:
         """BOS (..., D). Deviation: it carries the state of the last item, which the paper's does not."""
@@ -244,8 +255,9 @@ class Generator(nn.Module):
     def start(self, users: UserStates) -> DecoderCache:
         """Project the user states for every decoder block, once per user and search."""
         memories = [block.cross.project(users.states) for block in self.decoder_blocks]
-        below = None if self.overlap is None else ages_of(users.lengths, users.items.shape[1])[:, None] >= 0
-        return DecoderCache(users, memories, [], [], users.lengths.new_empty(0), below)
+        votes = self.terms.votes(users) if self.terms else None
+        below = None if votes is None else torch.ones_like(votes.items, dtype=torch.bool)[:, None]
+        return DecoderCache(users, memories, [], [], users.lengths.new_empty(0), votes, below)
 
     def next_code(
         self, cache: DecoderCache, parents: Tensor, codes: Tensor, needed: Tensor | None = None
@@ -262,7 +274,7 @@ class Generator(nn.Module):
         Returns:
             Logits (B, W, K_b), 0 at beams that are not needed, and the cache for the next level.
         """
-        users, memories, before, ancestors, row_of_parent, below = cache
+        users, memories, before, ancestors, row_of_parent, votes, below = cache
         level = len(before)
         if level == 0:
             rows = Rows.of(None, len(users.last), 1)
@@ -278,12 +290,12 @@ class Generator(nn.Module):
             x, pair = block.step(x, path, memories[index], users.mask, rows)
             own.append(pair)
         logits = rows.by_beam(self.codebooks[level](self.decoder_norm(x)))
-        if self.overlap is not None and below is not None:
+        if self.terms is not None and votes is not None and below is not None:
             if level:
                 below = below.gather(1, parents[:, :, None].expand(-1, -1, below.shape[2]))
-                below = narrowed(below, codes, self.history_codes(users, level - 1))
+                below = narrowed(below, codes, self.spoken(votes, level - 1))
                 below = below if needed is None else below & needed[:, :, None]
-            ages = ages_of(users.lengths, below.shape[2])
-            terms = self.overlap.terms(level + 1, users.items, ages)[:, None] * below
-            logits = add_terms(logits, self.history_codes(users, level), terms)
-        return logits, DecoderCache(users, memories, [*before, own], ancestors, rows.numbers(x.device), below)
+            ages = ages_of(users.lengths, users.items.shape[1])
+            terms = self.terms(level + 1, votes, ages)[:, None] * below  # (B, W, E)
+            logits = add_terms(logits, self.spoken(votes, level), terms)
+        return logits, DecoderCache(users, memories, [*before, own], ancestors, rows.numbers(x.device), votes, below)

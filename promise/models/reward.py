@@ -8,8 +8,9 @@ from torch.nn import functional as F
 
 from promise.models.context import RewardContext
 from promise.models.flops import CrossAttentionRewardFlops, DotRewardFlops
+from promise.models.history_terms import PathTerms, history_terms
 from promise.models.layers import Attention, FeedForward, KeyValue, RMSNorm, initialise
-from promise.models.overlap import PathOverlap
+from promise.models.neighbours import NeighbourTable
 from promise.models.paths import PathTable, checked_content
 from promise.models.users import UserStates, take_rows
 
@@ -21,7 +22,7 @@ class PathJudge(nn.Module):
     """What every reward model has: vectors of paths, and terms of the history items below them where they are asked."""
 
     paths: PathTable
-    overlap: PathOverlap | None
+    terms: PathTerms | None
 
     def extend(
         self,
@@ -31,8 +32,8 @@ class PathJudge(nn.Module):
         item_nodes: Tensor | None = None,
     ) -> None:
         """Judge the paths of a larger trie as well: see `PathTable.extend`; `item_nodes` as in the constructor."""
-        if self.overlap is not None:
-            self.overlap.move(item_nodes)
+        if self.terms is not None:
+            self.terms.move(item_nodes)
         self.paths.extend(prefixes, moved, content)
 
 
@@ -46,12 +47,14 @@ class DotReward(PathJudge):
         dropout: Probability that a query feature is dropped in training.
         content: Adds a projection of the mean embedding of the items below a prefix to the prefix's vector.
         overlap: Adds learned terms to the rewards of paths with history items below them: see `HistoryOverlap`.
+        neighbours: Co-visit neighbours of each history item that add terms too: see `HistoryNeighbours`.
         user_dim: Width D of the user states.
         prefixes: Valid prefixes of each depth 1..L, in the trie's node order.
         level_sizes: K of each level.
         prefix_content: Mean embeddings of the prefixes' items, (N_b, E) for each depth; needed when `content`.
         history: Most items H of a history.
-        item_nodes: Node of every item's prefix at each depth 1..L (I, L); needed when `overlap`.
+        item_nodes: Node of every item's prefix at each depth 1..L (I, L); needed when `overlap` or `neighbours`.
+        neighbour_table: Neighbours of every item; needed when `neighbours`.
 
     Raises:
         ValueError: If `temperature` is not above 0.
@@ -69,6 +72,7 @@ class DotReward(PathJudge):
         dropout: float,
         content: bool,
         overlap: bool = False,
+        neighbours: int = 0,
         *,
         user_dim: int,
         prefixes: Sequence[Tensor],
@@ -76,6 +80,7 @@ class DotReward(PathJudge):
         prefix_content: Sequence[Tensor] | None = None,
         history: int = 1,
         item_nodes: Tensor | None = None,
+        neighbour_table: NeighbourTable | None = None,
     ) -> None:
         super().__init__()
         if not temperature > 0:
@@ -93,7 +98,7 @@ class DotReward(PathJudge):
         self.drop = nn.Dropout(dropout)
         self.log_temperatures = nn.Parameter(torch.full((levels,), float(temperature)).log())
         self.apply(initialise)
-        self.overlap = PathOverlap.of(overlap, history, item_nodes)
+        self.terms = path_terms(overlap, neighbours, history, item_nodes, neighbour_table)
         self.flops = DotRewardFlops(user_dim, dim, levels)
 
     @property
@@ -110,7 +115,7 @@ class DotReward(PathJudge):
 
     def start(self, users: UserStates) -> RewardContext:
         """Queries of every depth, once per user."""
-        return RewardContext(self.query(users.last), [], None, self.overlap.start(users) if self.overlap else None)
+        return RewardContext(self.query(users.last), [], None, self.terms.start(users) if self.terms else None)
 
     def score(self, context: RewardContext, depth: int, nodes: Tensor) -> Tensor:
         """Rewards (B, C) of the paths that end in nodes (B, C) at depth 1..L."""
@@ -118,14 +123,14 @@ class DotReward(PathJudge):
         vectors = self.paths.look_up(depth, nodes)  # (B, C, dim)
         query = context.queries[:, depth - 1 : depth].to(vectors.dtype)  # (B, 1, dim)
         rewards = torch.bmm(query, vectors.transpose(1, 2)).squeeze(1)
-        return context.overlap.added(depth, nodes, rewards) if context.overlap else rewards
+        return context.votes.added(depth, nodes, rewards) if context.votes else rewards
 
     def score_all(self, context: RewardContext, depth: int) -> Tensor:
         """Rewards (B, N_depth) of every prefix of a depth: one matrix product for each part of the table."""
         assert context.queries is not None
         query = context.queries[:, depth - 1]
         rewards = torch.cat([query @ vectors.T for vectors in self.paths.all(depth)], 1)
-        return context.overlap.added_to_all(depth, rewards) if context.overlap else rewards
+        return context.votes.added_to_all(depth, rewards) if context.votes else rewards
 
     def contrast(
         self, users: UserStates, positions: Tensor, depth: int, positives: Tensor, negatives: Tensor
@@ -147,7 +152,7 @@ class DotReward(PathJudge):
         positive = self.paths(depth, positives)
         negative = self.paths(depth, negatives)
         logits = (query * positive).sum(-1), query @ negative.T
-        return self.overlap.contrast(users, positions, depth, positives, negatives, *logits) if self.overlap else logits
+        return self.terms.contrast(users, positions, depth, positives, negatives, *logits) if self.terms else logits
 
 
 class RewardBlock(nn.Module):
@@ -179,12 +184,14 @@ class CrossAttentionReward(PathJudge):
         dropout: Probability in [0, 1).
         content: Adds a projection of the mean embedding of the items below a prefix to the prefix's vector.
         overlap: Adds learned terms to the rewards of paths with history items below them: see `HistoryOverlap`.
+        neighbours: Co-visit neighbours of each history item that add terms too: see `HistoryNeighbours`.
         user_dim: Width D of the user states.
         prefixes: Valid prefixes of each depth 1..L, in the trie's node order.
         level_sizes: K of each level.
         prefix_content: Mean embeddings of the prefixes' items, (N_b, E) for each depth; needed when `content`.
         history: Most items H of a history.
-        item_nodes: Node of every item's prefix at each depth 1..L (I, L); needed when `overlap`.
+        item_nodes: Node of every item's prefix at each depth 1..L (I, L); needed when `overlap` or `neighbours`.
+        neighbour_table: Neighbours of every item; needed when `neighbours`.
 
     Raises:
         ValueError: If there is no block, or `heads` doesn't divide `dim`.
@@ -203,6 +210,7 @@ class CrossAttentionReward(PathJudge):
         dropout: float,
         content: bool,
         overlap: bool = False,
+        neighbours: int = 0,
         *,
         user_dim: int,
         prefixes: Sequence[Tensor],
@@ -210,6 +218,7 @@ class CrossAttentionReward(PathJudge):
         prefix_content: Sequence[Tensor] | None = None,
         history: int = 1,
         item_nodes: Tensor | None = None,
+        neighbour_table: NeighbourTable | None = None,
     ) -> None:
         super().__init__()
         if blocks < 1:
@@ -227,7 +236,7 @@ class CrossAttentionReward(PathJudge):
         self.blocks = nn.ModuleList(RewardBlock(dim, heads, dropout, user_dim) for _ in range(blocks))
         self.head = nn.Sequential(RMSNorm(dim), nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, 1))
         self.apply(initialise)
-        self.overlap = PathOverlap.of(overlap, history, item_nodes)
+        self.terms = path_terms(overlap, neighbours, history, item_nodes, neighbour_table)
         self.flops = CrossAttentionRewardFlops(user_dim, dim, blocks)
 
     @property
@@ -244,7 +253,7 @@ class CrossAttentionReward(PathJudge):
     def start(self, users: UserStates) -> RewardContext:
         """Keys and values of the user states, once per user."""
         memories = [block.attention.project(users.states) for block in self.reward_blocks]
-        return RewardContext(None, memories, users.mask, self.overlap.start(users) if self.overlap else None)
+        return RewardContext(None, memories, users.mask, self.terms.start(users) if self.terms else None)
 
     def score(self, context: RewardContext, depth: int, nodes: Tensor) -> Tensor:
         """Rewards (B, C) of the paths that end in nodes (B, C) at depth 1..L."""
@@ -254,7 +263,7 @@ class CrossAttentionReward(PathJudge):
         rewards = torch.cat(
             [self.judge(context.select_users(p), depth, self.paths.look_up(depth, nodes[p])) for p in parts]
         )
-        return context.overlap.added(depth, nodes, rewards) if context.overlap else rewards
+        return context.votes.added(depth, nodes, rewards) if context.votes else rewards
 
     def score_all(self, context: RewardContext, depth: int) -> Tensor:
         """Rewards (B, N_depth) of every prefix of a depth."""
@@ -279,9 +288,17 @@ class CrossAttentionReward(PathJudge):
         context = self.start(users)._replace(mask=mask)
         logits = self.judge(context, depth, self.paths(depth, nodes.flatten(1)))
         logits = logits.unflatten(1, nodes.shape[1:])  # (B, P*(1+N)) -> (B, P, 1+N)
-        if self.overlap is None:
+        if self.terms is None:
             return logits[..., 0], logits[..., 1:]
-        return self.overlap.contrast(users, positions, depth, positives, negatives, logits[..., 0], logits[..., 1:])
+        return self.terms.contrast(users, positions, depth, positives, negatives, logits[..., 0], logits[..., 1:])
+
+
+def path_terms(
+    overlap: bool, neighbours: int, history: int, item_nodes: Tensor | None, table: NeighbourTable | None
+) -> PathTerms | None:
+    """`history_terms` by trie node."""
+    terms = history_terms("reward", overlap, neighbours, history, item_nodes, table)
+    return None if terms is None or item_nodes is None else PathTerms(terms, item_nodes=item_nodes)
 
 
 Reward = DotReward | CrossAttentionReward

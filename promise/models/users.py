@@ -15,6 +15,7 @@ class UserStates(NamedTuple):
         last: U at the last real item (B, D).
         mask: (B, 1, 1, H), True at real items; None when every history is full.
         items: The histories themselves, item indices (B, H).
+        following: In training the item after each history (B,), below 0 = none.
     """
 
     states: Tensor
@@ -22,6 +23,7 @@ class UserStates(NamedTuple):
     last: Tensor
     mask: Tensor | None
     items: Tensor
+    following: Tensor | None = None
 
 
 def check_histories(history: Tensor, lengths: Tensor, items: int) -> None:

@@ -14,6 +14,7 @@ from promise.data.histories import Histories
 from promise.ids.codes import SemanticIds
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
+from promise.models.neighbours import NeighbourTable
 from promise.models.reward import Reward
 from promise.pipeline.config import make, plain
 from promise.pipeline.store import Artifact
@@ -40,6 +41,10 @@ class Prepared(Protocol):
     def trie(self) -> Trie: ...
     @property
     def item_vectors(self) -> NDArray[np.float32]: ...
+    @property
+    def neighbours(self) -> Artifact | None: ...
+    @property
+    def neighbour_table(self) -> NeighbourTable | None: ...
     def datamodule(self, users: int | None = None, history: int | None = None) -> HistoryDataModule: ...
 
 
@@ -74,6 +79,8 @@ class Fit:
         self.inputs = {"data": pipeline.data.fingerprint, "ids": pipeline.ids.fingerprint}
         if cfg.generator.content or (self.with_reward and cfg.reward.content):
             self.inputs["embeddings"] = pipeline.embeddings.fingerprint
+        if (neighbours := pipeline.neighbours) is not None:
+            self.inputs["neighbours"] = neighbours.fingerprint
         if before is not None:
             self.inputs["before"] = before.fingerprint
 
@@ -154,6 +161,7 @@ def build_networks(pipeline: Prepared, with_reward: bool) -> tuple[Generator, Re
         codes=torch.from_numpy(ids.codes),
         level_sizes=ids.level_sizes,
         content_vectors=torch.from_numpy(pipeline.item_vectors) if cfg.generator.content else None,
+        neighbour_table=pipeline.neighbour_table,
     )
     if not with_reward:
         return generator, None
@@ -169,7 +177,8 @@ def build_networks(pipeline: Prepared, with_reward: bool) -> tuple[Generator, Re
         level_sizes=ids.level_sizes,
         prefix_content=content,
         history=cfg.generator.history,
-        item_nodes=torch.stack([trie.item_nodes(depth) for depth in depths], 1) if cfg.reward.overlap else None,
+        item_nodes=torch.stack([trie.item_nodes(depth) for depth in depths], 1),
+        neighbour_table=pipeline.neighbour_table,
     )
     return generator, reward
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from scipy import sparse
@@ -22,10 +23,12 @@ from promise.ids.codes import SemanticIds, quality_report
 from promise.ids.collisions import make_unique
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
+from promise.models.neighbours import NeighbourTable
 from promise.models.reward import Reward
 from promise.models.sasrec import SASRec
 from promise.pipeline.config import fits, make, plain
 from promise.pipeline.fitting import Fit, load_networks
+from promise.pipeline.neighbours import TEXT_WEIGHT, WINDOW, neighbour_table
 from promise.pipeline.sasrec import SASRecFit
 from promise.pipeline.store import Artifact, Store
 from promise.pipeline.training_run import NETWORKS, file_fingerprint
@@ -33,7 +36,7 @@ from promise.pipeline.training_run import NETWORKS, file_fingerprint
 log = logging.getLogger(__name__)
 
 #: Raised when a stage's code makes something else of the same config and inputs.
-VERSIONS = {"data": 1, "embeddings": 1, "ids": 1}
+VERSIONS = {"data": 1, "embeddings": 1, "ids": 1, "neighbours": 1}
 
 
 class Pipeline:
@@ -108,6 +111,32 @@ class Pipeline:
         if weights is None:
             raise ValueError("search=co_visit_text needs item texts, the data have none: use search=co_visit")
         return weights
+
+    @cached_property
+    def neighbours(self) -> Artifact | None:
+        """The nearest items of every item, as many as a network asks for; None where none does."""
+        count = max(self.cfg[network].neighbours for network in ("generator", "reward"))
+        if not count:
+            return None
+
+        def build(folder: Path) -> dict[str, Any]:
+            words = word_weights(self.interactions.items["text"].to_list(), min_df=1, ngrams=1)
+            table = neighbour_table(self.histories.training_items(), self.histories.item_count, count, words)
+            torch.save(table._asdict(), folder / "neighbours.pt")
+            return {
+                "fingerprint": fingerprint_of(table.items.numpy()),
+                "with_neighbours": int((table.counts[:, 0] > 0).sum()),
+            }
+
+        config = {"count": count, "window": WINDOW, "text_weight": TEXT_WEIGHT}
+        return self.stage("neighbours", config, {"data": self.data.fingerprint}, build)
+
+    @cached_property
+    def neighbour_table(self) -> NeighbourTable | None:
+        kept = self.neighbours
+        if kept is None:
+            return None
+        return NeighbourTable(**torch.load(kept.path / "neighbours.pt", weights_only=True))
 
     @cached_property
     def embeddings(self) -> Artifact:

@@ -199,6 +199,17 @@ class CoVisitText(CoVisit):
 
 def similarities(items: np.ndarray, offsets: np.ndarray, item_count: int, window: int) -> sparse.csr_array:
     """Symmetric co-visit similarities (I, I), without the diagonal."""
+    scale = sparse.diags_array(rarity(items, item_count))
+    return (scale @ co_visits(items, offsets, item_count, window) @ scale).tocsr()
+
+
+def rarity(items: np.ndarray, item_count: int) -> np.ndarray:
+    """One over the square root of every item's interactions (I,); 1 for an item without any."""
+    return 1.0 / np.sqrt(np.maximum(np.bincount(items, minlength=item_count), 1))
+
+
+def co_visits(items: np.ndarray, offsets: np.ndarray, item_count: int, window: int) -> sparse.csr_array:
+    """Sums over sequences of 1 / distance of two items, up to `window` (I, I); symmetric, without the diagonal."""
     owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     total = sparse.csr_array((item_count, item_count), dtype=np.float64)
     for distance in range(1, window + 1):
@@ -209,6 +220,4 @@ def similarities(items: np.ndarray, offsets: np.ndarray, item_count: int, window
     total = total + total.T
     total.setdiag(0.0)
     total.eliminate_zeros()
-    root = np.sqrt(np.maximum(np.bincount(items, minlength=item_count), 1))
-    scale = sparse.diags_array(1.0 / root)
-    return (scale @ total @ scale).tocsr()
+    return total.tocsr()

@@ -9,7 +9,7 @@ from promise.data.batch import Batch
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
 from promise.models.users import UserStates
-from promise.tasks.training import SearchSelectedTask, Targets, real_targets
+from promise.tasks.training import SearchSelectedTask, Targets, following, real_targets
 
 
 class GeneratorTask(SearchSelectedTask):
@@ -36,7 +36,7 @@ class GeneratorTask(SearchSelectedTask):
         self.softmax = checked_softmax(softmax)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        users = self.generator.encode(batch.history, batch.lengths)
+        users = self.generator.encode(batch.history, batch.lengths, following(batch))
         loss = next_code_loss(self.generator, users, batch, self.items, self.trie, self.softmax)
         self.log("train/loss", loss, prog_bar=True)
         return loss

@@ -10,7 +10,7 @@ from promise.models.reward import Reward
 from promise.tasks.generator import checked_softmax, next_code_loss
 from promise.tasks.negatives import Negatives
 from promise.tasks.reward import path_loss
-from promise.tasks.training import SearchSelectedTask
+from promise.tasks.training import SearchSelectedTask, following
 
 
 class JointTask(SearchSelectedTask):
@@ -51,7 +51,7 @@ class JointTask(SearchSelectedTask):
         self.reward_loss_weight = reward_loss_weight
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        users = self.generator.encode(batch.history, batch.lengths)
+        users = self.generator.encode(batch.history, batch.lengths, following(batch))
         codes = next_code_loss(self.generator, users, batch, self.items, self.trie, self.softmax)
         paths = path_loss(self.reward, users, batch, self.items, self.trie, self.negatives)
         self.log_dict({"train/next_code_loss": codes, "train/path_loss": paths}, prog_bar=True)

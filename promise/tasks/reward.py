@@ -11,7 +11,7 @@ from promise.models.generator import Generator
 from promise.models.reward import Reward
 from promise.models.users import UserStates
 from promise.tasks.negatives import Negatives
-from promise.tasks.training import SearchSelectedTask, Targets, real_targets
+from promise.tasks.training import SearchSelectedTask, Targets, following, real_targets
 
 
 class RewardTask(SearchSelectedTask):
@@ -53,7 +53,7 @@ class RewardTask(SearchSelectedTask):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         with torch.no_grad():
-            users = self.generator.encode(batch.history, batch.lengths)
+            users = self.generator.encode(batch.history, batch.lengths, following(batch))
         loss = path_loss(self.reward, users, batch, self.items, self.trie, self.negatives)
         self.log("train/loss", loss, prog_bar=True)
         return loss

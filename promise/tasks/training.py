@@ -152,6 +152,12 @@ def mean(decay: float, averaged: Tensor, current: Tensor, steps: Tensor) -> Tens
     return averaged.lerp(current, 1 - min(decay, (1 + int(steps)) / (10 + int(steps))))
 
 
+def following(batch: Batch) -> Tensor:
+    """(B,) the item after each history, -1 where there is none: the target that sees all of it."""
+    whole = batch.positions == batch.lengths[:, None] - 1  # (B, P)
+    return batch.targets.masked_fill(~whole, -1).amax(1)
+
+
 def real_targets(batch: Batch) -> Tensor:
     """(B, P), True where there is a target."""
     return batch.targets >= 0

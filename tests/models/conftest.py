@@ -8,6 +8,7 @@ import torch
 
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
+from promise.models.neighbours import NeighbourTable
 from promise.models.overlap import prefix_nodes
 from promise.models.reward import CrossAttentionReward, DotReward
 
@@ -33,7 +34,9 @@ def catalogue() -> SimpleNamespace:
     codes = np.stack(np.unravel_index(flat, SIZES), axis=1)
     trie = Trie(codes, SIZES)
     prefixes = [trie.prefixes(depth) for depth in range(1, trie.levels + 1)]
-    return SimpleNamespace(codes=torch.from_numpy(codes), trie=trie, prefixes=prefixes, sizes=SIZES)
+    near = torch.from_numpy(np.stack([random.choice(ITEMS, 3, replace=False) for _ in range(ITEMS)]))
+    table = NeighbourTable(near, torch.from_numpy(random.random((ITEMS, 3), np.float32) * 3), torch.ones(ITEMS, 3), 2)
+    return SimpleNamespace(codes=torch.from_numpy(codes), trie=trie, prefixes=prefixes, sizes=SIZES, neighbours=table)
 
 
 @pytest.fixture
@@ -50,6 +53,8 @@ def make_generator(catalogue):
             "item_vectors": True,
             "content": False,
             "overlap": True,
+            "neighbours": 3,
+            "neighbour_table": catalogue.neighbours,
             "codes": catalogue.codes,
             "level_sizes": catalogue.sizes,
         }
@@ -66,6 +71,7 @@ def make_reward(catalogue):
         shared = {"prefix_table": "full", "dropout": 0.3, "content": False, "user_dim": DIM}
         shared |= {"prefixes": catalogue.prefixes, "level_sizes": catalogue.sizes}
         shared |= {"overlap": True, "history": 7, "item_nodes": prefix_nodes(catalogue.codes)}
+        shared |= {"neighbours": 3, "neighbour_table": catalogue.neighbours}
         torch.manual_seed(seed)
         if kind == "dot":
             return shaken(DotReward(**{"dim": 12, "temperature": 5.0, **shared, **changes}), seed)

@@ -48,7 +48,7 @@ def test_search_and_training_give_a_path_the_same_score(kind, table, make_reward
 
 @torch.no_grad()
 def test_the_dot_reward_by_hand(make_reward, users, catalogue):
-    reward = make_reward("dot", overlap=False)
+    reward = make_reward("dot", overlap=False, neighbours=0)
     context = reward.start(users)
     for depth in (1, 2, 3):
         for node, codes in enumerate(catalogue.prefixes[depth - 1].tolist()):
@@ -147,7 +147,7 @@ def test_new_items_leave_old_rewards_as_they_are(kind, table, make_reward, users
     grown = catalogue.trie.appended([codes for codes in new if tuple(codes) not in known])
     depths = (1, 2, 3)
     reward = make_reward(kind, prefix_table=table)
-    reward.overlap.overlap.share.zero_()  # the share of its items that a user has of a prefix changes as it must
+    reward.terms.terms.overlap.share.zero_()  # the share of its items that a user has of a prefix changes as it must
     before = [reward.score_all(reward.start(users), depth) for depth in depths]
     moved = [catalogue.trie.moved(depth, grown) for depth in depths]
     nodes = torch.stack([grown.item_nodes(depth) for depth in depths], 1)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
+from promise.models.neighbours import NeighbourTable
 from promise.models.overlap import prefix_nodes
 from promise.models.reward import CrossAttentionReward, DotReward
 from tests.search.oracles import Path, Say
@@ -81,15 +82,21 @@ def networks(
         "dropout": 0.1,
         "history": 8,
         "overlap": True,
+        "neighbours": 2,
     } | changes
+    count = len(codes)
+    near = (torch.arange(count)[:, None] + torch.tensor([1, 5])) % count
+    table = NeighbourTable(near, torch.full((count, 2), 1.5), torch.full((count, 2), 0.02), 2)
     generator = Generator(
         **{"dim": dim, "attention": "causal", "item_vectors": True, "content": False, **chosen},
         codes=codes,
         level_sizes=trie.level_sizes,
+        neighbour_table=table,
     )
     given: dict[str, Any] = {"prefix_table": "full", "dropout": 0.1, "content": False, "user_dim": dim}
     given |= {"prefixes": [trie.prefixes(d + 1) for d in range(trie.levels)], "level_sizes": trie.level_sizes}
     given |= {"overlap": chosen["overlap"], "history": chosen["history"], "item_nodes": prefix_nodes(codes)}
+    given |= {"neighbours": chosen["neighbours"], "neighbour_table": table}
     if kind == "dot":
         return shaken(generator), shaken(DotReward(dim=dim, temperature=5.0, **given))
     return shaken(generator), shaken(CrossAttentionReward(dim=dim // 2, heads=2, blocks=2, **given))

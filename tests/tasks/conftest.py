@@ -14,6 +14,7 @@ from promise.data.datamodule import HistoryDataModule
 from promise.data.histories import Histories
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
+from promise.models.neighbours import NeighbourTable
 from promise.models.reward import CrossAttentionReward, DotReward
 from promise.search.guided import GuidedSearch
 from promise.tasks.generator import GeneratorTask
@@ -45,6 +46,8 @@ class World:
         counts = random.integers(3, 15, 24)
         histories = [(random.integers(ITEMS) + 7 * np.arange(n)) % ITEMS for n in counts]
         self.histories = Histories(np.concatenate(histories).astype(np.int32), np.cumsum([0, *counts]), ITEMS)
+        near = (torch.arange(ITEMS)[:, None] + torch.tensor([11, 22])) % ITEMS  # no answer from them: histories go by 7
+        self.neighbours = NeighbourTable(near, torch.full((ITEMS, 2), 1.5), torch.full((ITEMS, 2), 0.2), 2)
 
     def generator(self, **changes: Any) -> Generator:
         torch.manual_seed(changes.pop("seed", 0))
@@ -59,6 +62,8 @@ class World:
             "item_vectors": True,
             "content": False,
             "overlap": True,
+            "neighbours": 2,
+            "neighbour_table": self.neighbours,
             "codes": self.codes,
             "level_sizes": SIZES,
         }
@@ -71,6 +76,7 @@ class World:
         nodes = torch.stack([trie.item_nodes(depth) for depth in range(1, trie.levels + 1)], 1)
         shared |= {"prefixes": prefixes, "level_sizes": trie.level_sizes}
         shared |= {"overlap": True, "history": LIMIT, "item_nodes": nodes}
+        shared |= {"neighbours": 2, "neighbour_table": self.neighbours}
         torch.manual_seed(1)
         if kind == "dot":
             return DotReward(**{"dim": 8, "temperature": 5.0, **shared, **changes})

@@ -90,9 +90,12 @@ def training_rows(kind: str, items: np.ndarray, limit: int) -> Batch:
 @pytest.mark.parametrize("limit", [4, 20])
 @pytest.mark.parametrize("kind", ["dot", "cross_attention"])
 def test_no_target_leaks_into_its_own_prediction(rows, attention, limit, kind, world):
-    """From the user's items to log-probabilities and rewards: items t and later change nothing for target t."""
-    generator = world.generator(attention=attention, history=limit).eval()
-    reward = world.reward(kind).eval()
+    """From the user's items to log-probabilities and rewards: items t and later change nothing for target t.
+
+    Without neighbours: what these say is less the history's own share in it, later items included.
+    """
+    generator = world.generator(attention=attention, history=limit, neighbours=0).eval()
+    reward = world.reward(kind, neighbours=0).eval()
     for weight in (*generator.parameters(), *reward.parameters()):
         weight += 0.3 * torch.randn(weight.shape)
     random = np.random.default_rng(0)

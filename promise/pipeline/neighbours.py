@@ -1,0 +1,52 @@
+"""The nearest items of every item, from training histories and texts, as the networks take them."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+
+from promise.models.neighbours import NeighbourTable
+from promise.search.baselines import co_visits, rarity
+
+#: As the defaults of the baselines that count neighbours (conf/search/co_visit_text.yaml).
+WINDOW = 3
+TEXT_WEIGHT = 30.0
+
+
+def neighbour_table(
+    training: tuple[NDArray[np.integer], NDArray[np.int64]],
+    item_count: int,
+    count: int,
+    words: sparse.csr_matrix | None,
+) -> NeighbourTable:
+    """The `count` items of the highest similarity of every item.
+
+    Similarity of two items: how often they stand close together in training histories (1 / distance, up to `WINDOW`),
+    over the square root of the product of their interactions, times 1 + `TEXT_WEIGHT` x the cosine of their words.
+
+    Args:
+        training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
+        item_count: Items of the catalogue, I.
+        count: Neighbours of every item, k >= 1.
+        words: TF-IDF of the items' words (I, V), rows of length 1 or 0; None = no item has any.
+
+    Returns:
+        A table of k neighbours; ties go to the lower item index.
+    """
+    visits = co_visits(*training, item_count, WINDOW).tocoo()
+    left, right = visits.row.astype(np.int64), visits.col.astype(np.int64)
+    weight = rarity(training[0], item_count)
+    factor = weight[left] * weight[right]
+    if words is not None:
+        rows = words.tocsr()
+        factor = factor * (1.0 + TEXT_WEIGHT * np.asarray(rows[left].multiply(rows[right]).sum(1)).ravel())
+    order = np.lexsort((right, -visits.data * factor, left))
+    left, right = left[order], right[order]
+    rank = np.arange(len(left)) - np.searchsorted(left, left)  # place among the neighbours of its item
+    kept = rank < count
+    place = left[kept], rank[kept]
+    items = np.repeat(np.arange(item_count)[:, None], count, 1)
+    counts = np.zeros((item_count, count), np.float32)
+    factors = np.zeros((item_count, count), np.float32)
+    items[place], counts[place], factors[place] = right[kept], visits.data[order][kept], factor[order][kept]
+    return NeighbourTable(torch.from_numpy(items), torch.from_numpy(counts), torch.from_numpy(factors), WINDOW)
