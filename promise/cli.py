@@ -10,6 +10,7 @@ from pathlib import Path
 
 import promise
 from promise.help import print_help
+from promise.process import settle
 
 VERBS = {
     "prepare": ("promise.prepare", "read the data, embed the items and give them semantic IDs"),
@@ -29,8 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the words after `promise`; those of the command line when None.
     """
-    # Two idle OpenMP threads that spin slow each other down many times over; torch reads this when imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    settle()
     words = list(sys.argv[1:] if argv is None else argv)
     started_by = os.environ.get("PROMISE_VERB") if "LOCAL_RANK" in os.environ else None
     if started_by and words[:1] != [started_by]:

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from promise.models.history_terms import PathVotes
 from promise.models.layers import KeyValue
+from promise.models.path_terms import PathVotes
 
 
 class RewardContext(NamedTuple):

@@ -15,7 +15,7 @@ from promise.models.history_terms import (
     history_terms,
     narrowed,
 )
-from promise.models.layers import DecoderBlock, EncoderBlock, KeyValue, RMSNorm, initialise
+from promise.models.layers import DecoderBlock, Dropout, EncoderBlock, KeyValue, RMSNorm, initialise
 from promise.models.neighbours import NeighbourTable
 from promise.models.overlap import prefix_nodes
 from promise.models.rows import Rows
@@ -107,7 +107,7 @@ class Generator(nn.Module):
             nn.Linear(content_vectors.shape[1], dim, bias=False) if content and content_vectors is not None else None
         )
         self.positions = nn.Embedding(history, dim)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         self.encoder = nn.ModuleList(EncoderBlock(dim, heads, dropout) for _ in range(encoder_layers))
         self.encoder_norm = RMSNorm(dim)
         self.begin_vector = nn.Parameter(torch.zeros(dim))
@@ -235,13 +235,12 @@ class Generator(nn.Module):
         if self.terms is None:
             return logits
         votes, ages = self.terms.votes(users), ages_seen_from(positions, states.shape[1])  # (B, P, H)
-        below: Tensor | None = None
+        below = positions.new_ones((), dtype=torch.bool)  # every entry, at first
         for b in range(levels):
             codes = self.spoken(votes, b)
             terms = self.terms(b + 1, votes, ages)  # (B, P, E)
-            logits[b] = add_terms(logits[b], codes, terms if below is None else terms * below)
-            whole = below if below is not None else torch.ones_like(terms, dtype=torch.bool)
-            below = narrowed(whole, paths[..., b], codes)
+            logits[b] = add_terms(logits[b], codes, terms * below)
+            below = narrowed(below, paths[..., b], codes)
         return logits
 
     def spoken(self, votes: Votes, level: int) -> Tensor:

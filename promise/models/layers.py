@@ -105,6 +105,21 @@ class RMSNorm(nn.RMSNorm):
         return (x * scale.to(x.dtype)).mul_(self.weight)
 
 
+class Dropout(nn.Dropout):
+    """Dropout that on a CPU draws one random byte per number, several times as fast as torch's own.
+
+    The probability is rounded to a 256th.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        dropped = round(256 * self.p)
+        if not self.training or not x.is_cpu or not 0 < dropped < 256:
+            return super().forward(x)
+        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)  # all 64 bits
+        kept = (words.view(torch.uint8)[: x.numel()] >= dropped).view(x.shape)
+        return x * (kept * (256 / (256 - dropped))).to(x.dtype)
+
+
 class FeedForward(nn.Sequential):
     """D -> 4 D -> D with GELU."""
 
@@ -120,7 +135,7 @@ class EncoderBlock(nn.Module):
         self.attention = Attention(dim, heads)
         self.feed_forward = FeedForward(dim)
         self.norms = nn.ModuleList(RMSNorm(dim) for _ in range(2))
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
         """x (B, H, D) -> (B, H, D)."""
@@ -138,7 +153,7 @@ class DecoderBlock(nn.Module):
         self.cross = Attention(dim, heads)
         self.feed_forward = FeedForward(dim)
         self.norms = nn.ModuleList(RMSNorm(dim) for _ in range(3))
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, x: Tensor, memory: KeyValue, mask: Tensor) -> Tensor:
         """All codes of known paths at once.

@@ -8,9 +8,9 @@ from torch.nn import functional as F
 
 from promise.models.context import RewardContext
 from promise.models.flops import CrossAttentionRewardFlops, DotRewardFlops
-from promise.models.history_terms import PathTerms, history_terms
-from promise.models.layers import Attention, FeedForward, KeyValue, RMSNorm, initialise
+from promise.models.layers import Attention, Dropout, FeedForward, KeyValue, RMSNorm, initialise
 from promise.models.neighbours import NeighbourTable
+from promise.models.path_terms import PathTerms, path_terms
 from promise.models.paths import PathTable, checked_content
 from promise.models.users import UserStates, take_rows
 
@@ -95,7 +95,7 @@ class DotReward(PathJudge):
             unit=True,
         )
         self.queries = nn.ModuleList(nn.Linear(user_dim, dim) for _ in range(levels))
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         self.log_temperatures = nn.Parameter(torch.full((levels,), float(temperature)).log())
         self.apply(initialise)
         self.terms = path_terms(overlap, neighbours, history, item_nodes, neighbour_table)
@@ -132,6 +132,11 @@ class DotReward(PathJudge):
         rewards = torch.cat([query @ vectors.T for vectors in self.paths.all(depth)], 1)
         return context.votes.added_to_all(depth, rewards) if context.votes else rewards
 
+    def query_from(self, users: UserStates, positions: Tensor, depth: int) -> Tensor:
+        """Queries (B, P, dim) of one depth for targets that see items up to positions (B, P)."""
+        last = self.drop(take_rows(users.states, positions))  # (B, P, D)
+        return F.normalize(self.queries[depth - 1](last), dim=-1) * self.log_temperatures[depth - 1].exp()
+
     def contrast(
         self, users: UserStates, positions: Tensor, depth: int, positives: Tensor, negatives: Tensor
     ) -> tuple[Tensor, Tensor]:
@@ -147,8 +152,7 @@ class DotReward(PathJudge):
         Returns:
             (B, P) of the positives and (B, P, N) of the negatives.
         """
-        last = self.drop(take_rows(users.states, positions))  # (B, P, D)
-        query = F.normalize(self.queries[depth - 1](last), dim=-1) * self.log_temperatures[depth - 1].exp()
+        query = self.query_from(users, positions, depth)
         positive = self.paths(depth, positives)
         negative = self.paths(depth, negatives)
         logits = (query * positive).sum(-1), query @ negative.T
@@ -163,7 +167,7 @@ class RewardBlock(nn.Module):
         self.attention = Attention(dim, heads, memory_dim=user_dim)
         self.feed_forward = FeedForward(dim)
         self.norms = nn.ModuleList(RMSNorm(dim) for _ in range(2))
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, x: Tensor, memory: KeyValue, mask: Tensor | None) -> Tensor:
         """Path tokens x (B, C, dim), which don't see each other -> (B, C, dim)."""
@@ -291,14 +295,6 @@ class CrossAttentionReward(PathJudge):
         if self.terms is None:
             return logits[..., 0], logits[..., 1:]
         return self.terms.contrast(users, positions, depth, positives, negatives, logits[..., 0], logits[..., 1:])
-
-
-def path_terms(
-    overlap: bool, neighbours: int, history: int, item_nodes: Tensor | None, table: NeighbourTable | None
-) -> PathTerms | None:
-    """`history_terms` by trie node."""
-    terms = history_terms("reward", overlap, neighbours, history, item_nodes, table)
-    return None if terms is None or item_nodes is None else PathTerms(terms, item_nodes=item_nodes)
 
 
 Reward = DotReward | CrossAttentionReward

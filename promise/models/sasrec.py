@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from promise.models.flops import SASRecFlops
 from promise.models.generator import check_histories, newest_items
-from promise.models.layers import EncoderBlock, RMSNorm, initialise
+from promise.models.layers import Dropout, EncoderBlock, RMSNorm, initialise
 
 #: Deviation of a fresh item or position vector. It has to be small: the tables are the output too, and at 1/√D the
 #: first scores are noise that takes ten epochs to unlearn.
@@ -34,7 +34,7 @@ class SASRec(nn.Module):
         self.history = history
         self.items = nn.Embedding(item_count, dim)
         self.positions = nn.Embedding(history, dim)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         self.encoder = nn.ModuleList(EncoderBlock(dim, heads, dropout) for _ in range(blocks))
         self.norm = RMSNorm(dim)
         self.apply(initialise)

@@ -81,9 +81,7 @@ class DistinctSampler(BaseSampler):
         if self.inner is not None:
             self.inner.before_trial(study, trial)
 
-    def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         if self.inner is not None:
             self.inner.after_trial(study, trial, state, values)
 

@@ -99,7 +99,7 @@ class Fit:
             depths = self.pipeline.trie.nodes[1:]
             flops += sum(reward.flops.score([history], min(n, reward.default_negatives)) for n in depths)
         epochs = self.settings["epochs"]
-        return announced(self.name, size, epochs, len(rows), epochs * targets * 3 * flops)
+        return announced(self.pipeline.cfg, self.name, size, epochs, len(rows), epochs * targets * 3 * flops)
 
     def networks(self) -> tuple[Generator, Reward | None]:
         """Untrained networks, the same ones for the same seed."""

@@ -56,7 +56,7 @@ class SASRecFit:
         length = min(network.history, max(1, targets // len(histories)))
         flops = network.flops.encode([length]) // length + network.flops.score([length], histories.item_count)
         epochs = self.settings["epochs"]
-        return announced(self.name, size, epochs, steps, epochs * targets * 3 * flops)
+        return announced(self.pipeline.cfg, self.name, size, epochs, steps, epochs * targets * 3 * flops)
 
     def build(self, folder: Path) -> dict[str, Any]:
         """Train in a folder that may hold what a killed training left; keep the best network there."""

@@ -97,7 +97,9 @@ class Settings:
     def identity(self) -> dict[str, Any]:
         """What all trials of one study share: a study of another one is another study."""
         return {
-            "space": [dial.__dict__ | {"when": {k: list(v) for k, v in dial.when.items()}} for dial in self.space.dials],
+            "space": [
+                dial.__dict__ | {"when": {k: list(v) for k, v in dial.when.items()}} for dial in self.space.dials
+            ],
             "objectives": list(self.objectives),
             "constraints": self.constraints,
         }

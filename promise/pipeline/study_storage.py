@@ -45,9 +45,7 @@ def open_storage(storage: str, folder: Path, where: str) -> "optuna.storages.Bas
             return RDBStorage(storage, engine_kwargs=quick)
     except Exception as error:  # every driver has its own kinds
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(
-            f"{where}={without_password(storage)} cannot be opened: {without_password(reason)}"
-        ) from error
+        raise ValueError(f"{where}={without_password(storage)} cannot be opened: {without_password(reason)}") from error
 
 
 def load_study(

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from omegaconf import DictConfig
 
-from promise.pipeline.trainer import EpochLog, finish, make_logger, make_trainer
+from promise.pipeline.trainer import EpochLog, arithmetic, finish, make_logger, make_trainer
 from promise.tasks.training import SearchSelectedTask
 
 log = logging.getLogger(__name__)
@@ -22,8 +22,8 @@ NETWORKS = "networks.ckpt"
 #: The file within an unfinished artifact that its training goes on from.
 RESUME = "checkpoints/last.ckpt"
 
-#: Share of a large matrix product's speed that training reaches, for the estimate of its minutes.
-TRAINING_EFFICIENCY = 0.1
+#: Share of a large matrix product's speed that training reaches, by precision, for the estimate of its minutes.
+TRAINING_EFFICIENCY = {"32-true": 0.3, "bf16-mixed": 0.1}
 
 
 def train(
@@ -81,17 +81,19 @@ def keep(payload: dict[str, Any], folder: Path) -> str:
     return file_fingerprint(folder / NETWORKS)
 
 
-def announced(name: str, parameters: int, epochs: int, steps: int, flops: float) -> str:
+def announced(cfg: DictConfig, name: str, parameters: int, epochs: int, steps: int, flops: float) -> str:
     """What is about to be trained, and about how long that takes.
 
     Args:
+        cfg: The root config.
         name: What is trained.
         parameters: Its learned numbers.
         epochs: The most passes over the training windows.
         steps: Batches of one pass.
         flops: FLOPs of all passes, forward and backward.
     """
-    minutes = flops / (TRAINING_EFFICIENCY * matmul_flops()) / 60
+    precision = arithmetic(cfg.trainer.precision, cfg.trainer.accelerator)
+    minutes = flops / (TRAINING_EFFICIENCY.get(precision, 0.1) * matmul_flops(precision)) / 60
     return (
         f"training {name}: {parameters:,} parameters, {epochs} epochs of {steps} steps, "
         f"at most about {max(1, round(minutes))} min"
@@ -116,11 +118,12 @@ def file_fingerprint(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def matmul_flops() -> float:
-    """FLOP/s of one large bf16 matrix product on this machine's CPU, from a fraction of a second."""
-    left = torch.ones(512, 512, dtype=torch.bfloat16)
-    torch.mm(left, left)
-    began = time.perf_counter()
-    for _ in range(8):
+def matmul_flops(precision: str) -> float:
+    """FLOP/s of one large matrix product on this machine's CPU, in a precision of Lightning's; the best of a few."""
+    left = torch.ones(512, 512, dtype=torch.bfloat16 if precision.startswith("bf16") else torch.float32)
+    seconds = []
+    for _ in range(10):
+        began = time.perf_counter()
         torch.mm(left, left)
-    return 8 * 2 * 512**3 / (time.perf_counter() - began)
+        seconds.append(time.perf_counter() - began)
+    return 2 * 512**3 / min(seconds)

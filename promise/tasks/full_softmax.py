@@ -1,6 +1,6 @@
 """Cross-entropy over the whole catalogue, a few rows of scores at a time."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +11,20 @@ SCORES_AT_ONCE = {"cpu": 1 << 20}
 OTHERWISE = 1 << 27
 
 
+class Additions(NamedTuple):
+    """What is added to a few scores of every row.
+
+    Attributes:
+        items: (U, E) columns of each user; one may occur several times.
+        owners: (R,) whose row each is, 0..U-1.
+        terms: (R, E) what is added there.
+    """
+
+    items: Tensor
+    owners: Tensor
+    terms: Tensor
+
+
 class FullSoftmax(torch.autograd.Function):
     """Mean cross-entropy of targets against all items.
 
@@ -19,19 +33,31 @@ class FullSoftmax(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, users: Tensor, table: Tensor, targets: Tensor) -> Tensor:
+    def forward(
+        ctx: Any,
+        users: Tensor,
+        table: Tensor,
+        targets: Tensor,
+        terms: Tensor | None,
+        items: Tensor | None,
+        owners: Tensor | None,
+    ) -> Tensor:
         device = users.device.type
         mixed = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if mixed else users.dtype
         with torch.autocast(device, enabled=False):
             rows, vectors = users.to(dtype), table.to(dtype)
-            count, items = len(users), len(table)
+            count, size = len(users), len(table)
             of_users, of_table = torch.empty_like(users), torch.zeros_like(table)
+            of_terms = None if terms is None else torch.empty_like(terms)
             loss = torch.zeros((), device=users.device)
-            step = max(1, SCORES_AT_ONCE.get(device, OTHERWISE) // items)
+            step = max(1, SCORES_AT_ONCE.get(device, OTHERWISE) // size)
             for first in range(0, count, step):
                 part = slice(first, first + step)
                 scores = (rows[part] @ vectors.T).float()  # (r, I)
+                if terms is not None and items is not None and owners is not None:
+                    places = items[owners[part]]  # (r, E)
+                    scores.scatter_add_(1, places, terms[part].float())
                 scores -= scores.amax(1, keepdim=True)
                 chosen = targets[part].unsqueeze(1)
                 of_target = scores.gather(1, chosen)
@@ -39,28 +65,32 @@ class FullSoftmax(torch.autograd.Function):
                 loss += (total.log() - of_target).sum()
                 scores /= total * count
                 scores.scatter_add_(1, chosen, torch.full_like(of_target, -1 / count))
+                if of_terms is not None:
+                    of_terms[part] = scores.gather(1, places)
                 slopes = scores.to(dtype)  # of the loss, by score
                 of_users[part] = slopes @ vectors
                 of_table += slopes.T @ rows[part]
-        ctx.save_for_backward(of_users, of_table)
+        ctx.save_for_backward(of_users, of_table, *([] if of_terms is None else [of_terms]))
         return loss / count
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor, None]:
-        of_users, of_table = ctx.saved_tensors
-        return of_users * slopes[0], of_table * slopes[0], None
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        of_users, of_table, *of_terms = (saved * slopes[0] for saved in ctx.saved_tensors)
+        return of_users, of_table, None, of_terms[0] if of_terms else None, None, None
 
 
-def full_softmax_loss(users: Tensor, table: Tensor, targets: Tensor) -> Tensor:
+def full_softmax_loss(users: Tensor, table: Tensor, targets: Tensor, additions: Additions | None = None) -> Tensor:
     """Cross-entropy in nats of the true items against all others, mean over targets.
 
     Args:
         users: States (R, D), one per target; their products with the table are the scores.
         table: Item vectors (I, D).
         targets: (R,) item indices, R >= 1.
+        additions: What is added to some of the scores.
 
     Returns:
         A scalar, float32.
     """
-    return FullSoftmax.apply(users, table, targets)
+    items, owners, terms = additions if additions is not None else (None, None, None)
+    return FullSoftmax.apply(users, table, targets, terms, items, owners)

@@ -8,8 +8,9 @@ from torch import Tensor
 from promise.data.batch import Batch
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
-from promise.models.reward import Reward
+from promise.models.reward import DotReward, Reward
 from promise.models.users import UserStates
+from promise.tasks.full_softmax import Additions, full_softmax_loss
 from promise.tasks.negatives import Negatives
 from promise.tasks.training import SearchSelectedTask, Targets, following, real_targets
 
@@ -83,14 +84,35 @@ def path_loss(
         if trie.nodes[depth] == 1:
             continue  # a single prefix is always the true one
         drawn = negatives.draw(depth, positives, trie.nodes[depth])
+        if drawn.absent is None and isinstance(reward, DotReward):
+            loss = loss + exact_loss(reward, users, batch.positions, depth, positives, real, drawn.nodes)
+            continue
         positive, negative = reward.contrast(users, batch.positions, depth, positives, drawn.nodes)
         positive, negative = positive[real].float(), negative[real].float()  # (R,), (R, N)
         if drawn.log_expected is not None:
             negative = negative - drawn.log_expected
-        if drawn.absent is None:  # the positive is among all prefixes
-            total = negative.logsumexp(-1)
-        else:
-            others = negative.masked_fill(drawn.absent[real], float("-inf")).logsumexp(-1)
-            total = torch.logaddexp(positive, others)
-        loss = loss + (total - positive).mean()
+        others = negative.masked_fill(drawn.absent[real], float("-inf")).logsumexp(-1)
+        loss = loss + (torch.logaddexp(positive, others) - positive).mean()
     return loss
+
+
+def exact_loss(
+    reward: DotReward, users: UserStates, positions: Tensor, depth: int, positives: Tensor, real: Tensor, nodes: Tensor
+) -> Tensor:
+    """InfoNCE against every prefix of a depth, the positive among them: a scalar, mean over the real targets.
+
+    Args:
+        reward: The reward model.
+        users: User states of the batch.
+        positions: (B, P) last history item each target may see.
+        depth: 1..L.
+        positives: (B, P) nodes of the true prefixes.
+        real: (B, P), True where there is a target.
+        nodes: (N,) all nodes of the depth, in order.
+    """
+    query = reward.query_from(users, positions, depth)[real]  # (R, dim)
+    additions = None
+    if reward.terms is not None:
+        spoken, terms = reward.terms.spoken(users, positions, depth)
+        additions = Additions(spoken, real.nonzero()[:, 0], terms[real])
+    return full_softmax_loss(query.float(), reward.paths(depth, nodes).float(), positives[real], additions)

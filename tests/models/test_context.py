@@ -3,7 +3,7 @@
 import torch
 
 from promise.models.context import RewardContext
-from promise.models.history_terms import PathVotes
+from promise.models.path_terms import PathVotes
 
 
 def test_some_users_of_everything_that_is_there():

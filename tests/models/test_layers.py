@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from promise.models.layers import Attention, DecoderBlock, FeedForward, RMSNorm, attend, initialise
+from promise.models.layers import Attention, DecoderBlock, Dropout, FeedForward, RMSNorm, attend, initialise
 from promise.models.rows import Rows
 
 
@@ -118,3 +118,23 @@ def test_initial_weights_keep_the_scale_and_biases_are_zero():
 def test_heads_must_divide_the_width(dim, heads):
     with pytest.raises(ValueError, match=f"dim must be a multiple of heads, got dim={dim} and heads={heads}"):
         Attention(dim, heads)
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.001, 0.3, 0.999, 1.0])
+def test_dropout_drops_as_often_as_it_says_and_keeps_the_mean(probability):
+    torch.manual_seed(0)
+    drop = Dropout(probability)
+    x = torch.full((101, 333), 2.0, requires_grad=True)
+    y = drop(x)
+    y.sum().backward()
+    assert torch.equal(x.grad, y.detach() / 2)
+    assert float((y == 0).float().mean()) == pytest.approx(probability, abs=0.01)
+    kept = y[y != 0]
+    assert (kept == kept[:1]).all() and (probability > 0.9 or y.mean().item() == pytest.approx(2, abs=0.1))
+    columns = (y == 0).float().mean(0)  # no place is favoured: a byte of each word is as good as another
+    assert float(columns.std()) < 0.06
+    torch.manual_seed(0)
+    assert torch.equal(drop(x), y)
+    assert drop.eval()(x) is x
+    half = Dropout(0.5)(torch.ones(64, dtype=torch.bfloat16))
+    assert half.dtype == torch.bfloat16 and set(half.tolist()) == {0.0, 2.0}

@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from promise import configs
-from promise.pipeline.trainer import EpochLog, finish, make_logger, make_trainer
+from promise.pipeline.trainer import EpochLog, arithmetic, finish, make_logger, make_trainer
 
 BASE = configs.compose(["logger=csv", "trainer.precision=32-true"])
 
@@ -59,6 +59,24 @@ def test_settings_win_over_the_config() -> None:
     trainer = make_trainer(BASE, precision="64-true", max_epochs=7)
     assert (trainer.precision, trainer.max_epochs) == ("64-true", 7)
     assert trainer.progress_bar_callback is None  # stderr of a test is no terminal
+
+
+@pytest.mark.parametrize(
+    ("has", "accelerator", "expected"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, "cpu", "bf16-mixed"),
+        ({"amx_bf16": True}, "cpu", "bf16-mixed"),
+        ({"avx2": True, "avx512_bf16": False}, "cpu", "32-true"),
+        ({}, "cpu", "32-true"),
+        ({"avx512_bf16": True}, "gpu", "32-true"),  # no GPU here
+    ],
+)
+def test_the_processor_chooses_the_precision(has, accelerator, expected, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert arithmetic("auto", accelerator) == expected
+    assert arithmetic("bf16-mixed", accelerator) == "bf16-mixed"
+    assert make_trainer(changed(**{"trainer.precision": "auto"})).precision == arithmetic("auto", "cpu")
 
 
 def test_loggers(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from promise import configs
 from promise.pipeline.training_run import (
     NETWORKS,
     RESUME,
@@ -16,6 +17,8 @@ from promise.pipeline.training_run import (
     matmul_flops,
     resumable,
 )
+
+CPU = configs.compose(["trainer.precision=32-true"])
 
 
 def test_resumable(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -31,12 +34,12 @@ def test_resumable(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
 
 def test_the_announcement_counts_minutes_at_the_speed_of_this_machine() -> None:
     assert (
-        announced("sasrec", 12345, 3, 7, 0)
+        announced(CPU, "sasrec", 12345, 3, 7, 0)
         == "training sasrec: 12,345 parameters, 3 epochs of 7 steps, at most about 1 min"
     )
-    speed = matmul_flops()
+    speed = matmul_flops("32-true")
     assert speed > 1e6
-    said = announced("sasrec", 1, 1, 1, 6000 * speed * TRAINING_EFFICIENCY)
+    said = announced(CPU, "sasrec", 1, 1, 1, 6000 * speed * TRAINING_EFFICIENCY["32-true"])
     found = re.search(r"about (\d+) min", said)
     assert found and 10 < int(found[1]) < 1000  # about 100; the machine may be busy
 

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from promise.tasks import full_softmax
-from promise.tasks.full_softmax import full_softmax_loss
+from promise.tasks.full_softmax import Additions, full_softmax_loss
 
 ROWS, ITEMS, DIM = 23, 40, 8
 
@@ -30,6 +30,21 @@ def test_loss_and_gradients_are_those_of_cross_entropy(
     found = full_softmax_loss(users, table, targets)
     assert torch.allclose(found, expected, rtol=1e-5)
     for one, other in zip(torch.autograd.grad(3 * found, (users, table)), slopes, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("at_once", [3 * ITEMS, 1 << 20])
+def test_additions_and_their_gradients(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(full_softmax.SCORES_AT_ONCE, "cpu", at_once)
+    users, table, targets = drawn()
+    items = torch.tensor([[3, 7, 3], [0, 39, 5]])  # one occurs twice
+    owners = torch.arange(ROWS) % 2
+    terms = torch.randn(ROWS, 3, requires_grad=True)
+    expected = F.cross_entropy((users @ table.T).scatter_add(1, items[owners], terms), targets)
+    slopes = torch.autograd.grad(3 * expected, (users, table, terms))
+    found = full_softmax_loss(users, table, targets, Additions(items, owners, terms))
+    assert torch.allclose(found, expected, rtol=1e-5)
+    for one, other in zip(torch.autograd.grad(3 * found, (users, table, terms)), slopes, strict=True):
         assert torch.allclose(one, other, rtol=1e-4, atol=1e-6)
 
 

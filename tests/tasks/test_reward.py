@@ -11,7 +11,7 @@ from promise.ids.trie import Trie
 from promise.models.reward import CrossAttentionReward
 from promise.models.users import UserStates
 from promise.tasks.negatives import Negatives
-from promise.tasks.reward import path_loss
+from promise.tasks.reward import exact_loss, path_loss
 from promise.tasks.training import Targets
 
 
@@ -79,6 +79,27 @@ def test_with_negatives_enough_it_is_the_softmax_over_all_prefixes(kind, count, 
         Negatives([count] * world.trie.levels, reward.shares_negatives),
     )
     assert float(loss) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("terms", [True, False])
+def test_the_exact_loss_has_the_gradients_of_its_logits(terms, world, users, batch):
+    reward = world.reward("dot", overlap=terms, neighbours=2 * terms).eval()
+    with torch.no_grad():
+        for weight in reward.parameters():
+            weight += 0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(8))
+    real, items = batch.targets >= 0, Targets(world.trie)
+    for depth in range(1, world.trie.levels + 1):
+        nodes = torch.arange(world.trie.nodes[depth])
+        positives = items.nodes[batch.targets.clamp_min(0), depth]
+        positive, others = reward.contrast(users, batch.positions, depth, positives, nodes)
+        expected = (others.logsumexp(-1) - positive)[real].mean()
+        found = exact_loss(reward, users, batch.positions, depth, positives, real, nodes)
+        assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+        weights = [weight for weight in reward.parameters() if weight.requires_grad]
+        slopes = [torch.autograd.grad(loss, weights, allow_unused=True) for loss in (expected, found)]
+        for one, other in zip(*slopes, strict=True):
+            assert (one is None) == (other is None)
+            assert one is None or torch.allclose(one, other, rtol=1e-3, atol=1e-6)
 
 
 @torch.no_grad()
