@@ -7,14 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from promise.models.flops import GeneratorFlops
-from promise.models.history_terms import (
-    Votes,
-    add_terms,
-    ages_of,
-    ages_seen_from,
-    history_terms,
-    narrowed,
-)
+from promise.models.history_terms import Votes, ages_of, ages_seen_from, history_terms, narrowed
 from promise.models.layers import DecoderBlock, Dropout, EncoderBlock, KeyValue, RMSNorm, initialise
 from promise.models.neighbours import NeighbourTable
 from promise.models.overlap import prefix_nodes
@@ -238,8 +231,8 @@ class Generator(nn.Module):
         below = positions.new_ones((), dtype=torch.bool)  # every entry, at first
         for b in range(levels):
             codes = self.spoken(votes, b)
-            terms = self.terms(b + 1, votes, ages)  # (B, P, E)
-            logits[b] = add_terms(logits[b], codes, terms * below)
+            entries = self.terms(b + 1, votes, ages) * below  # (B, P, E)
+            logits[b] = self.terms.added(b + 1, logits[b], codes, entries, self.terms.own(ages))
             below = narrowed(below, paths[..., b], codes)
         return logits
 
@@ -295,6 +288,6 @@ class Generator(nn.Module):
                 below = narrowed(below, codes, self.spoken(votes, level - 1))
                 below = below if needed is None else below & needed[:, :, None]
             ages = ages_of(users.lengths, users.items.shape[1])
-            terms = self.terms(level + 1, votes, ages)[:, None] * below  # (B, W, E)
-            logits = add_terms(logits, self.spoken(votes, level), terms)
+            entries = self.terms(level + 1, votes, ages)[:, None] * below  # (B, W, E)
+            logits = self.terms.added(level + 1, logits, self.spoken(votes, level), entries, self.terms.own(ages))
         return logits, DecoderCache(users, memories, [*before, own], ancestors, rows.numbers(x.device), votes, below)

@@ -15,11 +15,11 @@ class Votes(NamedTuple):
 
     Attributes:
         items: (B, E) item indices.
-        strengths: (B, H, k) how strongly each history item speaks of its neighbours; None without neighbours.
+        similarities: (B, H, k) of history items and their neighbours; None without neighbours.
     """
 
     items: Tensor
-    strengths: Tensor | None
+    similarities: Tensor | None
 
 
 class HistoryTerms(nn.Module):
@@ -43,6 +43,10 @@ class HistoryTerms(nn.Module):
         """Items that one history item speaks of, itself included."""
         return int(self.overlap is not None) + (self.neighbours.items.shape[1] if self.neighbours else 0)
 
+    def own(self, ages: Tensor) -> int:
+        """How many of the entries are the history's own items, given their ages (..., H)."""
+        return 0 if self.overlap is None else ages.shape[-1]
+
     def move(self, item_nodes: Tensor) -> None:
         """Take the nodes (I, L) of a larger trie, the new items last."""
         if self.overlap is not None:
@@ -52,13 +56,13 @@ class HistoryTerms(nn.Module):
 
     def votes(self, users: UserStates) -> Votes:
         """What the histories speak of, once per user."""
-        parts, strengths = [], None
+        parts, similarities = [], None
         if self.overlap is not None:
             parts.append(users.items)
         if self.neighbours is not None:
             parts.append(self.neighbours.items[users.items].flatten(1))  # (B, H, k) -> (B, H * k)
-            strengths = self.neighbours.strengths(users.items, users.lengths, users.following)
-        return Votes(torch.cat(parts, 1), strengths)
+            similarities = self.neighbours.similarities(users.items, users.lengths, users.following)
+        return Votes(torch.cat(parts, 1), similarities)
 
     def forward(self, depth: int, votes: Votes, ages: Tensor) -> Tensor:
         """What every entry adds to the depth-b prefix of its item.
@@ -69,17 +73,37 @@ class HistoryTerms(nn.Module):
             ages: (B, H), or (B, P, H) seen from P positions; below 0 = not seen yet.
 
         Returns:
-            (B, E), or (B, P, E), logits.
+            (B, E), or (B, P, E): logits of the history's own items, then masses of their neighbours.
         """
         each = ages.ndim == 3
         parts = []
         if self.overlap is not None:
             items = votes.items[:, : ages.shape[-1]]
             parts.append(self.overlap.terms(depth, items[:, None] if each else items, ages))
-        if self.neighbours is not None and votes.strengths is not None:
-            strengths = votes.strengths[:, None] if each else votes.strengths
-            parts.append(self.neighbours.terms(depth, strengths, ages))
+        if self.neighbours is not None and votes.similarities is not None:
+            similarities = votes.similarities[:, None] if each else votes.similarities
+            parts.append(self.neighbours.masses(depth, similarities, ages))
         return torch.cat(parts, -1)
+
+    def added(self, depth: int, logits: Tensor, codes: Tensor, entries: Tensor, own: int) -> Tensor:
+        """Logits of the next codes with the terms added.
+
+        Args:
+            depth: 1..L, of the next code.
+            logits: (B, W, K).
+            codes: (B, E) code 0..K-1 of each entry's item.
+            entries: (B, W, E) what each entry adds, 0 where it does not lie below the path so far.
+            own: How many entries are the history's own items.
+
+        Returns:
+            (B, W, K).
+        """
+        if self.overlap is not None:
+            logits = add_terms(logits, codes[:, :own], entries[..., :own])
+        if self.neighbours is not None:
+            masses = add_terms(torch.zeros_like(logits, dtype=entries.dtype), codes[:, own:], entries[..., own:])
+            logits = logits + self.neighbours.terms(depth, masses).to(logits.dtype)
+        return logits
 
 
 def history_terms(

@@ -1,5 +1,6 @@
 """What a history says of a path by holding neighbours of items below it: learned terms for co-visited items."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor, nn
 
 from promise.models.overlap import GAIN
 
-#: Factor of a similarity before its logarithm is taken: two items that met once differ clearly from two that never did.
+#: Factor of a mass at the start, before its logarithm is taken: who met once differs clearly from who never did.
 SCALE = 100.0
 
 
@@ -43,12 +44,13 @@ class NeighbourTable(NamedTuple):
 
 
 class HistoryNeighbours(nn.Module):
-    """Learned terms that history items add to the logit of every path above one of their neighbours.
+    """A learned term for every path with co-visited items of the history below it.
 
-    At depth b an item of age a (0 = the newest) adds `GAIN * weights[b, a] * log(1 + SCALE * similarity)` for each of
-    its neighbours to the path above it. What the user's own history added to a count is taken out again, for in
-    training it holds the very item that is to be predicted. All weights start at 0. Deviation: the paper's networks
-    have no such term; it is the item-to-item baseline as a feature.
+    The mass of a prefix of depth b is the sum over history items of age a (0 = the newest) and their neighbours below
+    it of `exp(recency[b, a])` x similarity: what the item-to-item baseline would give it. The prefix's logit grows by
+    `GAIN * gains[b] * log(1 + exp(log_scale[b]) * mass)`. What the user's own history added to a count is taken out
+    again, for in training it holds the very item that is to be predicted. The gains start at 0. Deviation: the paper's
+    networks have no such term.
 
     Args:
         history: Most items H of a history; older ones count as the oldest.
@@ -62,7 +64,9 @@ class HistoryNeighbours(nn.Module):
 
     def __init__(self, history: int, levels: int, *, table: NeighbourTable) -> None:
         super().__init__()
-        self.weights = nn.Parameter(torch.zeros(levels, history))
+        self.gains = nn.Parameter(torch.zeros(levels))
+        self.recency = nn.Parameter(-torch.arange(1, history + 1).log().repeat(levels, 1))
+        self.log_scale = nn.Parameter(torch.full((levels,), math.log(SCALE)))
         self.window = table.window
         self.register_buffer("items", table.items, persistent=False)
         self.register_buffer("counts", table.counts, persistent=False)
@@ -73,8 +77,8 @@ class HistoryNeighbours(nn.Module):
         table = NeighbourTable(self.items, self.counts, self.factors, self.window).grown(count)
         self.items, self.counts, self.factors = table.items, table.counts, table.factors
 
-    def strengths(self, history: Tensor, lengths: Tensor, following: Tensor | None) -> Tensor:
-        """log(1 + SCALE x similarity) of history items and their neighbours, without the user's own share of it.
+    def similarities(self, history: Tensor, lengths: Tensor, following: Tensor | None) -> Tensor:
+        """Similarities of history items and their neighbours, without the user's own share of them.
 
         Args:
             history: (B, H) item indices, right-padded.
@@ -95,18 +99,23 @@ class HistoryNeighbours(nn.Module):
             for shift in (-distance, distance):
                 near = padded[:, self.window + shift :][:, : history.shape[1]]  # (B, H)
                 counts = counts - (neighbours == near[..., None]) / distance
-        return torch.log1p(SCALE * counts.clamp_min(0) * self.factors[history])
+        return counts.clamp_min(0) * self.factors[history]
 
-    def terms(self, depth: int, strengths: Tensor, ages: Tensor) -> Tensor:
-        """What items add to the depth-b prefixes of their neighbours, 0 where an age is below 0.
+    def masses(self, depth: int, similarities: Tensor, ages: Tensor) -> Tensor:
+        """What every neighbour adds to the mass of the depth-b prefix above it, 0 where an age is below 0.
 
         Args:
             depth: 1..L.
-            strengths: (..., H, k), broadcastable with `ages`.
+            similarities: (..., H, k), broadcastable with `ages`.
             ages: (..., H) items of the history that follow each; below 0 = not seen yet.
 
         Returns:
-            (..., H * k) logits.
+            (..., H * k), >= 0.
         """
-        by_age = self.weights[depth - 1][ages.clamp(0, self.weights.shape[1] - 1)] * (ages >= 0)
-        return (GAIN * by_age[..., None] * strengths).flatten(-2)
+        recency = self.recency[depth - 1].exp()
+        by_age = recency[ages.clamp(0, self.recency.shape[1] - 1)] * (ages >= 0)
+        return (by_age[..., None] * similarities).flatten(-2)
+
+    def terms(self, depth: int, masses: Tensor) -> Tensor:
+        """Logits (...) of depth-b prefixes of some mass (...), 0 where there is none."""
+        return GAIN * self.gains[depth - 1] * (self.log_scale[depth - 1].exp() * masses).log1p()

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from promise.models.history_terms import HistoryTerms, ages_of, ages_seen_from, history_terms
+from promise.models.history_terms import HistoryTerms, Votes, ages_of, ages_seen_from, history_terms
 from promise.models.neighbours import NeighbourTable
 from promise.models.users import UserStates
 
@@ -100,17 +100,28 @@ class PathTerms(nn.Module):
         """The terms of every depth, once per user."""
         votes = self.terms.votes(users)
         ages = ages_of(users.lengths, users.items.shape[1])
-        depths = range(1, self.nodes.shape[1] + 1)
-        return PathVotes(
-            [self.nodes[votes.items, depth - 1] for depth in depths],
-            [self.terms(depth, votes, ages) for depth in depths],
-        )
+        pairs = [self.by_node(depth, votes, ages) for depth in range(1, self.nodes.shape[1] + 1)]
+        return PathVotes([nodes for nodes, _ in pairs], [terms for _, terms in pairs])
+
+    def by_node(self, depth: int, votes: Votes, ages: Tensor) -> tuple[Tensor, Tensor]:
+        """Nodes (B, E) at a depth and what is added to each, (B, E) or (B, P, E): entries of a node add up.
+
+        Args:
+            depth: 1..L.
+            votes: What the histories speak of.
+            ages: (B, H), or (B, P, H) seen from P positions; below 0 = not seen yet.
+        """
+        nodes, entries, own = self.nodes[votes.items, depth - 1], self.terms(depth, votes, ages), self.terms.own(ages)
+        if self.terms.neighbours is None:
+            return nodes, entries
+        groups = NodeSums.of(nodes[:, own:])
+        terms = self.terms.neighbours.terms(depth, groups.sums(entries[..., own:]))
+        of_groups = groups.nodes.where(groups.nodes < self.sizes[depth - 1], 0)  # those that fill up have no mass
+        return torch.cat((nodes[:, :own], of_groups), 1), torch.cat((entries[..., :own], terms), -1)
 
     def spoken(self, users: UserStates, positions: Tensor, depth: int) -> tuple[Tensor, Tensor]:
-        """Nodes (B, E) of the items that histories speak of, and what each adds seen from positions: (B, P, E)."""
-        votes = self.terms.votes(users)
-        terms = self.terms(depth, votes, ages_seen_from(positions, users.items.shape[1]))
-        return self.nodes[votes.items, depth - 1], terms
+        """Nodes (B, E) that histories speak of at a depth, and what is added to each seen from positions: (B, P, E)."""
+        return self.by_node(depth, self.terms.votes(users), ages_seen_from(positions, users.items.shape[1]))
 
     def contrast(
         self,

@@ -1,5 +1,7 @@
 """What histories add to the rewards of paths: sums written out by hand, and nothing of what a target may not see."""
 
+import math
+
 import pytest
 import torch
 
@@ -24,9 +26,9 @@ def terms_of(catalogue, overlap: bool, neighbours: int, seed: int = 0, table=Non
     return module
 
 
-def by_hand(module: PathTerms, trie, depth: int, node: int, seen: list[int], strengths: list[list[float]]) -> float:
+def by_hand(module: PathTerms, trie, depth: int, node: int, seen: list[int], similarities: list[list[float]]) -> float:
     """The sum over the history, newest last, by the words of the docstrings."""
-    total, own = 0.0, trie.item_nodes(depth).tolist()
+    total, mass, own = 0.0, 0.0, trie.item_nodes(depth).tolist()
     for place, item in enumerate(seen):
         age = len(seen) - 1 - place
         if (overlap := module.terms.overlap) is not None and own[item] == node:
@@ -34,13 +36,15 @@ def by_hand(module: PathTerms, trie, depth: int, node: int, seen: list[int], str
         if (near := module.terms.neighbours) is not None:
             for column, neighbour in enumerate(near.items[item].tolist()):
                 if own[neighbour] == node:
-                    total += float(near.weights[depth - 1, age]) * strengths[place][column]
+                    mass += math.exp(float(near.recency[depth - 1, age])) * similarities[place][column]
+    if near is not None:
+        total += float(near.gains[depth - 1]) * math.log(1 + math.exp(float(near.log_scale[depth - 1])) * mass)
     return GAIN * total
 
 
-def strengths_of(module: PathTerms, users: UserStates) -> list:
-    strengths = module.terms.votes(users).strengths
-    return [[None] * HISTORY] * 4 if strengths is None else strengths.tolist()
+def similarities_of(module: PathTerms, users: UserStates) -> list:
+    similarities = module.terms.votes(users).similarities
+    return [[None] * HISTORY] * 4 if similarities is None else similarities.tolist()
 
 
 @pytest.fixture
@@ -55,7 +59,7 @@ def users() -> UserStates:
 @pytest.mark.parametrize(("overlap", "neighbours"), KINDS)
 def test_every_path_gets_the_terms_of_the_entries_below_it(overlap, neighbours, catalogue, users):
     module = terms_of(catalogue, overlap, neighbours)
-    votes, strengths = module.start(users), strengths_of(module, users)
+    votes, similarities = module.start(users), similarities_of(module, users)
     for depth in range(1, LEVELS + 1):
         count = catalogue.trie.nodes[depth]
         every = votes.added_to_all(depth, torch.zeros(4, count))
@@ -64,7 +68,7 @@ def test_every_path_gets_the_terms_of_the_entries_below_it(overlap, neighbours, 
         assert not votes.added(depth, paths, torch.zeros(4, count + 1))[:, -1].any()  # no path, no term
         for row, (items, length) in enumerate(zip(users.items.tolist(), users.lengths.tolist(), strict=True)):
             for node in range(count):
-                expected = by_hand(module, catalogue.trie, depth, node, items[:length], strengths[row])
+                expected = by_hand(module, catalogue.trie, depth, node, items[:length], similarities[row])
                 assert float(every[row, node]) == pytest.approx(expected, abs=1e-2)
 
 
@@ -73,7 +77,7 @@ def test_every_path_gets_the_terms_of_the_entries_below_it(overlap, neighbours, 
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_target_in_training_sees_the_items_up_to_its_position_only(shared, overlap, neighbours, catalogue, users):
     module = terms_of(catalogue, overlap, neighbours)
-    strengths = strengths_of(module, users)
+    similarities = similarities_of(module, users)
     positions = torch.arange(HISTORY).expand(4, -1)
     for depth in range(1, LEVELS + 1):
         count = catalogue.trie.nodes[depth]
@@ -87,7 +91,7 @@ def test_a_target_in_training_sees_the_items_up_to_its_position_only(shared, ove
                 seen = items[: place + 1]
                 nodes = [depth % count, *negatives.tolist()]
                 for node, value in zip(nodes, [positive[row, place], *negative[row, place]], strict=True):
-                    expected = by_hand(module, catalogue.trie, depth, node, seen, strengths[row])
+                    expected = by_hand(module, catalogue.trie, depth, node, seen, similarities[row])
                     assert float(value) == pytest.approx(expected, abs=1e-2)
 
 
@@ -118,7 +122,7 @@ def test_what_follows_a_history_does_not_speak_for_itself(catalogue, users):
     table = catalogue.neighbours._replace(counts=torch.ones(30, 3))
     module = terms_of(catalogue, False, 3, table=table)
     following = table.items[users.items[:, 2], 0]  # of the second user, the neighbour of its last item
-    free, honest = (module.terms.votes(users._replace(following=f)).strengths[1, 2, 0] for f in (None, following))
+    free, honest = (module.terms.votes(users._replace(following=f)).similarities[1, 2, 0] for f in (None, following))
     assert free > 0 and honest == 0
 
 
