@@ -15,7 +15,7 @@ class RewardContext(NamedTuple):
         queries: `dot`: unit query vectors (B, L, dim), one per depth.
         memories: `cross_attention`: keys and values of the user states, one pair per block.
         mask: `cross_attention`: (B, 1, 1, H), True at real items; None = all are real.
-        votes: What the histories add to the rewards of paths; None without `overlap` and `neighbours`.
+        votes: What the histories add to the rewards of paths; None without such terms.
     """
 
     queries: Tensor | None

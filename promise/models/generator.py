@@ -1,6 +1,6 @@
 """The generator: an encoder over history items and a decoder that proposes the next code of a semantic ID."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -24,7 +24,7 @@ class DecoderCache(NamedTuple):
         codes: For each level so far and each block, self-attention keys and values (N_t, 2 D) of the decoded rows.
         ancestors: For each level but the newest, the row (N,) there that each row of the newest level comes from.
         rows: (B, W) row of each beam at the newest level.
-        votes: What the histories speak of; None without `overlap` and `neighbours`.
+        votes: What the histories speak of; None without such terms.
         below: (B, W, E), True at those of its items that lie below each beam's path.
     """
 
@@ -51,11 +51,12 @@ class Generator(nn.Module):
         item_vectors: Adds a learned vector per item to the item's token.
         content: Adds a projection of the item's content embedding to the item's token.
         overlap: Adds learned terms to the logits of the codes that history items have: see `HistoryOverlap`.
-        neighbours: Co-visit neighbours of each history item whose codes get such terms too: see `HistoryNeighbours`.
+        neighbours: Co-visited items of each history item whose codes get terms too: see `HistoryNeighbours`.
+        text_neighbours: Items of the most similar texts, likewise.
         codes: Semantic IDs of the items (I, L).
         level_sizes: Codebook size K of each level.
         content_vectors: Item embeddings (I, E); needed when `content`.
-        neighbour_table: Neighbours of every item; needed when `neighbours`.
+        neighbour_tables: Neighbours of every item, by dial; needed when `neighbours` or `text_neighbours`.
 
     Raises:
         ValueError: On an unknown `attention`, or content vectors or neighbours that are asked for and missing.
@@ -77,11 +78,12 @@ class Generator(nn.Module):
         content: bool,
         overlap: bool = False,
         neighbours: int = 0,
+        text_neighbours: int = 0,
         *,
         codes: Tensor,
         level_sizes: Sequence[int],
         content_vectors: Tensor | None = None,
-        neighbour_table: NeighbourTable | None = None,
+        neighbour_tables: Mapping[str, NeighbourTable] | None = None,
     ) -> None:
         super().__init__()
         if attention not in ("causal", "bidirectional"):
@@ -108,8 +110,8 @@ class Generator(nn.Module):
         self.path_vectors = nn.ModuleList(nn.Embedding(size, dim) for size in self.level_sizes[:-1])
         self.decoder = nn.ModuleList(DecoderBlock(dim, heads, dropout) for _ in range(decoder_layers))
         self.decoder_norm = RMSNorm(dim)
-        nodes = prefix_nodes(codes) if overlap or neighbours else None
-        self.terms = history_terms("generator", overlap, neighbours, history, nodes, neighbour_table)
+        near = {"neighbours": neighbours, "text_neighbours": text_neighbours}
+        self.terms = history_terms("generator", overlap, near, history, prefix_nodes(codes), neighbour_tables or {})
         self.codebooks = nn.ModuleList(nn.Linear(dim, size, bias=False) for size in self.level_sizes)
         self.apply(initialise)
         for codebook in self.codebooks:  # near-uniform first predictions
@@ -232,7 +234,7 @@ class Generator(nn.Module):
         for b in range(levels):
             codes = self.spoken(votes, b)
             entries = self.terms(b + 1, votes, ages) * below  # (B, P, E)
-            logits[b] = self.terms.added(b + 1, logits[b], codes, entries, self.terms.own(ages))
+            logits[b] = self.terms.added(b + 1, logits[b], codes, entries)
             below = narrowed(below, paths[..., b], codes)
         return logits
 
@@ -289,5 +291,5 @@ class Generator(nn.Module):
                 below = below if needed is None else below & needed[:, :, None]
             ages = ages_of(users.lengths, users.items.shape[1])
             entries = self.terms(level + 1, votes, ages)[:, None] * below  # (B, W, E)
-            logits = self.terms.added(level + 1, logits, self.spoken(votes, level), entries, self.terms.own(ages))
+            logits = self.terms.added(level + 1, logits, self.spoken(votes, level), entries)
         return logits, DecoderCache(users, memories, [*before, own], ancestors, rows.numbers(x.device), votes, below)

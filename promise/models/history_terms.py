@@ -1,5 +1,6 @@
 """Learned terms that a history adds to the logits of paths, as generator and reward model take them."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,58 +12,63 @@ from promise.models.users import UserStates
 
 
 class Votes(NamedTuple):
-    """The items that a history speaks of: its own, then the neighbours of each.
+    """The items that a history speaks of: its own, then the neighbours of each, table by table.
 
     Attributes:
         items: (B, E) item indices.
-        similarities: (B, H, k) of history items and their neighbours; None without neighbours.
+        similarities: For each table (B, H, k) of history items and their neighbours.
     """
 
     items: Tensor
-    similarities: Tensor | None
+    similarities: list[Tensor]
 
 
 class HistoryTerms(nn.Module):
-    """`HistoryOverlap` and `HistoryNeighbours`, or one of them.
+    """`HistoryOverlap`, and `HistoryNeighbours` for each table.
 
     Args:
         overlap: History items speak of themselves.
         history: Most items H of a history.
         item_nodes: Trie node of every item's prefix at each depth (I, L).
-        neighbours: Neighbours of every item; None = history items don't speak of others.
+        tables: Neighbours of every item; () = history items don't speak of others.
     """
 
-    def __init__(self, overlap: bool, history: int, *, item_nodes: Tensor, neighbours: NeighbourTable | None) -> None:
+    def __init__(self, overlap: bool, history: int, *, item_nodes: Tensor, tables: Sequence[NeighbourTable]) -> None:
         super().__init__()
         levels = item_nodes.shape[1]
         self.overlap = HistoryOverlap(history, item_nodes=item_nodes) if overlap else None
-        self.neighbours = HistoryNeighbours(history, levels, table=neighbours) if neighbours else None
+        self.near = nn.ModuleList(HistoryNeighbours(history, levels, table=table) for table in tables)
+
+    @property
+    def neighbours(self) -> list[HistoryNeighbours]:
+        """The terms of each table."""
+        return [module for module in self.near if isinstance(module, HistoryNeighbours)]
 
     @property
     def entries(self) -> int:
         """Items that one history item speaks of, itself included."""
-        return int(self.overlap is not None) + (self.neighbours.items.shape[1] if self.neighbours else 0)
+        return int(self.overlap is not None) + sum(near.items.shape[1] for near in self.neighbours)
 
-    def own(self, ages: Tensor) -> int:
-        """How many of the entries are the history's own items, given their ages (..., H)."""
-        return 0 if self.overlap is None else ages.shape[-1]
+    def split(self, entries: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Entries (..., E) of the history's own items, and of each table."""
+        sizes = [near.items.shape[1] for near in self.neighbours]
+        history = entries.shape[-1] // self.entries
+        own, *others = entries.split([history * (self.overlap is not None), *(history * size for size in sizes)], -1)
+        return own, others
 
     def move(self, item_nodes: Tensor) -> None:
         """Take the nodes (I, L) of a larger trie, the new items last."""
         if self.overlap is not None:
             self.overlap.shares = prefix_shares(item_nodes)
-        if self.neighbours is not None:
-            self.neighbours.grow(len(item_nodes))
+        for near in self.neighbours:
+            near.grow(len(item_nodes))
 
     def votes(self, users: UserStates) -> Votes:
         """What the histories speak of, once per user."""
-        parts, similarities = [], None
-        if self.overlap is not None:
-            parts.append(users.items)
-        if self.neighbours is not None:
-            parts.append(self.neighbours.items[users.items].flatten(1))  # (B, H, k) -> (B, H * k)
-            similarities = self.neighbours.similarities(users.items, users.lengths, users.following)
-        return Votes(torch.cat(parts, 1), similarities)
+        own = [users.items] if self.overlap is not None else []
+        others = [near.items[users.items].flatten(1) for near in self.neighbours]  # (B, H, k) -> (B, H * k)
+        history = users.items, users.lengths, users.following
+        return Votes(torch.cat([*own, *others], 1), [near.similarities(*history) for near in self.neighbours])
 
     def forward(self, depth: int, votes: Votes, ages: Tensor) -> Tensor:
         """What every entry adds to the depth-b prefix of its item.
@@ -80,12 +86,11 @@ class HistoryTerms(nn.Module):
         if self.overlap is not None:
             items = votes.items[:, : ages.shape[-1]]
             parts.append(self.overlap.terms(depth, items[:, None] if each else items, ages))
-        if self.neighbours is not None and votes.similarities is not None:
-            similarities = votes.similarities[:, None] if each else votes.similarities
-            parts.append(self.neighbours.masses(depth, similarities, ages))
+        for near, similarities in zip(self.neighbours, votes.similarities, strict=True):
+            parts.append(near.masses(depth, similarities[:, None] if each else similarities, ages))
         return torch.cat(parts, -1)
 
-    def added(self, depth: int, logits: Tensor, codes: Tensor, entries: Tensor, own: int) -> Tensor:
+    def added(self, depth: int, logits: Tensor, codes: Tensor, entries: Tensor) -> Tensor:
         """Logits of the next codes with the terms added.
 
         Args:
@@ -93,48 +98,54 @@ class HistoryTerms(nn.Module):
             logits: (B, W, K).
             codes: (B, E) code 0..K-1 of each entry's item.
             entries: (B, W, E) what each entry adds, 0 where it does not lie below the path so far.
-            own: How many entries are the history's own items.
 
         Returns:
             (B, W, K).
         """
-        if self.overlap is not None:
-            logits = add_terms(logits, codes[:, :own], entries[..., :own])
-        if self.neighbours is not None:
-            masses = add_terms(torch.zeros_like(logits, dtype=entries.dtype), codes[:, own:], entries[..., own:])
-            logits = logits + self.neighbours.terms(depth, masses).to(logits.dtype)
+        (own_codes, others), (own, masses) = self.split(codes), self.split(entries)
+        logits = add_terms(logits, own_codes, own)
+        for near, there, mass in zip(self.neighbours, others, masses, strict=True):
+            below = add_terms(torch.zeros_like(logits, dtype=entries.dtype), there, mass)
+            logits = logits + near.terms(depth, below).to(logits.dtype)
         return logits
 
 
 def history_terms(
-    network: str, overlap: bool, neighbours: int, history: int, item_nodes: Tensor | None, table: NeighbourTable | None
+    network: str,
+    overlap: bool,
+    neighbours: Mapping[str, int],
+    history: int,
+    item_nodes: Tensor | None,
+    tables: Mapping[str, NeighbourTable],
 ) -> HistoryTerms | None:
     """The terms that a network's configuration asks for; None = none.
 
     Args:
         network: `generator` or `reward`, for messages.
         overlap: History items speak of themselves.
-        neighbours: Neighbours that each speaks of, >= 0.
+        neighbours: Neighbours that each speaks of, >= 0, by the dial that says so.
         history: Most items H of a history.
         item_nodes: Trie node of every item's prefix at each depth (I, L).
-        table: Their neighbours, at least as many.
+        tables: For each of these dials the neighbours of every item, at least as many.
 
     Raises:
         ValueError: If a dial is out of range, or nodes or neighbours are missing.
     """
-    if neighbours < 0:
-        raise ValueError(f"{network}.neighbours must be >= 0, got {neighbours}")
-    if not overlap and not neighbours:
+    for name, count in neighbours.items():
+        if count < 0:
+            raise ValueError(f"{network}.{name} must be >= 0, got {count}")
+    wanted = {name: count for name, count in neighbours.items() if count}
+    if not overlap and not wanted:
         return None
-    dial = f"{network}.overlap=true" if overlap else f"{network}.neighbours={neighbours}"
     if item_nodes is None:
-        raise ValueError(f"{dial} needs the trie nodes of the items, got none")
-    if neighbours and (table is None or table.items.shape[1] < neighbours):
-        got = "none" if table is None else f"{table.items.shape[1]} each"
-        raise ValueError(f"{network}.neighbours={neighbours} needs so many neighbours of every item, got {got}")
-    if neighbours and table is not None:
-        table = table.nearest(neighbours)
-    return HistoryTerms(overlap, history, item_nodes=item_nodes, neighbours=table if neighbours else None)
+        dial = "overlap=true" if overlap else next(f"{name}={count}" for name, count in wanted.items())
+        raise ValueError(f"{network}.{dial} needs the trie nodes of the items, got none")
+    for name, count in wanted.items():
+        if name not in tables or tables[name].items.shape[1] < count:
+            got = f"{tables[name].items.shape[1]} each" if name in tables else "none"
+            raise ValueError(f"{network}.{name}={count} needs so many neighbours of every item, got {got}")
+    nearest = [tables[name].nearest(count) for name, count in wanted.items()]
+    return HistoryTerms(overlap, history, item_nodes=item_nodes, tables=nearest)
 
 
 def ages_of(lengths: Tensor, width: int) -> Tensor:

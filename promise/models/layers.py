@@ -195,6 +195,22 @@ class DecoderBlock(nn.Module):
         return x + self.feed_forward(self.norms[2](x)), own
 
 
+class RewardBlock(nn.Module):
+    """Cross-attention from path tokens to the user states, RMSNorm, feed-forward, residuals (the paper's block)."""
+
+    def __init__(self, dim: int, heads: int, dropout: float, user_dim: int) -> None:
+        super().__init__()
+        self.attention = Attention(dim, heads, memory_dim=user_dim)
+        self.feed_forward = FeedForward(dim)
+        self.norms = nn.ModuleList(RMSNorm(dim) for _ in range(2))
+        self.drop = Dropout(dropout)
+
+    def forward(self, x: Tensor, memory: KeyValue, mask: Tensor | None) -> Tensor:
+        """Path tokens x (B, C, dim), which don't see each other -> (B, C, dim)."""
+        x = x + self.drop(self.attention(self.norms[0](x), memory, mask))
+        return x + self.drop(self.feed_forward(self.norms[1](x)))
+
+
 def initialise(module: nn.Module) -> None:
     """Normal weights that keep the scale: deviation 1/√fan-in of a projection, 1/√D of a table; zero biases.
 

@@ -1,5 +1,6 @@
 """Learned terms that a history adds to the rewards of paths, which are known by trie node."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -111,13 +112,15 @@ class PathTerms(nn.Module):
             votes: What the histories speak of.
             ages: (B, H), or (B, P, H) seen from P positions; below 0 = not seen yet.
         """
-        nodes, entries, own = self.nodes[votes.items, depth - 1], self.terms(depth, votes, ages), self.terms.own(ages)
-        if self.terms.neighbours is None:
-            return nodes, entries
-        groups = NodeSums.of(nodes[:, own:])
-        terms = self.terms.neighbours.terms(depth, groups.sums(entries[..., own:]))
-        of_groups = groups.nodes.where(groups.nodes < self.sizes[depth - 1], 0)  # those that fill up have no mass
-        return torch.cat((nodes[:, :own], of_groups), 1), torch.cat((entries[..., :own], terms), -1)
+        (nodes, others), (terms, masses) = (
+            self.terms.split(each) for each in (self.nodes[votes.items, depth - 1], self.terms(depth, votes, ages))
+        )
+        at, added = [nodes], [terms]
+        for near, there, mass in zip(self.terms.neighbours, others, masses, strict=True):
+            groups = NodeSums.of(there)
+            at.append(groups.nodes.where(groups.nodes < self.sizes[depth - 1], 0))  # those that fill up have no mass
+            added.append(near.terms(depth, groups.sums(mass)))
+        return torch.cat(at, 1), torch.cat(added, -1)
 
     def spoken(self, users: UserStates, positions: Tensor, depth: int) -> tuple[Tensor, Tensor]:
         """Nodes (B, E) that histories speak of at a depth, and what is added to each seen from positions: (B, P, E)."""
@@ -164,8 +167,12 @@ class PathTerms(nn.Module):
 
 
 def path_terms(
-    overlap: bool, neighbours: int, history: int, item_nodes: Tensor | None, table: NeighbourTable | None
+    overlap: bool,
+    neighbours: Mapping[str, int],
+    history: int,
+    item_nodes: Tensor | None,
+    tables: Mapping[str, NeighbourTable],
 ) -> PathTerms | None:
-    """`history_terms` by trie node."""
-    terms = history_terms("reward", overlap, neighbours, history, item_nodes, table)
+    """`history_terms` of a reward model, by trie node."""
+    terms = history_terms("reward", overlap, neighbours, history, item_nodes, tables)
     return None if terms is None or item_nodes is None else PathTerms(terms, item_nodes=item_nodes)

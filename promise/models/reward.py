@@ -1,6 +1,6 @@
 """The process reward model: how well does a partial path of any depth fit a user's history?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from promise.models.context import RewardContext
 from promise.models.flops import CrossAttentionRewardFlops, DotRewardFlops
-from promise.models.layers import Attention, Dropout, FeedForward, KeyValue, RMSNorm, initialise
+from promise.models.layers import Dropout, RewardBlock, RMSNorm, initialise
 from promise.models.neighbours import NeighbourTable
 from promise.models.path_terms import PathTerms, path_terms
 from promise.models.paths import PathTable, checked_content
@@ -47,14 +47,15 @@ class DotReward(PathJudge):
         dropout: Probability that a query feature is dropped in training.
         content: Adds a projection of the mean embedding of the items below a prefix to the prefix's vector.
         overlap: Adds learned terms to the rewards of paths with history items below them: see `HistoryOverlap`.
-        neighbours: Co-visit neighbours of each history item that add terms too: see `HistoryNeighbours`.
+        neighbours: Co-visited items of each history item that add terms too: see `HistoryNeighbours`.
+        text_neighbours: Items of the most similar texts, likewise.
         user_dim: Width D of the user states.
         prefixes: Valid prefixes of each depth 1..L, in the trie's node order.
         level_sizes: K of each level.
         prefix_content: Mean embeddings of the prefixes' items, (N_b, E) for each depth; needed when `content`.
         history: Most items H of a history.
-        item_nodes: Node of every item's prefix at each depth 1..L (I, L); needed when `overlap` or `neighbours`.
-        neighbour_table: Neighbours of every item; needed when `neighbours`.
+        item_nodes: Node of every item's prefix at each depth 1..L (I, L); needed for terms.
+        neighbour_tables: Neighbours of every item, by dial.
 
     Raises:
         ValueError: If `temperature` is not above 0.
@@ -73,6 +74,7 @@ class DotReward(PathJudge):
         content: bool,
         overlap: bool = False,
         neighbours: int = 0,
+        text_neighbours: int = 0,
         *,
         user_dim: int,
         prefixes: Sequence[Tensor],
@@ -80,7 +82,7 @@ class DotReward(PathJudge):
         prefix_content: Sequence[Tensor] | None = None,
         history: int = 1,
         item_nodes: Tensor | None = None,
-        neighbour_table: NeighbourTable | None = None,
+        neighbour_tables: Mapping[str, NeighbourTable] | None = None,
     ) -> None:
         super().__init__()
         if not temperature > 0:
@@ -98,7 +100,8 @@ class DotReward(PathJudge):
         self.drop = Dropout(dropout)
         self.log_temperatures = nn.Parameter(torch.full((levels,), float(temperature)).log())
         self.apply(initialise)
-        self.terms = path_terms(overlap, neighbours, history, item_nodes, neighbour_table)
+        near = {"neighbours": neighbours, "text_neighbours": text_neighbours}
+        self.terms = path_terms(overlap, near, history, item_nodes, neighbour_tables or {})
         self.flops = DotRewardFlops(user_dim, dim, levels)
 
     @property
@@ -159,22 +162,6 @@ class DotReward(PathJudge):
         return self.terms.contrast(users, positions, depth, positives, negatives, *logits) if self.terms else logits
 
 
-class RewardBlock(nn.Module):
-    """Cross-attention from path tokens to the user states, RMSNorm, feed-forward, residuals (the paper's block)."""
-
-    def __init__(self, dim: int, heads: int, dropout: float, user_dim: int) -> None:
-        super().__init__()
-        self.attention = Attention(dim, heads, memory_dim=user_dim)
-        self.feed_forward = FeedForward(dim)
-        self.norms = nn.ModuleList(RMSNorm(dim) for _ in range(2))
-        self.drop = Dropout(dropout)
-
-    def forward(self, x: Tensor, memory: KeyValue, mask: Tensor | None) -> Tensor:
-        """Path tokens x (B, C, dim), which don't see each other -> (B, C, dim)."""
-        x = x + self.drop(self.attention(self.norms[0](x), memory, mask))
-        return x + self.drop(self.feed_forward(self.norms[1](x)))
-
-
 class CrossAttentionReward(PathJudge):
     """The paper's scorer: one path token attends to the user states, an MLP gives the reward.
 
@@ -188,14 +175,15 @@ class CrossAttentionReward(PathJudge):
         dropout: Probability in [0, 1).
         content: Adds a projection of the mean embedding of the items below a prefix to the prefix's vector.
         overlap: Adds learned terms to the rewards of paths with history items below them: see `HistoryOverlap`.
-        neighbours: Co-visit neighbours of each history item that add terms too: see `HistoryNeighbours`.
+        neighbours: Co-visited items of each history item that add terms too: see `HistoryNeighbours`.
+        text_neighbours: Items of the most similar texts, likewise.
         user_dim: Width D of the user states.
         prefixes: Valid prefixes of each depth 1..L, in the trie's node order.
         level_sizes: K of each level.
         prefix_content: Mean embeddings of the prefixes' items, (N_b, E) for each depth; needed when `content`.
         history: Most items H of a history.
-        item_nodes: Node of every item's prefix at each depth 1..L (I, L); needed when `overlap` or `neighbours`.
-        neighbour_table: Neighbours of every item; needed when `neighbours`.
+        item_nodes: Node of every item's prefix at each depth 1..L (I, L); needed for terms.
+        neighbour_tables: Neighbours of every item, by dial.
 
     Raises:
         ValueError: If there is no block, or `heads` doesn't divide `dim`.
@@ -215,6 +203,7 @@ class CrossAttentionReward(PathJudge):
         content: bool,
         overlap: bool = False,
         neighbours: int = 0,
+        text_neighbours: int = 0,
         *,
         user_dim: int,
         prefixes: Sequence[Tensor],
@@ -222,7 +211,7 @@ class CrossAttentionReward(PathJudge):
         prefix_content: Sequence[Tensor] | None = None,
         history: int = 1,
         item_nodes: Tensor | None = None,
-        neighbour_table: NeighbourTable | None = None,
+        neighbour_tables: Mapping[str, NeighbourTable] | None = None,
     ) -> None:
         super().__init__()
         if blocks < 1:
@@ -240,7 +229,8 @@ class CrossAttentionReward(PathJudge):
         self.blocks = nn.ModuleList(RewardBlock(dim, heads, dropout, user_dim) for _ in range(blocks))
         self.head = nn.Sequential(RMSNorm(dim), nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, 1))
         self.apply(initialise)
-        self.terms = path_terms(overlap, neighbours, history, item_nodes, neighbour_table)
+        near = {"neighbours": neighbours, "text_neighbours": text_neighbours}
+        self.terms = path_terms(overlap, near, history, item_nodes, neighbour_tables or {})
         self.flops = CrossAttentionRewardFlops(user_dim, dim, blocks)
 
     @property

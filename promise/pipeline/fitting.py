@@ -1,6 +1,7 @@
 """Training as a stage: networks built from the config, fitted, resumed after a kill, kept with what they fit to."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,7 +45,7 @@ class Prepared(Protocol):
     @property
     def neighbours(self) -> Artifact | None: ...
     @property
-    def neighbour_table(self) -> NeighbourTable | None: ...
+    def neighbour_tables(self) -> Mapping[str, NeighbourTable]: ...
     def datamodule(self, users: int | None = None, history: int | None = None) -> HistoryDataModule: ...
 
 
@@ -161,7 +162,7 @@ def build_networks(pipeline: Prepared, with_reward: bool) -> tuple[Generator, Re
         codes=torch.from_numpy(ids.codes),
         level_sizes=ids.level_sizes,
         content_vectors=torch.from_numpy(pipeline.item_vectors) if cfg.generator.content else None,
-        neighbour_table=pipeline.neighbour_table,
+        neighbour_tables=pipeline.neighbour_tables,
     )
     if not with_reward:
         return generator, None
@@ -178,7 +179,7 @@ def build_networks(pipeline: Prepared, with_reward: bool) -> tuple[Generator, Re
         prefix_content=content,
         history=cfg.generator.history,
         item_nodes=torch.stack([trie.item_nodes(depth) for depth in depths], 1),
-        neighbour_table=pipeline.neighbour_table,
+        neighbour_tables=pipeline.neighbour_tables,
     )
     return generator, reward
 

@@ -1,4 +1,4 @@
-"""The nearest items of every item, from training histories and texts, as the networks take them."""
+"""The nearest items of every item, by training histories or by texts, as the networks take them."""
 
 import numpy as np
 import torch
@@ -8,12 +8,15 @@ from scipy import sparse
 from promise.models.neighbours import NeighbourTable
 from promise.search.baselines import co_visits, rarity
 
+#: Items whose similarities to all others are held at once.
+ITEMS_AT_ONCE = 1024
+
 #: As the defaults of the baselines that count neighbours (conf/search/co_visit_text.yaml).
 WINDOW = 3
 TEXT_WEIGHT = 30.0
 
 
-def neighbour_table(
+def co_visit_table(
     training: tuple[NDArray[np.integer], NDArray[np.int64]],
     item_count: int,
     count: int,
@@ -50,3 +53,32 @@ def neighbour_table(
     factors = np.zeros((item_count, count), np.float32)
     items[place], counts[place], factors[place] = right[kept], visits.data[order][kept], factor[order][kept]
     return NeighbourTable(torch.from_numpy(items), torch.from_numpy(counts), torch.from_numpy(factors), WINDOW)
+
+
+def text_table(words: sparse.csr_matrix | None, item_count: int, count: int) -> NeighbourTable:
+    """The `count` items of the most similar words of every item.
+
+    Args:
+        words: TF-IDF of the items' words (I, V), rows of length 1 or 0; None = no item has any.
+        item_count: Items of the catalogue, I.
+        count: Neighbours of every item, k >= 1.
+
+    Returns:
+        A table of k neighbours, their similarity the square of the cosine; 0 where there are fewer or no words.
+    """
+    items = np.repeat(np.arange(item_count)[:, None], count, 1)
+    similar = np.zeros((item_count, count), np.float32)
+    if words is not None:
+        rows = words.tocsr().astype(np.float32)
+        most = min(count, item_count - 1)
+        for first in range(0, item_count, ITEMS_AT_ONCE):
+            cosines = (rows[first : first + ITEMS_AT_ONCE] @ rows.T).toarray()
+            own = np.arange(len(cosines))
+            cosines[own, first + own] = -1.0
+            best = np.argsort(-cosines, axis=1, kind="stable")[:, :most]
+            found = np.take_along_axis(cosines, best, 1)
+            part = slice(first, first + len(cosines))
+            items[part, :most] = np.where(found > 0, best, first + own[:, None])
+            similar[part, :most] = np.square(found.clip(0))
+    counts = torch.from_numpy(similar)
+    return NeighbourTable(torch.from_numpy(items), counts, torch.ones_like(counts), 0)

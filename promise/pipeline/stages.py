@@ -28,7 +28,7 @@ from promise.models.reward import Reward
 from promise.models.sasrec import SASRec
 from promise.pipeline.config import fits, make, plain
 from promise.pipeline.fitting import Fit, load_networks
-from promise.pipeline.neighbours import TEXT_WEIGHT, WINDOW, neighbour_table
+from promise.pipeline.neighbours import TEXT_WEIGHT, WINDOW, co_visit_table, text_table
 from promise.pipeline.sasrec import SASRecFit
 from promise.pipeline.store import Artifact, Store
 from promise.pipeline.training_run import NETWORKS, file_fingerprint
@@ -36,7 +36,7 @@ from promise.pipeline.training_run import NETWORKS, file_fingerprint
 log = logging.getLogger(__name__)
 
 #: Raised when a stage's code makes something else of the same config and inputs.
-VERSIONS = {"data": 1, "embeddings": 1, "ids": 1, "neighbours": 1}
+VERSIONS = {"data": 1, "embeddings": 1, "ids": 1, "neighbours": 2}
 
 
 class Pipeline:
@@ -115,28 +115,36 @@ class Pipeline:
     @cached_property
     def neighbours(self) -> Artifact | None:
         """The nearest items of every item, as many as a network asks for; None where none does."""
-        count = max(self.cfg[network].neighbours for network in ("generator", "reward"))
-        if not count:
+        cfg = self.cfg
+        counts = {name: max(cfg.generator[name], cfg.reward[name]) for name in ("neighbours", "text_neighbours")}
+        if not any(counts.values()):
             return None
 
         def build(folder: Path) -> dict[str, Any]:
             words = word_weights(self.interactions.items["text"].to_list(), min_df=1, ngrams=1)
-            table = neighbour_table(self.histories.training_items(), self.histories.item_count, count, words)
-            torch.save(table._asdict(), folder / "neighbours.pt")
+            tables = {}
+            if count := counts["neighbours"]:
+                visits = self.histories.training_items()
+                tables["neighbours"] = co_visit_table(visits, self.histories.item_count, count, words)
+            if count := counts["text_neighbours"]:
+                tables["text_neighbours"] = text_table(words, self.histories.item_count, count)
+            torch.save({name: table._asdict() for name, table in tables.items()}, folder / "neighbours.pt")
             return {
-                "fingerprint": fingerprint_of(table.items.numpy()),
-                "with_neighbours": int((table.counts[:, 0] > 0).sum()),
+                "fingerprint": fingerprint_of(np.concatenate([table.items.numpy() for table in tables.values()], 1)),
+                "with_any": {name: int((table.counts[:, 0] > 0).sum()) for name, table in tables.items()},
             }
 
-        config = {"count": count, "window": WINDOW, "text_weight": TEXT_WEIGHT}
+        config = {**counts, "window": WINDOW, "text_weight": TEXT_WEIGHT}
         return self.stage("neighbours", config, {"data": self.data.fingerprint}, build)
 
     @cached_property
-    def neighbour_table(self) -> NeighbourTable | None:
+    def neighbour_tables(self) -> dict[str, NeighbourTable]:
+        """The nearest items of every item, by the dial that asks for them."""
         kept = self.neighbours
         if kept is None:
-            return None
-        return NeighbourTable(**torch.load(kept.path / "neighbours.pt", weights_only=True))
+            return {}
+        tables = torch.load(kept.path / "neighbours.pt", weights_only=True)
+        return {name: NeighbourTable(**table) for name, table in tables.items()}
 
     @cached_property
     def embeddings(self) -> Artifact:

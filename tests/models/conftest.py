@@ -36,7 +36,11 @@ def catalogue() -> SimpleNamespace:
     prefixes = [trie.prefixes(depth) for depth in range(1, trie.levels + 1)]
     near = torch.from_numpy(np.stack([random.choice(ITEMS, 3, replace=False) for _ in range(ITEMS)]))
     table = NeighbourTable(near, torch.from_numpy(random.random((ITEMS, 3), np.float32) * 3), torch.ones(ITEMS, 3), 2)
-    return SimpleNamespace(codes=torch.from_numpy(codes), trie=trie, prefixes=prefixes, sizes=SIZES, neighbours=table)
+    alike = NeighbourTable(
+        (torch.arange(ITEMS)[:, None] + 1) % ITEMS, torch.full((ITEMS, 1), 0.3), torch.ones(ITEMS, 1), 0
+    )
+    tables = {"neighbours": table, "lookalikes": alike}
+    return SimpleNamespace(codes=torch.from_numpy(codes), trie=trie, prefixes=prefixes, sizes=SIZES, **tables)
 
 
 @pytest.fixture
@@ -54,7 +58,8 @@ def make_generator(catalogue):
             "content": False,
             "overlap": True,
             "neighbours": 3,
-            "neighbour_table": catalogue.neighbours,
+            "text_neighbours": 1,
+            "neighbour_tables": {"neighbours": catalogue.neighbours, "text_neighbours": catalogue.lookalikes},
             "codes": catalogue.codes,
             "level_sizes": catalogue.sizes,
         }
@@ -71,7 +76,11 @@ def make_reward(catalogue):
         shared = {"prefix_table": "full", "dropout": 0.3, "content": False, "user_dim": DIM}
         shared |= {"prefixes": catalogue.prefixes, "level_sizes": catalogue.sizes}
         shared |= {"overlap": True, "history": 7, "item_nodes": prefix_nodes(catalogue.codes)}
-        shared |= {"neighbours": 3, "neighbour_table": catalogue.neighbours}
+        shared |= {
+            "neighbours": 3,
+            "text_neighbours": 1,
+            "neighbour_tables": {"neighbours": catalogue.neighbours, "text_neighbours": catalogue.lookalikes},
+        }
         torch.manual_seed(seed)
         if kind == "dot":
             return shaken(DotReward(**{"dim": 12, "temperature": 5.0, **shared, **changes}), seed)

@@ -52,7 +52,9 @@ def test_a_user_gets_the_same_alone_as_in_a_batch(kind, make_generator, historie
 
 @torch.no_grad()
 def test_one_causal_pass_is_every_prefix_on_its_own(make_generator, histories, catalogue):
-    generator = make_generator(neighbours=0)  # what neighbours say is less the whole history's own share
+    generator = make_generator(
+        neighbours=0, text_neighbours=0
+    )  # what neighbours say is less the whole history's own share
     history = histories[0]
     paths = catalogue.codes[history]  # any path will do for each of the 7 positions
     whole = generator.teacher_forced(
@@ -67,7 +69,7 @@ def test_one_causal_pass_is_every_prefix_on_its_own(make_generator, histories, c
 
 @torch.no_grad()
 def test_no_position_sees_a_later_item(make_generator, histories, catalogue):
-    generator = make_generator(neighbours=0)
+    generator = make_generator(neighbours=0, text_neighbours=0)
     history, paths = histories[0], catalogue.codes[histories[0]]
     lengths, positions = torch.full((5,), 7), torch.arange(7).expand(5, -1)
     before = generator.teacher_forced(generator.encode(history, lengths), positions, paths)

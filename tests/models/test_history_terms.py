@@ -22,15 +22,15 @@ def test_ages():
 
 
 def test_what_is_missing_is_refused(catalogue):
-    nodes, table = prefix_nodes(catalogue.codes), catalogue.neighbours
-    with pytest.raises(ValueError, match=r"^reward.overlap=true needs the trie nodes of the items, got none$"):
-        history_terms("reward", True, 0, HISTORY, None, None)
-    with pytest.raises(ValueError, match=r"^reward.neighbours=2 needs the trie nodes of the items, got none$"):
-        history_terms("reward", False, 2, HISTORY, None, table)
-    with pytest.raises(ValueError, match=r"^generator.neighbours=2 needs so many neighbours of every item, got none$"):
-        history_terms("generator", True, 2, HISTORY, nodes, None)
-    with pytest.raises(ValueError, match=r"^generator.neighbours=9 needs .* of every item, got 3 each$"):
-        history_terms("generator", True, 9, HISTORY, nodes, table)
-    with pytest.raises(ValueError, match=r"^generator.neighbours must be >= 0, got -1$"):
-        history_terms("generator", True, -1, HISTORY, nodes, table)
-    assert history_terms("reward", False, 0, HISTORY, None, None) is None
+    nodes, tables = prefix_nodes(catalogue.codes), {"neighbours": catalogue.neighbours}
+    for overlap, near, given, there, message in (
+        (True, {}, None, {}, r"reward.overlap=true needs the trie nodes of the items, got none"),
+        (False, {"neighbours": 2}, None, tables, r"reward.neighbours=2 needs the trie nodes of the items, got none"),
+        (True, {"neighbours": 2}, nodes, {}, r"reward.neighbours=2 needs so many neighbours of every item, got none"),
+        (True, {"neighbours": 9}, nodes, tables, r"reward.neighbours=9 needs .* of every item, got 3 each"),
+        (True, {"text_neighbours": 1}, nodes, tables, r"reward.text_neighbours=1 needs .* of every item, got none"),
+        (True, {"neighbours": -1}, nodes, tables, r"reward.neighbours must be >= 0, got -1"),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            history_terms("reward", overlap, near, HISTORY, given, there)
+    assert history_terms("reward", False, {"neighbours": 0}, HISTORY, None, {}) is None

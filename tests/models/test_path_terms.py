@@ -17,8 +17,9 @@ KINDS = [(True, 0), (False, 3), (True, 3)]
 
 def terms_of(catalogue, overlap: bool, neighbours: int, seed: int = 0, table=None) -> PathTerms:
     nodes = prefix_nodes(catalogue.codes)
-    terms = history_terms("reward", overlap, neighbours, HISTORY, nodes, table or catalogue.neighbours)
-    module = PathTerms(terms, item_nodes=nodes)
+    near = {"neighbours": neighbours, "text_neighbours": neighbours and 1}
+    tables = {"neighbours": table or catalogue.neighbours, "text_neighbours": catalogue.lookalikes}
+    module = PathTerms(history_terms("reward", overlap, near, HISTORY, nodes, tables), item_nodes=nodes)
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weight in module.parameters():
@@ -26,25 +27,27 @@ def terms_of(catalogue, overlap: bool, neighbours: int, seed: int = 0, table=Non
     return module
 
 
-def by_hand(module: PathTerms, trie, depth: int, node: int, seen: list[int], similarities: list[list[float]]) -> float:
+def by_hand(module: PathTerms, trie, depth: int, node: int, seen: list[int], similarities: list) -> float:
     """The sum over the history, newest last, by the words of the docstrings."""
-    total, mass, own = 0.0, 0.0, trie.item_nodes(depth).tolist()
+    total, own = 0.0, trie.item_nodes(depth).tolist()
     for place, item in enumerate(seen):
         age = len(seen) - 1 - place
         if (overlap := module.terms.overlap) is not None and own[item] == node:
             total += float(overlap.ages[depth - 1, age] + overlap.share[depth - 1] / own.count(node))
-        if (near := module.terms.neighbours) is not None:
+    for near, similar in zip(module.terms.neighbours, similarities, strict=True):
+        mass = 0.0
+        for place, item in enumerate(seen):
+            recency = math.exp(float(near.recency[depth - 1, len(seen) - 1 - place]))
             for column, neighbour in enumerate(near.items[item].tolist()):
                 if own[neighbour] == node:
-                    mass += math.exp(float(near.recency[depth - 1, age])) * similarities[place][column]
-    if near is not None:
+                    mass += recency * similar[place][column]
         total += float(near.gains[depth - 1]) * math.log(1 + math.exp(float(near.log_scale[depth - 1])) * mass)
     return GAIN * total
 
 
-def similarities_of(module: PathTerms, users: UserStates) -> list:
-    similarities = module.terms.votes(users).similarities
-    return [[None] * HISTORY] * 4 if similarities is None else similarities.tolist()
+def similarities_of(module: PathTerms, users: UserStates, row: int) -> list:
+    """For each table those of one user's items."""
+    return [similar[row].tolist() for similar in module.terms.votes(users).similarities]
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def users() -> UserStates:
 @pytest.mark.parametrize(("overlap", "neighbours"), KINDS)
 def test_every_path_gets_the_terms_of_the_entries_below_it(overlap, neighbours, catalogue, users):
     module = terms_of(catalogue, overlap, neighbours)
-    votes, similarities = module.start(users), similarities_of(module, users)
+    votes = module.start(users)
     for depth in range(1, LEVELS + 1):
         count = catalogue.trie.nodes[depth]
         every = votes.added_to_all(depth, torch.zeros(4, count))
@@ -68,7 +71,9 @@ def test_every_path_gets_the_terms_of_the_entries_below_it(overlap, neighbours, 
         assert not votes.added(depth, paths, torch.zeros(4, count + 1))[:, -1].any()  # no path, no term
         for row, (items, length) in enumerate(zip(users.items.tolist(), users.lengths.tolist(), strict=True)):
             for node in range(count):
-                expected = by_hand(module, catalogue.trie, depth, node, items[:length], similarities[row])
+                expected = by_hand(
+                    module, catalogue.trie, depth, node, items[:length], similarities_of(module, users, row)
+                )
                 assert float(every[row, node]) == pytest.approx(expected, abs=1e-2)
 
 
@@ -77,7 +82,6 @@ def test_every_path_gets_the_terms_of_the_entries_below_it(overlap, neighbours, 
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_target_in_training_sees_the_items_up_to_its_position_only(shared, overlap, neighbours, catalogue, users):
     module = terms_of(catalogue, overlap, neighbours)
-    similarities = similarities_of(module, users)
     positions = torch.arange(HISTORY).expand(4, -1)
     for depth in range(1, LEVELS + 1):
         count = catalogue.trie.nodes[depth]
@@ -91,20 +95,22 @@ def test_a_target_in_training_sees_the_items_up_to_its_position_only(shared, ove
                 seen = items[: place + 1]
                 nodes = [depth % count, *negatives.tolist()]
                 for node, value in zip(nodes, [positive[row, place], *negative[row, place]], strict=True):
-                    expected = by_hand(module, catalogue.trie, depth, node, seen, similarities[row])
+                    expected = by_hand(module, catalogue.trie, depth, node, seen, similarities_of(module, users, row))
                     assert float(value) == pytest.approx(expected, abs=1e-2)
 
 
 @pytest.mark.parametrize(("overlap", "neighbours"), KINDS)
 def test_it_starts_without_an_opinion(overlap, neighbours, catalogue, users):
     nodes = prefix_nodes(catalogue.codes)
-    terms = history_terms("reward", overlap, neighbours, HISTORY, nodes, catalogue.neighbours)
+    terms = history_terms(
+        "reward", overlap, {"neighbours": neighbours}, HISTORY, nodes, {"neighbours": catalogue.neighbours}
+    )
     assert not any(part.any() for part in PathTerms(terms, item_nodes=nodes).start(users).terms)
 
 
 def test_it_learns_that_nobody_buys_twice(catalogue, users):
     nodes = prefix_nodes(catalogue.codes)
-    module = PathTerms(history_terms("reward", True, 0, HISTORY, nodes, None), item_nodes=nodes)
+    module = PathTerms(history_terms("reward", True, {}, HISTORY, nodes, {}), item_nodes=nodes)
     optimiser = torch.optim.Adam(module.parameters(), lr=0.02)
     items = users.items[:, :1]
     for _ in range(100):
@@ -122,7 +128,7 @@ def test_what_follows_a_history_does_not_speak_for_itself(catalogue, users):
     table = catalogue.neighbours._replace(counts=torch.ones(30, 3))
     module = terms_of(catalogue, False, 3, table=table)
     following = table.items[users.items[:, 2], 0]  # of the second user, the neighbour of its last item
-    free, honest = (module.terms.votes(users._replace(following=f)).similarities[1, 2, 0] for f in (None, following))
+    free, honest = (module.terms.votes(users._replace(following=f)).similarities[0][1, 2, 0] for f in (None, following))
     assert free > 0 and honest == 0
 
 

@@ -48,7 +48,7 @@ def test_search_and_training_give_a_path_the_same_score(kind, table, make_reward
 
 @torch.no_grad()
 def test_the_dot_reward_by_hand(make_reward, users, catalogue):
-    reward = make_reward("dot", overlap=False, neighbours=0)
+    reward = make_reward("dot", overlap=False, neighbours=0, text_neighbours=0)
     context = reward.start(users)
     for depth in (1, 2, 3):
         for node, codes in enumerate(catalogue.prefixes[depth - 1].tolist()):

@@ -83,6 +83,7 @@ def networks(
         "history": 8,
         "overlap": True,
         "neighbours": 2,
+        "text_neighbours": 1,
     } | changes
     count = len(codes)
     near = (torch.arange(count)[:, None] + torch.tensor([1, 5])) % count
@@ -91,12 +92,12 @@ def networks(
         **{"dim": dim, "attention": "causal", "item_vectors": True, "content": False, **chosen},
         codes=codes,
         level_sizes=trie.level_sizes,
-        neighbour_table=table,
+        neighbour_tables={"neighbours": table, "text_neighbours": table},
     )
     given: dict[str, Any] = {"prefix_table": "full", "dropout": 0.1, "content": False, "user_dim": dim}
     given |= {"prefixes": [trie.prefixes(d + 1) for d in range(trie.levels)], "level_sizes": trie.level_sizes}
     given |= {"overlap": chosen["overlap"], "history": chosen["history"], "item_nodes": prefix_nodes(codes)}
-    given |= {"neighbours": chosen["neighbours"], "neighbour_table": table}
+    given |= {"neighbours": chosen["neighbours"], "neighbour_tables": {"neighbours": table, "text_neighbours": table}}
     if kind == "dot":
         return shaken(generator), shaken(DotReward(dim=dim, temperature=5.0, **given))
     return shaken(generator), shaken(CrossAttentionReward(dim=dim // 2, heads=2, blocks=2, **given))

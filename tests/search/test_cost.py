@@ -49,7 +49,14 @@ def test_the_formula_is_what_torch_counts(attention: str, kind: str, items: int,
     sizes = (16, 32, 8)
     codes = np.stack(np.unravel_index(np.random.default_rng(0).permutation(4096)[:items], sizes), 1)
     trie = Trie(codes, sizes)
-    dials = {"dim": 64, "history": 20, "attention": attention, "overlap": False, "neighbours": 0}  # sums are no FLOPs
+    dials = {
+        "dim": 64,
+        "history": 20,
+        "attention": attention,
+        "overlap": False,
+        "neighbours": 0,
+        "text_neighbours": 0,
+    }  # sums are no FLOPs
     generator, reward = networks(trie, torch.from_numpy(codes), kind, 0, **dials)
     batch = UserBatch(torch.arange(60).view(3, 20), torch.full((3,), 20))
     world = NetworkWorld(codes, sizes, batch, generator, reward)

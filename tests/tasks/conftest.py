@@ -63,7 +63,8 @@ class World:
             "content": False,
             "overlap": True,
             "neighbours": 2,
-            "neighbour_table": self.neighbours,
+            "text_neighbours": 1,
+            "neighbour_tables": {"neighbours": self.neighbours, "text_neighbours": self.neighbours},
             "codes": self.codes,
             "level_sizes": SIZES,
         }
@@ -76,7 +77,11 @@ class World:
         nodes = torch.stack([trie.item_nodes(depth) for depth in range(1, trie.levels + 1)], 1)
         shared |= {"prefixes": prefixes, "level_sizes": trie.level_sizes}
         shared |= {"overlap": True, "history": LIMIT, "item_nodes": nodes}
-        shared |= {"neighbours": 2, "neighbour_table": self.neighbours}
+        shared |= {
+            "neighbours": 2,
+            "text_neighbours": 1,
+            "neighbour_tables": {"neighbours": self.neighbours, "text_neighbours": self.neighbours},
+        }
         torch.manual_seed(1)
         if kind == "dot":
             return DotReward(**{"dim": 8, "temperature": 5.0, **shared, **changes})

@@ -94,8 +94,8 @@ def test_no_target_leaks_into_its_own_prediction(rows, attention, limit, kind, w
 
     Without neighbours: what these say is less the history's own share in it, later items included.
     """
-    generator = world.generator(attention=attention, history=limit, neighbours=0).eval()
-    reward = world.reward(kind, neighbours=0).eval()
+    generator = world.generator(attention=attention, history=limit, neighbours=0, text_neighbours=0).eval()
+    reward = world.reward(kind, neighbours=0, text_neighbours=0).eval()
     for weight in (*generator.parameters(), *reward.parameters()):
         weight += 0.3 * torch.randn(weight.shape)
     random = np.random.default_rng(0)

@@ -83,7 +83,7 @@ def test_with_negatives_enough_it_is_the_softmax_over_all_prefixes(kind, count, 
 
 @pytest.mark.parametrize("terms", [True, False])
 def test_the_exact_loss_has_the_gradients_of_its_logits(terms, world, users, batch):
-    reward = world.reward("dot", overlap=terms, neighbours=2 * terms).eval()
+    reward = world.reward("dot", overlap=terms, neighbours=2 * terms, text_neighbours=2 * terms).eval()
     with torch.no_grad():
         for weight in reward.parameters():
             weight += 0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(8))
