@@ -17,29 +17,35 @@ class NeighbourTable(NamedTuple):
 
     Attributes:
         items: (I, k) item indices, int64, the nearest first; where there are fewer, the item itself with a count of 0.
-        counts: (I, k) sums over training histories of 1 / distance, float32.
+        counts: (I, k) sums over training histories of 1 / distance^decay, `backward` times as much where the neighbour
+            stood before, float32.
         factors: (I, k) what turns a count into a similarity >= 0, float32.
-        window: Largest distance of two items that was counted.
+        window: Largest distance of two items that was counted; 0 = not counted from histories.
+        decay: As above.
+        backward: As above.
     """
 
     items: Tensor
     counts: Tensor
     factors: Tensor
     window: int
+    decay: float = 1.0
+    backward: float = 1.0
 
     def nearest(self, count: int) -> "NeighbourTable":
         """The first `count` neighbours of every item."""
-        return NeighbourTable(self.items[:, :count], self.counts[:, :count], self.factors[:, :count], self.window)
+        return self._replace(
+            items=self.items[:, :count], counts=self.counts[:, :count], factors=self.factors[:, :count]
+        )
 
     def grown(self, count: int) -> "NeighbourTable":
         """The table of more items, of which the new ones have no neighbours yet."""
         more = torch.arange(len(self.items), count, device=self.items.device)[:, None].expand(-1, self.items.shape[1])
         none = self.counts.new_zeros(more.shape)
-        return NeighbourTable(
-            torch.cat((self.items, more)),
-            torch.cat((self.counts, none)),
-            torch.cat((self.factors, none)),
-            self.window,
+        return self._replace(
+            items=torch.cat((self.items, more)),
+            counts=torch.cat((self.counts, none)),
+            factors=torch.cat((self.factors, none)),
         )
 
 
@@ -67,7 +73,7 @@ class HistoryNeighbours(nn.Module):
         self.gains = nn.Parameter(torch.zeros(levels))
         self.recency = nn.Parameter(-torch.arange(1, history + 1).log().repeat(levels, 1))
         self.log_scale = nn.Parameter(torch.full((levels,), math.log(SCALE)))
-        self.window = table.window
+        self.window, self.decay, self.backward = table.window, table.decay, table.backward
         self.register_buffer("items", table.items, persistent=False)
         self.register_buffer("counts", table.counts, persistent=False)
         self.register_buffer("factors", table.factors, persistent=False)
@@ -96,9 +102,9 @@ class HistoryNeighbours(nn.Module):
             sequence = sequence.scatter(1, lengths[:, None], following[:, None])
         padded = nn.functional.pad(sequence, (self.window, self.window), value=-1)
         for distance in range(1, self.window + 1):
-            for shift in (-distance, distance):
+            for shift, weight in ((distance, 1.0), (-distance, self.backward)):
                 near = padded[:, self.window + shift :][:, : history.shape[1]]  # (B, H)
-                counts = counts - (neighbours == near[..., None]) / distance
+                counts = counts - (neighbours == near[..., None]) * (weight * distance**-self.decay)
         return counts.clamp_min(0) * self.factors[history]
 
     def masses(self, depth: int, similarities: Tensor, ages: Tensor) -> Tensor:

@@ -6,13 +6,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from promise.models.neighbours import NeighbourTable
-from promise.search.baselines import co_visits, rarity
+from promise.search.baselines import co_visits, rarities
 
 #: Items whose similarities to all others are held at once.
 ITEMS_AT_ONCE = 1024
 
 #: As the defaults of the baselines that count neighbours (conf/search/co_visit_text.yaml).
-WINDOW = 3
+WINDOW, DECAY, BACKWARD, RARITY = 10, 0.7, 0.35, 0.3
 TEXT_WEIGHT = 30.0
 
 
@@ -24,8 +24,7 @@ def co_visit_table(
 ) -> NeighbourTable:
     """The `count` items of the highest similarity of every item.
 
-    Similarity of two items: how often they stand close together in training histories (1 / distance, up to `WINDOW`),
-    over the square root of the product of their interactions, times 1 + `TEXT_WEIGHT` x the cosine of their words.
+    Similarity of an item to another: as in the baseline `CoVisit`, times 1 + `TEXT_WEIGHT` x the cosine of their words.
 
     Args:
         training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
@@ -36,9 +35,9 @@ def co_visit_table(
     Returns:
         A table of k neighbours; ties go to the lower item index.
     """
-    visits = co_visits(*training, item_count, WINDOW).tocoo()
+    visits = co_visits(*training, item_count, WINDOW, DECAY, BACKWARD).tocoo()
     left, right = visits.row.astype(np.int64), visits.col.astype(np.int64)
-    weight = rarity(training[0], item_count)
+    weight = rarities(training[0], item_count, RARITY)
     factor = weight[left] * weight[right]
     if words is not None:
         rows = words.tocsr()
@@ -52,7 +51,8 @@ def co_visit_table(
     counts = np.zeros((item_count, count), np.float32)
     factors = np.zeros((item_count, count), np.float32)
     items[place], counts[place], factors[place] = right[kept], visits.data[order][kept], factor[order][kept]
-    return NeighbourTable(torch.from_numpy(items), torch.from_numpy(counts), torch.from_numpy(factors), WINDOW)
+    arrays = (torch.from_numpy(array) for array in (items, counts, factors))
+    return NeighbourTable(*arrays, WINDOW, DECAY, BACKWARD)
 
 
 def text_table(words: sparse.csr_matrix | None, item_count: int, count: int) -> NeighbourTable:

@@ -28,7 +28,7 @@ from promise.models.reward import Reward
 from promise.models.sasrec import SASRec
 from promise.pipeline.config import fits, make, plain
 from promise.pipeline.fitting import Fit, load_networks
-from promise.pipeline.neighbours import TEXT_WEIGHT, WINDOW, co_visit_table, text_table
+from promise.pipeline.neighbours import BACKWARD, DECAY, RARITY, TEXT_WEIGHT, WINDOW, co_visit_table, text_table
 from promise.pipeline.sasrec import SASRecFit
 from promise.pipeline.store import Artifact, Store
 from promise.pipeline.training_run import NETWORKS, file_fingerprint
@@ -134,7 +134,7 @@ class Pipeline:
                 "with_any": {name: int((table.counts[:, 0] > 0).sum()) for name, table in tables.items()},
             }
 
-        config = {**counts, "window": WINDOW, "text_weight": TEXT_WEIGHT}
+        config = {**counts, "co_visits": [WINDOW, DECAY, BACKWARD, RARITY, TEXT_WEIGHT]}
         return self.stage("neighbours", config, {"data": self.data.fingerprint}, build)
 
     @cached_property

@@ -75,11 +75,15 @@ class Popularity:
 class CoVisit:
     """Item-to-item nearest neighbours: items that stood near the user's recent items in other users' training.
 
-    Similarity of two items: the sum over training sequences of 1 / distance, up to `window`, over the square root of
-    the product of their counts. Score of an item: the sum over the user's items of similarity / recency (last = 1).
+    Similarity of an item to one of the user's: the sum over training sequences of 1 / distance^decay, up to `window`,
+    where it stood after the other, and `backward` times as much where it stood before, over the product of their counts
+    to the power of `rarity`. Score of an item: the sum over the user's items of similarity / recency (last = 1).
 
     Args:
         window: Largest distance of two items in a sequence that counts.
+        decay: How fast a pair counts less with its distance, >= 0; 0 = all alike.
+        backward: Weight of an item that stood before, >= 0; 1 = as of one that stood after.
+        rarity: How much frequent items count less, >= 0; 0.5 = cosine.
         recent: Items of the history that vote, from the last one; null = all.
         training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
         item_count: Items of the catalogue.
@@ -88,12 +92,15 @@ class CoVisit:
         deny: (n,) items that are never returned; None = none.
 
     Raises:
-        ValueError: If window or recent is below 1, or a list is wrong.
+        ValueError: If a dial is out of range, or a list is wrong.
     """
 
     def __init__(
         self,
         window: int,
+        decay: float,
+        backward: float,
+        rarity: float,
         recent: int | None,
         *,
         training: tuple[np.ndarray, np.ndarray],
@@ -104,12 +111,16 @@ class CoVisit:
     ) -> None:
         if window < 1:
             raise ValueError(f"search.window must be >= 1, got {window}")
+        for name, value in (("decay", decay), ("backward", backward), ("rarity", rarity)):
+            if not 0 <= value < math.inf:
+                raise ValueError(f"search.{name} must be a number >= 0, got {value}")
         if recent is not None and recent < 1:
             raise ValueError(f"search.recent must be >= 1 or null, got {recent}")
         self.recent = recent
         self.item_count = item_count
         self.lists = ItemLists(item_count, remove_seen=remove_seen, allow=allow, deny=deny)
-        self.similarity = similarities(*training, item_count, window)
+        scale = sparse.diags_array(rarities(training[0], item_count, rarity))
+        self.similarity = (scale @ co_visits(*training, item_count, window, decay, backward) @ scale).tocsr()
 
     def rank(self, batch: Users, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
         """The k permitted items of the highest score; only items with a score above 0.
@@ -156,6 +167,9 @@ class CoVisitText(CoVisit):
 
     Args:
         window: Largest distance of two items in a sequence that counts.
+        decay: How fast a pair counts less with its distance, >= 0.
+        backward: Weight of an item that stood before, >= 0.
+        rarity: How much frequent items count less, >= 0.
         recent: Items of the history that vote, from the last one; null = all.
         text_weight: Factor of the cosine, >= 0; 0 = `CoVisit`.
         words: TF-IDF of the items' words (I, V), rows of length 1 (or 0, for an item without words).
@@ -172,6 +186,9 @@ class CoVisitText(CoVisit):
     def __init__(
         self,
         window: int,
+        decay: float,
+        backward: float,
+        rarity: float,
         recent: int | None,
         text_weight: float,
         *,
@@ -185,7 +202,7 @@ class CoVisitText(CoVisit):
         if not 0 <= text_weight < math.inf:
             raise ValueError(f"search.text_weight must be a number >= 0, got {text_weight}")
         offers: dict[str, Any] = {"remove_seen": remove_seen, "allow": allow, "deny": deny}
-        super().__init__(window, recent, training=training, item_count=item_count, **offers)
+        super().__init__(window, decay, backward, rarity, recent, training=training, item_count=item_count, **offers)
         self.text_weight = text_weight
         self.words, self.by_word = words.tocsr(), words.T.tocsr()
 
@@ -197,27 +214,32 @@ class CoVisitText(CoVisit):
         return visits * (1 + self.text_weight * likeness)
 
 
-def similarities(items: np.ndarray, offsets: np.ndarray, item_count: int, window: int) -> sparse.csr_array:
-    """Symmetric co-visit similarities (I, I), without the diagonal."""
-    scale = sparse.diags_array(rarity(items, item_count))
-    return (scale @ co_visits(items, offsets, item_count, window) @ scale).tocsr()
+def rarities(items: np.ndarray, item_count: int, power: float) -> np.ndarray:
+    """One over every item's interactions to a power (I,); 1 for an item without any."""
+    return np.maximum(np.bincount(items, minlength=item_count), 1) ** -float(power)
 
 
-def rarity(items: np.ndarray, item_count: int) -> np.ndarray:
-    """One over the square root of every item's interactions (I,); 1 for an item without any."""
-    return 1.0 / np.sqrt(np.maximum(np.bincount(items, minlength=item_count), 1))
+def co_visits(
+    items: np.ndarray, offsets: np.ndarray, item_count: int, window: int, decay: float, backward: float
+) -> sparse.csr_array:
+    """How often items stood near each other, (I, I): row = an item, column = its neighbour; without the diagonal.
 
-
-def co_visits(items: np.ndarray, offsets: np.ndarray, item_count: int, window: int) -> sparse.csr_array:
-    """Sums over sequences of 1 / distance of two items, up to `window` (I, I); symmetric, without the diagonal."""
+    Args:
+        items: Flat item indices (n,).
+        offsets: Sequence offsets (sequences + 1,).
+        item_count: Items of the catalogue, I.
+        window: Largest distance that counts.
+        decay: A pair at a distance d counts 1 / d^decay.
+        backward: Factor of that where the neighbour stood before.
+    """
     owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     total = sparse.csr_array((item_count, item_count), dtype=np.float64)
     for distance in range(1, window + 1):
         together = owner[distance:] == owner[:-distance]
         left, right = items[:-distance][together], items[distance:][together]
-        weights = np.full(len(left), 1.0 / distance)
+        weights = np.full(len(left), distance**-decay)
         total = total + sparse.csr_array((weights, (left, right)), shape=total.shape)
-    total = total + total.T
+    total = total + backward * total.T
     total.setdiag(0.0)
     total.eliminate_zeros()
     return total.tocsr()
