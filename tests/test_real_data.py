@@ -47,7 +47,8 @@ def test_popularity(beauty: Callable[..., Any], seen: str, low: float, high: flo
 def test_co_visit_with_the_last_five_items(
     beauty: Callable[..., Any], seen: str, published: tuple[float, float]
 ) -> None:
-    said = beauty("search=co_visit", "search.window=3", "search.recent=5", f"evaluation.seen={seen}").json
+    dials = ("search.window=3", "search.recent=5", "search.decay=1", "search.backward=1", "search.rarity=0.5")
+    said = beauty("search=co_visit", *dials, f"evaluation.seen={seen}").json
     assert (said["metrics"]["recall@10"], said["metrics"]["ndcg@10"]) == pytest.approx(published, rel=0.05)
 
 

@@ -13,7 +13,7 @@ def table_of(window: int = 2) -> NeighbourTable:
     """Six items in a ring, each the neighbour of the two beside it."""
     items = torch.stack(((torch.arange(6) + 1) % 6, (torch.arange(6) - 1) % 6), 1)
     counts = torch.arange(12.0).view(6, 2) / 4
-    return NeighbourTable(items, counts, torch.full((6, 2), 0.5) + counts, window)
+    return NeighbourTable(items, counts, torch.full((6, 2), 0.5) + counts, window, 0.7, 0.4)
 
 
 def by_hand(table: NeighbourTable, sequence: list[int], place: int, column: int) -> float:
@@ -23,7 +23,7 @@ def by_hand(table: NeighbourTable, sequence: list[int], place: int, column: int)
     for other, value in enumerate(sequence):
         distance = abs(other - place)
         if 0 < distance <= table.window and value == int(table.items[item, column]):
-            count -= 1 / distance
+            count -= (1.0 if other > place else table.backward) / distance**table.decay
     return max(count, 0.0) * float(table.factors[item, column])
 
 

@@ -118,7 +118,7 @@ def test_adaptive_candidates_are_calibrated_on_validation_users(point_of: PointO
 
 def test_dials_of_baselines_are_told(point_of: PointOf) -> None:
     names = point_of("search=co_visit", "search.recent=2").names()
-    assert (names["search.window"], names["search.recent"]) == (3, 2)
+    assert (names["search.window"], names["search.recent"]) == (10, 2)
     assert (names["generator"], names["networks"]) == (None, None)
 
 

@@ -45,20 +45,30 @@ def draw_shop(seed: int) -> Shop:
 SHOPS = [draw_shop(seed) for seed in range(60)]
 
 
-def slow_similarity(shop: Shop, window: int) -> dict[tuple[int, int], float]:
+class Counting(NamedTuple):
+    """Dials of a co-visit baseline."""
+
+    window: int
+    decay: float = 1.0
+    backward: float = 1.0
+    rarity: float = 0.5
+
+
+def slow_similarity(shop: Shop, dials: Counting) -> dict[tuple[int, int], float]:
     counts = [sum(sequence.count(item) for sequence in shop.sequences) for item in range(shop.item_count)]
     similarity: dict[tuple[int, int], float] = {}
     for sequence in shop.sequences:
         for i, one in enumerate(sequence):
             for j, other in enumerate(sequence):
-                if one != other and 1 <= abs(i - j) <= window:
-                    weight = 1 / abs(i - j) / math.sqrt(counts[one] * counts[other])
+                if one != other and 1 <= abs(i - j) <= dials.window:
+                    weight = (1.0 if j > i else dials.backward) / abs(i - j) ** dials.decay
+                    weight /= (counts[one] * counts[other]) ** dials.rarity
                     similarity[one, other] = similarity.get((one, other), 0.0) + weight
     return similarity
 
 
-def slow_co_visit(shop: Shop, user: int, window: int, recent: int | None, remove_seen: bool) -> dict[int, float]:
-    similarity, past = slow_similarity(shop, window), shop.past(user)
+def slow_co_visit(shop: Shop, user: int, dials: Counting, recent: int | None, remove_seen: bool) -> dict[int, float]:
+    similarity, past = slow_similarity(shop, dials), shop.past(user)
     scores = dict.fromkeys(range(shop.item_count), 0.0)
     for recency, item in enumerate(reversed(past), start=1):
         if recent is None or recency <= recent:
@@ -83,13 +93,19 @@ def test_popularity_counts_training_interactions(remove_seen: bool) -> None:
 
 
 @pytest.mark.parametrize("remove_seen", [False, True])
-@pytest.mark.parametrize(("window", "recent"), [(1, None), (3, None), (3, 1), (9, 2)])
-def test_co_visit_is_the_textbook_sum(window: int, recent: int | None, remove_seen: bool) -> None:
+@pytest.mark.parametrize(
+    ("dials", "recent"),
+    [
+        (Counting(1), None), (Counting(3), None), (Counting(3), 1), (Counting(9), 2),
+        (Counting(4, decay=0.7, backward=0.35, rarity=0.3), None), (Counting(4, 0.0, 0.0, 0.0), 2),
+    ],
+)  # fmt: skip
+def test_co_visit_is_the_textbook_sum(dials: Counting, recent: int | None, remove_seen: bool) -> None:
     for shop in SHOPS:
-        ranker = CoVisit(window, recent, training=shop.training, item_count=shop.item_count, remove_seen=remove_seen)
+        ranker = CoVisit(*dials, recent, training=shop.training, item_count=shop.item_count, remove_seen=remove_seen)
         ranking = ranker.rank(shop.batch, 6)
         for user in range(4):
-            expected = slow_co_visit(shop, user, window, recent, remove_seen)
+            expected = slow_co_visit(shop, user, dials, recent, remove_seen)
             items, scores = ranking.items[user].tolist(), ranking.scores[user].tolist()
             real = [item for item in items if item >= 0]
             assert items == real + [-1] * (len(items) - len(real)) and len(set(real)) == len(real)
@@ -102,7 +118,7 @@ def test_drawn_co_visit() -> None:
     """Sequences 0 1 2 and 1 0: similarity of 0 and 1 is 2 / √4, of 1 and 2 1 / √2, of 0 and 2 (1/2) / √2."""
     training = np.array([0, 1, 2, 1, 0]), np.array([0, 3, 5])
     batch = Users(torch.tensor([[0, 0], [2, 1]]), torch.tensor([1, 2]))
-    ranking = CoVisit(2, None, training=training, item_count=4).rank(batch, 4)
+    ranking = CoVisit(*Counting(2), None, training=training, item_count=4).rank(batch, 4)
     root = math.sqrt(2)
     assert ranking.items.tolist() == [[1, 2, -1, -1], [0, 2, 1, -1]]
     assert ranking.scores[0, :2].tolist() == pytest.approx([1.0, 0.5 / root])
@@ -129,9 +145,9 @@ def test_co_visit_text_weighs_every_score_by_the_likeness_to_the_last_item(
     for shop in SHOPS:
         matrix, words = draw_words(shop)
         given: dict[str, Any] = {"training": shop.training, "item_count": shop.item_count, "remove_seen": remove_seen}
-        ranking = CoVisitText(3, None, text_weight, words=matrix, **given).rank(shop.batch, 6)
+        ranking = CoVisitText(*Counting(3), None, text_weight, words=matrix, **given).rank(shop.batch, 6)
         for user in range(4):
-            expected = slow_co_visit(shop, user, 3, None, remove_seen)
+            expected = slow_co_visit(shop, user, Counting(3), None, remove_seen)
             for item in expected:
                 last = words[shop.past(user)[-1]]
                 cosine = sum(weight * last.get(word, 0.0) for word, weight in words[item].items())
@@ -146,7 +162,7 @@ def test_few_users_at_once_batch_order_and_padding_do_not_matter(monkeypatch: py
     for shop in SHOPS[:20]:
         rankers: list[Any] = [
             Popularity(training=shop.training, item_count=shop.item_count, remove_seen=True),
-            CoVisit(3, None, training=shop.training, item_count=shop.item_count, remove_seen=True),
+            CoVisit(*Counting(3), None, training=shop.training, item_count=shop.item_count, remove_seen=True),
         ]
         history, lengths = shop.batch
         flipped = Users(torch.nn.functional.pad(history, (0, 2)).flip(0), lengths.flip(0))
@@ -171,7 +187,7 @@ def test_lists_leave_the_order_of_what_is_permitted(remove_seen: bool) -> None:
             {"deny": rng.integers(-1, count, size=(4, 2))},
         ]
         given: dict[str, Any] = {"training": shop.training, "item_count": count}
-        for maker in (Popularity, lambda **offers: CoVisit(3, None, **offers)):
+        for maker in (Popularity, lambda **offers: CoVisit(*Counting(3), None, **offers)):
             every = maker(**given).rank(shop.batch, count)
             ranker = maker(**given, **always, remove_seen=remove_seen)
             for call in calls:
@@ -196,23 +212,26 @@ def test_a_wrong_list_is_refused() -> None:
     with pytest.raises(ValueError, match=message):
         Popularity(**given, deny=[1])
     with pytest.raises(ValueError, match=message):
-        CoVisit(1, None, **given, deny=[1])
+        CoVisit(*Counting(1), None, **given, deny=[1])
 
 
 @pytest.mark.parametrize(
-    ("window", "recent", "message"),
+    ("dials", "recent", "message"),
     [
-        (0, None, r"^search\.window must be >= 1, got 0$"),
-        (1, 0, r"^search\.recent must be >= 1 or null, got 0$"),
+        (Counting(0), None, r"^search\.window must be >= 1, got 0$"),
+        (Counting(1, decay=-1), None, r"^search\.decay must be a number >= 0, got -1$"),
+        (Counting(1, backward=math.nan), None, r"^search\.backward must be a number >= 0, got nan$"),
+        (Counting(1, rarity=math.inf), None, r"^search\.rarity must be a number >= 0, got inf$"),
+        (Counting(1), 0, r"^search\.recent must be >= 1 or null, got 0$"),
     ],
 )
-def test_bad_dials_are_refused(window: int, recent: int | None, message: str) -> None:
+def test_bad_dials_are_refused(dials: Counting, recent: int | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        CoVisit(window, recent, training=(np.array([0]), np.array([0, 1])), item_count=1)
+        CoVisit(*dials, recent, training=(np.array([0]), np.array([0, 1])), item_count=1)
 
 
 @pytest.mark.parametrize("text_weight", [-0.5, math.nan, math.inf])
 def test_a_text_weight_must_be_a_number_from_0_on(text_weight: float) -> None:
     given: dict[str, Any] = {"training": (np.array([0]), np.array([0, 1])), "item_count": 1}
     with pytest.raises(ValueError, match=rf"^search\.text_weight must be a number >= 0, got {text_weight}$"):
-        CoVisitText(1, None, text_weight, words=sparse.csr_array(np.ones((1, 1))), **given)
+        CoVisitText(*Counting(1), None, text_weight, words=sparse.csr_array(np.ones((1, 1))), **given)
