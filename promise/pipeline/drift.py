@@ -132,17 +132,22 @@ def recorded(point: Point) -> tuple[Drift, list[Level]]:
     trainer = make_trainer(cfg, precision=cfg.evaluation.precision, default_root_dir=cfg.store)
     if trainer.world_size > 1:
         raise ValueError(f"analysis=drift runs in one process, got {trainer.world_size}: use trainer.devices=1")
-    offered = offers(pipeline, point.accepts) | point.lists
-    for module in offered.values():
-        if isinstance(module, nn.Module):
-            module.to(trainer.strategy.root_device)
-    guided: GuidedSearch = make(point.dials, **offered)
-    if "adaptive" in point.acting:
-        guided.calibrate(pipeline.datamodule().val_dataloader())
-    beam: GuidedSearch = make({**point.dials, **PLAIN}, **offered)
-    task = DriftRecorder(guided=guided, plain=beam, generator=offered["generator"], trie=offered["trie"])
+    guided, beam = searches(point, trainer.strategy.root_device)
+    task = DriftRecorder(guided=guided, plain=beam, generator=pipeline.networks[0], trie=pipeline.trie)
     trainer.test(task, datamodule=pipeline.datamodule(cfg.evaluation.users), verbose=False)
     return task.result(), guided.levels
+
+
+def searches(point: Point, device: torch.device) -> tuple[GuidedSearch, GuidedSearch]:
+    """The search of a point, ready on a device, and a plain beam search of the same width."""
+    offered = offers(point.pipeline, point.accepts) | point.lists
+    for module in offered.values():
+        if isinstance(module, nn.Module):
+            module.to(device)
+    guided: GuidedSearch = make(point.dials, **offered)
+    if "adaptive" in point.acting:
+        guided.calibrate(point.pipeline.datamodule().val_dataloader())
+    return guided, make({**point.dials, **PLAIN}, **offered)
 
 
 def measured(drift: Drift, widths: list[int]) -> Iterator[Measure]:
