@@ -51,8 +51,8 @@ def co_visit_table(
     counts = np.zeros((item_count, count), np.float32)
     factors = np.zeros((item_count, count), np.float32)
     items[place], counts[place], factors[place] = right[kept], visits.data[order][kept], factor[order][kept]
-    arrays = (torch.from_numpy(array) for array in (items, counts, factors))
-    return NeighbourTable(*arrays, WINDOW, DECAY, BACKWARD)
+    near, count_of, factor_of = (torch.from_numpy(array) for array in (items, counts, factors))
+    return NeighbourTable(near, count_of, factor_of, WINDOW, DECAY, BACKWARD)
 
 
 def text_table(words: sparse.csr_matrix | None, item_count: int, count: int) -> NeighbourTable:

@@ -84,7 +84,8 @@ def path_loss(
         if trie.nodes[depth] == 1:
             continue  # a single prefix is always the true one
         drawn = negatives.draw(depth, positives, trie.nodes[depth])
-        if drawn.absent is None and isinstance(reward, DotReward):
+        if drawn.absent is None:
+            assert isinstance(reward, DotReward)  # others have negatives of each target's own
             loss = loss + exact_loss(reward, users, batch.positions, depth, positives, real, drawn.nodes)
             continue
         positive, negative = reward.contrast(users, batch.positions, depth, positives, drawn.nodes)
