@@ -1,26 +1,24 @@
 """`promise sweep +sweeps=NAME`: every point of a sweep, each ranked once; a table, a figure and what they show."""
 
-import itertools
 import json
 import logging
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from hydra import compose
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
-from rich.progress import Progress
+from omegaconf import DictConfig
 
-from promise import configs
-from promise.pipeline.checks import check, check_judge
+import promise
 from promise.pipeline.config import plain
+from promise.pipeline.dry_run import dry_run
 from promise.pipeline.findings import Measured, findings
+from promise.pipeline.grid import compose_points
 from promise.pipeline.headline import Entry, write_headline
-from promise.pipeline.points import Point
+from promise.pipeline.launching import in_this_process
+from promise.pipeline.rounds import here, launched
 from promise.pipeline.stages import Pipeline
-from promise.pipeline.verb import app, is_check, own_words, show, sized
+from promise.pipeline.verb import app, show, sized
 
 log = logging.getLogger(__name__)
 
@@ -32,51 +30,33 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     from promise.scaling.figures import choose_figure, save_figure
     from promise.scaling.results import results_table, write_results
 
+    if cfg.dry_run and cfg.sweep.get("study"):
+        raise ValueError("dry_run=true shows the points of sweep.grids; a study chooses its points as it goes")
     points = compose_points(cfg)
-    first = Pipeline(points[0][1])
+    if cfg.dry_run:
+        return dry_run(points)
+    first = Pipeline(points[0].cfg)
     first.check_inputs()
+    data = HydraConfig.get().runtime.choices["data"]
+    folder = Path(cfg.store) / "sweeps" / str(cfg.sweep.name) / f"{data}-{cfg.split}-{cfg.seed}"
+    keep_aside(folder / "results.csv")
+    done = here(points, str(cfg.sweep.name), first.built) if in_this_process() else launched(points, first.built)
     rows: list[dict[str, Any]] = []
     measured: list[Measured] = []
     entries: list[Entry] = []
     given = list(HydraConfig.get().overrides.task)
-    built = list(first.built)
     ran = failed = 0
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"sweep {cfg.sweep.name}", total=len(points))
-        for words, point_cfg, chosen in points:
-            bar.update(task, description=" ".join(words))
-            pipeline = Pipeline(point_cfg)
-            try:
-                result, _ = Point(pipeline, point_cfg.search, chosen).result()
-            except Exception as error:
-                log.error("point %s failed: %s", " ".join(words), own_words(error), exc_info=not is_check(error))
-                failed += 1
-                rows.append(
-                    {
-                        **named(point_cfg, chosen),
-                        "status": "failed",
-                        "error": f"{type(error).__name__}: {own_words(error)}",
-                    }
-                )
-            else:
-                if result.row in (point.row for point in measured):
-                    log.info("%s: the same as an earlier point", " ".join(words))
-                    bar.advance(task)
-                    continue
-                ran += result.searched
-                measured.append(Measured(result.row, result.ranks))
-                entries.append(Entry(measured[-1], point_cfg, chosen["search"], [*given, *words]))
-                rows.append({**result.row, "status": "done", "error": None})
-                log.info(
-                    "%s: recall@10 %s%s",
-                    " ".join(words),
-                    result.row["recall@10"],
-                    "" if result.searched else " (was there)",
-                )
-            built += [stage for stage in pipeline.built if stage not in built]
-            bar.advance(task)
-    data = HydraConfig.get().runtime.choices["data"]
-    folder = Path(cfg.store) / "sweeps" / str(cfg.sweep.name) / f"{data}-{cfg.split}-{cfg.seed}"
+    for point, tried in done.tried:
+        if tried.result is None:
+            failed += 1
+            rows.append({**named(point.cfg, point.chosen), "status": "failed", "error": tried.error})
+        elif tried.result.row in (known.row for known in measured):
+            log.info("%s: the same as an earlier point", point.name)
+        else:
+            ran += tried.result.searched
+            measured.append(Measured(tried.result.row, tried.result.ranks))
+            entries.append(Entry(measured[-1], point.cfg, point.chosen["search"], [*given, *point.words]))
+            rows.append({**tried.result.row, "status": "done", "error": None})
     write_results(rows, folder / "results.csv")
     table = results_table(rows)
     paths = {"results": str(folder / "results.csv")}
@@ -108,55 +88,28 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         "ran": ran,
         "skipped": len(rows) - ran - failed,
         "failed": failed,
-        "trained": built,
+        "trained": done.built,
         "findings": [f.as_dict() for f in found],
         "paths": paths,
     }
 
 
-def compose_points(cfg: DictConfig) -> list[tuple[list[str], DictConfig, dict[str, str]]]:
-    """Every point's overrides, checked config and chosen options; equal overrides once.
+def keep_aside(path: Path) -> None:
+    """Rename a table of results that another version wrote, so that nothing of it is lost or mixed in."""
+    from promise.scaling.results import read_results
 
-    Raises:
-        ValueError: If no sweep was named, or a point's dial is wrong (before any point runs).
-    """
-    if not cfg.sweep.grids:
-        names = ", ".join(configs.groups().get("sweeps", []))
-        raise ValueError(f"promise sweep needs +sweeps=NAME, one of: {names}")
-    if cfg.sweep.name is None:
-        raise ValueError("sweep.name must be given: it names the folder of the results")
-    given = list(HydraConfig.get().overrides.task)
-    points = []
-    for words in expand(OmegaConf.to_container(cfg.sweep.grids, resolve=True)):
-        point = compose("config", overrides=[*given, *words], return_hydra_config=True)
-        chosen = {str(group): str(option) for group, option in point.hydra.runtime.choices.items()}
-        OmegaConf.set_struct(point, False)
-        del point["hydra"]
-        check(point)
-        check_judge(point)
-        points.append((words, point, chosen))
-    return points
-
-
-def expand(grids: Any) -> list[list[str]]:
-    """Overrides of every point: each grid is the product of its lists.
-
-    >>> expand([{"search": "plain", "search.width": [10, 20]}, {"search": "guided"}])
-    [['search=plain', 'search.width=10'], ['search=plain', 'search.width=20'], ['search=guided']]
-    """
-    points = []
-    for grid in grids:
-        axes = [values if isinstance(values, list) else [values] for values in grid.values()]
-        for values in itertools.product(*axes):
-            words = [f"{name}={spelled(value)}" for name, value in zip(grid, values, strict=True)]
-            if words not in points:
-                points.append(words)
-    return points
-
-
-def spelled(value: Any) -> str:
-    """A value as Hydra's command line takes it."""
-    return value if isinstance(value, str) else json.dumps(value)
+    if not path.exists():
+        return
+    try:
+        table = read_results(path)
+        versions = set(table["promise"].drop_nulls()) if "promise" in table.columns else {"of unknown version"}
+    except ValueError:
+        versions = {"of unknown version"}
+    if versions - {promise.__version__}:
+        said = ", ".join(sorted(versions))
+        kept = path.with_name(f"results-{said.replace(', ', '-').replace(' ', '-')}.csv")
+        path.replace(kept)
+        log.warning("%s was written by promise %s: it is kept as %s and not merged", path, said, kept.name)
 
 
 def named(cfg: DictConfig, chosen: dict[str, str]) -> dict[str, Any]:
@@ -223,4 +176,4 @@ def show_rows(rows: list[dict[str, Any]]) -> None:
     show("Points", columns, cells)
 
 
-main = app(run)
+main = app(run, switches=("dry_run", "retry_failed"))

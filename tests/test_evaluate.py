@@ -142,7 +142,7 @@ def test_what_lightning_cannot_do_is_one_line(run: Run) -> None:
 
 
 def test_hydras_own_errors_keep_exit_code_1(run: Run) -> None:
-    for word in ("search.bogus=1", "search=bogus", "+sweeps=bogus"):
+    for word in ("search.bogus=1", "search=bogus"):
         answer = run("evaluate", word)
         assert answer.code == 1 and answer.out == ""
 

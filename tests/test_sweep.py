@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 import pytest
 
+from promise.pipeline.grid import expand, spelled
 from promise.pipeline.points import Point
 from promise.scaling.headline import COMPARISON_COLUMNS, ROW_COLUMNS, read_table
 from promise.scaling.results import read_results
-from promise.sweep import expand, spelled
 
 Run = Callable[..., Any]
 GRIDS = (
@@ -26,7 +26,7 @@ def test_a_sweep_from_nothing_and_again(run: Run, tmp_path: Path) -> None:
     said = answer.json
     assert {name: said[name] for name in ("verb", "points", "ran", "skipped", "failed", "trained")} == {
         "verb": "sweep", "points": 8, "ran": 8, "skipped": 0, "failed": 0,
-        "trained": ["data", "embeddings", "ids", "joint"],
+        "trained": ["data", "embeddings", "ids", "neighbours", "joint"],
     }  # fmt: skip
     assert all(Path(path).is_file() for path in said["paths"].values()) and {"results", "figure"} <= set(said["paths"])
     assert Path(said["paths"]["figure"]).read_bytes().startswith(b"\x89PNG")
@@ -74,7 +74,7 @@ def test_what_was_killed_goes_on(run: Run, tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_failing_point_is_a_row(run: Run) -> None:
     grids = "sweep.grids=[{search:plain,search.width:[10,[5,5]]},{search:popularity}]"
-    answer = run("sweep", "sweep.name=failing", grids)
+    answer = run("sweep", "sweep.name=failing", grids, "retry_failed=true")
     said = answer.json
     assert (said["points"], said["failed"]) == (3, 1)
     rows = {row["status"]: row for row in read_results(said["paths"]["results"]).to_dicts()}
@@ -85,14 +85,15 @@ def test_a_failing_point_is_a_row(run: Run) -> None:
     assert "Traceback" not in answer.err
 
 
-def test_a_fault_is_told_with_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_is_told_with_its_traceback(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: Point, keep_answers: bool = False) -> Any:
         raise RuntimeError("broken")
 
     monkeypatch.setattr(Point, "result", broken)
-    answer = run("sweep", "sweep.name=broken", "sweep.grids=[{search:plain}]")
-    assert answer.json["failed"] == 1 and "Traceback" in answer.err
-    assert set(answer.json["paths"]) == {"results"}
+    answer = run("sweep", "sweep.name=broken", "sweep.grids=[{search:plain}]", store=tmp_path)
+    assert answer.code == 1 and "Traceback" in answer.err  # every point failed
+    said = json.loads(answer.out.splitlines()[-1])
+    assert said["failed"] == 1 and set(said["paths"]) == {"results"}
 
 
 def test_equal_points_are_one_row(run: Run) -> None:
@@ -157,8 +158,8 @@ def test_a_wrong_sweep_is_one_line(run: Run, tmp_path: Path, words: list[str], m
 
 
 def test_an_unknown_sweep(run: Run, tmp_path: Path) -> None:
-    answer = run("sweep", "+sweeps=nothing", store=tmp_path)
-    assert answer.code == 1 and "Could not find 'sweeps/nothing'" in answer.err and "candidates" in answer.err
+    error = run("sweep", "+sweeps=widht", store=tmp_path).error
+    assert error.startswith("+sweeps must be one of candidates, ") and error.endswith("(did you mean width?)")
 
 
 def test_expand_and_spelled() -> None:

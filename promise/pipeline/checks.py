@@ -22,7 +22,7 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
 
     Args:
         cfg: The composed config.
-        multirun: Whether Hydra runs several jobs.
+        multirun: Whether several jobs run: Hydra's multirun, or the points of a sweep.
 
     Raises:
         ValueError: Naming the dial as typed, what was expected and what came.
@@ -37,6 +37,8 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
     for name in ("evaluation.allow", "evaluation.deny"):
         if (path := OmegaConf.select(cfg, name)) is not None:
             read_ids(name, path)
+    for name in ("dry_run", "retry_failed"):
+        truth(name, cfg[name])
     truth("evaluation.drift", cfg.evaluation.drift)
     if cfg.analysis is not None:
         check_analysis(cfg)
@@ -61,8 +63,8 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
         raise ValueError(f"predictions must name a .parquet file, got {cfg.predictions}")
     if multirun and str(cfg.trainer.strategy).startswith("ddp") and cfg.trainer.strategy != "ddp_spawn":
         raise ValueError(
-            f"trainer.strategy={cfg.trainer.strategy} inside a multirun would train every process with other dials: "
-            "use trainer.strategy=ddp_spawn, or one torchrun per point"
+            f"trainer.strategy={cfg.trainer.strategy} inside a multirun or sweep would train every process with other "
+            "dials: use trainer.strategy=ddp_spawn, or one torchrun per point (dry_run=true lists them)"
         )
 
 

@@ -19,7 +19,8 @@ from promise.models.neighbours import NeighbourTable
 from promise.models.reward import Reward
 from promise.pipeline.config import make, plain
 from promise.pipeline.store import Artifact
-from promise.pipeline.training_run import NETWORKS, announced, keep, train
+from promise.pipeline.trainer import precision_of
+from promise.pipeline.training_run import NETWORKS, Work, keep, train
 from promise.search.guided import GuidedSearch
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class Fit:
         self.pipeline = pipeline
         self.settings = settings
         self.before = before
-        self.name = settings["_target_"].rsplit(".", 1)[-1].removesuffix("Task").lower()
+        self.name = self.name_of(settings)
         self.with_reward = self.name != "generator"
         self.config: dict[str, Any] = {
             "task": settings,
@@ -85,9 +86,14 @@ class Fit:
         if before is not None:
             self.inputs["before"] = before.fingerprint
 
+    @staticmethod
+    def name_of(settings: dict[str, Any]) -> str:
+        """Name of the training of some settings."""
+        return str(settings["_target_"]).rsplit(".", 1)[-1].removesuffix("Task").lower()
+
     @property
-    def announcement(self) -> str:
-        """What is about to be trained, and about how long that takes."""
+    def work(self) -> Work:
+        """What is to be done, by closed formulas."""
         generator, reward = self.networks()
         size = sum(p.numel() for p in generator.parameters())
         size += sum(p.numel() for p in reward.parameters()) if reward else 0
@@ -100,7 +106,7 @@ class Fit:
             depths = self.pipeline.trie.nodes[1:]
             flops += sum(reward.flops.score([history], min(n, reward.default_negatives)) for n in depths)
         epochs = self.settings["epochs"]
-        return announced(self.pipeline.cfg, self.name, size, epochs, len(rows), epochs * targets * 3 * flops)
+        return Work(size, epochs, len(rows), epochs * targets * 3 * flops, precision_of(self.pipeline.cfg))
 
     def networks(self) -> tuple[Generator, Reward | None]:
         """Untrained networks, the same ones for the same seed."""
@@ -109,7 +115,7 @@ class Fit:
     def build(self, folder: Path) -> dict[str, Any]:
         """Train in a folder that may hold what a killed training left; keep the best networks there."""
         pipeline, cfg = self.pipeline, self.pipeline.cfg
-        log.info(self.announcement)
+        log.info(self.work.announcement(self.name))
         generator, reward = self.networks()
         if self.before is not None:
             generator.load_state_dict(load(self.before.path / NETWORKS)["state"]["generator"])

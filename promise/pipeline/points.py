@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import json
+import logging
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 from torch import nn
 
+import promise
 from promise.metrics.intervals import mean_interval
 from promise.metrics.ranking import ndcg_values, recall_values
 from promise.pipeline.config import make, plain
@@ -25,6 +27,8 @@ from promise.pipeline.stages import Pipeline, fingerprint_of
 from promise.pipeline.trainer import finish, make_logger, make_trainer
 from promise.search.dials import active_dials, candidates_of, per_level
 from promise.tasks.recommend import Evaluation, Recommend
+
+log = logging.getLogger(__name__)
 
 #: Lengths of the lists that recall and NDCG are measured on.
 KS = (5, 10, 20)
@@ -135,20 +139,33 @@ class Point:
                 key["calibration"] = cfg.selection.users
         return key
 
+    @cached_property
+    def path(self) -> Path:
+        """File of the row; networks that name it are trained if need be."""
+        name = hashlib.sha256(json.dumps(self.key(), sort_keys=True).encode()).hexdigest()[:16]
+        return Path(self.pipeline.cfg.store) / "rows" / f"{name}.json"
+
+    def find(self) -> PointResult | None:
+        """The row of the store, if it is there and this version of promise wrote it."""
+        if not self.path.exists():
+            return None
+        row = json.loads(self.path.read_text())
+        if (version := row.get("promise", promise.__version__)) != promise.__version__:
+            log.warning("%s was written by promise %s: it is not taken over", self.path, version)
+            return None
+        return PointResult({**row, **self.names()}, np.load(self.path.with_suffix(".npy")), self.path, False)
+
     def result(self, keep_answers: bool = False) -> tuple[PointResult, Evaluation | None]:
         """The row, from the store or from a search made now.
 
         Args:
             keep_answers: Search in any case and return the ranked items too.
         """
-        text = json.dumps(self.key(), sort_keys=True)
-        name = hashlib.sha256(text.encode()).hexdigest()[:16]
-        path = Path(self.pipeline.cfg.store) / "rows" / f"{name}.json"
-        if path.exists() and not keep_answers:
-            ranks = np.load(path.with_suffix(".npy"))
-            return PointResult({**json.loads(path.read_text()), **self.names()}, ranks, path, False), None
+        if not keep_answers and (known := self.find()):
+            return known, None
+        path, name = self.path, self.path.stem
         found = self.evaluate()
-        row = {"hash": name, **self.names(), **self.measures(found)}
+        row = {"hash": name, **self.names(), **self.measures(found), "promise": promise.__version__}
         path.parent.mkdir(parents=True, exist_ok=True)
         ranks, part = (path.with_name(f".{name}.{os.getpid()}{suffix}") for suffix in (".npy", ".json"))
         np.save(ranks, found.ranks)
@@ -179,8 +196,8 @@ class Point:
             )
             trainer.test(task, datamodule=pipeline.datamodule(cfg.evaluation.users), verbose=False)
             found = task.result()
-            figures = self.measures(found)
-            logger.log_metrics({name: value for name, value in figures.items() if isinstance(value, int | float)})
+            figures = self.measures(found).items()
+            logger.log_metrics({name: value for name, value in figures if isinstance(value, int | float)})
             logger.log_hyperparams(self.names())
         finally:
             finish(logger)
@@ -234,11 +251,7 @@ class Point:
                     row |= {column: None, f"{column}_low": None, f"{column}_high": None}
                     continue
                 interval = mean_interval(function(found.ranks, k), seed=0)
-                row |= {
-                    column: found.metrics[column],
-                    f"{column}_low": interval.low,
-                    f"{column}_high": interval.high,
-                }
+                row |= {column: found.metrics[column], f"{column}_low": interval.low, f"{column}_high": interval.high}
         for name, shares in (
             ("hrecall", found.hrecall),
             ("teacher_forced", found.teacher_forced),

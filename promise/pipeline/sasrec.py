@@ -9,7 +9,8 @@ import torch
 from promise.models.sasrec import SASRec
 from promise.pipeline.config import make, plain
 from promise.pipeline.fitting import Prepared
-from promise.pipeline.training_run import NETWORKS, announced, keep, train
+from promise.pipeline.trainer import precision_of
+from promise.pipeline.training_run import NETWORKS, Work, keep, train
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +48,8 @@ class SASRecFit:
         return make(self.pipeline.cfg.sasrec.network, item_count=self.pipeline.histories.item_count)
 
     @property
-    def announcement(self) -> str:
-        """What is about to be trained, and about how long that takes."""
+    def work(self) -> Work:
+        """What is to be done, by closed formulas."""
         network, histories = self.network(), self.pipeline.histories
         size = sum(p.numel() for p in network.parameters())
         steps = len(self.pipeline.datamodule(history=network.history).train_dataloader())
@@ -56,11 +57,11 @@ class SASRecFit:
         length = min(network.history, max(1, targets // len(histories)))
         flops = network.flops.encode([length]) // length + network.flops.score([length], histories.item_count)
         epochs = self.settings["epochs"]
-        return announced(self.pipeline.cfg, self.name, size, epochs, steps, epochs * targets * 3 * flops)
+        return Work(size, epochs, steps, epochs * targets * 3 * flops, precision_of(self.pipeline.cfg))
 
     def build(self, folder: Path) -> dict[str, Any]:
         """Train in a folder that may hold what a killed training left; keep the best network there."""
-        log.info(self.announcement)
+        log.info(self.work.announcement(self.name))
         network = self.network()
         task = make(self.settings, network=network, seed=self.pipeline.cfg.seed)
         data = self.pipeline.datamodule(history=network.history)

@@ -30,6 +30,10 @@ _KEY = re.compile(r".+-[0-9a-f]{16}")
 log = logging.getLogger(__name__)
 
 
+class NotBuilt(ValueError):
+    """An artifact is missing and may not be built."""
+
+
 @dataclass(frozen=True)
 class Artifact:
     """One finished stage.
@@ -137,13 +141,13 @@ class Store:
                 in the build; rank 0 keeps the result, the others wait until it is there.
 
         Raises:
-            ValueError: the artifact is missing and may not be built.
+            NotBuilt: the artifact is missing and may not be built.
         """
         key = self.key(stage, config, inputs, version)
         if found := self.find(key):
             return found
         if not allow_build:
-            raise ValueError(f"build=never, but {stage} ({key}) is not in {self.root}: `{command}` builds it")
+            raise NotBuilt(f"build=never, but {stage} ({key}) is not in {self.root}: `{command}` builds it")
         if collective and int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) > 0:
             return self._join(key, build)
         with self._locked(key, wait=True):

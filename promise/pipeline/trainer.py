@@ -64,11 +64,16 @@ def make_trainer(cfg: DictConfig, extra_callbacks: Sequence[Callback] = (), **se
         "log_every_n_steps": 10,
         "use_distributed_sampler": False,
     }
-    defaults["precision"] = arithmetic(cfg.trainer.precision, cfg.trainer.accelerator)
+    defaults["precision"] = precision_of(cfg)
     try:
         return make(cfg.trainer, **{**defaults, **settings})
     except (MisconfigurationException, ValueError) as error:
         raise ValueError(f"trainer: {error}") from error
+
+
+def precision_of(cfg: DictConfig) -> str:
+    """Lightning's name of the arithmetic that the root config trains in."""
+    return arithmetic(str(cfg.trainer.precision), cfg.trainer.accelerator)
 
 
 def arithmetic(precision: str, accelerator: str) -> str:

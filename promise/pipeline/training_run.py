@@ -4,6 +4,8 @@ import hashlib
 import logging
 import shutil
 import time
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from omegaconf import DictConfig
 
-from promise.pipeline.trainer import EpochLog, arithmetic, finish, make_logger, make_trainer
+from promise.pipeline.trainer import EpochLog, finish, make_logger, make_trainer
 from promise.tasks.training import SearchSelectedTask
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,37 @@ RESUME = "checkpoints/last.ckpt"
 
 #: Share of a large matrix product's speed that training reaches, by precision, for the estimate of its minutes.
 TRAINING_EFFICIENCY = {"32-true": 0.3, "bf16-mixed": 0.1}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a training has to do.
+
+    Attributes:
+        parameters: Learned numbers.
+        epochs: The most passes over the training windows.
+        steps: Batches of one pass.
+        flops: FLOPs of all passes, forward and backward.
+        precision: Arithmetic, in Lightning's words.
+    """
+
+    parameters: int
+    epochs: int
+    steps: int
+    flops: float
+    precision: str
+
+    @property
+    def minutes(self) -> float:
+        """About how long that takes on this machine's CPU, at most."""
+        return self.flops / (TRAINING_EFFICIENCY.get(self.precision, 0.1) * matmul_flops(self.precision)) / 60
+
+    def announcement(self, name: str) -> str:
+        """What is about to be trained, and about how long that takes."""
+        return (
+            f"training {name}: {self.parameters:,} parameters, {self.epochs} epochs of {self.steps} steps, "
+            f"at most about {max(1, round(self.minutes))} min"
+        )
 
 
 def train(
@@ -81,25 +114,6 @@ def keep(payload: dict[str, Any], folder: Path) -> str:
     return file_fingerprint(folder / NETWORKS)
 
 
-def announced(cfg: DictConfig, name: str, parameters: int, epochs: int, steps: int, flops: float) -> str:
-    """What is about to be trained, and about how long that takes.
-
-    Args:
-        cfg: The root config.
-        name: What is trained.
-        parameters: Its learned numbers.
-        epochs: The most passes over the training windows.
-        steps: Batches of one pass.
-        flops: FLOPs of all passes, forward and backward.
-    """
-    precision = arithmetic(cfg.trainer.precision, cfg.trainer.accelerator)
-    minutes = flops / (TRAINING_EFFICIENCY.get(precision, 0.1) * matmul_flops(precision)) / 60
-    return (
-        f"training {name}: {parameters:,} parameters, {epochs} epochs of {steps} steps, "
-        f"at most about {max(1, round(minutes))} min"
-    )
-
-
 def resumable(path: Path) -> Path | None:
     """The checkpoint if it is there and whole."""
     try:
@@ -118,6 +132,7 @@ def file_fingerprint(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
+@cache
 def matmul_flops(precision: str) -> float:
     """FLOP/s of one large matrix product on this machine's CPU, in a precision of Lightning's; the best of a few."""
     left = torch.ones(512, 512, dtype=torch.bfloat16 if precision.startswith("bf16") else torch.float32)

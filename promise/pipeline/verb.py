@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,29 @@ from rich.table import Table
 import promise
 from promise import configs
 from promise.pipeline.checks import check
+from promise.pipeline.preflight import preflight
 
 #: Exit code of our own checks; Hydra's own errors keep 1.
 BAD_INPUT = 2
 
+#: Exit code of a sweep whose points all failed.
+ALL_FAILED = 1
 
-def app(run: Callable[[DictConfig], dict[str, Any]], config_name: str = "config") -> Callable[[], None]:
+#: Root dials that are true or false and that some verbs know nothing of.
+SWITCHES = ("dry_run", "retry_failed")
+
+
+def app(
+    run: Callable[[DictConfig], dict[str, Any]], config_name: str = "config", switches: Collection[str] = ()
+) -> Callable[[], None]:
     """Make a verb's Hydra app: check the config, run, print the result's JSON as the last line of stdout.
+
+    A result in which all points failed ends with exit code 1.
 
     Args:
         run: The verb; takes the root config, checked when it is `config`, and returns its result.
         config_name: The root config.
+        switches: Those of `SWITCHES` that mean something to the verb.
     """
     configs.register_search_path()
 
@@ -40,15 +52,34 @@ def app(run: Callable[[DictConfig], dict[str, Any]], config_name: str = "config"
         try:
             if config_name == "config":
                 check(cfg, multirun=HydraConfig.get().mode == RunMode.MULTIRUN)
+                refuse_switches(cfg, switches)
             with said_once():
-                print(json.dumps(run(cfg)), flush=True)
+                result = run(cfg)
+                print(json.dumps(result), flush=True)
+            if result.get("failed") and result["failed"] == result["points"]:
+                raise SystemExit(ALL_FAILED)
         except Exception as error:
             if not is_check(error) or os.environ.get("HYDRA_FULL_ERROR"):
                 raise
             print(f"error: {own_words(error)}", file=sys.stderr)
             raise SystemExit(BAD_INPUT) from None
 
-    return main
+    def checked_first() -> None:
+        try:
+            preflight(sys.argv[1:])
+        except ValueError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(BAD_INPUT) from None
+        main()
+
+    return checked_first
+
+
+def refuse_switches(cfg: DictConfig, known: Collection[str]) -> None:
+    """Raise ValueError if a switch is on that means nothing to the verb."""
+    for name in SWITCHES:
+        if cfg[name] and name not in known:
+            raise ValueError(f"{name}=true means something to promise sweep alone")
 
 
 @contextmanager
@@ -126,7 +157,7 @@ def sized(value: float | None, unit: str) -> str | None:
     """
     if value is None:
         return None
-    for prefix, factor in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+    for prefix, factor in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= factor:
             return f"{value / factor:.3g} {prefix}{unit}"
     return f"{value:.3g} {unit}"

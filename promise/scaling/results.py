@@ -42,6 +42,7 @@ TEXT = frozenset(
         "networks",
         "search.control",
         "search.adaptive",
+        "promise",
         *STATUS,
     )
 )
