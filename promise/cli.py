@@ -21,6 +21,7 @@ VERBS = {
 }
 RESULTS = "write RESULTS.md from the committed rows; take in those of a run: promise results [add FOLDER ...]"
 ARTIFACTS = "list, remove or verify what the stages keep: promise artifacts ls | rm NAME | verify"
+LAUNCHED = ("launcher=joblib", "launcher=slurm", "launcher=ray")
 SUBCOMMANDS = {"results": RESULTS, "artifacts": ARTIFACTS}
 
 
@@ -32,6 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     settle()
     words = list(sys.argv[1:] if argv is None else argv)
+    if any(word.startswith(LAUNCHED) for word in words):
+        # Workers inherit it: side by side, threads of one worker take the cores of another.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     started_by = os.environ.get("PROMISE_VERB") if "LOCAL_RANK" in os.environ else None
     if started_by and words[:1] != [started_by]:
         # Lightning starts its other ranks with the words that Hydra saw, which do not hold the verb.

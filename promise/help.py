@@ -26,6 +26,8 @@ EXAMPLES = {
     ],
     "sweep": [
         ("promise sweep +sweeps=candidates data=amazon_beauty data.root=DIR split=test", "the scaling curve"),
+        ("promise sweep +sweeps=width dry_run=true", "points, what is there, minutes and FLOPs"),
+        ("promise sweep +sweeps=width launcher=joblib hydra.launcher.n_jobs=4", "four points at once"),
     ],
     "bench": [
         ("promise bench what=search bench.save=bench.csv", "peers need pip install 'promise[bench]'"),

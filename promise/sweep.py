@@ -15,6 +15,7 @@ from promise.pipeline.dry_run import dry_run
 from promise.pipeline.findings import Measured, findings
 from promise.pipeline.grid import compose_points
 from promise.pipeline.headline import Entry, write_headline
+from promise.pipeline.kept_report import find_report, keep_report, made_of
 from promise.pipeline.launching import in_this_process
 from promise.pipeline.rounds import here, launched
 from promise.pipeline.stages import Pipeline
@@ -25,10 +26,7 @@ log = logging.getLogger(__name__)
 
 def run(cfg: DictConfig) -> dict[str, Any]:
     """Run the missing points, then write the table, the figure and the W&B summary."""
-    # Imported here: a sweep that ends in a wrong dial should end at once.
-    from promise.pipeline.laws import LAWS_COLUMNS, LAWS_TITLE, laws_of, table_rows, write_laws
-    from promise.scaling.figures import choose_figure, save_figure
-    from promise.scaling.results import results_table, write_results
+    from promise.scaling.results import write_results
 
     if cfg.dry_run and cfg.sweep.get("study"):
         raise ValueError("dry_run=true shows the points of sweep.grids; a study chooses its points as it goes")
@@ -58,6 +56,52 @@ def run(cfg: DictConfig) -> dict[str, Any]:
             entries.append(Entry(measured[-1], point.cfg, point.chosen["search"], [*given, *point.words]))
             rows.append({**tried.result.row, "status": "done", "error": None})
     write_results(rows, folder / "results.csv")
+    known = made_of(folder / "results.csv", [plain(cfg.logger), given if cfg.sweep.headline else None])
+    written = None if ran else find_report(folder / "report.json", known)
+    if written is None:
+        written = write_up(cfg, folder, rows, measured, entries)
+        keep_report(folder / "report.json", known, written)
+    show_rows(rows)
+    for title, columns, cells in written["tables"]:
+        show(title, columns, cells)
+    return {
+        "verb": "sweep",
+        "name": cfg.sweep.name,
+        "points": len(rows),
+        "ran": ran,
+        "skipped": len(rows) - ran - failed,
+        "failed": failed,
+        "trained": done.built,
+        "findings": written["findings"],
+        "paths": written["paths"],
+    }
+
+
+def write_up(
+    cfg: DictConfig,
+    folder: Path,
+    rows: list[dict[str, Any]],
+    measured: list[Measured],
+    entries: list[Entry],
+) -> dict[str, Any]:
+    """Draw and write what a sweep shows.
+
+    Args:
+        cfg: The root config.
+        folder: Where the results lie.
+        rows: Rows of all points, failed ones too.
+        measured: Those that were measured, with the ranks of their users.
+        entries: The same with their configs, for the headline.
+
+    Returns:
+        `paths`, `findings` and further `tables` (title, columns, cells), JSON-able.
+    """
+    # Imported here: a sweep that ends in a wrong dial should end at once.
+    from promise.pipeline.laws import LAWS_COLUMNS, LAWS_TITLE, laws_of, table_rows, write_laws
+    from promise.scaling.figures import choose_figure, save_figure
+    from promise.scaling.results import results_table
+
+    tables: list[Any] = []
     table = results_table(rows)
     paths = {"results": str(folder / "results.csv")}
     found = findings(measured)
@@ -69,29 +113,15 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         paths |= report(cfg, rows, [str(image) for image in images])
     if cfg.sweep.headline and entries:
         paths |= write_headline(entries, folder)
-    show_rows(rows)
     if found:
-        show(
-            "Findings (paired bootstrap over users, 95 %; steps in C: 95 % for all of them together)",
-            ["", "difference", "from", "to", ""],
-            [f.cells() for f in found],
-        )
+        title = "Findings (paired bootstrap over users, 95 %; steps in C: 95 % for all of them together)"
+        tables.append([title, ["", "difference", "from", "to", ""], [f.cells() for f in found]])
         (folder / "findings.json").write_text(json.dumps([f.as_dict() for f in found], indent=1) + "\n")
         paths["findings"] = str(folder / "findings.json")
     if laws := laws_of(measured):
         paths |= write_laws(laws, folder)
-        show(LAWS_TITLE, LAWS_COLUMNS, table_rows(laws))
-    return {
-        "verb": "sweep",
-        "name": cfg.sweep.name,
-        "points": len(rows),
-        "ran": ran,
-        "skipped": len(rows) - ran - failed,
-        "failed": failed,
-        "trained": done.built,
-        "findings": [f.as_dict() for f in found],
-        "paths": paths,
-    }
+        tables.append([LAWS_TITLE, LAWS_COLUMNS, table_rows(laws)])
+    return {"paths": paths, "findings": [f.as_dict() for f in found], "tables": tables}
 
 
 def keep_aside(path: Path) -> None:

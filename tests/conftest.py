@@ -85,7 +85,7 @@ def run_verb(*words: str) -> Answer:
     from promise import cli
 
     out, err = io.StringIO(), io.StringIO()
-    argv, handlers = sys.argv, logging.getLogger().handlers[:]
+    argv, handlers, threads = sys.argv, logging.getLogger().handlers[:], os.environ.get("OMP_NUM_THREADS")
     levels = {name: logging.getLogger(name).level for name in ("", "lightning.pytorch", "lightning.fabric")}
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -95,6 +95,8 @@ def run_verb(*words: str) -> Answer:
     finally:
         sys.argv = argv
         os.environ.pop("PROMISE_VERB", None)
+        if threads is None:
+            os.environ.pop("OMP_NUM_THREADS", None)
         for handler in logging.getLogger().handlers:
             if handler not in handlers:  # Hydra's, one of which holds a file open
                 handler.close()

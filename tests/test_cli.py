@@ -20,7 +20,7 @@ needs_config = pytest.mark.skipif(not (configs.root() / "conf" / "config.yaml").
 @pytest.fixture(autouse=True)
 def kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """What `main` sets in the process is put back after each test."""
-    for name in ("OMP_WAIT_POLICY", "PROMISE_VERB", "LOCAL_RANK"):
+    for name in ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "PROMISE_VERB", "LOCAL_RANK"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setattr(sys, "argv", ["promise"])
@@ -60,6 +60,17 @@ def test_a_wait_policy_that_is_set_stays(calls: list[list[str]], monkeypatch: py
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     cli.main(["train"])
     assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
+def test_workers_of_a_launcher_have_one_thread_each(calls: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    for word in ("launcher=basic", "seed=1"):
+        cli.main(["train", word])
+        assert "OMP_NUM_THREADS" not in os.environ
+    cli.main(["train", "-m", "launcher=joblib"])
+    assert os.environ["OMP_NUM_THREADS"] == "1"
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    cli.main(["train", "launcher=slurm"])
+    assert os.environ["OMP_NUM_THREADS"] == "4"
 
 
 def test_other_ranks_run_the_verb_that_started_them(calls: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:

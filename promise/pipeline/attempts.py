@@ -110,6 +110,7 @@ def attempt(point: SweepPoint, pipeline: Pipeline) -> Attempt:
             return Attempt(None, error, earlier=True)
         result, _ = Point(pipeline, point.cfg.search, point.chosen).result()
         failures.forget(point.cfg)
+        tell(point, result)
         return Attempt(result, None, earlier=False)
     except Exception as fault:
         words = own_words(fault)
@@ -118,6 +119,12 @@ def attempt(point: SweepPoint, pipeline: Pipeline) -> Attempt:
         if point.cfg.build == "auto":
             record(failures, point, error)
         return Attempt(None, error, earlier=False)
+
+
+def tell(point: SweepPoint, result: PointResult) -> None:
+    """One line in the log per row."""
+    state = "" if result.searched else " (was there)"
+    log.info("%s: recall@10 %s%s", point.name, result.row["recall@10"], state)
 
 
 def record(failures: Failures, point: SweepPoint, error: str) -> None:

@@ -12,7 +12,7 @@ from promise.pipeline.plan import Network, plan, prepared, refusing
 from promise.pipeline.points import Point
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.store import NotBuilt
-from promise.pipeline.verb import show, sized
+from promise.pipeline.verb import own_words, show, sized
 
 UNKNOWN = "no estimate without data and semantic IDs: `promise prepare` with the same overrides makes them"
 
@@ -41,7 +41,7 @@ def dry_run(points: Sequence[SweepPoint]) -> dict[str, Any]:
     if networks:
         columns = ["networks", "name", "", "parameters", "FLOP", "minutes"]
         show("Networks, each trained once", columns, [network_cells(network) for network in networks.values()])
-    cells = [[" ".join(row["point"]), row["state"], sized(row.get("flops_per_user"), "FLOP"), row.get("minutes")]
+    cells = [[" ".join(row["point"]), told(row), sized(row.get("flops_per_user"), "FLOP"), row.get("minutes")]
              for row in rows]  # fmt: skip
     show("Points (per user: at most)", ["", "state", "per user", "minutes"], cells)
     said = (
@@ -49,7 +49,7 @@ def dry_run(points: Sequence[SweepPoint]) -> dict[str, Any]:
         if total["minutes"] is None
         else f"about {total['minutes']:.0f} min on this machine, {sized(total['flops'], 'FLOP')}"
     )
-    print(f"\n{len(to_run)} of {len(rows)} points to run, {len(missing)} networks to train: {said}")
+    print(f"\npoints to run: {len(to_run)} of {len(rows)}; networks to train: {len(missing)}; {said}")
     return {
         "verb": "sweep",
         "dry_run": True,
@@ -98,6 +98,8 @@ class Costs:
             users = min(point.cfg.evaluation.users or len(pipeline.histories), len(pipeline.histories))
         except NotBuilt:
             return {"flops": None, "flops_per_user": None, "minutes": None}
+        except ValueError as error:
+            return {"flops": 0.0, "flops_per_user": None, "minutes": 0.0, "error": own_words(error)}
         return {"flops": flops, "flops_per_user": flops / users or None, "minutes": search_minutes(flops)}
 
 
@@ -110,6 +112,13 @@ def described(artifact: Network) -> dict[str, Any]:
 def state(artifact: dict[str, Any]) -> str:
     """Whether an artifact is there, in words."""
     return "there" if artifact["there"] else "missing"
+
+
+def told(row: dict[str, Any]) -> str:
+    """The state of a point in words, with its error."""
+    if row["error"] is None:
+        return str(row["state"])
+    return f"{'failed earlier' if row['state'] == 'failed' else 'would fail'}: {row['error']}"
 
 
 def network_cells(network: dict[str, Any]) -> list[Any]:

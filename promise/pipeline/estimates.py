@@ -5,7 +5,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from omegaconf import DictConfig, OmegaConf
 
 from promise.models.generator import Generator
@@ -32,7 +31,8 @@ SECONDS_PER_POINT = 1.0
 
 def untrained(cfg: DictConfig) -> DictConfig:
     """The config of networks of the same cost that need nothing but data and IDs, and build nothing."""
-    changed = OmegaConf.merge(cfg, {"build": "never", "generator": {"neighbours": 0}, "reward": {"neighbours": 0}})
+    none = {"neighbours": 0, "text_neighbours": 0}
+    changed = OmegaConf.merge(cfg, {"build": "never", "generator": none, "reward": none})
     assert isinstance(changed, DictConfig)
     return changed
 
@@ -87,9 +87,9 @@ def flops_of(ranker: Any, lengths: Sequence[int]) -> float:
     if isinstance(ranker, ExhaustiveSearch):
         return ranker.cost(history, 0.0).flops
     if isinstance(ranker, BestOfN):
-        drawn = ranker.samples
-        rows: list[int | list[int]] = [1, *[drawn] * (ranker.trie.levels - 1)]
-        return ranker.cost(history, rows, [drawn] * len(history)).flops
+        trie, drawn = ranker.trie, ranker.samples
+        rows: list[int | list[int]] = [min(drawn, int(trie.undecided(depth).sum())) for depth in range(trie.levels)]
+        return ranker.cost(history, rows, [min(drawn, trie.items)] * len(history)).flops
     if isinstance(ranker, SASRecRanker):
         model = ranker.sasrec.flops
         return model.encode(history) + model.score(history, ranker.item_count)
@@ -98,7 +98,7 @@ def flops_of(ranker: Any, lengths: Sequence[int]) -> float:
 
 def search_minutes(flops: float) -> float:
     """About how long a point's search takes on this machine."""
-    return (flops / (SEARCH_EFFICIENCY * matmul_flops(torch.float32)) + SECONDS_PER_POINT) / 60
+    return (flops / (SEARCH_EFFICIENCY * matmul_flops("32-true")) + SECONDS_PER_POINT) / 60
 
 
 def shape(cfg: DictConfig) -> str:

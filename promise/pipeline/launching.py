@@ -7,6 +7,7 @@ from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
+from hydra.core.utils import configure_log
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
@@ -54,7 +55,8 @@ def launch(points: Sequence[SweepPoint], first_job: int) -> None:
     """
     hydra = GlobalHydra.instance().hydra
     assert hydra is not None
-    overrides = HydraConfig.get().overrides
+    own = HydraConfig.get()
+    overrides = own.overrides
     given = list(overrides.task)
     config = hydra.compose_config(
         "config", [*overrides.hydra, *given], run_mode=RunMode.MULTIRUN, with_log_configuration=False
@@ -68,3 +70,5 @@ def launch(points: Sequence[SweepPoint], first_job: int) -> None:
                 log.error("the job of point %s ended: %s", point.name, own_words(job._return_value))
     except Exception as error:  # each launcher has its own for a worker that died
         log.error("the launcher ended: %s: %s", type(error).__name__, own_words(error))
+    finally:
+        configure_log(own.job_logging, own.verbose)  # launchers leave theirs behind

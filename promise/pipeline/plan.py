@@ -1,6 +1,6 @@
 """What a sweep would do: which points and artifacts are there, and which networks are still to be trained."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +79,7 @@ def planned(point: SweepPoint, pipeline: Pipeline) -> Planned:
         return Planned(point, "failed", error, networks)
     try:
         found = search.find()
-    except NotBuilt:
+    except ValueError:  # something before it is not there, or the point is wrong, which its attempt will tell
         found = None
     return Planned(point, "there" if found else "to run", None, networks)
 
@@ -108,7 +108,8 @@ def network(pipeline: Pipeline, name: str, make_fit: Any, settings: dict[str, An
         fit = make_fit()
     except NotBuilt:
         recipe = {group: plain(pipeline.cfg[group]) for group in RECIPE} | {"seed": pipeline.cfg.seed}
-        return Network(name, pipeline.store.key(name, {**recipe, "task": settings}, {}, 0), False), None
+        key = pipeline.store.key(name, {**recipe, "task": settings}, {}, 0)
+        return Network(name, f"recipe of {key}", False), None
     key = pipeline.store.key(fit.name, fit.config, fit.inputs, fit.version)
     kept = pipeline.store.find(key)
     return Network(name, key, kept is not None), kept
@@ -116,17 +117,17 @@ def network(pipeline: Pipeline, name: str, make_fit: Any, settings: dict[str, An
 
 def prepared(pipeline: Pipeline) -> list[Network]:
     """The stages before the networks, as far as their names are known, through a pipeline that builds nothing."""
-    stages = {"data": lambda: pipeline.data, "embeddings": lambda: pipeline.embeddings}
+    stages: dict[str, Callable[[], Artifact | None]] = {
+        "data": lambda: pipeline.data,
+        "embeddings": lambda: pipeline.embeddings,
+    }
     if pipeline.cfg.ids.path is None:
         stages["ids"] = lambda: pipeline.store.find(pipeline.ids_path.parent.name)
-    if any(pipeline.cfg[group].neighbours for group in ("generator", "reward")):
-        stages["neighbours"] = lambda: pipeline.neighbours
     found = []
-    for name, stage in stages.items():
+    for name, stage in {**stages, "neighbours": lambda: pipeline.neighbours}.items():
         try:
-            kept = stage()
-            assert kept is not None
-            found.append(Network(name, kept.path.name, True))
+            if kept := stage():  # no neighbours, where no network asks for any
+                found.append(Network(name, kept.path.name, True))
         except NotBuilt:
             found.append(Network(name, "", False))
     return found

@@ -153,7 +153,8 @@ class Point:
         if (version := row.get("promise", promise.__version__)) != promise.__version__:
             log.warning("%s was written by promise %s: it is not taken over", self.path, version)
             return None
-        return PointResult({**row, **self.names()}, np.load(self.path.with_suffix(".npy")), self.path, False)
+        row = {**row, **self.names(), "promise": version}
+        return PointResult(row, np.load(self.path.with_suffix(".npy")), self.path, False)
 
     def result(self, keep_answers: bool = False) -> tuple[PointResult, Evaluation | None]:
         """The row, from the store or from a search made now.

@@ -2,19 +2,20 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
 
-from promise.pipeline.attempts import Attempt, Failures, attempt
+from promise.pipeline.attempts import Attempt, Failures, attempt, tell
 from promise.pipeline.grid import SweepPoint
 from promise.pipeline.launching import launch
 from promise.pipeline.plan import Planned, first_of_each, plan, refusing
-from promise.pipeline.points import Point, PointResult
+from promise.pipeline.points import Point
 from promise.pipeline.sharing import Pipelines
 from promise.pipeline.stages import Pipeline
-from promise.pipeline.store import NotBuilt
+from promise.pipeline.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -45,19 +46,10 @@ def here(points: Sequence[SweepPoint], name: str, built: Sequence[str]) -> Round
         task = bar.add_task(f"sweep {name}", total=len(points))
         for point in points:
             bar.update(task, description=point.name)
-            tried = attempt(point, pipelines.of(point.cfg))
-            done.tried.append((point, tried))
-            if tried.result:
-                tell(point, tried.result)
+            done.tried.append((point, attempt(point, pipelines.of(point.cfg))))
             bar.advance(task)
     done.built = list(dict.fromkeys([*built, *pipelines.built]))
     return done
-
-
-def tell(point: SweepPoint, result: PointResult) -> None:
-    """One line in the log per row."""
-    state = "" if result.searched else " (was there)"
-    log.info("%s: recall@10 %s%s", point.name, result.row["recall@10"], state)
 
 
 def launched(points: Sequence[SweepPoint], built: Sequence[str]) -> Round:
@@ -69,6 +61,8 @@ def launched(points: Sequence[SweepPoint], built: Sequence[str]) -> Round:
         points: The points.
         built: Stages that were built before.
     """
+    store = Store(Path(points[0].cfg.store) / "artifacts")
+    before = {row.key for row in store.ls() if row.complete}
     plans = plan(points)
     first = first_of_each(plans)
     rest = [each.point for each in plans if each.state == "to run" and each.point not in first]
@@ -77,9 +71,8 @@ def launched(points: Sequence[SweepPoint], built: Sequence[str]) -> Round:
             launch(jobs, number)
     pipelines, done = Pipelines(), Round()
     done.tried = [(each.point, collected(each, pipelines.of(refusing(each.point.cfg)))) for each in plans]
-    after = {network.key for each in plan(points) for network in each.networks if network.there}
-    trained = {network.key: network.name for each in plans for network in each.networks if not network.there}
-    done.built = list(dict.fromkeys([*built, *(name for key, name in trained.items() if key in after)]))
+    made = sorted({row.key for row in store.ls() if row.complete} - before)
+    done.built = list(dict.fromkeys([*built, *(key.rpartition("-")[0] for key in made)]))
     return done
 
 
@@ -91,12 +84,12 @@ def collected(planned: Planned, pipeline: Pipeline) -> Attempt:
         return Attempt(None, planned.error, earlier=True)
     try:
         found = Point(pipeline, point.cfg.search, point.chosen).find()
-    except NotBuilt:
+    except ValueError:  # something before it is not there, or the point is wrong, which its job has told
         found = None
     if found is None:
         error = Failures(point.cfg.store).find(point.cfg) or "its job ended without a row"
         log.error("point %s failed: %s", point.name, error)
         return Attempt(None, error, earlier=False)
-    result = PointResult(found.row, found.ranks, found.path, searched=planned.state == "to run")
-    tell(point, result)
-    return Attempt(result, None, earlier=False)
+    if planned.state == "there":
+        tell(point, found)
+    return Attempt(replace(found, searched=planned.state == "to run"), None, earlier=False)

@@ -70,7 +70,10 @@ def test_the_announcement_says_what_is_to_come(pipeline_of: PipelineOf, caplog: 
     generator, reward = fit.networks()
     assert reward is not None
     size = sum(p.numel() for network in (generator, reward) for p in network.parameters())
-    assert fit.announcement == f"training joint: {size:,} parameters, 2 epochs of 1 steps, at most about 1 min"
+    assert (
+        fit.work.announcement(fit.name)
+        == f"training joint: {size:,} parameters, 2 epochs of 1 steps, at most about 1 min"
+    )
     with caplog.at_level(logging.INFO):
         _ = pipeline_of().networks
     assert "training joint" not in caplog.text  # it is there, so nothing is to come

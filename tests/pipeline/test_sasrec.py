@@ -124,4 +124,7 @@ def test_a_killed_training_is_gone_on_with(
 def test_the_announcement_says_what_is_to_come(pipeline_of: PipelineOf) -> None:
     fit = SASRecFit(pipeline_of(*TINY))
     size = sum(p.numel() for p in fit.network().parameters())
-    assert fit.announcement == f"training sasrec: {size:,} parameters, 3 epochs of 1 steps, at most about 1 min"
+    assert (
+        fit.work.announcement(fit.name)
+        == f"training sasrec: {size:,} parameters, 3 epochs of 1 steps, at most about 1 min"
+    )

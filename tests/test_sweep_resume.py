@@ -1,0 +1,93 @@
+"""A sweep killed with -9 while it trains, and again while it searches, ends as if it had never been stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from promise.scaling.results import read_results
+
+Run = Callable[..., Any]
+GRIDS = ("sweep.name=killed", "sweep.grids=[{search:plain,search.width:[10,20]},{search:guided},{search:popularity}]")
+KILLED = """
+import os, signal, sys
+from promise import cli
+from promise.pipeline.points import Point
+from promise.pipeline.trainer import EpochLog
+
+def stop(*args):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+seen = []
+evaluate = Point.evaluate
+Point.evaluate = lambda self: stop() if seen.append(self) or len(seen) == 2 else evaluate(self)
+if sys.argv[1] == "training":
+    EpochLog.on_train_epoch_start = lambda self, trainer, task: stop() if trainer.current_epoch == 1 else None
+    EpochLog.on_train_epoch_end = lambda self, trainer, task: None
+cli.main(sys.argv[2:])
+"""
+
+
+def test_a_killed_sweep_ends_like_an_undisturbed_one(run: Run, world: Any, tmp_path: Path) -> None:
+    undisturbed = run("sweep", *GRIDS, store=tmp_path / "undisturbed").json
+    store = tmp_path / "killed"
+    for moment, rows in (("training", 0), ("searching", 1)):
+        words = ["sweep", *world.words, f"store={store}", *GRIDS]
+        command = [sys.executable, "-c", KILLED, moment, *words]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        assert len(list((store / "rows").glob("*.json"))) == rows
+        networks = list((store / "artifacts").glob("*joint-*"))
+        assert [path.name.startswith(".partial") for path in networks] == [moment == "training"]
+    assert "going on with the training that was left" in done.stderr
+    said = run("sweep", *GRIDS, store=store).json
+    assert [said[name] for name in ("points", "ran", "skipped", "failed", "trained")] == [4, 3, 1, 0, []]
+    ours, theirs = (read_results(each["paths"]["results"]).drop("seconds") for each in (said, undisturbed))
+    assert ours.equals(theirs)
+    assert not list(store.rglob(".partial-*")) and not list((store / "rows").glob(".*.json"))
+
+
+def test_a_table_of_another_version_is_named_and_not_merged(run: Run, tmp_path: Path) -> None:
+    grids = ("sweep.name=old", "sweep.grids=[{search:popularity}]")
+    path = Path(run("sweep", *grids, store=tmp_path).json["paths"]["results"])
+    table = pl.read_csv(path, infer_schema=False)
+    for text, kept in (
+        (table.with_columns(promise=pl.lit("0.0.9")).write_csv(), "results-0.0.9.csv"),
+        (table.drop("promise").write_csv(), "results-of-unknown-version.csv"),
+    ):
+        path.write_text(text)
+        answer = run("sweep", *grids, store=tmp_path)
+        assert answer.json["ran"] == 0 and f"kept as {kept} and not merged" in answer.err
+        assert path.with_name(kept).read_text() == text
+        assert pl.read_csv(path, infer_schema=False).equals(table)
+
+
+def test_a_start_without_news_draws_nothing(run: Run, tmp_path: Path) -> None:
+    grids = ("sweep.name=news", "sweep.grids=[{search:[popularity,co_visit]}]")
+    first = run("sweep", *grids, store=tmp_path)
+    figure = Path(first.json["paths"]["figure"])
+    drawn = figure.stat().st_mtime_ns
+    again = run("sweep", *grids, store=tmp_path)
+    assert {**again.json, "ran": 2, "skipped": 0, "trained": first.json["trained"]} == first.json
+    assert again.out.rpartition("\n{")[0] == first.out.rpartition("\n{")[0]
+    assert figure.stat().st_mtime_ns == drawn
+    figure.unlink()
+    run("sweep", *grids, store=tmp_path)
+    assert figure.exists()
+
+
+def test_a_point_that_failed_is_tried_again_when_asked(run: Run, tmp_path: Path) -> None:
+    grids = ("sweep.name=failing", "sweep.grids=[{search:plain,search.width:[[5,5]]},{search:popularity}]")
+    first, again = run("sweep", *grids, store=tmp_path), run("sweep", *grids, store=tmp_path)
+    asked = run("sweep", *grids, "retry_failed=true", store=tmp_path)
+    assert [answer.json["failed"] for answer in (first, again, asked)] == [1, 1, 1]
+    message = "point search=plain search.width=[5, 5] failed"
+    assert [f"{message}: " in answer.err for answer in (first, again, asked)] == [True, False, True]
+    assert f"{message} earlier: ValueError: search.width has 2 entries" in again.err
+    error = read_results(again.json["paths"]["results"])["error"].drop_nulls().to_list()
+    assert len(error) == 1 and error[0].startswith("ValueError: search.width has 2 entries")
