@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from promise import configs
+from promise.pipeline.preflight import PLUGINS, installed
 
 CONF = configs.root() / "conf"
 CONFIG = CONF / "config.yaml"
@@ -81,6 +82,8 @@ def test_the_default_config() -> None:
 @needs_config
 @pytest.mark.parametrize("option", OPTIONS, ids=name)
 def test_every_option_composes_and_fits_its_target(option: tuple[str, str]) -> None:
+    if option[0] == "launcher" and option[1] in PLUGINS and not installed(PLUGINS[option[1]]):
+        pytest.skip(f"the library of launcher={option[1]} is not installed")
     config = composed([override(*option)])
     assert [fault for node in targets(config) for fault in faults(node)] == []
 

@@ -4,8 +4,10 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,23 +42,24 @@ class Attempt:
     earlier: bool
 
 
-class Failures:
-    """Errors of the points of a store, by config and contents of the inputs.
+class Failure:
+    """What the store knows of a point that failed, by its config and the contents of its inputs.
 
     Args:
-        store: Folder of everything that is written.
+        cfg: The point's root config.
     """
 
-    def __init__(self, store: str | Path) -> None:
-        self.folder = Path(store) / "failures"
+    def __init__(self, cfg: DictConfig) -> None:
+        self.cfg = cfg
 
-    def path(self, cfg: DictConfig) -> Path:
-        """File of a point's failure.
+    @cached_property
+    def path(self) -> Path:
+        """Its file.
 
         Raises:
             ValueError: If an input file is missing.
         """
-        values = OmegaConf.to_container(cfg, resolve=True)
+        values = OmegaConf.to_container(self.cfg, resolve=True)
         assert isinstance(values, dict)
         for name in OF_THE_RUN:
             *parents, last = name.split(".")
@@ -67,30 +70,31 @@ class Failures:
         files = {name: values["evaluation"].pop(name, None) for name in LISTS}
         files |= {"checkpoint": values.pop("checkpoint"), "ids": values["ids"].pop("path")}
         values["files"] = {name: file_fingerprint(Path(path)) for name, path in files.items() if path is not None}
-        values["data"] = make(cfg.data).fingerprint()
-        values["embeddings"] = make(cfg.embeddings).fingerprint()
+        values["data"] = make(self.cfg.data).fingerprint()
+        values["embeddings"] = make(self.cfg.embeddings).fingerprint()
         text = json.dumps([promise.__version__, values], sort_keys=True)
-        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+        name = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return Path(self.cfg.store) / "failures" / f"{name}.json"
 
-    def find(self, cfg: DictConfig) -> str | None:
-        """The error that a point ended with at an earlier start."""
+    @property
+    def error(self) -> str | None:
+        """The error that the point ended with at an earlier start, if it did."""
         try:
-            return str(json.loads(self.path(cfg).read_text())["error"])
+            return str(json.loads(self.path.read_text())["error"])
         except FileNotFoundError:
             return None
 
-    def keep(self, point: SweepPoint, error: str) -> None:
+    def keep(self, words: Sequence[str], error: str) -> None:
         """Record an error; the file appears whole."""
-        path = self.path(point.cfg)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        part.write_text(json.dumps({"error": error, "point": point.words, "time": now}, indent=1) + "\n")
-        part.rename(path)
+        part.write_text(json.dumps({"error": error, "point": list(words), "time": now}, indent=1) + "\n")
+        part.rename(self.path)
 
-    def forget(self, cfg: DictConfig) -> None:
-        """Remove what was recorded of a point, if anything was."""
-        self.path(cfg).unlink(missing_ok=True)
+    def forget(self) -> None:
+        """Remove what was recorded, if anything was."""
+        self.path.unlink(missing_ok=True)
 
 
 def attempt(point: SweepPoint, pipeline: Pipeline) -> Attempt:
@@ -103,13 +107,13 @@ def attempt(point: SweepPoint, pipeline: Pipeline) -> Attempt:
         point: The point.
         pipeline: That of its config.
     """
-    failures = Failures(point.cfg.store)
+    failure = Failure(point.cfg)
     try:
-        if not point.cfg.retry_failed and (error := failures.find(point.cfg)):
+        if not point.cfg.retry_failed and (error := failure.error):
             log.warning("point %s failed earlier: %s (retry_failed=true tries it again)", point.name, error)
             return Attempt(None, error, earlier=True)
         result, _ = Point(pipeline, point.cfg.search, point.chosen).result()
-        failures.forget(point.cfg)
+        failure.forget()
         tell(point, result)
         return Attempt(result, None, earlier=False)
     except Exception as fault:
@@ -117,7 +121,7 @@ def attempt(point: SweepPoint, pipeline: Pipeline) -> Attempt:
         log.error("point %s failed: %s", point.name, words, exc_info=not is_check(fault))
         error = f"{type(fault).__name__}: {words}"
         if point.cfg.build == "auto":
-            record(failures, point, error)
+            record(failure, point, error)
         return Attempt(None, error, earlier=False)
 
 
@@ -127,9 +131,9 @@ def tell(point: SweepPoint, result: PointResult) -> None:
     log.info("%s: recall@10 %s%s", point.name, result.row["recall@10"], state)
 
 
-def record(failures: Failures, point: SweepPoint, error: str) -> None:
+def record(failure: Failure, point: SweepPoint, error: str) -> None:
     """Keep a failure, if its inputs can be read at all."""
     try:
-        failures.keep(point, error)
+        failure.keep(point.words, error)
     except (OSError, ValueError) as fault:
         log.warning("the failure of point %s could not be recorded: %s", point.name, own_words(fault))

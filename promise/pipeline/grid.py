@@ -68,7 +68,7 @@ def composed_point(words: list[str]) -> SweepPoint:
     chosen = {str(group): str(option) for group, option in point.hydra.runtime.choices.items()}
     OmegaConf.set_struct(point, False)
     del point["hydra"]
-    check(point, multirun=True)
+    check(point, multirun=not point.dry_run)
     check_judge(point)
     return SweepPoint(words, point, chosen)
 

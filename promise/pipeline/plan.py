@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from promise.pipeline.attempts import Failures
+from promise.pipeline.attempts import Failure
 from promise.pipeline.config import fits, plain
 from promise.pipeline.fitting import Fit
 from promise.pipeline.grid import SweepPoint
@@ -74,7 +74,7 @@ def planned(point: SweepPoint, pipeline: Pipeline) -> Planned:
     """Look one point up, through a pipeline that builds nothing."""
     search = Point(pipeline, point.cfg.search, point.chosen)
     networks = tuple(networks_of(search))
-    error = None if point.cfg.retry_failed else Failures(point.cfg.store).find(point.cfg)
+    error = None if point.cfg.retry_failed else Failure(point.cfg).error
     if error is not None:
         return Planned(point, "failed", error, networks)
     try:

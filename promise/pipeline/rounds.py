@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from promise.pipeline.attempts import Attempt, Failures, attempt, tell
+from promise.pipeline.attempts import Attempt, Failure, attempt, tell
 from promise.pipeline.grid import SweepPoint
 from promise.pipeline.launching import launch
 from promise.pipeline.plan import Planned, first_of_each, plan, refusing
@@ -87,7 +87,7 @@ def collected(planned: Planned, pipeline: Pipeline) -> Attempt:
     except ValueError:  # something before it is not there, or the point is wrong, which its job has told
         found = None
     if found is None:
-        error = Failures(point.cfg.store).find(point.cfg) or "its job ended without a row"
+        error = Failure(point.cfg).error or "its job ended without a row"
         log.error("point %s failed: %s", point.name, error)
         return Attempt(None, error, earlier=False)
     if planned.state == "there":

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 import promise
-from promise.pipeline.attempts import Failures, attempt, record
+from promise.pipeline.attempts import Failure, attempt, record
 from promise.pipeline.grid import SweepPoint
 from promise.pipeline.points import Point
 
@@ -24,8 +24,8 @@ def composed(world: Any, tmp_path: Path) -> Composed:
 
 
 def test_a_failure_is_that_of_a_config_and_its_inputs(composed: Composed, world: Any, tmp_path: Path) -> None:
-    failures = Failures(tmp_path)
-    path = failures.path(composed())
+    path = Failure(composed()).path
+    assert path.parent == tmp_path / "failures"
     copy = tmp_path / "copy.txt"
     copy.write_bytes((world.folder / "sequences.txt").read_bytes())
     for same in (
@@ -35,7 +35,7 @@ def test_a_failure_is_that_of_a_config_and_its_inputs(composed: Composed, world:
         ["sweep.name=x"],
         [f"data.sequences={copy}"],
     ):
-        assert failures.path(composed(*same)) == path
+        assert Failure(composed(*same)).path.name == path.name
     copy.write_text("a 7 10 13\n")
     for other in (
         ["search.width=3"],
@@ -44,23 +44,22 @@ def test_a_failure_is_that_of_a_config_and_its_inputs(composed: Composed, world:
         ["split=test"],
         [f"data.sequences={copy}"],
     ):
-        assert failures.path(composed(*other)) != path
+        assert Failure(composed(*other)).path.name != path.name
 
 
 def test_lists_and_checkpoints_count_by_their_contents(composed: Composed, tmp_path: Path) -> None:
-    failures = Failures(tmp_path)
     for name, other in (("a.txt", "7"), ("b.txt", "7"), ("c.txt", "10")):
         (tmp_path / name).write_text(other)
-    a, b, c = (failures.path(composed(f"evaluation.allow={tmp_path / name}.txt")) for name in "abc")
+    a, b, c = (Failure(composed(f"evaluation.allow={tmp_path / name}.txt")).path for name in "abc")
     assert a == b != c
 
 
 def test_another_version_knows_nothing_of_a_failure(
     composed: Composed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = Failures(tmp_path).path(composed())
+    path = Failure(composed()).path
     monkeypatch.setattr(promise, "__version__", "0.0.9")
-    assert Failures(tmp_path).path(composed()) != path
+    assert Failure(composed()).path != path
 
 
 def test_an_attempt_fails_once(
@@ -102,5 +101,5 @@ def test_a_failure_that_cannot_be_recorded_is_told(
 ) -> None:
     cfg = composed()
     OmegaConf.update(cfg, "data.sequences", "nowhere.txt")
-    record(Failures(tmp_path), SweepPoint(["a=1"], cfg, {}), "ValueError: x")
+    record(Failure(cfg), SweepPoint(["a=1"], cfg, {}), "ValueError: x")
     assert "the failure of point a=1 could not be recorded: data.sequences: no such file" in caplog.text

@@ -1,0 +1,70 @@
+"""Launchers for real: workers in processes of their own, which find the options, hold the locks and leave rows."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promise.scaling.results import read_results
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parent.parent))
+
+
+@pytest.fixture
+def joblib_workers(one_thread: None) -> Iterator[None]:
+    """Worker processes end with the test."""
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    from joblib.externals.loky import get_reusable_executor
+
+    yield
+    get_reusable_executor().shutdown(wait=True)
+
+
+def logs(store: Path) -> str:
+    """What all jobs logged."""
+    return "".join(path.read_text() for path in store.glob("multiruns/*/*/*.log"))
+
+
+def test_two_joblib_workers_train_the_same_networks_once(run: Run, tmp_path: Path, joblib_workers: None) -> None:
+    answer = run("evaluate", "-m", "launcher=joblib", "search=plain", "search.width=10,12", store=tmp_path)
+    assert answer.code == 0, answer.err
+    said = logs(tmp_path)
+    assert said.count("training joint: ") == 1 and said.count("epoch 2 of 2") == 1
+    assert len(list((tmp_path / "artifacts").glob("joint-*"))) == 1
+    grids = "sweep.grids=[{search:plain,search.width:[10,12,14]},{search:plain,search.width:[[5,5]]}]"
+    said = run("sweep", "launcher=joblib", "sweep.name=workers", grids, store=tmp_path).json
+    assert [said[name] for name in ("points", "ran", "skipped", "failed", "trained")] == [4, 1, 2, 1, []]
+    table = read_results(said["paths"]["results"])
+    here = run("sweep", "sweep.name=workers", grids, store=tmp_path).json
+    assert read_results(here["paths"]["results"]).equals(table) and here["ran"] == 0
+
+
+def test_a_wrong_point_of_a_multirun_ends_it(run: Run, tmp_path: Path, joblib_workers: None) -> None:
+    answer = run("evaluate", "-m", "launcher=joblib", "search=popularity", "evaluation.users=0", store=tmp_path)
+    assert answer.code == 2
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("submitit", ("launcher=slurm", "hydra/launcher=submitit_local")),
+        ("ray", ("launcher=ray", "hydra.launcher.ray.init.num_cpus=1")),
+    ],
+)
+def test_other_launchers(run: Run, tmp_path: Path, one_thread: None, module: str, words: tuple[str, ...]) -> None:
+    pytest.importorskip(f"hydra_plugins.hydra_{module}_launcher")
+    said = run("sweep", *words, "sweep.name=one", "sweep.grids=[{search:popularity}]", store=tmp_path).json
+    assert [said[name] for name in ("points", "ran", "failed")] == [1, 1, 0]
+    assert os.environ["OMP_NUM_THREADS"] == "1"
+    if module == "ray":
+        import ray
+
+        ray.shutdown()
