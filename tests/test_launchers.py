@@ -1,6 +1,8 @@
 """Launchers for real: workers in processes of their own, which find the options, hold the locks and leave rows."""
 
-import os
+import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,19 +54,23 @@ def test_a_wrong_point_of_a_multirun_ends_it(run: Run, tmp_path: Path, joblib_wo
     assert answer.code == 2
 
 
-@pytest.mark.parametrize(
-    ("module", "words"),
-    [
-        ("submitit", ("launcher=slurm", "hydra/launcher=submitit_local")),
-        ("ray", ("launcher=ray", "hydra.launcher.ray.init.num_cpus=1")),
-    ],
-)
-def test_other_launchers(run: Run, tmp_path: Path, one_thread: None, module: str, words: tuple[str, ...]) -> None:
-    pytest.importorskip(f"hydra_plugins.hydra_{module}_launcher")
-    said = run("sweep", *words, "sweep.name=one", "sweep.grids=[{search:popularity}]", store=tmp_path).json
+def test_a_job_of_submitit(run: Run, tmp_path: Path, one_thread: None) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    words = ("launcher=slurm", "hydra/launcher=submitit_local", "sweep.name=one", "sweep.grids=[{search:popularity}]")
+    said = run("sweep", *words, store=tmp_path).json
     assert [said[name] for name in ("points", "ran", "failed")] == [1, 1, 0]
-    assert os.environ["OMP_NUM_THREADS"] == "1"
-    if module == "ray":
-        import ray
 
-        ray.shutdown()
+
+def test_a_task_of_ray(world: Any, tmp_path: Path, one_thread: None) -> None:
+    pytest.importorskip("hydra_plugins.hydra_ray_launcher")
+    words = [
+        "launcher=ray",
+        "hydra.launcher.ray.init.num_cpus=1",
+        "sweep.name=one",
+        "sweep.grids=[{search:popularity}]",
+    ]
+    command = [sys.executable, "-m", "promise", "sweep", *world.words, f"store={tmp_path}", *words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (said,) = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
+    assert [said[name] for name in ("points", "ran", "failed")] == [1, 1, 0]

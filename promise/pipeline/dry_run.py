@@ -36,7 +36,7 @@ def dry_run(points: Sequence[SweepPoint]) -> dict[str, Any]:
     total: dict[str, Any] = {}
     for unit in ("minutes", "flops"):
         parts = [part.get(unit) for part in (*missing, *to_run)]
-        total[unit] = None if None in parts else sum(parts)  # type: ignore[arg-type]
+        total[unit] = None if None in parts else sum(parts)
     show("Artifacts", ["stage", "name", ""], [[a["name"], a["artifact"], state(a)] for a in artifacts])
     if networks:
         columns = ["networks", "name", "", "parameters", "FLOP", "minutes"]

@@ -90,8 +90,8 @@ def expand(grids: Any) -> list[list[str]]:
         for name, values in zip(grid, axes, strict=True):
             if not values:
                 raise ValueError(f"sweep.grids[{index}]: {name} must have at least one value, got []")
-        for values in itertools.product(*axes):
-            words = [f"{name}={spelled(value)}" for name, value in zip(grid, values, strict=True)]
+        for point in itertools.product(*axes):
+            words = [f"{name}={spelled(value)}" for name, value in zip(grid, point, strict=True)]
             if words not in points:
                 points.append(words)
     return points

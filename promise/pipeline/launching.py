@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import cast
 
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
@@ -71,4 +72,8 @@ def launch(points: Sequence[SweepPoint], first_job: int) -> None:
     except Exception as error:  # each launcher has its own for a worker that died
         log.error("the launcher ended: %s: %s", type(error).__name__, own_words(error))
     finally:
-        configure_log(own.job_logging, own.verbose)  # launchers leave theirs behind
+        # Launchers leave their own logging behind; submitit even cuts off handlers that it does not know.
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.FileHandler) and handler.baseFilename.startswith(own.runtime.output_dir):
+                handler.close()
+        configure_log(cast(DictConfig, own.job_logging), own.verbose)

@@ -97,7 +97,7 @@ def networks_of(search: Point) -> list[Network]:
                 found.append(Network(name, f"{name} after {found[-1].key}", False))
                 continue
             start = before
-            one, before = network(pipeline, name, lambda s=settings, b=start: Fit(pipeline, s, b), settings)  # type: ignore[misc]
+            one, before = network(pipeline, name, lambda s=settings, b=start: Fit(pipeline, s, b), settings)
             found.append(one)
     return found
 
