@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from promise import configs
 from promise.pipeline.preflight import PLUGINS, installed
@@ -62,8 +63,6 @@ def faults(node: dict[str, Any]) -> list[str]:
 
 
 def composed(overrides: list[str]) -> Any:
-    from omegaconf import OmegaConf
-
     config: Any = OmegaConf.to_container(configs.compose(overrides), resolve=False)
     for group, _, dial in (added.partition(".") for added in ADDED):
         del config[group][dial]
@@ -114,7 +113,8 @@ def test_own_targets_are_complete_and_every_dial_says_what_it_means(option: tupl
 @pytest.mark.parametrize("sweep", GROUPS.get("sweeps", []))
 def test_every_grid_of_a_sweep_composes(sweep: str) -> None:
     """With every option of its groups, and the first value of its dials."""
-    for grid in composed([override("sweeps", sweep)])["sweep"]["grids"]:
+    grids: Any = OmegaConf.to_container(configs.compose([override("sweeps", sweep)]).sweep.grids, resolve=True)
+    for grid in grids:
         values = {key: value if isinstance(value, list) else [value] for key, value in grid.items()}
         tried = [values[key] if key in GROUPS else values[key][:1] for key in values]
         for point in itertools.product(*tried):
