@@ -131,7 +131,7 @@ def test_dials_of_one_training_given_to_stages() -> None:
 def test_ddp_is_refused_inside_a_multirun_alone(strategy: str) -> None:
     cfg = changed(BASE, **{"trainer.strategy": strategy})
     check(cfg)
-    with pytest.raises(ValueError, match=f"trainer.strategy={strategy} inside a multirun would train"):
+    with pytest.raises(ValueError, match=f"trainer.strategy={strategy} inside a multirun or sweep would train"):
         check(cfg, multirun=True)
     check(changed(BASE, **{"trainer.strategy": "ddp_spawn"}), multirun=True)
 
