@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from omegaconf import DictConfig
 
-from promise.pipeline.trainer import EpochLog, arithmetic, finish, make_logger, make_trainer
+from promise.pipeline.trainer import EpochLog, arithmetic, finish, log_input, make_logger, make_trainer
 from promise.tasks.training import SearchSelectedTask
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,12 @@ TRAINING_EFFICIENCY = {"32-true": 0.3, "bf16-mixed": 0.1}
 
 
 def train(
-    cfg: DictConfig, task: SearchSelectedTask, name: str, folder: Path, data: LightningDataModule
+    cfg: DictConfig,
+    task: SearchSelectedTask,
+    name: str,
+    folder: Path,
+    data: LightningDataModule,
+    ids: Path | None = None,
 ) -> dict[str, Any] | None:
     """Train a task, from where a killed training left it; it then holds its best weights.
 
@@ -37,6 +42,7 @@ def train(
         name: What is trained, for the logger.
         folder: Where checkpoints lie until `keep` takes them away.
         data: What to train and to validate on.
+        ids: File of the semantic IDs that the task learns, an input of the run; None without.
 
     Returns:
         Epochs, the best one, its validation score and the seconds, for the manifest; None in a process of a
@@ -46,6 +52,8 @@ def train(
         SystemExit: The training was interrupted.
     """
     logger = make_logger(cfg, f"{name}-{cfg.seed}", "train")
+    if ids is not None:
+        log_input(logger, cfg, "semantic-ids", ids)
     trainer = make_trainer(
         cfg, max_epochs=task.epochs, logger=logger, default_root_dir=folder, extra_callbacks=[EpochLog()]
     )
