@@ -215,7 +215,7 @@ def _lines(
         look, name = style[curve.name], escape(curve.name)
         if points:
             _add_line(chart, curve, points, [place(point) for point in points], look, band)
-        elif ends and not (along == "width" and curve.search in BEAMS):
+        elif ends and not curve.scattered and not (along == "width" and curve.search in BEAMS):
             for point in curve.points:
                 off = "" if bottom <= point.value <= top else f" {'↑' if point.value > top else '↓'} {point.value:.4f}"
                 chart.add_scatter(
@@ -240,19 +240,19 @@ def _add_line(
     low, high = ([getattr(point, end) for point in points] for end in ("low", "high"))
     known = all(np.isfinite([*low, *high]))
     settings: dict[str, Any] = {"legendgroup": curve.name, "x": list(xs)}
-    if known and band and len(set(xs)) > 1:
+    if known and band and len(set(xs)) > 1 and not curve.scattered:
         red, green, blue = (int(look.color[place : place + 2], 16) for place in (1, 3, 5))
         around = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
         chart.add_scatter(y=low, **settings, **around)
         chart.add_scatter(y=high, fill="tonexty", fillcolor=f"rgba({red},{green},{blue},0.13)", **settings, **around)
     values = [point.value for point in points]
-    if known and not band:
+    if known and (curve.scattered or not band):
         up, down = ([abs(a - b) for a, b in zip(ends, values, strict=True)] for ends in (high, low))
         bars = {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1, "width": 0}
         settings["error_y"] = bars
     chart.add_scatter(
         y=values, name=escape(curve.name), hovertemplate=[_hover(curve, point) for point in points],
-        **_style(look), **settings,
+        **(_style(look) | ({"mode": "markers"} if curve.scattered else {})), **settings,
     )  # fmt: skip
 
 

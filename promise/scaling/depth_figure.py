@@ -16,8 +16,8 @@ from promise.scaling.figures import STYLE, metric_name, name_figure
 from promise.scaling.results import per_level
 
 NOTE = (
-    "Bars: 95 % bootstrap interval over users. At the other levels the likelihood alone selects among the same "
-    "candidates.\nORM: all candidates are kept to the end, and ranked once by the reward."
+    "Bars: 95 % bootstrap interval over users. At the other levels the likelihood alone selects.\n"
+    "ORM: all candidates are kept to the end, and ranked once by the reward."
 )
 
 

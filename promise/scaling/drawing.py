@@ -72,9 +72,10 @@ def looks(curves: Sequence[Curve]) -> dict[str, Look]:
 def draw_line(ax: Axes, curve: Curve, look: Look, xs: Sequence[float], band: bool = True) -> Label:
     """Join a curve's points, with a band (or bars) for the intervals and dots for single seeds."""
     values, low, high = _ends(curve)
-    style: Any = {"color": look.color, "linestyle": look.line, "marker": look.marker, "markersize": 5.5}
+    line = "" if curve.scattered else look.line
+    style: Any = {"color": look.color, "linestyle": line, "marker": look.marker, "markersize": 5.5}
     ax.plot(xs, values, label=curve.name, linewidth=1.8, zorder=3, **style)
-    if band and len(set(xs)) > 1:
+    if band and len(set(xs)) > 1 and not curve.scattered:
         ax.fill_between(xs, low, high, color=look.color, alpha=0.13, linewidth=0, zorder=1)
     else:
         reach = np.nan_to_num(np.abs([values - low, high - values]))
@@ -82,7 +83,7 @@ def draw_line(ax: Axes, curve: Curve, look: Look, xs: Sequence[float], band: boo
     for x, point in zip(xs, curve.points, strict=True):
         if len(point.seeds) > 1:
             ax.plot([x] * len(point.seeds), point.seeds, ".", color=look.color, alpha=0.5, markersize=4)
-    return Label(float(values[-1]), curve.name, look)
+    return Label(float(values.max() if curve.scattered else values[-1]), curve.name, look)
 
 
 def draw_levels(ax: Axes, curve: Curve, look: Look) -> list[Label]:
@@ -115,7 +116,7 @@ def draw_knee(ax: Axes, costs: Sequence[float], values: Sequence[float]) -> bool
     Returns:
         Whether there is a knee to ring.
     """
-    front = {(costs[i], values[i]) for i in np.flatnonzero(pareto(costs, values))}
+    front = {(costs[i], values[i]) for i in np.flatnonzero(pareto(costs, values)).tolist()}
     bend = knee(costs, values)
     if bend is None or len(front) < 3:
         return False

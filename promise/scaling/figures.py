@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +95,9 @@ def weight_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
         for curve in (curve for curve in drawn if curve.search == "plain"):
             look, values = style[curve.name], [point.value for point in curve.points]
             ax.plot([0.0] * len(values), values, look.marker, color=look.color, markersize=5.5, zorder=3)
+            if curve.scattered:  # no lines that could be named beside the panel
+                place = (0.0, max(values))
+                ax.annotate(curve.name, place, (5, 6), textcoords="offset points", color=look.color, fontsize=9)
     return figure
 
 
@@ -187,6 +191,8 @@ def name_figure(figure: Figure, rows: pl.DataFrame, metric: str, note: str) -> N
     figure.suptitle(measured_on(usable(rows, metric)), x=0.01, ha="left", fontsize=12, fontweight="bold")
     if missing := len(rows) - len(usable(rows, metric)):
         note += f" Left out: {missing} of {len(rows)} points, failed or without {metric}."
+    characters = round(13.2 * figure.get_size_inches()[0])  # of a line
+    note = "\n".join(part for line in note.splitlines() for part in textwrap.wrap(line, characters))
     figure.supxlabel(note, x=0.01, ha="left", fontsize=8.5, color=GREY)
 
 
@@ -249,8 +255,8 @@ def _draw(ax: Axes, drawn: list[Curve], place: Callable[[Point], float], costs: 
         if placed.points:
             xs = [place(point) for point in placed.points]
             labels.append(draw_line(ax, placed, look, xs, band=not costs))
-            if costs and len({point.width_name for point in placed.points}) > 1:
+            if costs and not curve.scattered and len({point.width_name for point in placed.points}) > 1:
                 write_widths(ax, placed, look, xs, taken)
-        elif not (costs and curve.search in BEAMS):
+        elif not curve.scattered and not (costs and curve.search in BEAMS):
             labels += draw_levels(ax, curve, look)
     write_labels(ax, labels)

@@ -29,8 +29,8 @@ FIGURES: dict[str, Callable[[pl.DataFrame, str], Figure]] = {
 def supported(rows: pl.DataFrame, metric: str = "recall@10") -> list[str]:
     """Names of the figures that show something of a table, the one that shows the dial that varies first.
 
-    Several levels at which the reward acts: `depth`. Several generators: `frontier`. More values of λ than of C in
-    guided or ORM search: `weight`. Anything else: `candidates`, which any table has.
+    Several levels at which the reward acts: `depth`. Several generators, or trials of a study: `frontier`. More values
+    of λ than of C in guided or ORM search: `weight`. Anything else: `candidates`, which any table has.
 
     Args:
         rows: A table as `results_table` makes it.
@@ -54,6 +54,7 @@ def supported(rows: pl.DataFrame, metric: str = "recall@10") -> list[str]:
         "hrecall": bool(set(done["search"].to_list()) & (BEAMS & WEIGHTED)) and bool(kept_prefixes(rows)),
     }
     more_weights = len(weights) > max(judged["search.candidates"].n_unique(), 1)
+    several |= "trial" in rows.columns  # dials that a study chose are compared by what they cost
     first = "depth" if depth else "frontier" if several else "weight" if more_weights else "candidates"
     return [first, *(name for name in FIGURES if there[name] and name != first)]
 
@@ -96,7 +97,7 @@ def write_figures(rows: pl.DataFrame, folder: Path, metric: str = "recall@10") -
     rows = compared(rows)
     for old in folder.glob("figure*.*"):
         old.unlink()  # of an earlier run with other points
-    paths = {}
+    paths: dict[str, str] = {}
     for place, name in enumerate(supported(rows, metric)):
         stem, key = ("figure", "figure") if place == 0 else (f"figure-{name}", f"figure_{name}")
         svg, png = save_figure(FIGURES[name](rows, metric), folder / stem)

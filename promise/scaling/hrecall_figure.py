@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from promise.scaling.curves import BEAMS, Curve, curves, usable
+from promise.scaling.curves import Curve, curves, usable
 from promise.scaling.drawing import GREY, Label, Look, looks, write_labels
 from promise.scaling.figures import STYLE, name_figure
 from promise.scaling.law_figure import wilson
@@ -24,6 +24,7 @@ NOTE = (
     "point with the largest C.\nLeft: bars, 95 % interval of a share (Wilson). Right: no intervals, as a table of "
     "results holds none for differences."
 )
+SHOWN = frozenset(("plain", "guided"))  # an ORM carries C beams, not W: its shares are of another kind
 MOST = 6  # lines that a panel can name
 
 
@@ -63,15 +64,17 @@ def kept_prefixes(rows: pl.DataFrame) -> list[Kept]:
 
     Returns:
         Searches as they stand in other figures, of many guided ones those that keep most at the last level; none where
-        no row has HRecall at every level.
+        no row has HRecall at every level, or dials were drawn at random.
     """
     names = levels_of(rows)
     if not names:
         return []
     per_level = [curves(rows, name, "candidates") for name in names]
-    drawn = [curve for curve in per_level[0] if curve.search in BEAMS]
+    drawn = [curve for curve in per_level[0] if curve.search in SHOWN]
+    if any(curve.scattered for curve in drawn):
+        return []
     style = looks(drawn)
-    judged = sorted((curve for curve in per_level[-1] if curve.search in BEAMS - {"plain"}),
+    judged = sorted((curve for curve in per_level[-1] if curve.search in SHOWN - {"plain"}),
                     key=lambda curve: -curve.points[-1].value)  # fmt: skip
     best = {curve.name for curve in judged[:MOST]}
     guided = {curve.points[-1].width_name for curve in judged[:MOST]}
@@ -131,7 +134,7 @@ def hrecall_figure(rows: pl.DataFrame, metric: str = "hrecall@1") -> Figure:
             notice = "no plain beam of the same width"
             right.text(0.5, 0.5, notice, transform=right.transAxes, ha="center", color=GREY)
             _levels_axis(right, len(found[0].shares))
-        name_figure(figure, rows.filter(pl.col("search").is_in(BEAMS)), metric, NOTE)
+        name_figure(figure, rows.filter(pl.col("search").is_in(SHOWN)), metric, NOTE)
     return figure
 
 
@@ -186,7 +189,10 @@ def _draw(ax: Axes, lines: Sequence[tuple[Kept, NDArray[np.float64]]], bars: boo
             ax.errorbar(places, values, reach, fmt="none", ecolor=look.color, elinewidth=1.1, alpha=0.45, zorder=2)
         labels.append((float(values[-1]), kept))
     _levels_axis(ax, max(len(values) for _, values in lines))
-    low, high = ax.get_ylim()
-    if ax.get_yscale() == "log":  # labels are placed by shares of the panel
-        labels = [(low + (high - low) * math.log(max(y, low) / low) / math.log(high / low), kept) for y, kept in labels]
-    write_labels(ax, [Label(y, kept.name, kept.look) for y, kept in labels])
+    bottom, top = ax.get_ylim()
+    if ax.get_yscale() == "log":  # names are placed by shares of the panel
+        share = math.log(top / bottom)
+        labels = [
+            (bottom + (top - bottom) * math.log(max(height, bottom) / bottom) / share, kept) for height, kept in labels
+        ]
+    write_labels(ax, [Label(height, kept.name, kept.look) for height, kept in labels])

@@ -34,8 +34,7 @@ CAPTIONS = {
     ),
     "depth": (
         "Accuracy by the levels at which the reward selects",
-        "At the other levels the likelihood alone selects among the same candidates. Bars: 95 % bootstrap interval "
-        "over users.",
+        "At the other levels the likelihood alone selects. Bars: 95 % bootstrap interval over users.",
     ),
     "hrecall": (
         "True prefix still among the beams, level by level",

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from promise.scaling.curves import curves
+from promise.scaling.curves import NAMES, curves
 from promise.scaling.figures import flops_words, metric_name
 
 INTERVAL = "95 % interval"
@@ -60,11 +60,14 @@ def best_sentence(rows: pl.DataFrame, metric: str = "recall@10") -> str:
     words = f"The highest {name} is {value:.4f}"
     if point.low == point.low and point.high == point.high:
         words += f" ({INTERVAL} {point.low:.4f} to {point.high:.4f})"
-    words += f", by {curve.name}"
+    name = ", ".join([*curve.context, NAMES.get(curve.search, curve.search)]) if curve.scattered else curve.name
+    words += f", by {name}"
+    if curve.search == "plain" or (curve.scattered and point.width_name):
+        words += f", W = {point.width_name}"
     if point.candidates == point.candidates and curve.search != "plain":
         words += f", C = {point.candidates:g}"
-    if curve.search == "plain":
-        words += f", W = {point.width_name}"
+    if curve.scattered and point.weight == point.weight:
+        words += f", λ = {point.weight:g}"
     if point.flops == point.flops:
         words += f", at {flops_words(point.flops)} per user"
     return words + "; being the highest of several, it is somewhat flattered."

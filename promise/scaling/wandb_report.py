@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +16,11 @@ from promise.scaling.frontier import pareto
 from promise.scaling.gallery import compared
 from promise.scaling.hrecall_figure import kept_prefixes
 from promise.scaling.results import METRICS
+from promise.scaling.workspace import STEP, sweep_workspace
 
 MODES = ("offline", "online")
-STEP = "search/flops_per_user"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,8 @@ def summary_run(
 
     It holds the tables `results` and `front`, every point as `search/KIND/METRIC` over `search/flops_per_user`, W&B's
     own charts (`accuracy_over_candidates`, `accuracy_over_flops`, `points`, `hrecall_per_level`, `drift_per_level`),
-    the interactive charts of the report as `charts/NAME` (logarithmic axes, frontier, heat map), and the images. A run
-    that is already active in this process is left alone.
+    the interactive charts of the report as `charts/NAME` (logarithmic axes, frontier, heat map), and the images.
+    Online, with the extra `workspaces`, a workspace is laid out too. A run that is already active is left alone.
 
     Args:
         rows: A table as `results_table` makes it.
@@ -98,9 +101,21 @@ def summary_run(
             best = done[name].max()
             if best is not None:
                 run.summary[f"best/{name}"] = best
+        if to.mode == "online":
+            _save_workspace(sweep_workspace(done, run.entity, to.project, to.group))
     finally:
         run.finish()
     return Path(run.settings.sync_dir)
+
+
+def _save_workspace(workspace: Any | None) -> None:
+    """Save a workspace, if there is one; a server that refuses it must not cost the sweep its end."""
+    if workspace is None:
+        return
+    try:
+        workspace.save()
+    except Exception as error:
+        log.warning("W&B kept no workspace: %s", error)
 
 
 def _by_cost(done: pl.DataFrame) -> list[dict[str, float]]:
@@ -135,7 +150,7 @@ def _own_charts(rows: pl.DataFrame, metric: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     drawn = curves(rows, metric, "candidates")
     for place, unit in (("candidates", "candidates C (paths)"), ("flops", "FLOPs per user")):
-        lines = {curve.name: xy for curve in drawn if (xy := _xy(curve, place))[0]}
+        lines = {curve.name: xy for curve in drawn if not curve.scattered and (xy := _xy(curve, place))[0]}
         found |= _series(f"accuracy_over_{place}", lines, metric, unit)
     points = usable(rows, metric).filter(pl.col("flops_per_user") > 0).select("search", "flops_per_user", metric)
     if len(points):

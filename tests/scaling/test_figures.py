@@ -72,7 +72,7 @@ def test_title_and_footnote(sweep) -> None:
     figure = scaling_figure(results_table([*sweep, {"search": "plain", "status": "failed"}]))
     assert figure.get_suptitle() == "amazon_beauty · test split · 22,363 users"
     assert "95 % bootstrap interval over users" in figure.get_supxlabel()
-    assert "Left out: 1 of 14 points, failed or without recall@10." in figure.get_supxlabel()
+    assert "Left out: 1 of 14 points, failed or without recall@10." in figure.get_supxlabel().replace("\n", " ")
     two = scaling_figure(results_table([*sweep, dict(sweep[0], split="validation", users=2000)]))
     assert two.get_suptitle() == "amazon_beauty · several split · several users"
 
@@ -132,6 +132,31 @@ def test_the_knee_is_ringed_where_three_points_can_bend(row) -> None:
     assert "knee" not in lines(ax) and "ring" not in ax.get_title(loc="left")
 
 
+def test_dials_drawn_at_random_are_dots_under_one_name(row) -> None:
+    rows = [
+        row("guided", 0.05 + i / 1e3, (20 + i) * 1e6, width=10 + i, candidates=40 + 7 * i, weight=i / 20)
+        for i in range(1, 15)
+    ]
+    rows += [row("plain", 0.04 + i / 1e3, (15 + i) * 1e6, width=9 + i, candidates=9 + i) for i in range(12)]
+    (ax,) = frontier_figure(results_table(rows)).axes
+    (dots,) = [line for line in ax.lines if line.get_label() == "guided, dials vary"]
+    assert (dots.get_linestyle(), len(dots.get_xdata())) == ("None", 14)
+    assert "plain beam" in texts(ax)
+    (ax,) = weight_figure(results_table(rows)).axes
+    assert "plain beam, dials vary" in texts(ax) and "guided, dials vary" in texts(ax)
+    assert [
+        line.get_label() for line in ax.lines if len(set(line.get_ydata())) == 1 and len(line.get_xdata()) > 2
+    ] == []
+
+
+def test_a_long_note_is_wrapped_to_the_figure(row) -> None:
+    rows = [row("plain", 0.05, 1e8, width=w) for w in (10, 20)] + [{"search": "plain", "status": "failed"}]
+    figure = frontier_figure(results_table([each | {"seed": seed} for each in rows for seed in (0, 1)]))
+    assert len(figure.get_supxlabel().splitlines()) == 2
+    figure.draw_without_rendering()
+    assert figure._supxlabel.get_window_extent().x1 <= figure.get_size_inches()[0] * figure.dpi
+
+
 ODD = {
     "nothing": lambda sweep, row: [],
     "only plain": lambda sweep, row: sweep[:3],
@@ -150,6 +175,10 @@ ODD = {
     "failed": lambda sweep, row: [dict(sweep[0], status="failed", error="x")],
     "odd names": lambda sweep, row: [dict(each, data="a_$b$_{", generator="n_$") for each in sweep],
     "new search": lambda sweep, row: [*sweep, row("best_of_n", 0.055, 3e8)],
+    "a study": lambda sweep, row: [
+        row("guided", 0.05 + i / 1e3, (20 + i) * 1e6, width=10 + i, candidates=40 + 7 * i, weight=i / 20) | {"trial": i}
+        for i in range(1, 15)
+    ],
     "many": lambda sweep, row: [
         row("guided", 0.05 + w / 1e5 + x / 100, w * 1e6 + e, width=w, candidates=w * e, weight=x)
         for w in (1, 5, 10, 50, 100, 500) for e in (1, 10) for x in (0.0, 0.5, 1.0)

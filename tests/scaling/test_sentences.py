@@ -47,6 +47,8 @@ def test_best(sweep, row) -> None:
         "The highest Recall@10 is 0.0700 (95 % interval 0.0670 to 0.0730), by guided, W = 20, C = 200, at 88.3 MFLOP"
     )
     assert ", by plain beam, W = 50, at 196 MFLOP" in best_sentence(results_table(sweep[:3]))
+    many = [row("guided", i / 1e3, 5e7, width=i, candidates=7 * i, weight=i / 20) for i in range(10, 20)]
+    assert ", by guided, W = 19, C = 133, λ = 0.95, at 50 MFLOP" in best_sentence(results_table(many))
     bare = [{"search": "plain", "search.width": 10, "recall@10": 0.1, "flops_per_user": None}]
     assert best_sentence(results_table(bare)).startswith("The highest Recall@10 is 0.1000, by plain beam, W = 10; ")
     assert best_sentence(results_table([row("plain", None, 1e8, width=5)])) == "No finished point has recall@10."

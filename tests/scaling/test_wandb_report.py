@@ -1,14 +1,17 @@
 """The summary run, written offline and read back from its file."""
 
 import json
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from promise.scaling.figures import save_figure, scaling_figure
 from promise.scaling.results import results_table
-from promise.scaling.wandb_report import Destination, summary_run
+from promise.scaling.wandb_report import Destination, _save_workspace, summary_run
+from promise.scaling.workspace import sweep_workspace
 from tests.wandb_file import finished, items
 
 
@@ -88,6 +91,33 @@ def test_an_active_run_is_left_alone(sweep, tmp_path: Path) -> None:
     assert str(folder) != active.settings.sync_dir
     active.log({"still": 1})
     active.finish()
+
+
+def test_a_workspace_has_a_panel_for_each_metric(sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = results_table(sweep)
+    monkeypatch.setitem(sys.modules, "wandb_workspaces", None)  # not installed
+    assert sweep_workspace(rows, "me", "promise", "g") is None
+    package, reports, plots = (ModuleType(name) for name in ("wandb_workspaces", "reports", "v2"))
+    package.workspaces = SimpleNamespace(Section=SimpleNamespace, Workspace=SimpleNamespace)  # type: ignore[attr-defined]
+    plots.LinePlot = SimpleNamespace  # type: ignore[attr-defined]
+    for name, module in (("", package), (".reports", reports), (".reports.v2", plots)):
+        monkeypatch.setitem(sys.modules, f"wandb_workspaces{name}", module)
+    space = sweep_workspace(rows, "me", "promise", "g")
+    assert (space.entity, space.project, space.name) == ("me", "promise", "Sweep g")
+    first, second = space.sections[0].panels
+    assert (first.title, second.title, first.x, first.log_x) == (
+        "recall@10", "ndcg@10", "search/flops_per_user", True
+    )  # fmt: skip
+    assert first.y == [f"search/{search}/recall@10" for search in ("plain", "guided", "exhaustive")]
+
+
+def test_a_workspace_that_is_refused_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    def refused() -> None:
+        raise RuntimeError("no permission")
+
+    _save_workspace(SimpleNamespace(save=refused))
+    _save_workspace(None)
+    assert [record.message for record in caplog.records] == ["W&B kept no workspace: no permission"]
 
 
 def test_errors(sweep, tmp_path: Path) -> None:
