@@ -125,33 +125,33 @@ def make_logger(cfg: DictConfig, name: str, job_type: str) -> Logger:
 
 
 def wandb_logger(cfg: DictConfig, name: str, job_type: str) -> WandbLogger:
-    """A W&B run in the group of its sweep; the networks of a training are its artifacts when asked."""
+    """A W&B run in the group of its sweep."""
     os.makedirs(cfg.logger.save_dir, exist_ok=True)
     settings = {dial: value for dial, value in plain(cfg.logger).items() if dial not in OUR_DIALS}
-    log_model = bool(cfg.logger.get("artifacts")) and job_type == "train"
-    logger: WandbLogger = make(settings, name=name, group=cfg.sweep.name, job_type=job_type, log_model=log_model)
+    logger: WandbLogger = make(settings, name=name, group=cfg.sweep.name, job_type=job_type)
     logger._wandb_init.pop("anonymous", None)  # W&B warns of the mere name, which Lightning always passes
     return logger
 
 
-def log_input(logger: Logger, cfg: DictConfig, name: str, path: Path) -> None:
-    """Tell W&B which file a training starts from, when artifacts are asked for.
+def log_file(logger: Logger, cfg: DictConfig, name: str, path: Path, made: bool) -> None:
+    """Keep a file as a W&B artifact, when artifacts are asked for.
 
     Args:
-        logger: The training's logger.
+        logger: The logger of the run.
         cfg: The root config.
-        name: Name and type of the artifact, such as `semantic-ids`.
+        name: Name of the artifact, such as `semantic-ids`.
         path: The file.
+        made: Whether the run made it; else the run started from it.
     """
     if not isinstance(logger, WandbLogger) or not cfg.logger.get("artifacts"):
         return
     import wandb
 
-    artifact = wandb.Artifact(name, type=name)
+    artifact = wandb.Artifact(name, type="model" if made else "dataset")
     artifact.add_file(str(path))
     run = logger.experiment
-    # An artifact that a run uses is in the lineage of what it logs; offline W&B can't look it up, only log it.
-    (run.log_artifact if cfg.logger.mode == "offline" else run.use_artifact)(artifact)
+    # What a run uses is in the lineage of what it makes; offline W&B can't look it up, only log it.
+    (run.log_artifact if made or cfg.logger.mode == "offline" else run.use_artifact)(artifact)
 
 
 def finish(logger: Logger) -> None:

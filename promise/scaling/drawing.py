@@ -164,8 +164,8 @@ def write_widths(ax: Axes, curve: Curve, look: Look, xs: Sequence[float], taken:
         room = 0.025 + 0.008 * len(text)
         if all(abs(place[0] - h) >= room or abs(place[1] - v) >= 0.04 for h, v in taken):
             ax.annotate(
-                text, (x, point.value), xytext=(0, -13), textcoords="offset points",
-                ha="center", fontsize=8, color=look.color, zorder=5,
+                text, (x, point.value), xytext=(4, -12), textcoords="offset points",
+                ha="left", fontsize=8, color=look.color, zorder=5,
                 path_effects=[withStroke(linewidth=2.5, foreground="white")],
             )  # fmt: skip
             taken.append(place)

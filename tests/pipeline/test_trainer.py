@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from promise import configs
-from promise.pipeline.trainer import EpochLog, arithmetic, finish, log_input, make_logger, make_trainer
+from promise.pipeline.trainer import EpochLog, arithmetic, finish, log_file, make_logger, make_trainer
 from tests.wandb_file import finished, items
 
 BASE = configs.compose(["logger=csv", "trainer.precision=32-true"])
@@ -108,7 +108,8 @@ def test_a_training_logs_its_epochs_its_config_and_when_asked_its_artifacts(tmp_
     ids = tmp_path / "ids.npz"
     ids.write_bytes(b"ids")
     logger = make_logger(cfg, "small-0", "train")
-    log_input(logger, cfg, "semantic-ids", ids)
+    log_file(logger, cfg, "semantic-ids", ids, made=False)
+    log_file(logger, cfg, "joint", ids, made=True)
     trainer = make_trainer(cfg, max_epochs=2, logger=logger, default_root_dir=tmp_path)
     trainer.fit(Small(), DataLoader([1.0] * 10, batch_size=None))
     finish(logger)
@@ -122,7 +123,7 @@ def test_a_training_logs_its_epochs_its_config_and_when_asked_its_artifacts(tmp_
     assert [entry["epoch"] for entry in history] == [0, 1] and "train/loss" in history[0]
     artifacts = [record.request.log_artifact.artifact for record in found if record.request.HasField("log_artifact")]
     artifacts += [record.artifact for record in found if record.HasField("artifact")]
-    assert [artifact.type for artifact in artifacts] == ["semantic-ids", "model"]
+    assert [artifact.type for artifact in artifacts] == ["dataset", "model"]
 
 
 def test_input_artifacts_online_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,16 +131,18 @@ def test_input_artifacts_online_are_used(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "ids.npz"
     path.write_bytes(b"ids")
     used: list[Any] = []
+    logged: list[Any] = []
 
     class Online(WandbLogger):
-        experiment = SimpleNamespace(use_artifact=used.append)
+        experiment = SimpleNamespace(use_artifact=used.append, log_artifact=logged.append)
 
-    log_input(Online.__new__(Online), cfg, "semantic-ids", path)
-    assert [(artifact.name, artifact.type) for artifact in used] == [("semantic-ids", "semantic-ids")]
+    log_file(Online.__new__(Online), cfg, "semantic-ids", path, made=False)
+    log_file(Online.__new__(Online), cfg, "joint", path, made=True)
+    assert [(artifact.name, artifact.type) for artifact in used] == [("semantic-ids", "dataset")]
     cfg.logger.artifacts = False
-    log_input(Online.__new__(Online), cfg, "semantic-ids", path)
-    log_input(CSVLogger(tmp_path), cfg, "semantic-ids", path)
-    assert len(used) == 1
+    log_file(Online.__new__(Online), cfg, "semantic-ids", path, made=False)
+    log_file(CSVLogger(tmp_path), cfg, "semantic-ids", path, made=False)
+    assert (len(used), len(logged)) == (1, 1)
 
 
 def test_a_missing_library_is_a_check(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,9 +33,15 @@ def test_of_many_searches_those_that_keep_most_are_shown(row, levels) -> None:
     rows = [*levels]
     for w in range(21, 41):
         shares = {f"hrecall@{b}": w / 100 / b for b in (1, 2, 3)}
-        rows.append(row("guided", 0.06, 1e8, width=w, candidates=4 * w, weight=1.0) | shares)
+        rows += [row("guided", 0.06, 1e8, width=w, candidates=e * w, weight=1.0) | shares for e in (2, 4)]
     widths = [kept.width for kept in kept_prefixes(results_table(rows)) if kept.search == "guided"]
     assert widths == [20, 36, 37, 38, 39, 40]
+
+
+def test_dials_drawn_at_random_are_not_shown(row, levels) -> None:
+    shares = {f"hrecall@{b}": 0.5 / b for b in (1, 2, 3)}
+    rows = [row("guided", 0.06, 1e8, width=w, candidates=3 * w + 1, weight=w / 50) | shares for w in range(21, 41)]
+    assert kept_prefixes(results_table([*levels, *rows])) == []
 
 
 def test_figure(levels) -> None:
