@@ -53,7 +53,7 @@ h1 { font-size: 1.5rem; margin: 0 0 .2rem; } h2 { font-size: 1.15rem; margin: 2.
 .finding { font-size: 1.25rem; margin: 1rem 0 .4rem; } .note { color: #5c5c5c; margin: .1rem 0 .4rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #e6e6e6; }
-th { border-bottom-color: #909090; vertical-align: bottom; } td.text, th.text { text-align: left; }
+th { border-bottom-color: #909090; vertical-align: bottom; } td.text, th.text, th.long { text-align: left; }
 th { white-space: normal; } td.long { text-align: left; white-space: normal; min-width: 14rem; }
 pre { background: #f5f5f5; padding: .8rem; overflow-x: auto; font-size: .85rem; } img { max-width: 100%; }
 """
@@ -175,6 +175,8 @@ def _shown(value: Any) -> str:
     """A value as the page shows it."""
     if value is None:
         return "–"
+    if value == 0:
+        return "0"
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
