@@ -86,7 +86,9 @@ def trial_sentence(row: Mapping[str, Any], role: str, metric: str = "recall@10")
         >>> trial_sentence(row, "The best trial")
         'The best trial is number 7: Recall@10 0.1000, at 50 MFLOP per user, by plain, W = 20.'
     """
-    words = f"{role} is number {row['trial']}: {metric[:1].upper()}{metric[1:]} {row[metric]:.4f}"
+    words = f"{role} is number {row['trial']}"
+    if row.get(metric) is not None:  # a beam of fewer than 10 has no Recall@10
+        words += f": {metric[:1].upper()}{metric[1:]} {row[metric]:.4f}"
     if row.get(f"{metric}_low") is not None:
         words += f" ({INTERVAL} {row[f'{metric}_low']:.4f} to {row[f'{metric}_high']:.4f})"
     if row.get("flops_per_user"):

@@ -60,6 +60,10 @@ def test_trial(row) -> None:
         "The knee of the front is number 3: Recall@10 0.1000 (95 % interval 0.0970 to 0.1030), at 50 MFLOP per user, "
         "by guided, W = [20, 10], C = 80, λ = 0.6."
     )
+    narrow = row("plain", None, 5e7, width=5) | {"trial": 3}
+    assert (
+        trial_sentence(narrow, "The best trial") == "The best trial is number 3, at 50 MFLOP per user, by plain, W = 5."
+    )
 
 
 def test_state(sweep) -> None:
