@@ -129,7 +129,9 @@ def hrecall_chart(rows: pl.DataFrame, metric: str = "recall@10") -> go.Figure:
             hovertemplate="level %{x}: %{y:.4f}%{customdata}", **_style(kept.look),
         )  # fmt: skip
     chart.update_xaxes(title="level of the semantic ID", dtick=1)
-    chart.update_yaxes(title="HRecall (share of users, log scale)", type="log")
+    ticks = [step * 10.0**decade for decade in range(-5, 1) for step in (1, 2, 3, 5, 7) if step * 10.0**decade <= 1]
+    words = [plain_number(tick) for tick in ticks]
+    chart.update_yaxes(title="HRecall (share of users, log scale)", type="log", tickvals=ticks, ticktext=words)
     return chart
 
 
