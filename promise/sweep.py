@@ -1,11 +1,10 @@
-"""`promise sweep +sweeps=NAME`: every point of a sweep, each ranked once; a table, a figure and what they show."""
+"""`promise sweep +sweeps=NAME`: every point of a sweep, each ranked once; a table, figures and what they show."""
 
 import json
 import logging
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
@@ -25,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def run(cfg: DictConfig) -> dict[str, Any]:
-    """Run the missing points, then write the table, the figure and the W&B summary."""
+    """Run the missing points, then write the table, the figures, the report and the W&B summary."""
     from promise.scaling.results import write_results
 
     if cfg.dry_run and cfg.sweep.get("study"):
@@ -98,19 +97,11 @@ def write_up(
     """
     # Imported here: a sweep that ends in a wrong dial should end at once.
     from promise.pipeline.laws import LAWS_COLUMNS, LAWS_TITLE, laws_of, table_rows, write_laws
-    from promise.scaling.figures import choose_figure, save_figure
-    from promise.scaling.results import results_table
+    from promise.pipeline.sweep_report import write_report
 
     tables: list[Any] = []
-    table = results_table(rows)
     paths = {"results": str(folder / "results.csv")}
     found = findings(measured)
-    if measured:
-        # A control answers a question in the findings; in the figure it would squeeze what is compared.
-        drawn = table.filter((pl.col("status") == "done") & (pl.col("search.control").fill_null("none") == "none"))
-        images = save_figure(choose_figure(drawn if len(drawn) else table), folder / "figure")
-        paths |= {"figure": str(images[1]), "figure_svg": str(images[0])}
-        paths |= report(cfg, rows, [str(image) for image in images])
     if cfg.sweep.headline and entries:
         paths |= write_headline(entries, folder)
     if found:
@@ -121,6 +112,8 @@ def write_up(
     if laws := laws_of(measured):
         paths |= write_laws(laws, folder)
         tables.append([LAWS_TITLE, LAWS_COLUMNS, table_rows(laws)])
+    if measured:
+        paths |= write_report(cfg, rows, folder, [f.as_dict() for f in found], paths)
     return {"paths": paths, "findings": [f.as_dict() for f in found], "tables": tables}
 
 
@@ -149,24 +142,6 @@ def named(cfg: DictConfig, chosen: dict[str, str]) -> dict[str, Any]:
     groups = {group: chosen[group] for group in ("data", "search", "generator", "reward", "training")}
     run = {"split": cfg.split, "seed": cfg.seed, "seen": cfg.evaluation.seen}
     return groups | run | {name: dials[name] for name in known if name in dials}
-
-
-def report(cfg: DictConfig, rows: list[dict[str, Any]], images: list[str]) -> dict[str, str]:
-    """The W&B summary run of the sweep, when W&B is the logger."""
-    if "WandbLogger" not in cfg.logger["_target_"]:
-        return {}
-    from promise.scaling.results import results_table
-    from promise.scaling.wandb_report import summary_run
-
-    run = summary_run(
-        results_table(rows),
-        images,
-        cfg.logger.project,
-        str(cfg.sweep.name),
-        cfg.logger.save_dir,
-        cfg.logger.mode,
-    )
-    return {"wandb": str(run)}
 
 
 def show_rows(rows: list[dict[str, Any]]) -> None:

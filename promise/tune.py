@@ -82,14 +82,12 @@ class Trials:
 def run(
     cfg: DictConfig,
     failed_row: Callable[[DictConfig, dict[str, str]], dict[str, Any]],
-    report: Callable[[DictConfig, list[dict[str, Any]], list[str]], dict[str, str]],
 ) -> dict[str, Any]:
     """Run what is left of the study, then write what it found.
 
     Args:
         cfg: The root config; `sweep.study` describes the study.
         failed_row: What the row of a failed trial can say, from its config and the options chosen.
-        report: Makes the summary run of a sweep from its rows and images; gives its paths.
 
     Raises:
         ValueError: If a dial, the space, or the storage is wrong: before any training.
@@ -135,12 +133,13 @@ def run(
         study.close()
     show_findings(settings, found, rows)
     if done := [row for row in rows if row["status"] == "done"]:
-        from promise.scaling.figures import choose_figure, save_figure
-        from promise.scaling.results import results_table
+        from promise.pipeline.sweep_report import write_report
+        from promise.scaling.sentences import trial_sentence
 
-        images = save_figure(choose_figure(results_table(done)), folder / "figure")
-        paths |= {"figure": str(images[1]), "figure_svg": str(images[0])}
-        paths |= report(cfg, rows, [str(image) for image in images])
+        proposed = next((row for row in done if row["trial"] == found.best), None)
+        role = "The best trial" if found.reference is None else "The knee of the front"
+        lead = trial_sentence(proposed, role) if proposed else None
+        paths |= write_report(cfg, rows, folder, lead=lead)
     if "experiment" in paths:
         print(f"\n{command(study, given)}")
     if found.running:

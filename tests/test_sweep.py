@@ -12,6 +12,7 @@ from promise.pipeline.grid import expand, spelled
 from promise.pipeline.points import Point
 from promise.scaling.headline import COMPARISON_COLUMNS, ROW_COLUMNS, read_table
 from promise.scaling.results import read_results
+from tests.wandb_file import finished, items
 
 Run = Callable[..., Any]
 GRIDS = (
@@ -119,6 +120,19 @@ def test_wandb_gets_a_run_per_point_and_a_summary(run: Run, tmp_path: Path) -> N
     assert len(runs) == 4  # training, two points, summary
     assert Path(answer.json["paths"]["wandb"]).resolve() in [path.resolve() for path in runs]
     assert "wandb" not in answer.out.rsplit("\n{", 1)[0]
+    (file,) = Path(answer.json["paths"]["wandb"]).glob("*.wandb")
+    (config,) = [items(record.run.config.update) for record in finished(file) if record.HasField("run")][:1]
+    assert config["sweep"]["name"] == "charts" and config["points"] == 2
+
+
+def test_the_report_says_what_was_found(run: Run) -> None:
+    said = run("sweep", *GRIDS).json
+    text = Path(said["paths"]["report"]).read_text("utf-8")
+    difference = said["findings"][0]
+    assert "Sweep mine: s3rec · validation split · 60 users</h1>" in text
+    assert difference["text"].partition(" − ")[0].removeprefix("recall@10: ") in text.partition("</p>")[0]
+    assert f"{difference['low']:+.4f} to {difference['high']:+.4f}" in text.partition("</p>")[0]
+    assert "promise sweep data=s3rec" in text and "sweep:\n  name: mine" in text
 
 
 def test_a_headline_sweep_writes_its_rows_and_comparisons(run: Run) -> None:

@@ -1,6 +1,9 @@
 """What a configuration must hold before any work begins; everything here is quick."""
 
+import logging
+import os
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,8 @@ from promise.pipeline.fitting import checked_payload
 from promise.pipeline.item_files import read_ids
 from promise.search.dials import check_dials, entries, is_number
 from promise.tasks.negatives import KINDS
+
+log = logging.getLogger(__name__)
 
 #: Exclusive upper end of seeds: scikit-learn takes no larger ones.
 SEEDS = 2**32
@@ -54,6 +59,7 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
     check_networks(cfg)
     check_trainings(cfg)
     check_sasrec(cfg)
+    check_logger(cfg)
     for name in ("checkpoint", "ids.path"):
         if (path := OmegaConf.select(cfg, name)) is not None and not Path(path).is_file():
             raise ValueError(f"{name}={path} is no file")
@@ -129,6 +135,48 @@ def check_sasrec(cfg: DictConfig) -> None:
         )
     number("sasrec.network.dropout", network.dropout, "in [0, 1)", lambda value: 0 <= value < 1)
     check_schedule("sasrec.training", plain(cfg.sasrec.training))
+
+
+def check_logger(cfg: DictConfig) -> None:
+    """Check W&B's dials; where it can't work online, fall back if that was asked for.
+
+    Raises:
+        ValueError: If a dial is wrong, or W&B has no key or can't be reached, and logger.fallback is null.
+    """
+    logger = cfg.logger
+    if "WandbLogger" not in logger["_target_"]:
+        return
+    one_of("logger.mode", logger.mode, ("offline", "online"))
+    if logger.get("fallback") is not None:
+        one_of("logger.fallback", logger.fallback, ("offline", "null"))
+    truth("logger.artifacts", logger.get("artifacts", False))
+    if logger.mode == "offline" or (why := why_not_online()) is None:
+        return
+    if logger.get("fallback") is None:
+        raise ValueError(
+            f"logger.mode=online: {why}; run `wandb login`, or set WANDB_API_KEY, or use logger.mode=offline "
+            "(logger.fallback=offline does so by itself)"
+        )
+    fall_back(why)
+    logger.mode = "offline"
+
+
+@cache
+def why_not_online() -> str | None:
+    """What keeps W&B from working online, such as a missing key; None if nothing does. Nobody is prompted."""
+    os.environ.setdefault("WANDB_SILENT", "true")
+    import wandb
+
+    try:
+        return None if wandb.login(prompt=False) else "W&B has no API key"
+    except wandb.errors.Error as error:
+        return f"W&B can't be reached ({str(error).splitlines()[0]})"
+
+
+@cache
+def fall_back(why: str) -> None:
+    """Say once in a process that runs are kept offline."""
+    log.warning("logger.mode=online: %s; runs are kept offline, `wandb sync DIR` uploads them", why)
 
 
 def check_schedule(group: str, fit: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """From config nodes to plain values and to the objects that they describe."""
 
+import re
 from typing import Any
 
 from hydra.utils import instantiate
@@ -51,3 +52,16 @@ def make(node: Any, **run_time: Any) -> Any:
         run_time: Passed on as they are (Hydra would turn a dataclass into a config).
     """
     return instantiate(node, _partial_=True, _convert_="all")(**run_time)
+
+
+def without_passwords(value: Any) -> Any:
+    """A value to be shown to others: texts, also those in lists and dictionaries, without the passwords of their URLs.
+
+    >>> without_passwords({"storage": "postgresql://me:secret@host/db", "trials": 40})
+    {'storage': 'postgresql://me:***@host/db', 'trials': 40}
+    """
+    if isinstance(value, dict):
+        return {name: without_passwords(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [without_passwords(each) for each in value]
+    return re.sub(r"(://[^\s:/@]*):[^\s@]+@", r"\1:***@", value) if isinstance(value, str) else value

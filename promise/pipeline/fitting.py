@@ -40,6 +40,8 @@ class Prepared(Protocol):
     @property
     def ids(self) -> SemanticIds: ...
     @property
+    def ids_path(self) -> Path: ...
+    @property
     def trie(self) -> Trie: ...
     @property
     def item_vectors(self) -> NDArray[np.float32]: ...
@@ -144,7 +146,7 @@ class Fit:
             ranker=ranker,
             seed=cfg.seed,
         )
-        facts = train(cfg, task, self.name, folder, pipeline.datamodule())
+        facts = train(cfg, task, self.name, folder, pipeline.datamodule(), pipeline.ids_path)
         if facts is None:
             return {}  # rank 0 keeps the result
         payload = {

@@ -6,6 +6,7 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
-from promise.pipeline.config import make
+from promise.pipeline.config import make, plain, without_passwords
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,10 @@ NOT_NEWS = (
     ".*Found .* module.* in eval mode.*",
     ".*treespec.*",
 )
+
+
+#: Dials of conf/logger/wandb.yaml that are ours and not W&B's.
+OUR_DIALS = ("fallback", "artifacts")
 
 
 def quiet() -> None:
@@ -102,7 +107,7 @@ class EpochLog(Callback):
 
 
 def make_logger(cfg: DictConfig, name: str, job_type: str) -> Logger:
-    """The configured logger for one run.
+    """The configured logger for one run; it knows the run's config.
 
     Args:
         cfg: The root config.
@@ -114,14 +119,44 @@ def make_logger(cfg: DictConfig, name: str, job_type: str) -> Logger:
     """
     quiet()
     if "WandbLogger" in cfg.logger["_target_"]:
-        os.makedirs(cfg.logger.save_dir, exist_ok=True)
-        logger: WandbLogger = make(cfg.logger, name=name, group=cfg.sweep.name, job_type=job_type)
-        logger._wandb_init.pop("anonymous", None)  # W&B warns of the mere name, which Lightning always passes
-        return logger
-    try:
-        return make(cfg.logger, name=f"{job_type}-{name}")
-    except ModuleNotFoundError as error:
-        raise ValueError(f"logger: {error}") from error
+        logger: Logger = wandb_logger(cfg, name, job_type)
+    else:
+        try:
+            logger = make(cfg.logger, name=f"{job_type}-{name}")
+        except ModuleNotFoundError as error:
+            raise ValueError(f"logger: {error}") from error
+    logger.log_hyperparams({"config": without_passwords(plain(cfg))})
+    return logger
+
+
+def wandb_logger(cfg: DictConfig, name: str, job_type: str) -> WandbLogger:
+    """A W&B run in the group of its sweep."""
+    os.makedirs(cfg.logger.save_dir, exist_ok=True)
+    settings = {dial: value for dial, value in plain(cfg.logger).items() if dial not in OUR_DIALS}
+    logger: WandbLogger = make(settings, name=name, group=cfg.sweep.name, job_type=job_type)
+    logger._wandb_init.pop("anonymous", None)  # W&B warns of the mere name, which Lightning always passes
+    return logger
+
+
+def log_file(logger: Logger, cfg: DictConfig, name: str, path: Path, made: bool) -> None:
+    """Keep a file as a W&B artifact, when artifacts are asked for.
+
+    Args:
+        logger: The logger of the run.
+        cfg: The root config.
+        name: Name of the artifact, such as `semantic-ids`.
+        path: The file.
+        made: Whether the run made it; else the run started from it.
+    """
+    if not isinstance(logger, WandbLogger) or not cfg.logger.get("artifacts"):
+        return
+    import wandb
+
+    artifact = wandb.Artifact(name, type="model" if made else "dataset")
+    artifact.add_file(str(path))
+    run = logger.experiment
+    # What a run uses is in the lineage of what it makes; offline W&B can't look it up, only log it.
+    (run.log_artifact if made or cfg.logger.mode == "offline" else run.use_artifact)(artifact)
 
 
 def finish(logger: Logger) -> None:

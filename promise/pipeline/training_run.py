@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from omegaconf import DictConfig
 
-from promise.pipeline.trainer import EpochLog, finish, make_logger, make_trainer
+from promise.pipeline.trainer import EpochLog, finish, log_file, make_logger, make_trainer
 from promise.tasks.training import SearchSelectedTask
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,12 @@ class Work:
 
 
 def train(
-    cfg: DictConfig, task: SearchSelectedTask, name: str, folder: Path, data: LightningDataModule
+    cfg: DictConfig,
+    task: SearchSelectedTask,
+    name: str,
+    folder: Path,
+    data: LightningDataModule,
+    ids: Path | None = None,
 ) -> dict[str, Any] | None:
     """Train a task, from where a killed training left it; it then holds its best weights.
 
@@ -70,6 +75,7 @@ def train(
         name: What is trained, for the logger.
         folder: Where checkpoints lie until `keep` takes them away.
         data: What to train and to validate on.
+        ids: File of the semantic IDs that the task learns, an input of the run; None without.
 
     Returns:
         Epochs, the best one, its validation score and the seconds, for the manifest; None in a process of a
@@ -79,6 +85,8 @@ def train(
         SystemExit: The training was interrupted.
     """
     logger = make_logger(cfg, f"{name}-{cfg.seed}", "train")
+    if ids is not None:
+        log_file(logger, cfg, "semantic-ids", ids, made=False)
     trainer = make_trainer(
         cfg, max_epochs=task.epochs, logger=logger, default_root_dir=folder, extra_callbacks=[EpochLog()]
     )
@@ -88,6 +96,9 @@ def train(
     began = time.perf_counter()
     try:
         trainer.fit(task, datamodule=data, ckpt_path=last)
+        checkpoint: Any = trainer.checkpoint_callback
+        if trainer.is_global_zero and not trainer.interrupted:
+            log_file(logger, cfg, name, Path(checkpoint.best_model_path), made=True)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     finally:
@@ -96,13 +107,12 @@ def train(
         raise SystemExit(130)
     if not trainer.is_global_zero:
         return None
-    checkpoint = trainer.checkpoint_callback
-    best = torch.load(checkpoint.best_model_path, map_location="cpu", weights_only=True)  # type: ignore[union-attr]
+    best = torch.load(checkpoint.best_model_path, map_location="cpu", weights_only=True)
     task.load_state_dict(best["state_dict"])
     return {
         "epochs": trainer.current_epoch,
         "best_epoch": best["epoch"] + 1,
-        "validation_recall@10": float(checkpoint.best_model_score),  # type: ignore[union-attr]
+        "validation_recall@10": float(checkpoint.best_model_score),
         "training_seconds": round(time.perf_counter() - began, 1),
     }
 

@@ -40,6 +40,8 @@ _CONTEXT: dict[str, Callable[[Any], str]] = {
     "training": str,
     "search.temperature": lambda temperature: f"temperature {temperature:g}",
 }
+MOST_LINES = 8
+"""Of one kind of search, lines that a reader can tell apart; where more of them are single points, none is joined."""
 _MEASURED = ("data", "split", "users", "seen")
 
 
@@ -79,12 +81,14 @@ class Curve:
         search: Kind of search, as in the rows.
         context: The settings in which the curves of the figure differ besides search dials.
         points: At least one point.
+        scattered: Whether the dials were drawn at random, say: there is no line to join the points by.
     """
 
     name: str
     search: str
     context: tuple[str, ...]
     points: tuple[Point, ...]
+    scattered: bool = False
 
 
 def usable(rows: pl.DataFrame, metric: str) -> pl.DataFrame:
@@ -140,12 +144,16 @@ def curves(rows: pl.DataFrame, metric: str, along: Along) -> list[Curve]:
         dial = "width" if search == "plain" else along
         dials = [_dials(row) for row in members]
         labels = _labels(search, dials, along)
+        lines = len(set(labels))
+        scattered = lines > MOST_LINES and len(set(dials)) < 2 * lines
+        if scattered:
+            labels = [("dials vary",)] * len(members)
         for label in dict.fromkeys(labels):
             mine = [i for i, other in enumerate(labels) if other == label]
             points = _points([members[i] for i in mine], [dials[i] for i in mine], metric)
             points.sort(key=lambda point: getattr(point, dial))
             name = ", ".join([*words, NAMES.get(search, search), *label])
-            drawn.append(Curve(name, search, tuple(words), tuple(points)))
+            drawn.append(Curve(name, search, tuple(words), tuple(points), scattered))
     rank = {search: place for place, search in enumerate(SEARCHES)}
     return sorted(drawn, key=lambda curve: rank.get(curve.search, len(rank)))
 

@@ -16,11 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from promise.scaling.curves import COUNTS, Curve
 from promise.scaling.frontier import pareto
+from promise.scaling.hypervolume import knee
 
 # Okabe and Ito's colours, without the yellow that white swallows.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREY, PALE, BLACK = "#5c5c5c", "#909090", "#000000"
 LABEL_POINTS = 9.0
+BESIDE = 7.0  # points between a name's marker and its text
 LINES = {"plain": "--", "orm": "-.", "exhaustive": ":", "sasrec": ":", **dict.fromkeys(COUNTS, ":")}
 REFERENCES = ("plain", "exhaustive", "sasrec", *COUNTS)
 MARKERS = {"plain": "s", "orm": "^", "exhaustive": "D", "sasrec": "P", **dict.fromkeys(COUNTS, "v")}
@@ -70,9 +72,10 @@ def looks(curves: Sequence[Curve]) -> dict[str, Look]:
 def draw_line(ax: Axes, curve: Curve, look: Look, xs: Sequence[float], band: bool = True) -> Label:
     """Join a curve's points, with a band (or bars) for the intervals and dots for single seeds."""
     values, low, high = _ends(curve)
-    style: Any = {"color": look.color, "linestyle": look.line, "marker": look.marker, "markersize": 5.5}
+    line = "" if curve.scattered else look.line
+    style: Any = {"color": look.color, "linestyle": line, "marker": look.marker, "markersize": 5.5}
     ax.plot(xs, values, label=curve.name, linewidth=1.8, zorder=3, **style)
-    if band and len(set(xs)) > 1:
+    if band and len(set(xs)) > 1 and not curve.scattered:
         ax.fill_between(xs, low, high, color=look.color, alpha=0.13, linewidth=0, zorder=1)
     else:
         reach = np.nan_to_num(np.abs([values - low, high - values]))
@@ -80,7 +83,7 @@ def draw_line(ax: Axes, curve: Curve, look: Look, xs: Sequence[float], band: boo
     for x, point in zip(xs, curve.points, strict=True):
         if len(point.seeds) > 1:
             ax.plot([x] * len(point.seeds), point.seeds, ".", color=look.color, alpha=0.5, markersize=4)
-    return Label(float(values[-1]), curve.name, look)
+    return Label(float(values.max() if curve.scattered else values[-1]), curve.name, look)
 
 
 def draw_levels(ax: Axes, curve: Curve, look: Look) -> list[Label]:
@@ -107,6 +110,25 @@ def draw_frontier(ax: Axes, costs: Sequence[float], values: Sequence[float]) -> 
     ax.step(xs, ys, where="post", label="frontier", color="#dcdcdc", linewidth=6, zorder=1.5)
 
 
+def draw_knee(ax: Axes, costs: Sequence[float], values: Sequence[float]) -> bool:
+    """Ring the knee of the frontier; only three points or more can bend.
+
+    Returns:
+        Whether there is a knee to ring.
+    """
+    front = {(costs[i], values[i]) for i in np.flatnonzero(pareto(costs, values)).tolist()}
+    bend = knee(costs, values)
+    if bend is None or len(front) < 3:
+        return False
+    place = (costs[bend], values[bend])
+    ax.plot(*place, "o", label="knee", color=BLACK, mfc="none", markersize=13, markeredgewidth=1.4, zorder=5)
+    ax.annotate(
+        "knee", place, xytext=(-8, 9), textcoords="offset points", ha="right", fontsize=LABEL_POINTS, zorder=5,
+        path_effects=[withStroke(linewidth=2.5, foreground="white")],
+    )  # fmt: skip
+    return True
+
+
 def write_labels(ax: Axes, labels: Sequence[Label]) -> None:
     """Write the names beside the panel, each with its marker, moved apart where they would touch."""
     height = ax.bbox.height / ax.figure.dpi * 72 * 0.9  # points; the layout is yet to take some
@@ -118,7 +140,10 @@ def write_labels(ax: Axes, labels: Sequence[Label]) -> None:
         color = label.look.color
         ax.plot([1.005, 1.04], [want, place], color=color, linewidth=0.7, alpha=0.7, **outside)
         ax.plot(1.05, place, color=color, marker=label.look.marker, markersize=size / 2, **outside)
-        ax.annotate(label.text, (1.07, place), xycoords="axes fraction", va="center", color=color, fontsize=size)
+        ax.annotate(
+            label.text, (1.05, place), xycoords="axes fraction", xytext=(BESIDE, 0), textcoords="offset points",
+            va="center", color=color, fontsize=size,
+        )  # fmt: skip
 
 
 def write_widths(ax: Axes, curve: Curve, look: Look, xs: Sequence[float], taken: list[tuple[float, float]]) -> None:
@@ -139,8 +164,8 @@ def write_widths(ax: Axes, curve: Curve, look: Look, xs: Sequence[float], taken:
         room = 0.025 + 0.008 * len(text)
         if all(abs(place[0] - h) >= room or abs(place[1] - v) >= 0.04 for h, v in taken):
             ax.annotate(
-                text, (x, point.value), xytext=(0, -13), textcoords="offset points",
-                ha="center", fontsize=8, color=look.color, zorder=5,
+                text, (x, point.value), xytext=(4, -12), textcoords="offset points",
+                ha="left", fontsize=8, color=look.color, zorder=5,
                 path_effects=[withStroke(linewidth=2.5, foreground="white")],
             )  # fmt: skip
             taken.append(place)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import matplotlib
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from promise.scaling.drawing import BLACK, GREY, PALE, PALETTE, Label, Look, write_labels
@@ -56,7 +57,7 @@ def drift_figure(rows: pl.DataFrame) -> Figure:
     if missing or rows.is_empty():
         raise ValueError(f"no table of the drift analysis: it lacks {', '.join(sorted(missing)) or 'rows'}")
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(12.5, 8.6), layout="constrained")
+        figure = Figure(figsize=(11.6, 8.6), layout="constrained")
         panels = figure.subplot_mosaic(
             [["codes", "errors"], ["beams", "ranks"], ["changes", "ranks"]], height_ratios=(5, 4, 2)
         )
@@ -129,7 +130,7 @@ def codes_panel(ax: Axes, rows: pl.DataFrame) -> None:
 
 def errors_panel(ax: Axes, rows: pl.DataFrame) -> None:
     """Where greedy paths first go wrong, and accuracy at the levels that follow."""
-    ax.set_title("First wrong code of the greedy path (bars), and accuracy of later codes", loc="left")
+    ax.set_title("First wrong greedy code (bars), accuracy of later ones", loc="left")
     ax.set_ylabel("share of users")
     ax.set_ylim(0, 1)
     levels_axis(ax, rows, "none")
@@ -138,7 +139,7 @@ def errors_panel(ax: Axes, rows: pl.DataFrame) -> None:
     whiskers(ax, bars, PALE)
     write_values(ax, bars.places - 0.33, bars.values + 0.035, bars.values, GREY)
     labels = []
-    for (name, (text, look)), shift in zip(AFTER.items(), (-0.12, 0.12), strict=True):
+    for (name, (text, look)), shift in zip(AFTER.items(), (0.2, 0.32), strict=True):
         after = series(rows, name)
         labels.append(draw(ax, after._replace(places=after.places + shift), text, look))
     name_lines(ax, labels)
@@ -172,7 +173,7 @@ def changes_panel(ax: Axes, rows: pl.DataFrame) -> None:
         users = users._replace(values=sign * users.values, low=sign * users.low, high=sign * users.high)
         ax.bar(users.places, users.values, 0.5, color=look.color, alpha=0.55, label=text, zorder=1)
         whiskers(ax, users, look.color)
-        write_values(ax, users.places + 0.26, users.values / 2, abs(users.values), look.color)
+        write_values(ax, users.places, users.values / 2, abs(users.values), BLACK, "center")
         if len(users.places):
             labels.append(Label(float(users.values[-1]), text, look))
     ax.axhline(0, color="#666666", linewidth=0.8)
@@ -191,10 +192,11 @@ def ranks_panel(ax: Axes, rows: pl.DataFrame) -> None:
         middle = dict(zip(medians.places.tolist(), medians.values.tolist(), strict=True))
         for x, value in zip(ranks.places.tolist(), ranks.values.tolist(), strict=True):
             if x in middle:
-                place = (7, 6) if name == "reward" else (7, -14)
                 ax.annotate(
-                    f"{middle[x]:g}", (x, value), place, textcoords="offset points", color=look.color, fontsize=8
-                )
+                    f"{middle[x]:g}", (x, value), (0, 9 if name == "reward" else -17), textcoords="offset points",
+                    ha="center", color=look.color, fontsize=8.5, zorder=5,
+                    path_effects=[withStroke(linewidth=2.5, foreground="white")],
+                )  # fmt: skip
     ax.set_ylim(0, max(ax.get_ylim()[1], 0.1) * 1.1)
     levels_axis(ax, rows)
     ticks = {level: [str(level)] for level in range(1, level_count(rows) + 1)}
@@ -228,11 +230,12 @@ def whiskers(ax: Axes, line: Series, color: str) -> None:
 
 
 def write_values(
-    ax: Axes, places: NDArray[np.float64], heights: NDArray[np.float64], shares: NDArray[np.float64], color: str
-) -> None:
-    """Write the shares that bars stand for, beginning at some places."""
+    ax: Axes, places: NDArray[np.float64], heights: NDArray[np.float64], shares: NDArray[np.float64], color: str,
+    align: Literal["left", "center"] = "left",
+) -> None:  # fmt: skip
+    """Write the shares that bars stand for, beginning or centred at some places."""
     for x, height, share in zip(places, heights, shares, strict=True):
-        ax.annotate(f"{share:.1%}", (x, height), va="center", fontsize=8, color=color, zorder=5)
+        ax.annotate(f"{share:.1%}", (x, height), va="center", ha=align, fontsize=8, color=color, zorder=5)
 
 
 def listed(rows: pl.DataFrame) -> str:

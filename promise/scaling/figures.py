@@ -1,8 +1,9 @@
-"""The figures of a sweep: accuracy against candidates, against compute, against λ."""
+"""Accuracy against candidates, against compute and against λ; what every figure of a sweep shares."""
 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from promise.scaling.drawing import (
     GREY,
     Label,
     draw_frontier,
+    draw_knee,
     draw_levels,
     draw_line,
     log_axis,
@@ -61,7 +63,7 @@ def scaling_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
     if all(len(curve.points) == 1 for curve in drawn if curve.search in WEIGHTED):
         drawn = curves(rows, metric, "width")  # one C for each width: widths are what a line joins
     with matplotlib.rc_context(STYLE):
-        figure = _figure(rows, metric, drawn, panels=2)
+        figure = open_figure(rows, metric, drawn, panels=2)
         left, right = figure.axes
         _candidates_panel(left, drawn)
         _cost_panel(right, drawn)
@@ -83,17 +85,24 @@ def weight_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
     """
     drawn = curves(rows, metric, "weight")
     with matplotlib.rc_context(STYLE):
-        figure = _figure(rows, metric, drawn, panels=1)
+        figure = open_figure(rows, metric, drawn, panels=1)
         ax = figure.axes[0]
         ax.set_title("Accuracy against the weight of the reward model", loc="left")
-        ax.set_xlabel("λ (0 = likelihood alone, 1 = reward alone)")
+        ax.set_xlabel("λ (0 = likelihood alone: the plain beam; 1 = reward alone)")
         ax.set_xlim(-0.03, 1.03)
         _draw(ax, drawn, lambda point: point.weight)
+        style = looks(drawn)
+        for curve in (curve for curve in drawn if curve.search == "plain"):
+            look, values = style[curve.name], [point.value for point in curve.points]
+            ax.plot([0.0] * len(values), values, look.marker, color=look.color, markersize=5.5, zorder=3)
+            if curve.scattered:  # no lines that could be named beside the panel
+                place = (0.0, max(values))
+                ax.annotate(curve.name, place, (5, 6), textcoords="offset points", color=look.color, fontsize=9)
     return figure
 
 
-def size_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
-    """Draw accuracy against FLOPs per user, one line per generator and kind of search.
+def frontier_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
+    """Draw accuracy against FLOPs per user, one line per generator and kind of search; the frontier, and its knee.
 
     Args:
         rows: A table as `results_table` makes it.
@@ -107,34 +116,9 @@ def size_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
     """
     drawn = curves(rows, metric, "width")
     with matplotlib.rc_context(STYLE):
-        figure = _figure(rows, metric, drawn, panels=1)
+        figure = open_figure(rows, metric, drawn, panels=1)
         _cost_panel(figure.axes[0], drawn)
     return figure
-
-
-def choose_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
-    """Draw the figure that shows the dial that varies.
-
-    Several generators: `size_figure`. More values of λ than of C in guided or ORM search:
-    `weight_figure`. Anything else: `scaling_figure`.
-
-    Args:
-        rows: A table as `results_table` makes it.
-        metric: Name of the metric's column.
-
-    Returns:
-        The figure.
-
-    Raises:
-        ValueError: If there is no such metric.
-    """
-    done = usable(rows, metric)
-    if done["generator"].drop_nulls().n_unique() > 1:
-        return size_figure(rows, metric)
-    guided = done.filter(pl.col("search").is_in(("guided", "orm")))
-    if guided["search.weight"].n_unique() > max(guided["search.candidates"].n_unique(), 1):
-        return weight_figure(rows, metric)
-    return scaling_figure(rows, metric)
 
 
 def save_figure(figure: Figure, path: str | Path) -> tuple[Path, Path]:
@@ -172,12 +156,21 @@ def flop_unit(flops: Sequence[float]) -> tuple[float, str]:
     return 1000.0**place, ("FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP")[place]
 
 
-def _figure(rows: pl.DataFrame, metric: str, drawn: list[Curve], panels: int) -> Figure:
-    """Make the empty panels with all that does not depend on their x axis."""
-    figure = Figure(figsize=(12.5, 5.0) if panels == 2 else (8.0, 5.0), layout="constrained")
+def flops_words(flops: float) -> str:
+    """A FLOP count with its unit.
+
+    >>> flops_words(1.94e6)
+    '1.94 MFLOP'
+    """
+    place = min(max(math.floor(math.log10(flops) / 3), 0), 5) if flops > 0 else 0
+    return f"{flops / 1000.0**place:.3g} {('', 'k', 'M', 'G', 'T', 'P')[place]}FLOP"
+
+
+def open_figure(rows: pl.DataFrame, metric: str, drawn: list[Curve], panels: int) -> Figure:
+    """Make the empty panels with all that does not depend on their x axis; a README shows them at 830 pixels."""
+    figure = Figure(figsize=(11.4, 4.8) if panels == 2 else (7.6, 4.8), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, panels))
-    figure.suptitle(_title(usable(rows, metric)), x=0.01, ha="left", fontsize=12, fontweight="bold")
-    low, high = _value_range(drawn)
+    low, high = value_range(drawn)
     for ax in axes:
         ax.set_ylim(low, high)
         ax.ticklabel_format(axis="y", useOffset=False, style="plain")
@@ -185,9 +178,7 @@ def _figure(rows: pl.DataFrame, metric: str, drawn: list[Curve], panels: int) ->
     note = FOOTNOTE
     if any(len(point.seeds) > 1 for curve in drawn for point in curve.points):
         note += " Lines: mean over seeds; dots: single seeds."
-    if missing := len(rows) - len(usable(rows, metric)):
-        note += f" Left out: {missing} of {len(rows)} points, failed or without {metric}."
-    figure.supxlabel(note, x=0.01, ha="left", fontsize=8, color=GREY)
+    name_figure(figure, rows, metric, note)
     if not drawn:
         for ax in axes:
             notice = f"no finished point has {metric}"
@@ -195,7 +186,17 @@ def _figure(rows: pl.DataFrame, metric: str, drawn: list[Curve], panels: int) ->
     return figure
 
 
-def _title(rows: pl.DataFrame) -> str:
+def name_figure(figure: Figure, rows: pl.DataFrame, metric: str, note: str) -> None:
+    """Say above the panels what was measured, and below them how to read it and what is left out."""
+    figure.suptitle(measured_on(usable(rows, metric)), x=0.01, ha="left", fontsize=12, fontweight="bold")
+    if missing := len(rows) - len(usable(rows, metric)):
+        note += f" Left out: {missing} of {len(rows)} points, failed or without {metric}."
+    characters = round(13.2 * figure.get_size_inches()[0])  # of a line
+    note = "\n".join(part for line in note.splitlines() for part in textwrap.wrap(line, characters))
+    figure.supxlabel(note, x=0.01, ha="left", fontsize=8.5, color=GREY)
+
+
+def measured_on(rows: pl.DataFrame) -> str:
     """Say what the numbers were measured on, as far as all points share it."""
     parts = []
     for name, words in (("data", "{}"), ("split", "{} split"), ("users", "{:,} users")):
@@ -207,7 +208,7 @@ def _title(rows: pl.DataFrame) -> str:
     return " · ".join(parts)
 
 
-def _value_range(drawn: list[Curve]) -> tuple[float, float]:
+def value_range(drawn: list[Curve]) -> tuple[float, float]:
     """Choose the y axis for what a search does; a far lower baseline must not squeeze the curves."""
     searched = [curve for curve in drawn if curve.search in BEAMS | WEIGHTED] or drawn
     points = [point for curve in searched for point in curve.points]
@@ -232,11 +233,14 @@ def _cost_panel(ax: Axes, drawn: list[Curve]) -> None:
     points = [point for curve in drawn for point in curve.points if np.isfinite(point.flops)]
     size, unit = flop_unit([point.flops for point in points])
     costs = [point.flops / size for point in points]
-    ax.set_title("Accuracy against compute (grey step: frontier)", loc="left")
     ax.set_xlabel(f"{unit} per user (log scale; one multiply-add = 2 FLOP)")
     log_axis(ax, costs, at_values=False)
+    marks = "grey step: frontier"
     if points:
-        draw_frontier(ax, costs, [point.value for point in points])
+        values = [point.value for point in points]
+        draw_frontier(ax, costs, values)
+        marks += "; ring: its knee" if draw_knee(ax, costs, values) else ""
+    ax.set_title(f"Accuracy against compute ({marks})", loc="left")
     _draw(ax, drawn, lambda point: point.flops / size, costs=True)
 
 
@@ -251,8 +255,8 @@ def _draw(ax: Axes, drawn: list[Curve], place: Callable[[Point], float], costs: 
         if placed.points:
             xs = [place(point) for point in placed.points]
             labels.append(draw_line(ax, placed, look, xs, band=not costs))
-            if costs and len({point.width_name for point in placed.points}) > 1:
+            if costs and not curve.scattered and len({point.width_name for point in placed.points}) > 1:
                 write_widths(ax, placed, look, xs, taken)
-        elif not (costs and curve.search in BEAMS):
+        elif not curve.scattered and not (costs and curve.search in BEAMS):
             labels += draw_levels(ax, curve, look)
     write_labels(ax, labels)

@@ -32,7 +32,7 @@ LEVEL_NOTE = (
     "Bars: 95 % interval of a share of users (Wilson); points share their users, so steps are surer than they look. "
     "The ranges of the panels differ."
 )
-LINE = 122  # characters of a caption's line
+LINE = 92  # characters of a caption's line
 
 
 @dataclass(frozen=True)
@@ -89,17 +89,15 @@ def law_figure(panels: Sequence[LawPanel], title: str = "") -> Figure:
     with matplotlib.rc_context(STYLE):
         captions = [_caption(panel) for panel in panels]
         lines = max(len(caption) for caption in captions)
-        height = 0.15 * (lines + 2)  # inches
-        figure = Figure(figsize=(7.6 * columns, (4.4 + height) * rows + 0.8), layout="constrained")
-        grid = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[4.4, height] * rows)
+        height = 0.16 * (lines + 2)  # inches
+        figure = Figure(figsize=(6.2 * columns, (4.0 + height) * rows + 0.8), layout="constrained")
+        grid = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[4.0, height] * rows)
         plots, notes = grid[::2].ravel(), grid[1::2].ravel()
         for ax in (*notes, *plots[len(panels) :]):
             ax.set_axis_off()
         for ax, note, panel, caption in zip(plots, notes, panels, captions, strict=False):
             _law_panel(ax, panel)
-            text = note.text(
-                0, 1, "\n".join(caption), transform=note.transAxes, va="top", fontsize=7.5, linespacing=1.4
-            )
+            text = note.text(0, 1, "\n".join(caption), transform=note.transAxes, va="top", fontsize=8, linespacing=1.4)
             text.set_in_layout(False)  # wrapped to the panel; it must not push the panels apart
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
         figure.supxlabel(LAW_NOTE, x=0.01, ha="left", fontsize=8, color=GREY)
@@ -114,7 +112,7 @@ def level_figure(curves: Sequence[LevelCurve], title: str = "") -> Figure:
         title: What all curves share.
 
     Returns:
-        A figure of one row of panels, each with its own range of shares.
+        A figure of panels, each with its own range of shares.
 
     Raises:
         ValueError: If there is no curve.
@@ -123,8 +121,13 @@ def level_figure(curves: Sequence[LevelCurve], title: str = "") -> Figure:
         raise ValueError("curves must hold at least one curve, got none")
     levels = max(len(curve.shares[0]) for curve in curves)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.4 * levels, 4.4), layout="constrained")
-        for level, ax in enumerate(np.atleast_1d(figure.subplots(1, levels))):
+        columns = levels if levels <= 3 else 2  # a README shows them at 830 pixels
+        rows = math.ceil(levels / columns)
+        figure = Figure(figsize=(11.0 if columns > 1 else 6.0, 3.2 * rows + 0.8), layout="constrained")
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        for ax in panels[levels:]:
+            ax.set_axis_off()
+        for level, ax in enumerate(panels[:levels]):
             _level_panel(ax, curves, level)
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
         figure.supxlabel(LEVEL_NOTE, x=0.01, ha="left", fontsize=8, color=GREY)
@@ -220,8 +223,7 @@ def _level_panel(ax: Axes, curves: Sequence[LevelCurve], level: int) -> None:
     log_axis(ax, sorted({c for _, curve in drawn for c in curve.candidates}), at_values=True)
     ax.set_title(f"Level {level + 1}", loc="left")
     ax.set_xlabel("Candidates C (paths, log scale)")
-    if level == 0:
-        ax.set_ylabel("HRecall (share of users)")
+    ax.set_ylabel("HRecall (share of users)")
     labels = []
     for place, curve in drawn:
         look = Look(PALETTE[place % len(PALETTE)], "-", "o^sDv"[place % 5])

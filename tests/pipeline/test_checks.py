@@ -8,7 +8,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from promise import configs
-from promise.pipeline.checks import check, check_judge
+from promise.pipeline.checks import check, check_judge, fall_back, why_not_online
 
 BASE = configs.compose(["logger=csv"])
 CROSS = configs.compose(["logger=csv", "reward=cross_attention"])
@@ -125,6 +125,69 @@ def test_dials_of_one_training_given_to_stages() -> None:
         check(configs.compose(["training=staged", "+training.nonsense=3"]))
     with pytest.raises(ValueError, match=r"^training\.epochs must be an integer >= 1, got 0$"):
         check(configs.compose(["training=staged", "+training.epochs=0"]))
+
+
+@pytest.mark.parametrize(
+    ("dial", "message"),
+    [
+        ("logger.mode=ofline", "logger.mode must be offline or online, got ofline"),
+        ("logger.fallback=online", "logger.fallback must be offline or null, got online"),
+        ("logger.artifacts=1", "logger.artifacts must be true or false, got 1"),
+    ],
+)
+def test_wandb_dials(dial: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        check(configs.compose([dial]))
+
+
+@pytest.fixture
+def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that W&B does not know."""
+    import wandb
+
+    monkeypatch.setattr(wandb, "login", lambda prompt: False)
+    why_not_online.cache_clear()
+    fall_back.cache_clear()
+
+
+def test_online_without_a_key_is_refused(no_key: None) -> None:
+    message = (
+        "^logger.mode=online: W&B has no API key; run `wandb login`, or set WANDB_API_KEY, or use logger.mode=offline "
+        r"\(logger.fallback=offline does so by itself\)$"
+    )
+    with pytest.raises(ValueError, match=message):
+        check(configs.compose(["logger.mode=online"]))
+    check(configs.compose(["logger.mode=offline"]))
+    check(configs.compose(["logger=csv"]))
+
+
+def test_online_without_a_key_falls_back_where_asked_and_says_so_once(
+    no_key: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        cfg = configs.compose(["logger.mode=online", "logger.fallback=offline"])
+        check(cfg)
+        assert cfg.logger.mode == "offline"
+    assert [record.message for record in caplog.records] == [
+        "logger.mode=online: W&B has no API key; runs are kept offline, `wandb sync DIR` uploads them"
+    ]
+
+
+def test_online_out_of_reach_is_refused_and_a_known_key_passes(no_key: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    import wandb
+
+    def lost(prompt: bool) -> bool:
+        raise wandb.errors.Error("no route\nmore")
+
+    monkeypatch.setattr(wandb, "login", lost)
+    with pytest.raises(ValueError, match=r"^logger.mode=online: W&B can't be reached \(no route\); run `wandb login`"):
+        check(configs.compose(["logger.mode=online"]))
+    why_not_online.cache_clear()
+    monkeypatch.setattr(wandb, "login", lambda prompt: True)
+    cfg = configs.compose(["logger.mode=online"])
+    check(cfg)
+    assert cfg.logger.mode == "online"
+    why_not_online.cache_clear()
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "ddp_find_unused_parameters_true"])

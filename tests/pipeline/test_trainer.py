@@ -3,18 +3,20 @@
 import copy
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.utils.data import DataLoader
 
 from promise import configs
-from promise.pipeline.trainer import EpochLog, arithmetic, finish, make_logger, make_trainer
+from promise.pipeline.trainer import EpochLog, arithmetic, finish, log_file, make_logger, make_trainer
+from tests.wandb_file import finished, items
 
 BASE = configs.compose(["logger=csv", "trainer.precision=32-true"])
 
@@ -97,6 +99,50 @@ def test_wandb_runs_are_one_each(tmp_path: Path) -> None:
         finish(logger)
     assert len(set(runs)) == 2
     assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 2
+
+
+def test_a_training_logs_its_epochs_its_config_and_when_asked_its_artifacts(tmp_path: Path) -> None:
+    cfg = configs.compose(
+        [f"store={tmp_path}", "logger.artifacts=true", "sweep.name=mine", "trainer.precision=32-true"]
+    )
+    ids = tmp_path / "ids.npz"
+    ids.write_bytes(b"ids")
+    logger = make_logger(cfg, "small-0", "train")
+    log_file(logger, cfg, "semantic-ids", ids, made=False)
+    log_file(logger, cfg, "joint", ids, made=True)
+    trainer = make_trainer(cfg, max_epochs=2, logger=logger, default_root_dir=tmp_path)
+    trainer.fit(Small(), DataLoader([1.0] * 10, batch_size=None))
+    finish(logger)
+    (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    found = finished(file)
+    (run,) = [record.run for record in found if record.HasField("run")][:1]
+    assert (run.run_group, run.job_type, run.display_name) == ("mine", "train", "small-0")
+    (config,) = [items(record.config.update) for record in found if record.HasField("config")]
+    assert config["config"]["sweep"]["name"] == "mine" and config["config"]["generator"]["dim"] == 128
+    history = [items(record.history.item) for record in found if record.HasField("history")]
+    assert [entry["epoch"] for entry in history] == [0, 1] and "train/loss" in history[0]
+    artifacts = [record.request.log_artifact.artifact for record in found if record.request.HasField("log_artifact")]
+    artifacts += [record.artifact for record in found if record.HasField("artifact")]
+    assert [artifact.type for artifact in artifacts] == ["dataset", "model"]
+
+
+def test_input_artifacts_online_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cfg = configs.compose([f"store={tmp_path}", "logger.artifacts=true", "logger.mode=online"])
+    path = tmp_path / "ids.npz"
+    path.write_bytes(b"ids")
+    used: list[Any] = []
+    logged: list[Any] = []
+
+    class Online(WandbLogger):
+        experiment = SimpleNamespace(use_artifact=used.append, log_artifact=logged.append)
+
+    log_file(Online.__new__(Online), cfg, "semantic-ids", path, made=False)
+    log_file(Online.__new__(Online), cfg, "joint", path, made=True)
+    assert [(artifact.name, artifact.type) for artifact in used] == [("semantic-ids", "dataset")]
+    cfg.logger.artifacts = False
+    log_file(Online.__new__(Online), cfg, "semantic-ids", path, made=False)
+    log_file(CSVLogger(tmp_path), cfg, "semantic-ids", path, made=False)
+    assert (len(used), len(logged)) == (1, 1)
 
 
 def test_a_missing_library_is_a_check(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,15 +8,17 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from promise.scaling.drawing import BESIDE
 from promise.scaling.figures import (
-    choose_figure,
     flop_unit,
+    flops_words,
+    frontier_figure,
     metric_name,
     save_figure,
     scaling_figure,
-    size_figure,
     weight_figure,
 )
+from promise.scaling.gallery import choose_figure
 from promise.scaling.results import results_table
 
 
@@ -70,7 +72,7 @@ def test_title_and_footnote(sweep) -> None:
     figure = scaling_figure(results_table([*sweep, {"search": "plain", "status": "failed"}]))
     assert figure.get_suptitle() == "amazon_beauty · test split · 22,363 users"
     assert "95 % bootstrap interval over users" in figure.get_supxlabel()
-    assert "Left out: 1 of 14 points, failed or without recall@10." in figure.get_supxlabel()
+    assert "Left out: 1 of 14 points, failed or without recall@10." in figure.get_supxlabel().replace("\n", " ")
     two = scaling_figure(results_table([*sweep, dict(sweep[0], split="validation", users=2000)]))
     assert two.get_suptitle() == "amazon_beauty · several split · several users"
 
@@ -104,32 +106,55 @@ def test_weight_figure(row) -> None:
     (ax,) = weight_figure(results_table(rows)).axes
     assert lines(ax)["guided, W = 20"] == ([0.0, 0.5, 1.0], pytest.approx([0.05, 0.055, 0.06]))
     assert lines(ax)["plain beam, W = 20"][1] == [0.05, 0.05]
-    assert ax.get_xlabel() == "λ (0 = likelihood alone, 1 = reward alone)"
+    assert ax.get_xlabel() == "λ (0 = likelihood alone: the plain beam; 1 = reward alone)"
+    (dot,) = [line for line in ax.lines if line.get_marker() == "s" and list(line.get_xdata()) == [0.0]]
+    assert list(dot.get_ydata()) == [0.05]
 
 
-def test_size_figure(row) -> None:
+def test_frontier_figure(row) -> None:
     rows = [
         row("plain", 0.04 + w / 1e4, f * w, width=w, generator=g)
         for g, f in (("tiny", 1e8), ("base", 1e9))
         for w in (10, 20)
     ]
-    (ax,) = size_figure(results_table(rows)).axes
+    (ax,) = frontier_figure(results_table(rows)).axes
     assert lines(ax)["tiny, plain beam"] == (pytest.approx([1, 2]), pytest.approx([0.041, 0.042]))
     assert lines(ax)["base, plain beam"][0] == pytest.approx([10, 20])
     assert ax.get_xlabel().startswith("GFLOP per user")
 
 
-def test_choice(sweep, row) -> None:
-    def panels(rows) -> tuple[int, str]:
-        figure = choose_figure(results_table(rows))
-        return len(figure.axes), figure.axes[0].get_xlabel().split()[0]
+def test_the_knee_is_ringed_where_three_points_can_bend(row) -> None:
+    rows = [row("plain", v, w * 1e6, width=w) for w, v in ((10, 0.01), (20, 0.05), (40, 0.055), (80, 0.056))]
+    (ax,) = frontier_figure(results_table(rows)).axes
+    assert lines(ax)["knee"] == ([20.0], [0.05])
+    assert "knee" in texts(ax) and "ring: its knee" in ax.get_title(loc="left")
+    (ax,) = frontier_figure(results_table(rows[:2])).axes
+    assert "knee" not in lines(ax) and "ring" not in ax.get_title(loc="left")
 
-    weights = [row("guided", 0.05, 1e8, width=w, candidates=4 * w, weight=x) for x in (0.0, 0.5, 1.0) for w in (10, 20)]
-    assert panels(sweep) == (2, "Candidates")
-    assert panels(weights) == (1, "λ")
-    assert panels([*weights, *sweep[:3]]) == (1, "λ")
-    assert panels([row("plain", 0.05, 1e8, width=20, generator=g) for g in ("tiny", "base")]) == (1, "MFLOP")
-    assert panels([]) == (2, "Candidates")
+
+def test_dials_drawn_at_random_are_dots_under_one_name(row) -> None:
+    rows = [
+        row("guided", 0.05 + i / 1e3, (20 + i) * 1e6, width=10 + i, candidates=40 + 7 * i, weight=i / 20)
+        for i in range(1, 15)
+    ]
+    rows += [row("plain", 0.04 + i / 1e3, (15 + i) * 1e6, width=9 + i, candidates=9 + i) for i in range(12)]
+    (ax,) = frontier_figure(results_table(rows)).axes
+    (dots,) = [line for line in ax.lines if line.get_label() == "guided, dials vary"]
+    assert (dots.get_linestyle(), len(dots.get_xdata())) == ("None", 14)
+    assert "plain beam" in texts(ax)
+    (ax,) = weight_figure(results_table(rows)).axes
+    assert "plain beam, dials vary" in texts(ax) and "guided, dials vary" in texts(ax)
+    assert [
+        line.get_label() for line in ax.lines if len(set(line.get_ydata())) == 1 and len(line.get_xdata()) > 2
+    ] == []
+
+
+def test_a_long_note_is_wrapped_to_the_figure(row) -> None:
+    rows = [row("plain", 0.05, 1e8, width=w) for w in (10, 20)] + [{"search": "plain", "status": "failed"}]
+    figure = frontier_figure(results_table([each | {"seed": seed} for each in rows for seed in (0, 1)]))
+    assert len(figure.get_supxlabel().splitlines()) == 2
+    figure.draw_without_rendering()
+    assert figure._supxlabel.get_window_extent().x1 <= figure.get_size_inches()[0] * figure.dpi
 
 
 ODD = {
@@ -150,6 +175,10 @@ ODD = {
     "failed": lambda sweep, row: [dict(sweep[0], status="failed", error="x")],
     "odd names": lambda sweep, row: [dict(each, data="a_$b$_{", generator="n_$") for each in sweep],
     "new search": lambda sweep, row: [*sweep, row("best_of_n", 0.055, 3e8)],
+    "a study": lambda sweep, row: [
+        row("guided", 0.05 + i / 1e3, (20 + i) * 1e6, width=10 + i, candidates=40 + 7 * i, weight=i / 20) | {"trial": i}
+        for i in range(1, 15)
+    ],
     "many": lambda sweep, row: [
         row("guided", 0.05 + w / 1e5 + x / 100, w * 1e6 + e, width=w, candidates=w * e, weight=x)
         for w in (1, 5, 10, 50, 100, 500) for e in (1, 10) for x in (0.0, 0.5, 1.0)
@@ -165,7 +194,7 @@ def test_odd_tables_draw_with_labels_inside_and_apart(name: str, sweep, row) -> 
     for ax in figure.axes:
         boxes = [text.get_window_extent() for text in ax.texts if text.get_text()]
         assert all(box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height for box in boxes)
-        names = [b for t, b in zip(ax.texts, boxes, strict=True) if t.get_position()[0] == 1.07]
+        names = [b for t, b in zip(ax.texts, boxes, strict=True) if t.get_position() == (BESIDE, 0)]
         for one, other in itertools.combinations(names, 2):
             assert one.y1 <= other.y0 + 2 or other.y1 <= one.y0 + 2
 
@@ -205,7 +234,14 @@ def test_flop_unit(flops: list[float], unit: str) -> None:
     assert size == 1000.0 ** ("FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP").index(unit)
 
 
-@pytest.mark.parametrize("draw", [scaling_figure, weight_figure, size_figure, choose_figure])
+@pytest.mark.parametrize(
+    ("flops", "words"), [(0.0, "0 FLOP"), (950.0, "950 FLOP"), (1.94e6, "1.94 MFLOP"), (3e10, "30 GFLOP")]
+)
+def test_flops_words(flops: float, words: str) -> None:
+    assert flops_words(flops) == words
+
+
+@pytest.mark.parametrize("draw", [scaling_figure, weight_figure, frontier_figure, choose_figure])
 def test_error_metric(draw, sweep) -> None:
     with pytest.raises(ValueError, match=r"^metric must be a column of the results .* got recall@7$"):
         draw(results_table(sweep), "recall@7")
