@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 
 def run(cfg: DictConfig) -> dict[str, Any]:
     """Run the missing points, then write the table, the figure and the W&B summary."""
+    if cfg.sweep.study is not None:
+        from promise import tune
+
+        return tune.run(cfg, report)
     # Imported here: a sweep that ends in a wrong dial should end at once.
     from promise.pipeline.laws import LAWS_COLUMNS, LAWS_TITLE, laws_of, table_rows, write_laws
     from promise.scaling.figures import choose_figure, save_figure

@@ -36,19 +36,32 @@ def app(run: Callable[[DictConfig], dict[str, Any]], config_name: str = "config"
     configs.register_search_path()
 
     @hydra.main(version_base=configs.HYDRA_VERSION_BASE, config_path=configs.config_path(), config_name=config_name)
-    def main(cfg: DictConfig) -> None:
-        try:
+    def main(cfg: DictConfig) -> dict[str, Any]:
+        with ending_checks():
             if config_name == "config":
                 check(cfg, multirun=HydraConfig.get().mode == RunMode.MULTIRUN)
             with said_once():
-                print(json.dumps(run(cfg)), flush=True)
-        except Exception as error:
-            if not is_check(error) or os.environ.get("HYDRA_FULL_ERROR"):
-                raise
-            print(f"error: {own_words(error)}", file=sys.stderr)
-            raise SystemExit(BAD_INPUT) from None
+                result = run(cfg)
+                print(json.dumps(result), flush=True)
+        return result
 
     return main
+
+
+@contextmanager
+def ending_checks() -> Iterator[None]:
+    """End the process with one line where one of our own checks fails, unless HYDRA_FULL_ERROR asks for all of it.
+
+    Raises:
+        SystemExit: With exit code 2.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_check(error) or os.environ.get("HYDRA_FULL_ERROR"):
+            raise
+        print(f"error: {own_words(error)}", file=sys.stderr)
+        raise SystemExit(BAD_INPUT) from None
 
 
 @contextmanager
