@@ -4,7 +4,6 @@ import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from promise.pipeline.study import Study
@@ -150,7 +149,7 @@ def show_findings(settings: Settings, found: Findings, rows: Sequence[dict[str, 
         title, mark, numbers = "Best trials", "best", found.ranking[:5]
     by_number = {row["trial"]: row for row in rows}
     dials = ("search", "generator", "search.width", "search.candidates", "search.weight")
-    columns = [name for name in dict.fromkeys((*settings.objectives, *settings.constraints, "flops_per_user"))]
+    columns = list(dict.fromkeys((*settings.objectives, *settings.constraints, "flops_per_user")))
     shown = [
         [
             number,

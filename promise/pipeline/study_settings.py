@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -107,9 +107,7 @@ class Settings:
     def identity(self) -> dict[str, Any]:
         """What all trials of one study share: a study of another one is another study."""
         return {
-            "space": [
-                dial.__dict__ | {"when": {k: list(v) for k, v in dial.when.items()}} for dial in self.space.dials
-            ],
+            "space": [asdict(dial) for dial in self.space.dials],
             "objectives": list(self.objectives),
             "constraints": self.constraints,
         }

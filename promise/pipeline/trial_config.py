@@ -19,6 +19,9 @@ OF_THE_RUN = ("store", "build", "split", "predictions", "analysis", "sweep", "lo
 #: Groups whose options are no dials.
 NO_DIALS = ("experiment", "trainer", "logger", "launcher")
 
+#: What the trials of one study share, and may not change under its name.
+SHARED = ("generator", "reward", "training", "sasrec", "datamodule", "selection", "evaluation", "seed", "split")
+
 
 def composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
     """The root config of some overrides and the options chosen, by group; within a Hydra app.
