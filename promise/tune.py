@@ -152,10 +152,16 @@ def conduct(
     found, rows, paths = write_study(study, given)
     show_findings(study.settings, found, rows)
     if done := [row for row in rows if row["status"] == "done"]:
-        from promise.scaling.figures import choose_figure, save_figure
+        from promise.scaling.figures import save_figure
         from promise.scaling.results import results_table
+        from promise.scaling.study_figure import study_figure
 
-        images = save_figure(choose_figure(results_table(done)), study.folder / "figure")
+        goals = dict(zip(study.settings.directions, study.settings.objectives, strict=True))
+        accuracy, cost = goals.get("maximize", "recall@10"), goals.get("minimize", "flops_per_user")
+        title = f"{study.name} · {len(done)} trials"
+        images = save_figure(
+            study_figure(results_table(done), accuracy, cost, found.best, title), study.folder / "figure"
+        )
         paths |= {"figure": str(images[1]), "figure_svg": str(images[0])}
         paths |= report(cfg, rows, [str(image) for image in images])
     if "experiment" in paths:

@@ -57,20 +57,8 @@ def checked(overrides: Sequence[str], where: str) -> tuple[DictConfig, dict[str,
 
 def shared(cfg: DictConfig, *more: str) -> dict[str, Any]:
     """What the trials of one study have in common beside the dials, by name: part of the study's identity."""
-    names = (
-        *more,
-        "generator",
-        "reward",
-        "training",
-        "sasrec",
-        "datamodule",
-        "selection",
-        "evaluation",
-        "seed",
-        "split",
-    )
     values = plain(cfg)
-    return {name: values[name] for name in names}
+    return {name: values[name] for name in (*SHARED, *more)}
 
 
 def write_experiment(given: Sequence[str], words: Sequence[str], path: Path, comments: Sequence[str]) -> None:
