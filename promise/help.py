@@ -26,6 +26,7 @@ EXAMPLES = {
     ],
     "sweep": [
         ("promise sweep +sweeps=candidates data=amazon_beauty data.root=DIR split=test", "the scaling curve"),
+        ("promise sweep +sweeps=tune data=amazon_beauty data.root=DIR", "a study: dials that are worth their compute"),
     ],
     "bench": [
         ("promise bench what=search bench.save=bench.csv", "peers need pip install 'promise[bench]'"),
@@ -60,7 +61,7 @@ def print_help(verb: str | None, verbs: Mapping[str, str], words: Sequence[str])
     _section(console, "Verb" if verb else "Verbs", list(verbs.items()))
     options = [
         (
-            f"{group if group in defaults else f'+{group}'}=",
+            f"{group if group in defaults or group.startswith('hydra/') else f'+{group}'}=",
             "  ".join(f"{name}*" if chosen.get(group) == name else name for name in names),
         )
         for group, names in groups.items()

@@ -11,39 +11,35 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 
 from promise.optuna_sweeper import Job, JobFailed, entry, outcome
+from promise.pipeline.points import Point
 
 Run = Callable[..., Any]
 STUDY = ("-m", "hydra/sweeper=promise_optuna", "evaluation.users=40")
 
 
-def test_a_multirun_is_a_study(run: Run, tmp_path: Path) -> None:
-    words = ("hydra.sweeper.trials=4", "hydra.sweeper.name=mine", "hydra.sweeper.parallel=2", "search=plain,guided",
-             "search.width=range(10,21,5)", "hydra.sweeper.constraints={flops_per_user:1e9}")  # fmt: skip
-    answer = run("evaluate", *STUDY, *words)
+def test_a_multirun_is_a_study(run: Run, shared_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("hydra.sweeper.name=mine", "hydra.sweeper.parallel=2", "search=plain,guided",
+             "search.width=range(10,21,5)", "+hydra.sweeper.constraints.flops_per_user=1e9")  # fmt: skip
+    answer = run("evaluate", *STUDY, *words, "hydra.sweeper.trials=3")
+    assert answer.code == 0, answer.err
     said = json.loads(answer.out.splitlines()[-1])
-    assert (said["points"], said["ran"], said["failed"]) == (4, 4, 0), answer.err
+    assert (said["points"], said["ran"], said["failed"]) == (3, 3, 0), answer.err
     folder = Path(said["paths"]["results"]).parent
     assert folder.parts[-2:] == ("studies", "mine")
-    jobs = sorted(folder.parents[1].glob("multiruns/*/*/.hydra/overrides.yaml"))[-4:]
-    told = [yaml.safe_load(path.read_text()) for path in jobs]
-    assert [path.parts[-3] for path in jobs] == ["0", "1", "2", "3"]
-    assert [f"sweep.trial={number}" in overrides for number, overrides in enumerate(told)] == [True] * 4
-    widths = [int(word.partition("=")[2]) for overrides in told for word in overrides if "search.width" in word]
-    assert len(widths) == 4 and set(widths) <= {10, 15, 20}
-    more = run("evaluate", *STUDY, *words, "hydra.sweeper.trials=5")
-    said = json.loads(more.out.splitlines()[-1])
-    assert (said["points"], said["ran"], said["skipped"]) == (5, 1, 4)
+    told = [sorted(shared_store.glob(f"multiruns/*/{number}/.hydra/overrides.yaml")) for number in range(3)]
+    jobs = [yaml.safe_load(paths[-1].read_text()) for paths in told]
+    assert all(f"sweep.trial={number}" in job and "sweep.name=mine" in job for number, job in enumerate(jobs))
+    widths = [int(word.partition("=")[2]) for job in jobs for word in job if word.startswith("search.width=")]
+    assert len(widths) == 3 and set(widths) <= {10, 15, 20}
 
+    def failing(point: Point, keep_answers: bool = False) -> Any:
+        raise OSError("no room")
 
-def test_a_job_that_fails_is_a_failed_trial(run: Run, tmp_path: Path) -> None:
-    answer = run("evaluate", *STUDY, "hydra.sweeper.sampler=grid", "search.width=10,20", "evaluation.seen=keep",
-                 "predictions=" + str(tmp_path / "a.parquet"), "analysis=null,drift")  # fmt: skip
-    assert answer.error.startswith("analysis=drift writes no predictions")
-    allow = tmp_path / "few.txt"
-    allow.write_text("7\n")
-    answer = run("evaluate", *STUDY, "hydra.sweeper.sampler=grid", "search=guided,popularity", "search.width=10",
-                 "hydra.sweeper.space={}")  # fmt: skip
-    assert answer.error.startswith("hydra.sweeper.space: Could not override 'search.width'")
+    monkeypatch.setattr(Point, "result", failing)
+    answer = run("evaluate", *STUDY, *words, "hydra.sweeper.trials=4")
+    said = json.loads(answer.out.splitlines()[-1])
+    assert (said["points"], said["ran"], said["skipped"], said["failed"]) == (4, 1, 3, 1)
+    assert "trial 3: " in answer.err and "failed: OSError: no room" in answer.err
 
 
 @pytest.mark.parametrize(
@@ -53,6 +49,7 @@ def test_a_job_that_fails_is_a_failed_trial(run: Run, tmp_path: Path) -> None:
         (["search.widht=10,20"], "hydra.sweeper.space: Could not override 'search.widht'."),
         (["search.width=10,20", "split=test"], "hydra.sweeper tunes on validation targets alone, got split=test"),
         (["search.width=10,20", "hydra.sweeper.trials=0"], "hydra.sweeper.trials must be an integer >= 1, got 0"),
+        (["search=guided,popularity", "search.width=10"], "hydra.sweeper.space: Could not override 'search.width'."),
         (["search.width=range(9,3)"], "hydra.sweeper.space: search.width=range(9,3) gives no choices and no range"),
         (["search.width=10,20", "hydra.sweeper.storage=sqlite:////no/where.db"], "hydra.sweeper.storage=sqlite:////no"),
     ],
