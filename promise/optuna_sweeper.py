@@ -121,8 +121,12 @@ def outcome(job: JobReturn) -> dict[str, Any] | Exception:
     """The row of a job, or what it raised."""
     found = job._return_value  # the property would print what was printed already, and raise
     if job.status is JobStatus.COMPLETED:
-        about = {name: value for name, value in found.items() if name != "verb" and not isinstance(value, dict | list)}
-        return about | {name: value for part in PARTS for name, value in found[part].items()}
+        row = {name: value for name, value in found.items() if name != "verb" and not isinstance(value, dict | list)}
+        for part in PARTS:
+            row |= found[part]
+        for name, ends in found["intervals"].items():
+            row[f"{name}_low"], row[f"{name}_high"] = ends or (None, None)
+        return row
     return found if isinstance(found, Exception) else RuntimeError(f"the job ended as {job.status.name}")
 
 

@@ -158,10 +158,8 @@ def conduct(
 
         goals = dict(zip(study.settings.directions, study.settings.objectives, strict=True))
         accuracy, cost = goals.get("maximize", "recall@10"), goals.get("minimize", "flops_per_user")
-        title = f"{study.name} · {len(done)} trials"
-        images = save_figure(
-            study_figure(results_table(done), accuracy, cost, found.best, title), study.folder / "figure"
-        )
+        drawn = study_figure(results_table(done), accuracy, cost, found.best, f"{study.name} · {len(done)} trials")
+        images = save_figure(drawn, study.folder / "front")
         paths |= {"figure": str(images[1]), "figure_svg": str(images[0])}
         paths |= report(cfg, rows, [str(image) for image in images])
     if "experiment" in paths:

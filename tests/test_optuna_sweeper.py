@@ -92,9 +92,13 @@ def test_no_study_has_a_glob() -> None:
 
 def test_outcomes_of_jobs() -> None:
     result = {"verb": "evaluate", "users": 40, "dials": {"search": "plain"}, "metrics": {"recall@10": 0.1},
-              "cost": {"flops_per_user": 3}, "hrecall": [0.5]}  # fmt: skip
+              "cost": {"flops_per_user": 3}, "hrecall": [0.5],
+              "intervals": {"recall@10": [0.0, 0.2], "recall@20": None}}  # fmt: skip
     done = JobReturn(status=JobStatus.COMPLETED, _return_value=result)
-    assert outcome(done) == {"users": 40, "search": "plain", "recall@10": 0.1, "flops_per_user": 3}
+    assert outcome(done) == {
+        "users": 40, "search": "plain", "recall@10": 0.1, "flops_per_user": 3,
+        "recall@10_low": 0.0, "recall@10_high": 0.2, "recall@20_low": None, "recall@20_high": None,
+    }  # fmt: skip
     error = OSError("no room")
     assert outcome(JobReturn(status=JobStatus.FAILED, _return_value=error)) is error
     assert str(outcome(JobReturn())) == "the job ended as UNKNOWN"
