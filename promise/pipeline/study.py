@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 #: Attributes of a trial: its overrides, its worker's lock file, its row, why it failed, whether its worker died.
 WORDS, WORKER, ROW, ERROR, STALE = "overrides", "worker", "row", "error", "stale"
 
-#: TPE and NSGA-II begin with a coarse grid of a quarter of the trials, at most so many.
-MOST_FIRST = 10
+#: TPE and NSGA-II begin with a coarse grid of half of the trials, at most so many.
+MOST_FIRST = 20
 
 
 @dataclass
@@ -97,7 +97,7 @@ class Study:
     def grid(self) -> list[dict[str, Any]]:
         """The points of `sampler=grid`; for TPE and NSGA-II a coarse one, which they go on from; none at random."""
         trials = self.settings.trials
-        most = {"grid": trials, "random": 0}.get(self.settings.sampler, min(MOST_FIRST, max(2, trials // 4)))
+        most = {"grid": trials, "random": 0}.get(self.settings.sampler, min(MOST_FIRST, max(2, trials // 2)))
         return self.settings.space.grid(most) if most else []
 
     def trials(self) -> list["FrozenTrial"]:

@@ -132,7 +132,7 @@ def test_a_ceiling_keeps_the_sampler_below_it(tmp_path: Path) -> None:
     constraints = [trial.constraints["flops_per_user"] for trial in study.trials()]
     widths = [trial.params["search.width"] for trial in study.trials()]
     assert [value <= 0 for value in constraints] == [width <= 20 for width in widths]
-    assert sum(width <= 20 for width in widths[10:]) >= 10  # a third by chance
+    assert sum(width <= 20 for width in widths[15:]) >= 8  # a third by chance
     study.close()
 
 
