@@ -67,5 +67,5 @@ def test_what_is_wrong_is_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError) as error:
         Settings.of({**given, "space": SPACE, **changes}, "s")
     assert str(error.value).startswith(message)
-    with pytest.raises(ValueError, match=r"^s must have .*, missing: directions, .*, not known: none$"):
+    with pytest.raises(ValueError, match=r"^s must have .*, missing: constraints, directions, .*, not known: none$"):
         Settings.of({"space": {}}, "s")
