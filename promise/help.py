@@ -28,6 +28,7 @@ EXAMPLES = {
         ("promise sweep +sweeps=candidates data=amazon_beauty data.root=DIR split=test", "the scaling curve"),
         ("promise sweep +sweeps=width dry_run=true", "points, what is there, minutes and FLOPs"),
         ("promise sweep +sweeps=width launcher=joblib hydra.launcher.n_jobs=4", "four points at once"),
+        ("promise sweep +sweeps=tune data=amazon_beauty data.root=DIR", "a study: dials that are worth their compute"),
     ],
     "bench": [
         ("promise bench what=search bench.save=bench.csv", "peers need pip install 'promise[bench]'"),
@@ -62,7 +63,7 @@ def print_help(verb: str | None, verbs: Mapping[str, str], words: Sequence[str])
     _section(console, "Verb" if verb else "Verbs", list(verbs.items()))
     options = [
         (
-            f"{group if group in defaults else f'+{group}'}=",
+            f"{group if group in defaults or group.startswith('hydra/') else f'+{group}'}=",
             "  ".join(f"{name}*" if chosen.get(group) == name else name for name in names),
         )
         for group, names in groups.items()

@@ -1,20 +1,27 @@
-"""The Hydra sweeper over Optuna's ask and tell: `promise evaluate -m hydra/sweeper=promise_optuna`, with any launcher."""
+"""What `hydra/sweeper=promise_optuna` does: Optuna asks, any launcher of Hydra's runs the jobs, their rows are told."""
 
 import json
-import logging
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
-from hydra.core.plugins import Plugins
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, QuotedString, RangeSweep
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from hydra.plugins.sweeper import Sweeper
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from hydra.types import TaskFunction
+from omegaconf import DictConfig
 
-log = logging.getLogger(__name__)
+from promise import tune
+from promise.pipeline.study import Asked, Study
+from promise.pipeline.study_settings import Settings
+from promise.pipeline.trial_config import composed, shared
+from promise.pipeline.verb import BAD_INPUT, ending_checks, own_words
+
+#: What of a verb's JSON makes the row of a trial.
+PARTS = ("dials", "metrics", "cost")
 
 
 class JobFailed(Exception):
@@ -35,74 +42,108 @@ class Job:
         try:
             return self.task(cfg)
         except SystemExit as stop:
-            raise JobFailed(str(stop.__context__ or f"exit code {stop.code}")) from None
+            if stop.code != BAD_INPUT:
+                raise
+            raise JobFailed(own_words(stop.__context__ or stop)) from None
 
 
-class OptunaSweeper(Sweeper):
-    """Hydra's multirun as a study; its settings are those of `sweep.study` (conf/study/optuna.yaml).
-
-    Sweeps on the command line add to the space: `search=plain,guided` is a choice, `search.width=range(10,101)` whole
-    numbers below 101 as everywhere in Hydra, `search.weight=interval(0,1)` a float; `tag(log, …)` and `int(…)` work.
+def sweep(config: DictConfig, launcher: Launcher, arguments: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Run what is left of a study, and tell what it found.
 
     Args:
-        name: Name of the study; None = a new one in the folder of the multirun.
-        storage: `journal`, or the URL of a database.
-        sampler: tpe, nsgaii, random or grid.
-        trials: Distinct trials, over all workers and restarts.
-        parallel: Trials launched at once.
-        objectives: One or two columns of a row.
-        directions: One for each.
-        reference: Worst corner of the hypervolume.
-        space: Dial -> its range or choices.
-        constraints: Cost -> its ceiling.
-        pruner: none, median or halving.
-        subsets: Shares of `evaluation.users` after which a trial may be given up.
+        config: The config of the multirun, Hydra's own part included.
+        launcher: Runs the jobs.
+        arguments: Overrides; those that sweep are dials of the study.
+        given: The settings of the sweeper.
+
+    Returns:
+        What it found, as on the last line of stdout.
+
+    Raises:
+        SystemExit: With exit code 2, after one line, if what was asked for is wrong.
     """
+    with ending_checks():
+        if (verb := os.environ.get("PROMISE_VERB", "evaluate")) != "evaluate":
+            raise ValueError(f"hydra/sweeper=promise_optuna is for promise evaluate, got promise {verb}")
+        overrides = OverridesParser.create().parse_overrides(list(arguments))
+        words = [str(override.input_line) for override in overrides if not override.is_sweep_override()]
+        swept = {override.get_key_element(): entry(override) for override in overrides if override.is_sweep_override()}
+        settings = Settings.of({**given, "space": {**(given["space"] or {}), **swept}}, "hydra.sweeper")
+        tune.check_space(settings, words)
+        cfg, _ = composed(words)
+        if cfg.evaluation.users is None and settings.pruner != "none":
+            raise ValueError(f"hydra.sweeper.pruner={settings.pruner} needs evaluation.users: it begins with fewer")
+        folder = Path(config.hydra.sweep.dir)
+        if settings.name is not None:
+            folder = Path(cfg.store) / "studies" / settings.name
+        study = Study(settings, settings.name or folder.name, folder, cfg.seed)
+        cfg.sweep.name = study.name
+        study.begin(shared(cfg, "data", "embeddings", "ids", "checkpoint"))
+        try:
+            users = cfg.evaluation.users or 0
+            told = tune.conduct(study, words, partial(launch, launcher, study, words), users, cfg)
+        finally:
+            study.close()
+        result = {"verb": "evaluate", **told}
+        print(json.dumps(result), flush=True)
+        return result
 
-    def __init__(
-        self,
-        name: str | None,
-        storage: str,
-        sampler: str,
-        trials: int,
-        parallel: int,
-        objectives: Sequence[str],
-        directions: Sequence[str],
-        reference: Sequence[float | None],
-        space: dict[str, Any],
-        constraints: dict[str, float],
-        pruner: str,
-        subsets: Sequence[float],
-    ) -> None:
-        self.given = {name: value for name, value in locals().items() if name != "self"}
-        self.launcher: Launcher | None = None
-        self.config: DictConfig | None = None
-        self.hydra_context: HydraContext | None = None
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.config = config
-        self.hydra_context = hydra_context
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=Job(task_function), config=config
-        )
+def launch(
+    launcher: Launcher, study: Study, given: Sequence[str], trials: Sequence[tuple[Asked, list[str]]]
+) -> list[dict[str, Any] | Exception]:
+    """Run trials as jobs, side by side where the launcher can.
 
-    def sweep(self, arguments: list[str]) -> Any:
-        """Run what is left of the study; tell what it found as `promise sweep` does.
+    Args:
+        launcher: Runs the jobs.
+        study: Their study.
+        given: Overrides of all of them.
+        trials: Each with its overrides; its job learns its number, which also names its folder.
 
-        Args:
-            arguments: Overrides; those that sweep are dials of the study.
+    Returns:
+        The row, or what was raised, of each.
+    """
+    jobs = [
+        [
+            *given,
+            *words,
+            f"hydra.sweep.subdir={asked.number}",
+            f"sweep.name={study.name}",
+            f"sweep.trial={asked.number}",
+        ]
+        for asked, words in trials
+    ]
+    return [outcome(job) for job in launcher.launch(jobs, initial_job_idx=trials[0][0].number)]
 
-        Raises:
-            SystemExit: With exit code 2, after one line, if what was asked for is wrong.
-        """
-        from promise.multirun_study import MultirunStudy
-        from promise.pipeline.verb import ending_checks
 
-        assert self.config is not None and self.launcher is not None
-        overrides = OverridesParser.create().parse_overrides(arguments)
-        given = [str(o.input_line) for o in overrides if not o.is_sweep_override()]
-        with ending_checks():
-            space = {o.get_key_element(): entry(o) for o in overrides if o.is_sweep_override()}
-            settings = {name: plain(value) for name, value in self.given.items()}
-            settings["space"] = {**(settings["space"] or {}), **space}
-            return MultirunStudy(self.config, self.launcher, given, settings).run()
+def outcome(job: JobReturn) -> dict[str, Any] | Exception:
+    """The row of a job, or what it raised."""
+    found = job._return_value  # the property would print what was printed already, and raise
+    if job.status is JobStatus.COMPLETED:
+        row = {name: value for name, value in found.items() if name != "verb" and not isinstance(value, dict | list)}
+        for part in PARTS:
+            row |= found[part]
+        for name, ends in found["intervals"].items():
+            row[f"{name}_low"], row[f"{name}_high"] = ends or (None, None)
+        return row
+    return found if isinstance(found, Exception) else RuntimeError(f"the job ended as {job.status.name}")
+
+
+def entry(override: Override) -> dict[str, Any]:
+    """A sweep of the command line as an entry of the space.
+
+    Raises:
+        ValueError: If the sweep is of a kind that no study has.
+    """
+    sweep = override.value()
+    if isinstance(sweep, ChoiceSweep):
+        texts = [each.text if isinstance(each, QuotedString) else each for each in sweep.list]
+        return {"type": "categorical", "choices": texts}
+    if isinstance(sweep, IntervalSweep):
+        kind = "int" if isinstance(sweep.start, int) else "float"
+        return {"type": kind, "low": sweep.start, "high": sweep.end, "log": "log" in sweep.tags}
+    if isinstance(sweep, RangeSweep) and (values := sorted(sweep.range())):
+        kind = "int" if isinstance(values[0], int) else "float"
+        spacing = {"log": True} if "log" in sweep.tags else {"step": abs(sweep.step)}
+        return {"type": kind, "low": values[0], "high": values[-1], **spacing}
+    raise ValueError(f"hydra.sweeper.space: {override.input_line} gives no choices and no range")

@@ -27,8 +27,13 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     """Run the missing points, then write the table, the figures, the report and the W&B summary."""
     from promise.scaling.results import write_results
 
-    if cfg.dry_run and cfg.sweep.get("study"):
-        raise ValueError("dry_run=true shows the points of sweep.grids; a study chooses its points as it goes")
+    if cfg.sweep.study is not None:
+        if cfg.dry_run:
+            raise ValueError("dry_run=true shows the points of sweep.grids; a study chooses its points as it goes")
+        from promise import tune
+
+        return tune.run(cfg)
+
     points = compose_points(cfg)
     if cfg.dry_run:
         return dry_run(points)

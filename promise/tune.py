@@ -2,25 +2,25 @@
 
 import logging
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from promise.pipeline.checks import check, check_judge
+from promise.pipeline.config import plain
 from promise.pipeline.points import Point
 from promise.pipeline.stages import Pipeline
-from promise.pipeline.study import Asked, Study
-from promise.pipeline.study_loop import run_study
-from promise.pipeline.study_results import Findings, command, write_study
-from promise.pipeline.study_settings import Settings, measured
+from promise.pipeline.study import Study
+from promise.pipeline.study_loop import Asked, Launch, run_study
+from promise.pipeline.study_results import command, show_findings, write_study
+from promise.pipeline.study_settings import Settings
 from promise.pipeline.training_run import file_fingerprint
-from promise.pipeline.trial_config import check_trials, composed, shared
-from promise.pipeline.verb import is_check, show, sized, unwrapped
+from promise.pipeline.trial_config import checked, shared
+from promise.pipeline.verb import is_check, own_words, unwrapped
 
 log = logging.getLogger(__name__)
 
@@ -30,83 +30,70 @@ class Trials:
 
     Args:
         given: Overrides of all trials.
+        where: Name of the space in its config, for errors.
 
     Attributes:
         built: Stages that were built on the way.
-        searched: Searches that were made, not read from rows.
     """
 
-    def __init__(self, given: Sequence[str]) -> None:
+    def __init__(self, given: Sequence[str], where: str) -> None:
         self.given = list(given)
+        self.where = where
         self.built: list[str] = []
-        self.searched = 0
         self._pipeline: Pipeline | None = None
-        self._known = ""
+        self._known: dict[str, Any] = {}
 
-    def pipeline(self, cfg: DictConfig) -> Pipeline:
-        """The pipeline of a config; the last one when only its search or its users differ."""
-        plain = OmegaConf.to_container(cfg, resolve=True)
-        assert isinstance(plain, dict)
-        known = repr({name: value for name, value in plain.items() if name not in ("search", "evaluation", "sweep")})
+    def point(self, words: Sequence[str]) -> Point:
+        """The point of a trial."""
+        cfg, chosen = checked([*self.given, *words], self.where)
+        known = {name: value for name, value in plain(cfg).items() if name not in ("search", "evaluation", "sweep")}
         if self._pipeline is None or known != self._known:
             self._pipeline, self._known = Pipeline(cfg), known
         self._pipeline.cfg = cfg
-        return self._pipeline
+        return Point(self._pipeline, cfg.search, chosen)
 
     def row(self, words: Sequence[str]) -> dict[str, Any]:
         """The row of a trial, from the store or from a search made now."""
-        cfg, chosen = composed([*self.given, *words])
-        check(cfg)
-        check_judge(cfg)
-        pipeline = self.pipeline(cfg)
+        point = self.point(words)
         try:
-            result, _ = Point(pipeline, cfg.search, chosen).result()
+            return point.result()[0].row
         finally:
-            self.built += [stage for stage in pipeline.built if stage not in self.built]
-        self.searched += result.searched
-        return result.row
+            self.built += [stage for stage in point.pipeline.built if stage not in self.built]
 
-    def launch(self, trials: Sequence[tuple[Asked, list[str]]]) -> list[dict[str, Any] | BaseException]:
+    def launch(self, trials: Sequence[tuple[Asked, list[str]]]) -> list[dict[str, Any] | Exception]:
         """Rows of trials, or what they raised."""
-        outcomes: list[dict[str, Any] | BaseException] = []
+        outcomes: list[dict[str, Any] | Exception] = []
         for _, words in trials:
             try:
                 outcomes.append(self.row(words))
             except Exception as error:
                 if not is_check(error):
                     log.error("%s", "".join(traceback.format_exception(error)))
-                outcomes.append(unwrapped(error))
+                outcomes.append(error)
         return outcomes
 
 
-def run(
-    cfg: DictConfig,
-    failed_row: Callable[[DictConfig, dict[str, str]], dict[str, Any]],
-) -> dict[str, Any]:
-    """Run what is left of the study, then write what it found.
+def run(cfg: DictConfig) -> dict[str, Any]:
+    """Run what is left of the study that `sweep.study` describes, then write what it found.
 
     Args:
-        cfg: The root config; `sweep.study` describes the study.
-        failed_row: What the row of a failed trial can say, from its config and the options chosen.
+        cfg: The root config.
 
     Raises:
         ValueError: If a dial, the space, or the storage is wrong: before any training.
     """
-    settings = Settings.of(OmegaConf.to_container(cfg.sweep.study, resolve=True), "sweep.study")  # type: ignore[arg-type]
-    if cfg.split == "test":
-        raise ValueError("sweep.study tunes on validation targets alone, got split=test")
     if cfg.sweep.name is None:
         raise ValueError("sweep.name must be given: it names the folder of the results")
+    settings = Settings.of(plain(cfg.sweep.study), "sweep.study")
     given = list(HydraConfig.get().overrides.task)
-    corners = settings.space.corners()
-    check_trials(given, corners, f"{settings.where}.space")
+    corners = check_space(settings, given)
     data = HydraConfig.get().runtime.choices["data"]
-    name = settings.name or f"{cfg.sweep.name}-{data}-{cfg.split}-{cfg.seed}-{settings.sampler}"
-    folder = Path(cfg.store) / "sweeps" / str(cfg.sweep.name) / name.removeprefix(f"{cfg.sweep.name}-")
-    study = Study(settings, name, folder, cfg.seed, bool(cfg.get("retry_failed", False)))
-    trials = Trials(given)
-    first, chosen = composed([*given, *corners[0]])
-    pipeline = trials.pipeline(first)
+    name = settings.name or f"{data}-{cfg.split}-{cfg.seed}-{settings.sampler}"
+    folder = Path(cfg.store) / "sweeps" / str(cfg.sweep.name) / name
+    study = Study(settings, name, folder, cfg.seed, bool(cfg.get("retry_failed")))
+    trials = Trials(given, f"{settings.where}.space")
+    first = trials.point(corners[0])
+    pipeline = first.pipeline
     pipeline.check_inputs()
     inputs = {"data": pipeline.data.fingerprint, "ids": pipeline.ids.fingerprint}
     if cfg.checkpoint is not None:
@@ -114,47 +101,76 @@ def run(
     study.begin(shared(cfg) | inputs)
     try:
         if study.left():
-            Point(pipeline, first.search, chosen).key()  # networks are trained before the first trial, or never
-            trials.built += [stage for stage in pipeline.built if stage not in trials.built]
-        before = len(study.counted())
+            first.key()  # networks are trained before the first trial, or never
+        trials.built += pipeline.built
         users = min(cfg.evaluation.users or len(pipeline.histories), len(pipeline.histories))
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(f"study {name}", total=before + study.left(), completed=before)
-            run_study(
-                study,
-                trials.launch,
-                users,
-                lambda words: failed_row(*composed([*given, *words])),
-                lambda count: bar.advance(task, count),
-            )
-        found, rows, paths = write_study(study, given)
+        told = conduct(study, given, trials.launch, users, cfg)
     finally:
         study.close()
-    show_findings(settings, found, rows)
+    return {"verb": "sweep", "name": cfg.sweep.name, **told, "trained": trials.built}
+
+
+def check_space(settings: Settings, given: Sequence[str]) -> list[list[str]]:
+    """Compose and check trials in which every choice and both ends of every range occur; give their overrides.
+
+    Raises:
+        ValueError: If Hydra knows no such dial, or a dial is wrong; or a trial would see test targets.
+    """
+    corners = settings.space.corners()
+    for words in corners:
+        cfg, _ = checked([*given, *words], f"{settings.where}.space")
+        if cfg.split == "test":
+            raise ValueError(f"{settings.where} tunes on validation targets alone, got split=test")
+    return corners
+
+
+def conduct(study: Study, given: Sequence[str], launch: Launch, users: int, cfg: DictConfig) -> dict[str, Any]:
+    """Run what is left of a study, write and show what it found.
+
+    Args:
+        study: A study that has begun.
+        given: Overrides of all its trials.
+        launch: Runs trials.
+        users: Users of a whole trial.
+        cfg: The root config.
+
+    Returns:
+        What a verb's JSON says of it.
+    """
+    before = len(study.counted())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"study {study.name}", total=before + study.left(), completed=before)
+        ran = run_study(study, launch, users, own_error, lambda count: bar.advance(task, count))
+    found, rows, paths = write_study(study, given)
+    show_findings(study.settings, found, rows)
     if done := [row for row in rows if row["status"] == "done"]:
         from promise.pipeline.sweep_report import write_report
+        from promise.scaling.figures import save_figure
+        from promise.scaling.results import results_table
         from promise.scaling.sentences import trial_sentence
+        from promise.scaling.study_figure import study_figure
 
+        goals = dict(zip(study.settings.directions, study.settings.objectives, strict=True))
+        accuracy, cost = goals.get("maximize", "recall@10"), goals.get("minimize", "flops_per_user")
+        drawn = study_figure(results_table(done), accuracy, cost, found.best, f"{study.name} · {len(done)} trials")
+        images = save_figure(drawn, study.folder / "front")
+        paths |= {"front": str(images[1]), "front_svg": str(images[0])}
         proposed = next((row for row in done if row["trial"] == found.best), None)
         role = "The best trial" if found.reference is None else "The knee of the front"
-        lead = trial_sentence(proposed, role) if proposed else None
-        paths |= write_report(cfg, rows, folder, lead=lead)
+        paths |= write_report(cfg, rows, study.folder, lead=trial_sentence(proposed, role) if proposed else None)
     if "experiment" in paths:
         print(f"\n{command(study, given)}")
     if found.running:
         log.info("other workers are at %d more trials; the last one writes the whole table", found.running)
     return {
-        "verb": "sweep",
-        "name": cfg.sweep.name,
-        "study": name,
+        "study": study.name,
         "points": found.trials,
-        "ran": trials.searched,
-        "skipped": found.trials - trials.searched - found.failed,
+        "ran": ran,
+        "skipped": found.trials - ran,
         "failed": found.failed,
         "pruned": found.pruned,
         "running": found.running,
-        "trained": trials.built,
         "best": next((row for row in rows if row["trial"] == found.best), None),
         "front": found.front,
         "hypervolume": found.hypervolume,
@@ -165,49 +181,6 @@ def run(
     }
 
 
-def show_findings(settings: Settings, found: Findings, rows: list[dict[str, Any]]) -> None:
-    """The front as a table, the knee marked; or the best trials."""
-    by_number = {row["trial"]: row for row in rows}
-    if found.reference is not None:
-        title, numbers = "Front: no trial is better in both", found.front
-    else:
-        sign = -1 if settings.directions[0] == "maximize" else 1
-        done = [row for row in rows if row["status"] == "done"]
-        within = [row for row in done if all(excess <= 0 for excess in settings.excesses(row).values())]
-        best = sorted(within, key=lambda row: (sign * settings.values(row)[0], row["trial"]))
-        title, numbers = "Best trials", [row["trial"] for row in best[:5]]
-    dials = ("search", "generator", "search.width", "search.candidates", "search.weight")
-    columns = list(dict.fromkeys((*settings.objectives, "flops_per_user")))
-    shown = [
-        [
-            number,
-            *(by_number[number].get(name) for name in dials),
-            *(figure(by_number[number], name) for name in columns),
-            ("knee" if found.reference is not None else "best") if number == found.best else "",
-        ]
-        for number in numbers
-    ]
-    if shown:
-        show(f"{title} ({found.study})", ["trial", "search", "generator", "W", "C", "λ", *columns, ""], shown)
-    state = f"{found.trials} of {found.wanted} trials"
-    for count, what in (
-        (found.pruned, "given up early"),
-        (found.failed, "failed"),
-        (found.above, "above a ceiling"),
-        (found.running, "running elsewhere"),
-    ):
-        state += f", {count} {what}" if count else ""
-    print(state)
-    if found.reference is not None and found.hypervolume is not None:
-        accuracy, cost = (settings.objectives[settings.directions.index(d)] for d in ("maximize", "minimize"))
-        print(
-            f"hypervolume {found.hypervolume:.6g} ({accuracy} × {cost}) above the reference point "
-            f"{accuracy} = {found.reference[0]:g}, {cost} = {found.reference[1]:g}"
-            + (f"; per unit of cost {found.mean_accuracy:.5f}" if found.mean_accuracy is not None else "")
-        )
-
-
-def figure(row: dict[str, Any], name: str) -> Any:
-    """A figure of a row as a table shows it."""
-    value = measured(row, name) if name == "seconds_per_user" else row.get(name)
-    return sized(value, "FLOP") if name == "flops_per_user" else value
+def own_error(error: Exception) -> str:
+    """What a failed trial's row says of its error."""
+    return f"{type(unwrapped(error)).__name__}: {own_words(error)}"

@@ -70,7 +70,8 @@ def composed(overrides: list[str]) -> Any:
 
 
 def override(group: str, option: str) -> str:
-    return f"{'' if group in configs.defaults(CONFIG) else '+'}{group}={option}"
+    known = group in configs.defaults(CONFIG) or group.startswith("hydra/")  # Hydra's own default
+    return f"{'' if known else '+'}{group}={option}"
 
 
 @needs_config

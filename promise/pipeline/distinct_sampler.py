@@ -19,7 +19,7 @@ class DistinctSampler(BaseSampler):
     """Draws all dials of a trial at once.
 
     Args:
-        inner: The sampler that draws; None = the points of the grid, in order.
+        inner: The sampler that draws; None = there are the points of the grid alone.
         space: The dials.
         taken: Overrides (joined by a blank) of the trials so far.
         grid: Points that are drawn in their order before the sampler draws.
@@ -89,17 +89,16 @@ class DistinctSampler(BaseSampler):
         return " ".join(self.space.words(values)) not in self.taken
 
 
-def make_sampler(name: str, trials: int, seed: int) -> BaseSampler | None:
+def make_sampler(name: str, first: int, seed: int) -> BaseSampler | None:
     """Optuna's sampler of a name; None for a grid, which needs none.
 
     Args:
         name: tpe, nsgaii or random.
-        trials: Trials of the study: TPE begins with a quarter of them at random, at most 10; a generation of NSGA-II
-            is a quarter of them, at most 50.
+        first: Trials of the coarse grid that TPE learns from before it draws; as many make a generation of NSGA-II.
         seed: Seed of its draws.
     """
     if name == "tpe":
-        return TPESampler(n_startup_trials=min(10, max(2, trials // 4)), seed=seed)
+        return TPESampler(n_startup_trials=first, seed=seed)
     if name == "nsgaii":
-        return NSGAIISampler(population_size=min(50, max(4, trials // 4)), seed=seed)
+        return NSGAIISampler(population_size=max(2, first), seed=seed)
     return RandomSampler(seed=seed) if name == "random" else None

@@ -213,8 +213,9 @@ def _dial(name: str, entry: Any, known: Mapping[str, Dial], where: str) -> Dial:
     when = _conditions(entry.get("when") or {}, known, where)
     if kind == "categorical":
         return Dial(name, kind, choices=_choices(entry.get("choices"), where), when=when)
-    low, high, step = entry.get("low"), entry.get("high"), entry.get("step")
-    log = entry.get("log", False)
+    low: Any = entry.get("low")
+    high: Any = entry.get("high")
+    step, log = entry.get("step"), entry.get("log", False)
     named = [("low", low), ("high", high), *([] if step is None else [("step", step)])]
     for key, value in named:
         if not is_number(value) or (kind == "int" and not isinstance(value, int)):

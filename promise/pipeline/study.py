@@ -3,7 +3,7 @@
 import datetime
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 #: Attributes of a trial: its overrides, its worker's lock file, its row, why it failed, whether its worker died.
 WORDS, WORKER, ROW, ERROR, STALE = "overrides", "worker", "row", "error", "stale"
 
+#: TPE and NSGA-II begin with a coarse grid of half of the trials, at most so many.
+MOST_FIRST = 20
+
 
 @dataclass
 class Asked:
@@ -32,12 +35,10 @@ class Asked:
     Attributes:
         trial: Optuna's.
         words: Its overrides.
-        row: The last row that was found for it.
     """
 
     trial: "optuna.Trial"
     words: list[str]
-    row: dict[str, Any] = field(default_factory=dict)
 
     @property
     def number(self) -> int:
@@ -89,15 +90,15 @@ class Study:
             self.study.pruner = self._pruner()
             self.worker = Worker(self.folder / "workers")
             self._fail_stale()
-            self.retries = {}
-            if self.retry_failed:
-                trials = self.counted()
-                self.retries = {t.user_attrs[WORDS]: dict(t.params) for t in trials if ERROR in t.user_attrs}
+            failed = [trial for trial in self.counted() if ERROR in trial.user_attrs and self.retry_failed]
+            self.retries = {trial.user_attrs[WORDS]: dict(trial.params) for trial in failed}
 
     @cached_property
     def grid(self) -> list[dict[str, Any]]:
-        """The points of `sampler=grid`; none for the others."""
-        return self.settings.space.grid(self.settings.trials) if self.settings.sampler == "grid" else []
+        """The points of `sampler=grid`; for TPE and NSGA-II a coarse one, which they go on from; none at random."""
+        trials = self.settings.trials
+        most = {"grid": trials, "random": 0}.get(self.settings.sampler, min(MOST_FIRST, max(2, trials // 2)))
+        return self.settings.space.grid(most) if most else []
 
     def trials(self) -> list["FrozenTrial"]:
         """All trials of the storage, by number."""
@@ -129,6 +130,8 @@ class Study:
         found: list[Asked] = []
         with self.lock:  # no other worker counts or asks meanwhile
             self._fail_stale()
+            failed = {trial.user_attrs[WORDS] for trial in self.counted() if ERROR in trial.user_attrs}
+            self.retries = {words: values for words, values in self.retries.items() if words in failed}
             while len(found) < most and self.left():
                 found.append(self._ask())
         return found
@@ -143,7 +146,7 @@ class Study:
             words, values = next(iter(self.retries.items()))
             del self.retries[words]
             taken, grid = taken - {words}, [values]
-        inner = make_sampler(settings.sampler, settings.trials, seed)
+        inner = make_sampler(settings.sampler, len(self.grid), seed)
         self.study.sampler = DistinctSampler(inner, settings.space, taken, grid, seed)
         trial = self.study.ask()
         trial.set_user_attr(WORKER, str(self.worker.path))
@@ -155,41 +158,46 @@ class Study:
         trial.set_user_attr(WORDS, " ".join(words_of_trial))
         return Asked(trial, words_of_trial)
 
-    def report(self, asked: Asked, row: Mapping[str, Any], share: float) -> bool:
-        """Tell what a trial found on a share of the users; True = it should be given up."""
-        asked.row = dict(row)
-        asked.trial.report(self.settings.values(row)[0], step=percent(share))
-        return share < 1 and asked.trial.should_prune()
+    def tell(self, asked: Asked, row: Mapping[str, Any], share: float) -> bool:
+        """Tell what a trial found on a share of the users.
 
-    def complete(self, asked: Asked, row: Mapping[str, Any]) -> None:
-        """Tell what a trial found; a row without its objectives is a failure."""
-        asked.row = dict(row)
+        Args:
+            asked: The trial.
+            row: Its row; one without the objectives is a failure.
+            share: The share, in (0, 1].
+
+        Returns:
+            Whether it is to be run on more users.
+        """
+        settings = self.settings
         try:
-            values, excesses = self.settings.values(row), self.settings.excesses(row)
+            values, excesses = settings.values(row), settings.excesses(row)
         except ValueError as error:
-            self.fail(asked, str(error), row)
-            return
+            self.fail(asked, f"ValueError: {error}")
+            return False
+        given_up = False
+        if len(settings.subsets) > 1:
+            asked.trial.report(values[0], step=percent(share))
+            given_up = share < 1 and asked.trial.should_prune()
+        if share < 1 and not given_up:
+            return True
         for name, excess in excesses.items():
             asked.trial.set_constraint(name, excess)
-        asked.trial.set_user_attr(ROW, asked.row)
-        self._tell(asked, "COMPLETE", values)
-        found = ", ".join(f"{name} {value:.4g}" for name, value in zip(self.settings.objectives, values, strict=True))
+        asked.trial.set_user_attr(ROW, {**row})
+        found = ", ".join(f"{name} {value:.4g}" for name, value in zip(settings.objectives, values, strict=True))
         above = [name for name, excess in excesses.items() if excess > 0]
-        over = f" (above the ceiling of {', '.join(above)})" if above else ""
-        log.info("trial %d: %s: %s%s", asked.number, " ".join(asked.words), found, over)
+        if given_up:
+            self._tell(asked, "PRUNED")
+            found += f" of {row['users']} users: given up"
+        else:
+            self._tell(asked, "COMPLETE", values)
+            found += f", above the ceiling of {', '.join(above)}" if above else ""
+        log.info("trial %d: %s: %s", asked.number, " ".join(asked.words), found)
+        return False
 
-    def prune(self, asked: Asked) -> None:
-        """Give a trial up after its last report."""
-        asked.trial.set_user_attr(ROW, asked.row)
-        self._tell(asked, "PRUNED")
-        name = self.settings.objectives[0]
-        words = (asked.number, " ".join(asked.words), asked.row["users"], name, self.settings.values(asked.row)[0])
-        log.info("trial %d: %s: given up after %d users, %s %.4g", *words)
-
-    def fail(self, asked: Asked, error: str, row: Mapping[str, Any]) -> None:
+    def fail(self, asked: Asked, error: str) -> None:
         """Tell that a trial failed, and why."""
         asked.trial.set_user_attr(ERROR, error)
-        asked.trial.set_user_attr(ROW, {**row})
         self._tell(asked, "FAIL")
         log.error("trial %d: %s failed: %s", asked.number, " ".join(asked.words), error)
 
@@ -198,7 +206,7 @@ class Study:
         status = {"COMPLETE": "done", "PRUNED": "pruned", "FAIL": "failed"}
         return [
             {
-                **trial.user_attrs.get(ROW, {}),
+                **(trial.user_attrs.get(ROW) or self.settings.space.acting(trial.params)),
                 "trial": trial.number,
                 "status": status[trial.state.name],
                 "error": trial.user_attrs.get(ERROR),

@@ -4,12 +4,12 @@ import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from promise.pipeline.study import Study
 from promise.pipeline.study_settings import Settings, measured
 from promise.pipeline.trial_config import write_experiment
+from promise.pipeline.verb import show, sized
 from promise.scaling.frontier import pareto
 from promise.scaling.hypervolume import hypervolume, knee
 from promise.scaling.results import write_results
@@ -28,6 +28,7 @@ class Findings:
         running: Trials that some worker is at.
         above: Trials above a ceiling.
         best: Number of the trial that is proposed: the best one, or the knee of the front; None without any.
+        ranking: Numbers of the trials within the ceilings, the best first; empty with two objectives.
         front: Numbers of the trials on the front, the cheapest first; empty with one objective.
         hypervolume: Area that the front dominates, in units of accuracy times cost; None with one objective.
         reference: Accuracy and cost of the worst corner; None with one objective.
@@ -42,6 +43,7 @@ class Findings:
     running: int = 0
     above: int = 0
     best: int | None = None
+    ranking: list[int] = field(default_factory=list)
     front: list[int] = field(default_factory=list)
     hypervolume: float | None = None
     reference: tuple[float, float] | None = None
@@ -64,8 +66,9 @@ def find(settings: Settings, name: str, rows: Sequence[dict[str, Any]], running:
     found.above = len(done) - len(feasible)
     if len(settings.objectives) == 1:
         sign = -1 if settings.directions[0] == "maximize" else 1
-        best = min(feasible, key=lambda row: (sign * settings.values(row)[0], row["trial"]), default=None)
-        found.best = None if best is None else best["trial"]
+        best = sorted(feasible, key=lambda row: (sign * settings.values(row)[0], row["trial"]))
+        found.ranking = [row["trial"] for row in best]
+        found.best = found.ranking[0] if best else None
         return found
     first = settings.directions.index("maximize")
     accuracy, cost = settings.objectives[first], settings.objectives[1 - first]
@@ -136,3 +139,45 @@ def command(study: Study, given: Sequence[str]) -> str:
     kept = [word for word in given if word.partition("=")[0] in ("store", "trainer", "logger", "build")]
     words = ["--config-dir", str(study.folder), f"experiment={proposal(study.settings)}", *kept, "split=test"]
     return "promise evaluate " + shlex.join(words)
+
+
+def show_findings(settings: Settings, found: Findings, rows: Sequence[dict[str, Any]]) -> None:
+    """The front as a table, the knee marked; or the best trials."""
+    if found.reference is not None:
+        title, mark, numbers = "Front: no trial is better in both", "knee", found.front
+    else:
+        title, mark, numbers = "Best trials", "best", found.ranking[:5]
+    by_number = {row["trial"]: row for row in rows}
+    dials = ("search", "generator", "search.width", "search.candidates", "search.weight")
+    columns = list(dict.fromkeys((*settings.objectives, *settings.constraints, "flops_per_user")))
+    shown = [
+        [
+            number,
+            *(by_number[number].get(name) for name in dials),
+            *(_shown(by_number[number], name) for name in columns),
+            mark if number == found.best else "",
+        ]
+        for number in numbers
+    ]
+    if shown:
+        show(f"{title} ({found.study})", ["trial", "search", "generator", "W", "C", "λ", *columns, ""], shown)
+    counts = {
+        "given up early": found.pruned,
+        "failed": found.failed,
+        "above a ceiling": found.above,
+        "running elsewhere": found.running,
+    }
+    more = "".join(f", {count} {what}" for what, count in counts.items() if count)
+    print(f"{found.trials} of {found.wanted} trials{more}")
+    if found.reference is not None:
+        accuracy, cost = (settings.objectives[settings.directions.index(d)] for d in ("maximize", "minimize"))
+        print(
+            f"hypervolume {found.hypervolume:.6g} ({accuracy} × {cost}) above the reference point "
+            f"{accuracy} = {found.reference[0]:g}, {cost} = {found.reference[1]:g}"
+            + (f"; per unit of cost {found.mean_accuracy:.5f}" if found.mean_accuracy is not None else "")
+        )
+
+
+def _shown(row: dict[str, Any], name: str) -> Any:
+    """A figure of a row as a table shows it."""
+    return sized(row.get(name), "FLOP") if name == "flops_per_user" else measured(row, name)

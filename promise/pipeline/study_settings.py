@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+from omegaconf import OmegaConf
 
 from promise.pipeline.checks import integer, number, one_of
 from promise.pipeline.search_space import Space
@@ -64,6 +66,14 @@ class Settings:
         Raises:
             ValueError: Naming the dial, what was expected and what came.
         """
+        given = {name: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for name, v in given.items()}
+        names = {field.name for field in fields(cls)} - {"where"}
+        if names != given.keys():
+            raise ValueError(
+                f"{where} must have the dials of conf/study/optuna.yaml (defaults: [/study/optuna@sweep.study]), "
+                f"missing: {', '.join(sorted(names - given.keys())) or 'none'}, "
+                f"not known: {', '.join(sorted(given.keys() - names)) or 'none'}"
+            )
         integer(f"{where}.trials", given["trials"], least=1)
         integer(f"{where}.parallel", given["parallel"], least=1)
         one_of(f"{where}.sampler", given["sampler"], SAMPLERS)
@@ -97,9 +107,7 @@ class Settings:
     def identity(self) -> dict[str, Any]:
         """What all trials of one study share: a study of another one is another study."""
         return {
-            "space": [
-                dial.__dict__ | {"when": {k: list(v) for k, v in dial.when.items()}} for dial in self.space.dials
-            ],
+            "space": [asdict(dial) for dial in self.space.dials],
             "objectives": list(self.objectives),
             "constraints": self.constraints,
         }

@@ -1,6 +1,7 @@
 """Where a study is kept: a journal file beside its results, or a database."""
 
 import contextlib
+import json
 import logging
 import re
 import warnings
@@ -65,7 +66,8 @@ def load_study(
     """
     import optuna
 
-    study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
+    study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)  # type: ignore[arg-type]
+    identity = json.loads(json.dumps(identity))  # as a storage gives it back
     known = study.user_attrs.get(IDENTITY)
     if known is None and not study.get_trials(deepcopy=False):
         study.set_user_attr(IDENTITY, identity)

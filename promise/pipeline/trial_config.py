@@ -11,12 +11,19 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from promise.pipeline.checks import check, check_judge
+from promise.pipeline.config import plain
 
 #: What belongs to a run and not to the dials that it found.
-OF_THE_RUN = ("store", "build", "split", "predictions", "analysis", "sweep", "logger", "trainer", "evaluation.users")
+OF_THE_RUN = (
+    "store", "build", "split", "predictions", "analysis", "sweep", "logger", "trainer", "dry_run", "retry_failed",
+    "evaluation.users",
+)  # fmt: skip
 
 #: Groups whose options are no dials.
 NO_DIALS = ("experiment", "trainer", "logger", "launcher")
+
+#: What the trials of one study share, and may not change under its name.
+SHARED = ("generator", "reward", "training", "sasrec", "datamodule", "selection", "evaluation", "seed", "split")
 
 
 def composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
@@ -32,34 +39,29 @@ def composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
     return cfg, chosen
 
 
-def check_trials(given: Sequence[str], trials: Sequence[Sequence[str]], where: str) -> None:
-    """Compose and check every one of some trials, before any is run.
+def checked(overrides: Sequence[str], where: str) -> tuple[DictConfig, dict[str, str]]:
+    """As `composed`, and checked.
 
     Args:
-        given: Overrides of all of them.
-        trials: Overrides of each.
+        overrides: Overrides of a trial.
         where: Name of the space in its config, for errors.
 
     Raises:
-        ValueError: If Hydra knows no such dial, or a dial is wrong; or the trial would see test targets.
+        ValueError: If Hydra knows no such dial, or a dial is wrong.
     """
-    for words in trials:
-        try:
-            cfg, _ = composed([*given, *words])
-        except HydraException as error:
-            raise ValueError(f"{where}: {' '.join(str(error).split())}") from None
-        if cfg.split == "test":
-            raise ValueError(f"{where.rpartition('.')[0]} tunes on validation targets alone, got split=test")
-        check(cfg)
-        check_judge(cfg)
+    try:
+        cfg, chosen = composed(overrides)
+    except HydraException as error:
+        raise ValueError(f"{where}: {' '.join(str(error).split())}") from None
+    check(cfg)
+    check_judge(cfg)
+    return cfg, chosen
 
 
-def shared(cfg: DictConfig) -> dict[str, Any]:
+def shared(cfg: DictConfig, *more: str) -> dict[str, Any]:
     """What the trials of one study have in common beside the dials, by name: part of the study's identity."""
-    names = ("generator", "reward", "training", "sasrec", "datamodule", "selection", "evaluation", "seed", "split")
-    plain = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(plain, dict)
-    return {name: plain[name] for name in names}
+    values = plain(cfg)
+    return {name: values[name] for name in (*SHARED, *more)}
 
 
 def write_experiment(given: Sequence[str], words: Sequence[str], path: Path, comments: Sequence[str]) -> None:
@@ -82,8 +84,9 @@ def write_experiment(given: Sequence[str], words: Sequence[str], path: Path, com
         if group in usual and option != usual[group] and not group.startswith("hydra") and group not in NO_DIALS
     }
     before, _ = composed([f"{group}={option}" for group, option in groups.items()])
-    values, known = (OmegaConf.to_container(each, resolve=False) for each in (cfg, before))
-    assert isinstance(values, dict) and isinstance(known, dict)
+    values: dict[str, Any]
+    known: dict[str, Any]
+    values, known = (OmegaConf.to_container(each, resolve=False) for each in (cfg, before))  # type: ignore[assignment]
     for each in (values, known):
         for name in OF_THE_RUN:
             *parents, last = name.split(".")

@@ -48,8 +48,8 @@ def app(
     configs.register_search_path()
 
     @hydra.main(version_base=configs.HYDRA_VERSION_BASE, config_path=configs.config_path(), config_name=config_name)
-    def main(cfg: DictConfig) -> None:
-        try:
+    def main(cfg: DictConfig) -> dict[str, Any]:
+        with ending_checks():
             if config_name == "config":
                 check(cfg, multirun=HydraConfig.get().mode == RunMode.MULTIRUN)
                 refuse_switches(cfg, switches)
@@ -58,11 +58,7 @@ def app(
                 print(json.dumps(result), flush=True)
             if result.get("failed") and result["failed"] == result["points"]:
                 raise SystemExit(ALL_FAILED)
-        except Exception as error:
-            if not is_check(error) or os.environ.get("HYDRA_FULL_ERROR"):
-                raise
-            print(f"error: {own_words(error)}", file=sys.stderr)
-            raise SystemExit(BAD_INPUT) from None
+        return result
 
     def checked_first() -> None:
         try:
@@ -80,6 +76,22 @@ def refuse_switches(cfg: DictConfig, known: Collection[str]) -> None:
     for name in SWITCHES:
         if cfg[name] and name not in known:
             raise ValueError(f"{name}=true means something to promise sweep alone")
+
+
+@contextmanager
+def ending_checks() -> Iterator[None]:
+    """End the process with one line where one of our own checks fails, unless HYDRA_FULL_ERROR asks for all of it.
+
+    Raises:
+        SystemExit: With exit code 2.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_check(error) or os.environ.get("HYDRA_FULL_ERROR"):
+            raise
+        print(f"error: {own_words(error)}", file=sys.stderr)
+        raise SystemExit(BAD_INPUT) from None
 
 
 @contextmanager

@@ -75,8 +75,8 @@ seed has the same sign; with one seed the second says nothing. R = Recall, N = N
 Nobody in the Amazon sets has an item twice, and the generator and the reward here have a learned term for items that
 the user already has (`overlap`; SASRec has none): their figures with past items kept therefore come close to those with
 past items removed. Hold them against published rows of both protocols. Both networks also take the counts of
-`co_visit_text` and the most similar texts as learned terms (`neighbours`, `text_neighbours`), whether or not a search is
-guided; a user's own history is taken out of the counts. So `plain` stands on them as much as `guided` does."""
+`co_visit_text` and the most similar texts as learned terms (`neighbours`, `text_neighbours`), guided or not; a
+user's own history is taken out of the counts. So `plain` stands on them as much as `guided` does."""
 
 
 def build(folder: Path, experiments: Collection[str] = ()) -> str:

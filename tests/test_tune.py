@@ -1,0 +1,95 @@
+"""`promise sweep` with a study: from the space to the experiment file, resumed, and every wrong input one line."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from promise.scaling.results import read_results
+
+Run = Callable[..., Any]
+TUNE = ("+sweeps=tune", "evaluation.users=40", "sweep.study.trials=4")
+SPACE = "+sweep.study.space="
+
+
+def test_a_study_from_space_to_experiment_file(run: Run, run_bare: Run, shared_store: Path) -> None:
+    answer = run("sweep", *TUNE)
+    said = answer.json
+    assert (said["points"], said["ran"], said["skipped"], said["failed"]) == (4, 4, 0, 0)
+    assert said["study"] == "s3rec-validation-0-tpe" and said["reference"] == [0, 2.5e8]
+    assert {"results", "study", "experiment", "figure", "figure_svg"} <= set(said["paths"])
+    assert all(Path(path).is_file() for path in said["paths"].values())
+    assert "Front: no trial is better in both" in answer.out and "4 of 4 trials" in answer.out
+    table = read_results(said["paths"]["results"])
+    assert sorted(table["trial"]) == [0, 1, 2, 3] and table["status"].unique().to_list() == ["done"]
+
+    again = run("sweep", *TUNE, "build=never").json
+    assert (again["points"], again["ran"], again["skipped"], again["trained"]) == (4, 0, 4, [])
+    assert again["hypervolume"] == said["hypervolume"] and again["best"] == said["best"]
+
+    folder = Path(said["paths"]["results"]).parent
+    (typed,) = (line for line in answer.out.splitlines() if line.startswith("promise evaluate"))
+    assert f"--config-dir {folder} experiment=knee" in typed and typed.endswith("split=test")
+    words = ("--config-dir", str(folder), "experiment=knee", f"store={shared_store}", "logger=csv", "build=never")
+    alone = run_bare("evaluate", *words, "evaluation.users=40").json
+    best = table.row(by_predicate=pl.col("trial") == said["best"]["trial"], named=True)
+    assert alone["trained"] == []
+    assert alone["metrics"] == {name: said["best"][name] for name in alone["metrics"]}
+    assert alone["cost"]["flops_per_user"] == best["flops_per_user"]
+
+    mine = (*TUNE, "sweep.study.sampler=grid", "sweep.study.trials=1", "sweep.study.name=mine")
+    other = run("sweep", *mine).json
+    assert other["study"] == "mine" and Path(other["paths"]["results"]).parent.name == "mine"
+    error = run("sweep", *mine, "evaluation.users=41").error
+    assert error.startswith("sweep.study.name=mine is a study with other evaluation: give this one another name, or th")
+
+
+def test_one_objective_with_early_ends_and_a_failure(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from promise.pipeline.points import Point
+
+    result = Point.result
+
+    def failing(point: Point, *words: Any) -> Any:
+        if point.dials["width"] == 12:
+            raise OSError("no room")
+        return result(point, *words)
+
+    monkeypatch.setattr(Point, "result", failing)
+    answer = run(
+        "sweep", "sweep.name=ndcg", "+study@sweep.study=optuna", "evaluation.users=40", "sweep.study.trials=8",
+        "sweep.study.objectives=[ndcg@10]", "sweep.study.directions=[maximize]", "sweep.study.sampler=grid",
+        "sweep.study.pruner=halving", "sweep.study.subsets=[0.5,1]",
+        SPACE + "{search.width:[12,10,20],search.expansion:[1,3]}",
+    )  # fmt: skip
+    said = answer.json
+    assert said["points"] == 6 and said["failed"] == 2 and said["pruned"] >= 1
+    assert said["hypervolume"] is None and Path(said["paths"]["experiment"]).name == "best.yaml"
+    table = read_results(said["paths"]["results"])
+    failed = table.filter(pl.col("status") == "failed")
+    assert failed["search.width"].to_list() == [12, 12] and failed["error"].to_list() == ["OSError: no room"] * 2
+    assert table.filter(pl.col("status") == "pruned")["users"].unique().to_list() == [20]
+    assert "given up early" in answer.out and "2 failed" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([SPACE + "{search.widht:[10,20]}"], "sweep.study.space: Could not override 'search.widht'."),
+        ([SPACE + "{search:[plain,guided,gided]}"], "sweep.study.space: In 'config': Could not find 'search/gided'"),
+        ([SPACE + "{search.width:{low:0,high:9,log:false}}"], "search.width must be an integer >= 1, got 0"),
+        ([SPACE + "{search.weight:{type:float,low:1,high:0.5}}"], "sweep.study.space: search.weight: low must be <= "),
+        (["sweep.study.directions=[maximize]"], "sweep.study.directions must name one for each of the 2 objectives"),
+        (["sweep.study.storage=sqlite:////nowhere/at/all.db"], "sweep.study.storage=sqlite:////nowhere/at/all.db can"),
+        (["sweep.study.pruner=median"], "sweep.study.pruner=median needs one objective, got recall@10, flops_per_user"),
+        (["split=test"], "sweep.study tunes on validation targets alone, got split=test"),
+        ([SPACE + "{split:[validation,test]}"], "sweep.study tunes on validation targets alone, got split="),
+        (["sweep.name=null"], "sweep.name must be given: it names the folder of the results"),
+    ],
+)  # fmt: skip
+def test_a_wrong_study_is_one_line_before_any_training(
+    run: Run, tmp_path: Path, words: list[str], message: str
+) -> None:
+    assert run("sweep", *TUNE, *words, store=tmp_path).error.startswith(message)
+    assert not (tmp_path / "artifacts").exists() and not (tmp_path / "rows").exists()
