@@ -9,6 +9,7 @@ from promise import configs
 from promise.pipeline.checks import check_judge
 from promise.pipeline.drift import analyse_drift
 from promise.pipeline.points import KS, Point, PointResult
+from promise.pipeline.predictions import write_predictions
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.verb import app, choices, show, sized
 
@@ -27,7 +28,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     result, found = point.result(keep_answers=cfg.predictions is not None)
     paths = {"row": str(result.path)}
     if cfg.predictions is not None and found is not None:
-        point.write_predictions(found, Path(cfg.predictions))
+        write_predictions(point, found, Path(cfg.predictions))
         paths["predictions"] = str(cfg.predictions)
     baselines = {name: baseline(pipeline, name, chosen) for name in BASELINES}
     row = result.row

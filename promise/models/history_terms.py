@@ -49,6 +49,12 @@ class HistoryTerms(nn.Module):
         """Items that one history item speaks of, itself included."""
         return int(self.overlap is not None) + sum(near.items.shape[1] for near in self.neighbours)
 
+    def trust(self, factor: float) -> None:
+        """Let what was counted from histories weigh so many times as much as was learned, outside training."""
+        for near in self.neighbours:
+            if near.window:
+                near.trust = factor
+
     def split(self, entries: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Entries (..., E) of the history's own items, and of each table."""
         sizes = [near.items.shape[1] for near in self.neighbours]

@@ -74,6 +74,7 @@ class HistoryNeighbours(nn.Module):
         self.recency = nn.Parameter(-torch.arange(1, history + 1).log().repeat(levels, 1))
         self.log_scale = nn.Parameter(torch.full((levels,), math.log(SCALE)))
         self.window, self.decay, self.backward = table.window, table.decay, table.backward
+        self.trust = 1.0
         self.register_buffer("items", table.items, persistent=False)
         self.register_buffer("counts", table.counts, persistent=False)
         self.register_buffer("factors", table.factors, persistent=False)
@@ -124,4 +125,4 @@ class HistoryNeighbours(nn.Module):
 
     def terms(self, depth: int, masses: Tensor) -> Tensor:
         """Logits (...) of depth-b prefixes of some mass (...), 0 where there is none."""
-        return GAIN * self.gains[depth - 1] * (self.log_scale[depth - 1].exp() * masses).log1p()
+        return GAIN * self.trust * self.gains[depth - 1] * (self.log_scale[depth - 1].exp() * masses).log1p()

@@ -47,6 +47,7 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
     truth("evaluation.drift", cfg.evaluation.drift)
     if cfg.analysis is not None:
         check_analysis(cfg)
+    number("evaluation.neighbour_trust", cfg.evaluation.neighbour_trust, ">= 0", lambda value: value >= 0)
     one_of("evaluation.precision", cfg.evaluation.precision, ("32-true", "bf16-mixed"))
     for name in ("evaluation.users", "selection.users"):
         if (users := OmegaConf.select(cfg, name)) is not None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from hydra.utils import get_class
 from numpy.typing import NDArray
 from omegaconf import DictConfig
@@ -115,6 +114,12 @@ class Point:
         width = self.dials.get("width", self.dials.get("samples", max(KS)))
         return int(width[-1] if isinstance(width, list) else width)
 
+    @property
+    def trust(self) -> dict[str, float]:
+        """`neighbour_trust` where it changes what the networks say, else nothing."""
+        trust = self.pipeline.cfg.evaluation.neighbour_trust
+        return {"neighbour_trust": trust} if self.with_networks and trust != 1 else {}
+
     def key(self) -> dict[str, Any]:
         """What the row depends on: dials that can act, and contents of the inputs."""
         pipeline, cfg = self.pipeline, self.pipeline.cfg
@@ -133,6 +138,7 @@ class Point:
             key |= found | {"precision": cfg.evaluation.precision}
         if self.with_networks:
             key["drift"] = cfg.evaluation.drift
+            key |= self.trust
             if self.acting.get("control", "none") != "none" or "samples" in self.acting:
                 key["seed"] = cfg.seed
             if "adaptive" in self.acting:
@@ -219,6 +225,7 @@ class Point:
             "reward": self.choices["reward"] if self.with_networks else None,
             "training": self.choices["training"] if self.with_networks else None,
             "networks": f"sha256:{networks}" if networks else None,
+            **self.trust,
         }
         acting = self.acting
         if "width" not in dials:
@@ -275,24 +282,6 @@ class Point:
         judged = any(weights) if isinstance(weights, list) else bool(weights)
         networks = asked(self.pipeline, self.accepts, judged)
         return sum(p.numel() for network in networks for p in network.parameters()) if networks else None
-
-    def write_predictions(self, found: Evaluation, path: Path) -> None:
-        """Every user's answer with the input file's own ids: user, target, items (ranked, not padded), scores."""
-        interactions, ids = self.pipeline.interactions, self.catalogue
-        real = found.items >= 0
-        table = pl.DataFrame(
-            {
-                "user": interactions.users.gather(found.users),
-                "target": ids[found.targets],
-                "items": [ids[row[there]] for row, there in zip(found.items, real, strict=True)],
-                "scores": [row[there] for row, there in zip(found.scores, real, strict=True)],
-            },
-            schema_overrides={"items": pl.List(pl.Int64), "scores": pl.List(pl.Float32)},
-        )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}")
-        table.write_parquet(part)
-        part.rename(path)
 
 
 def one_if_equal(values: list[Any]) -> Any:

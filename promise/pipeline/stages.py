@@ -250,9 +250,18 @@ class Pipeline:
         """The trained SASRec, in evaluation mode."""
         return SASRecFit(self).load(self.sasrec_artifact.path)
 
-    @cached_property
+    @property
     def networks(self) -> tuple[Generator, Reward | None]:
-        """Trained generator and reward model, in evaluation mode."""
+        """Trained generator and reward model, in evaluation mode, with the trust in counts that the config asks for."""
+        generator, reward = self.loaded
+        for terms in (generator.terms, reward.terms.terms if reward is not None and reward.terms else None):
+            if terms is not None:
+                terms.trust(self.cfg.evaluation.neighbour_trust)
+        return generator, reward
+
+    @cached_property
+    def loaded(self) -> tuple[Generator, Reward | None]:
+        """The networks as they were trained."""
         return load_networks(self, self.checkpoint)
 
     @cached_property

@@ -19,7 +19,15 @@ DIALS = (
     "search", "generator", "reward", "training", "search.width", "search.expansion",
     "search.candidates", "search.weight", "search.temperature", "search.control",
 )  # fmt: skip
-RARE = ("allow", "deny", "search.adaptive", "search.adaptive_cap", "search.samples", "search.distinct")
+RARE = (
+    "allow",
+    "deny",
+    "neighbour_trust",
+    "search.adaptive",
+    "search.adaptive_cap",
+    "search.samples",
+    "search.distinct",
+)
 """Dials that have a column where some row has them."""
 
 METRICS = tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in (5, 10, 20))

@@ -34,3 +34,11 @@ def test_what_is_missing_is_refused(catalogue):
         with pytest.raises(ValueError, match=f"^{message}$"):
             history_terms("reward", overlap, near, HISTORY, given, there)
     assert history_terms("reward", False, {"neighbours": 0}, HISTORY, None, {}) is None
+
+
+def test_trust_is_for_what_was_counted_from_histories(catalogue):
+    near = {"neighbours": 2, "text_neighbours": 1}
+    tables = {"neighbours": catalogue.neighbours, "text_neighbours": catalogue.lookalikes}
+    terms = history_terms("reward", True, near, HISTORY, prefix_nodes(catalogue.codes), tables)
+    terms.trust(2.5)
+    assert [module.trust for module in terms.neighbours] == [2.5, 1.0]

@@ -88,3 +88,12 @@ def test_the_nearest_are_the_first():
     table = table_of().nearest(1)
     assert table.items.flatten().tolist() == [1, 2, 3, 4, 5, 0]
     assert table.counts.shape == table.factors.shape == (6, 1) and table.window == 2
+
+
+def test_trust_weighs_what_was_learned_of_counts():
+    module = HistoryNeighbours(2, 1, table=table_of())
+    with torch.no_grad():
+        module.gains.fill_(0.5)
+    as_learned = module.terms(1, torch.tensor([0.2]))
+    module.trust = 3.0
+    assert module.terms(1, torch.tensor([0.2])).item() == pytest.approx(3 * as_learned.item())

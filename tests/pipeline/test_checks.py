@@ -30,6 +30,7 @@ CASES: list[tuple[str, Any, str]] = [
     ("evaluation.allow", "nowhere.txt", "evaluation.allow=nowhere.txt is no file"),
     ("evaluation.deny", "items.csv", "evaluation.deny must name a .txt file, got items.csv"),
     ("evaluation.drift", "abc", "evaluation.drift must be true or false, got abc"),
+    ("evaluation.neighbour_trust", -1, "evaluation.neighbour_trust must be a number >= 0, got -1"),
     ("evaluation.precision", "fp8", "evaluation.precision must be 32-true or bf16-mixed, got fp8"),
     ("selection.users", 0, "selection.users must be an integer >= 1, got 0"),
     ("selection.width", 0, "selection.width must be an integer >= 1, got 0"),

@@ -11,6 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from promise.pipeline.points import Point, one_if_equal
+from promise.pipeline.predictions import write_predictions
 from promise.pipeline.stages import Pipeline
 
 PointOf = Callable[..., Point]
@@ -158,7 +159,7 @@ def test_predictions_hold_every_metric(point_of: PointOf, world: Any, tmp_path: 
     point = point_of(f"search={search}", f"evaluation.seen={seen}", "split=test")
     result, found = point.result(keep_answers=True)
     assert found is not None
-    point.write_predictions(found, tmp_path / "new" / "folder" / "p.parquet")
+    write_predictions(point, found, tmp_path / "new" / "folder" / "p.parquet")
     table = pl.read_parquet(tmp_path / "new" / "folder" / "p.parquet")
     assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["p.parquet"]
     assert dict(table.schema) == {
@@ -245,3 +246,14 @@ def test_a_failing_search_ends_its_run(point_of: PointOf, monkeypatch: pytest.Mo
     with pytest.raises(ValueError, match=r"search\.temperature must be a number > 0"):
         point.evaluate()
     assert len(ended) == 1
+
+
+def test_trust_in_counts_changes_what_networks_say_and_no_baseline(point_of: PointOf) -> None:
+    words = ("generator.neighbours=3", "reward.neighbours=3")
+    plain, trusting = (point_of("search=plain", *words, f"evaluation.neighbour_trust={trust}") for trust in (1, 50))
+    first, second = plain.result()[0], trusting.result()[0]
+    assert "neighbour_trust" not in first.row and second.row["neighbour_trust"] == 50
+    assert first.row["networks"] == second.row["networks"]  # nothing was trained again
+    assert plain.key() | {"neighbour_trust": 50} == trusting.key()
+    assert (first.ranks != second.ranks).any()
+    assert point_of("search=popularity", "evaluation.neighbour_trust=50").trust == {}
