@@ -26,7 +26,7 @@ def hypervolume(cost: ArrayLike, accuracy: ArrayLike, reference: tuple[float, fl
         ValueError: If cost and accuracy are not one-dimensional and equally long.
 
     Example:
-        >>> hypervolume([1, 3], [0.2, 0.5], (0, 4))  # 0.2 from 1 to 3, then 0.5
+        >>> round(hypervolume([1, 3], [0.2, 0.5], (0, 4)), 6)  # 0.2 from 1 to 3, then 0.5
         0.9
     """
     mask = pareto(cost, accuracy)
