@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from hydra.types import TaskFunction
 from omegaconf import DictConfig
 
 from promise import tune
+from promise.pipeline.config import without_passwords
 from promise.pipeline.study import Asked, Study
 from promise.pipeline.study_settings import Settings
 from promise.pipeline.trial_config import composed, shared
@@ -81,7 +83,8 @@ def sweep(config: DictConfig, launcher: Launcher, arguments: Sequence[str], give
         study.begin(shared(cfg, "data", "embeddings", "ids", "checkpoint"))
         try:
             users = cfg.evaluation.users or 0
-            told = tune.conduct(study, words, partial(launch, launcher, study, words), users, cfg)
+            typed = f"promise evaluate -m {shlex.join(['hydra/sweeper=promise_optuna', *without_passwords(arguments)])}"
+            told = tune.conduct(study, words, partial(launch, launcher, study, words), users, cfg, typed)
         finally:
             study.close()
         result = {"verb": "evaluate", **told}

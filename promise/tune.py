@@ -124,7 +124,9 @@ def check_space(settings: Settings, given: Sequence[str]) -> list[list[str]]:
     return corners
 
 
-def conduct(study: Study, given: Sequence[str], launch: Launch, users: int, cfg: DictConfig) -> dict[str, Any]:
+def conduct(
+    study: Study, given: Sequence[str], launch: Launch, users: int, cfg: DictConfig, typed: str | None = None
+) -> dict[str, Any]:
     """Run what is left of a study, write and show what it found.
 
     Args:
@@ -133,6 +135,7 @@ def conduct(study: Study, given: Sequence[str], launch: Launch, users: int, cfg:
         launch: Runs trials.
         users: Users of a whole trial.
         cfg: The root config.
+        typed: What was typed; None = what Hydra knows of it.
 
     Returns:
         What a verb's JSON says of it.
@@ -158,7 +161,8 @@ def conduct(study: Study, given: Sequence[str], launch: Launch, users: int, cfg:
         paths |= {"front": str(images[1]), "front_svg": str(images[0])}
         proposed = next((row for row in done if row["trial"] == found.best), None)
         role = "The best trial" if found.reference is None else "The knee of the front"
-        paths |= write_report(cfg, rows, study.folder, lead=trial_sentence(proposed, role) if proposed else None)
+        lead = trial_sentence(proposed, role) if proposed else None
+        paths |= write_report(cfg, rows, study.folder, lead=lead, command=typed)
     if "experiment" in paths:
         print(f"\n{command(study, given)}")
     if found.running:

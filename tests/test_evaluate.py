@@ -112,7 +112,10 @@ def test_bad_dials_are_one_line_and_leave_nothing(run: Run, tmp_path: Path) -> N
             "search.weight=1.0 needs a reward model and training=generator trains none: "
             "use search=plain, or search.weight=0",
         ),
-        ("trainer.strategy=ddp -m", "use trainer.strategy=ddp_spawn, or one torchrun per point"),
+        (
+            "trainer.strategy=ddp -m",
+            "use trainer.strategy=ddp_spawn, or one torchrun per point (dry_run=true lists them)",
+        ),
     ):
         error = run("evaluate", *words.split(), store=store).error
         assert error == message or (words.endswith("-m") and error.endswith(message))

@@ -181,9 +181,13 @@ class Study:
             given_up = share < 1 and asked.trial.should_prune()
         if share < 1 and not given_up:
             return True
-        for name, excess in excesses.items():
-            asked.trial.set_constraint(name, excess)
-        asked.trial.set_user_attr(ROW, {**row})
+        try:
+            for name, excess in excesses.items():
+                asked.trial.set_constraint(name, excess)
+            asked.trial.set_user_attr(ROW, {**row})
+        except RuntimeError as error:  # another worker took this one for dead
+            log.warning("trial %d could not be told: %s", asked.number, error)
+            return False
         found = ", ".join(f"{name} {value:.4g}" for name, value in zip(settings.objectives, values, strict=True))
         above = [name for name, excess in excesses.items() if excess > 0]
         if given_up:

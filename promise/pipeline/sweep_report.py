@@ -27,6 +27,7 @@ def write_report(
     findings: Sequence[Mapping[str, Any]] = (),
     paths: Mapping[str, str] | None = None,
     lead: str | None = None,
+    command: str | None = None,
 ) -> dict[str, str]:
     """Write `figure*.svg`, `figure*.png` and `report.html`, and the summary run where W&B is the logger.
 
@@ -37,6 +38,7 @@ def write_report(
         findings: Paired differences as `Finding.as_dict` gives them.
         paths: What the sweep has written so far, by name: its laws are taken into the page.
         lead: The page's opening sentence; None = the first finding's.
+        command: What was typed; None = `promise sweep` with the overrides of this job.
 
     Returns:
         The files and the run's folder by name.
@@ -44,7 +46,8 @@ def write_report(
     before = paths or {}
     table = results_table(rows)
     written = write_figures(table, folder)
-    given = without_passwords(list(HydraConfig.get().overrides.task))
+    if command is None:
+        command = f"promise sweep {shlex.join(without_passwords(list(HydraConfig.get().overrides.task)))}"
     config = without_passwords(plain(cfg))
     laws: list[dict[str, Any]] = []
     if "laws" in before:
@@ -52,7 +55,7 @@ def write_report(
             laws = [{name: numeric(value) for name, value in row.items()} for row in csv.DictReader(file)]
     page = Page(
         name=str(cfg.sweep.name),
-        command=f"promise sweep {shlex.join(given)}",
+        command=command,
         config=OmegaConf.to_yaml(OmegaConf.create(config)),
         findings=findings,
         lead=lead,

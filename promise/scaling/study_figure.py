@@ -52,7 +52,8 @@ def study_figure(rows: pl.DataFrame, accuracy: str, cost: str, proposed: int | N
             _mark(ax, chosen.row(0, named=True), accuracy)
         ax.set_ylabel(metric_name(accuracy))
         ax.set_xlabel(COSTS.get(cost, f"{word} per user (log scale; one multiply-add = 2 FLOP)"))
-        ax.legend(loc="lower right", frameon=False)
+        if len(rows):
+            ax.legend(loc="lower right", frameon=False)
         figure.supxlabel(f"Grey step: front. {FOOTNOTE}", x=0.01, ha="left", fontsize=8.5, color=GREY)
     return figure
 

@@ -18,7 +18,8 @@ def test_a_line_that_was_torn_is_cut_off(tmp_path: Path) -> None:
     assert path.read_bytes() == whole
     path.write_bytes(whole + b'{"op_code": 4, "worker')
     again = begun(tmp_path, trials=3)
-    assert len(again.counted()) == 1 and path.read_bytes() == whole
+    content = path.read_bytes()
+    assert len(again.counted()) == 1 and content.startswith(whole) and b'"op_code": 4, "worker' not in content
     again.close()
     mend(tmp_path / "none.log")
     (tmp_path / "empty.log").touch()

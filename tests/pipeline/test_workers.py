@@ -10,7 +10,8 @@ SLEEPER = """
 import sys, time
 from pathlib import Path
 from promise.pipeline.workers import Worker
-print(Worker(Path(sys.argv[1])).path, flush=True)
+worker = Worker(Path(sys.argv[1]))
+print(worker.path, flush=True)
 time.sleep(60)
 """
 
