@@ -90,10 +90,9 @@ def test_the_results_are_those_of_the_committed_rows() -> None:
         "plain beam, W = 20; generator trained without a reward": ("headline", "plain_alone"),
         "plain beam, W = 20": ("plain", 20, 20, 0.0),
         "plain beam, W = 50": ("plain", 50, 50, 0.0),
-        "guided, W = 10, C = 100, λ = 1 (the paper's)": ("guided", 10, 100, 1.0),
-        "guided, W = 20, C = 200, λ = 1 (the paper's)": ("guided", 20, 200, 1.0),
-        "guided, W = 20, C = 200, λ = 0.6": ("headline", "guided"),
-        "reward model over the whole catalogue (exhaustive, λ = 1)": ("headline", "exhaustive"),
+        "guided, W = 10, C = 100": ("guided", 10, 100, 1.0),
+        "guided, W = 20, C = 200": ("guided", 20, 200, 1.0),
+        "reward model over the whole catalogue (exhaustive)": ("headline", "exhaustive"),
     }
     table = re.findall(r"^\| (.+?) \| (\.\d{4}) \| (\.\d{4}) \| ([\d.]*) ?\|$", TEXT, re.MULTILINE)
     assert {label for label, *_ in table} == keys.keys()
