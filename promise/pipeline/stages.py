@@ -253,11 +253,11 @@ class Pipeline:
     @property
     def networks(self) -> tuple[Generator, Reward | None]:
         """Trained generator and reward model, in evaluation mode, with the trust in counts that the config asks for."""
-        generator, reward = self.loaded
+        networks = generator, reward = self.loaded
         for terms in (generator.terms, reward.terms.terms if reward is not None and reward.terms else None):
             if terms is not None:
                 terms.trust(self.cfg.evaluation.neighbour_trust)
-        return generator, reward
+        return networks
 
     @cached_property
     def loaded(self) -> tuple[Generator, Reward | None]:
