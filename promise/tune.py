@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from promise.pipeline.config import plain
 from promise.pipeline.points import Point
-from promise.pipeline.stages import Pipeline
+from promise.pipeline.sharing import Pipelines
 from promise.pipeline.study import Study
 from promise.pipeline.study_loop import Asked, Launch, run_study
 from promise.pipeline.study_results import command, show_findings, write_study
@@ -33,32 +33,22 @@ class Trials:
         where: Name of the space in its config, for errors.
 
     Attributes:
-        built: Stages that were built on the way.
+        pipelines: What the trials share, and the stages that were built on the way.
     """
 
     def __init__(self, given: Sequence[str], where: str) -> None:
         self.given = list(given)
         self.where = where
-        self.built: list[str] = []
-        self._pipeline: Pipeline | None = None
-        self._known: dict[str, Any] = {}
+        self.pipelines = Pipelines()
 
     def point(self, words: Sequence[str]) -> Point:
         """The point of a trial."""
         cfg, chosen = checked([*self.given, *words], self.where)
-        known = {name: value for name, value in plain(cfg).items() if name not in ("search", "evaluation", "sweep")}
-        if self._pipeline is None or known != self._known:
-            self._pipeline, self._known = Pipeline(cfg), known
-        self._pipeline.cfg = cfg
-        return Point(self._pipeline, cfg.search, chosen)
+        return Point(self.pipelines.of(cfg), cfg.search, chosen)
 
     def row(self, words: Sequence[str]) -> dict[str, Any]:
         """The row of a trial, from the store or from a search made now."""
-        point = self.point(words)
-        try:
-            return point.result()[0].row
-        finally:
-            self.built += [stage for stage in point.pipeline.built if stage not in self.built]
+        return self.point(words).result()[0].row
 
     def launch(self, trials: Sequence[tuple[Asked, list[str]]]) -> list[dict[str, Any] | Exception]:
         """Rows of trials, or what they raised."""
@@ -102,12 +92,11 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     try:
         if study.left():
             first.key()  # networks are trained before the first trial, or never
-        trials.built += pipeline.built
         users = min(cfg.evaluation.users or len(pipeline.histories), len(pipeline.histories))
         told = conduct(study, given, trials.launch, users, cfg)
     finally:
         study.close()
-    return {"verb": "sweep", "name": cfg.sweep.name, **told, "trained": trials.built}
+    return {"verb": "sweep", "name": cfg.sweep.name, **told, "trained": trials.pipelines.built}
 
 
 def check_space(settings: Settings, given: Sequence[str]) -> list[list[str]]:
