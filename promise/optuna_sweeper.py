@@ -17,9 +17,9 @@ from omegaconf import DictConfig
 
 from promise import tune
 from promise.pipeline.config import without_passwords
-from promise.pipeline.study import Asked, Study
-from promise.pipeline.study_settings import Settings
-from promise.pipeline.trial_config import composed, shared
+from promise.pipeline.studies.settings import Settings
+from promise.pipeline.studies.study import Asked, Study
+from promise.pipeline.studies.trial_config import composed, shared
 from promise.pipeline.verb import BAD_INPUT, ending_checks, own_words
 
 #: What of a verb's JSON makes the row of a trial.

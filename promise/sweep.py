@@ -10,14 +10,14 @@ from omegaconf import DictConfig
 
 import promise
 from promise.pipeline.config import plain
-from promise.pipeline.dry_run import dry_run
-from promise.pipeline.findings import Measured, findings
-from promise.pipeline.grid import compose_points
-from promise.pipeline.headline import Entry, write_headline
-from promise.pipeline.kept_report import find_report, keep_report, made_of
-from promise.pipeline.launching import in_this_process
-from promise.pipeline.rounds import here, launched
 from promise.pipeline.stages import Pipeline
+from promise.pipeline.sweeps.dry_run import dry_run
+from promise.pipeline.sweeps.findings import Measured, findings
+from promise.pipeline.sweeps.grid import compose_points
+from promise.pipeline.sweeps.headline import Entry, write_headline
+from promise.pipeline.sweeps.kept_report import find_report, keep_report, made_of
+from promise.pipeline.sweeps.launching import in_this_process
+from promise.pipeline.sweeps.rounds import here, launched
 from promise.pipeline.verb import app, show, sized
 
 log = logging.getLogger(__name__)
@@ -101,8 +101,8 @@ def write_up(
         `paths`, `findings` and further `tables` (title, columns, cells), JSON-able.
     """
     # Imported here: a sweep that ends in a wrong dial should end at once.
-    from promise.pipeline.laws import LAWS_COLUMNS, LAWS_TITLE, laws_of, table_rows, write_laws
-    from promise.pipeline.sweep_report import write_report
+    from promise.pipeline.sweeps.laws import LAWS_COLUMNS, LAWS_TITLE, laws_of, table_rows, write_laws
+    from promise.pipeline.sweeps.report import write_report
 
     tables: list[Any] = []
     paths = {"results": str(folder / "results.csv")}

@@ -13,13 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from promise.pipeline.config import plain
 from promise.pipeline.points import Point
-from promise.pipeline.sharing import Pipelines
-from promise.pipeline.study import Study
-from promise.pipeline.study_loop import Asked, Launch, run_study
-from promise.pipeline.study_results import command, show_findings, write_study
-from promise.pipeline.study_settings import Settings
+from promise.pipeline.studies.loop import Asked, Launch, run_study
+from promise.pipeline.studies.results import command, show_findings, write_study
+from promise.pipeline.studies.settings import Settings
+from promise.pipeline.studies.study import Study
+from promise.pipeline.studies.trial_config import checked, shared
+from promise.pipeline.sweeps.sharing import Pipelines
 from promise.pipeline.training_run import file_fingerprint
-from promise.pipeline.trial_config import checked, shared
 from promise.pipeline.verb import is_check, own_words, unwrapped
 
 log = logging.getLogger(__name__)
@@ -137,7 +137,7 @@ def conduct(
     found, rows, paths = write_study(study, given)
     show_findings(study.settings, found, rows)
     if done := [row for row in rows if row["status"] == "done"]:
-        from promise.pipeline.sweep_report import write_report
+        from promise.pipeline.sweeps.report import write_report
         from promise.scaling.figures import save_figure
         from promise.scaling.results import results_table
         from promise.scaling.sentences import trial_sentence

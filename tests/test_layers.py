@@ -91,6 +91,14 @@ def test_every_package_imports_only_the_layers_below() -> None:
     assert violations(GRAPH) == []
 
 
+def test_stages_know_no_sweeps_and_sweeps_no_studies() -> None:
+    rooms = ["pipeline.sweeps", "pipeline.studies"]
+    for module in filter(lambda name: within(name, "pipeline"), MODULES):
+        room = next((number for number, room in enumerate(rooms) if within(module, room)), -1)
+        above = rooms[room + 1 :]
+        assert [name for name in GRAPH[module] if any(within(name, other) for other in above)] == [], module
+
+
 def test_no_cycles() -> None:
     assert cycle(GRAPH) == []
 

@@ -139,7 +139,7 @@ def test_no_folder(tmp_path: Path) -> None:
 def test_its_commands_compose(words: str) -> None:
     from omegaconf import OmegaConf
 
-    from promise.pipeline.grid import expand
+    from promise.pipeline.sweeps.grid import expand
 
     _, *overrides = shlex.split(f"{words} data=amazon_beauty data.root=DIR split=test")
     cfg = configs.compose(overrides)
