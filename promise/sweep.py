@@ -51,14 +51,16 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     for point, tried in done.tried:
         if tried.result is None:
             failed += 1
-            rows.append({**named(point.cfg, point.chosen), "status": "failed", "error": tried.error})
+            rows.append(
+                {**named(point.cfg, point.chosen), "further": point.further, "status": "failed", "error": tried.error}
+            )
         elif tried.result.row in (known.row for known in measured):
             log.info("%s: the same as an earlier point", point.name)
         else:
             ran += tried.result.searched
             measured.append(Measured(tried.result.row, tried.result.ranks))
             entries.append(Entry(measured[-1], point.cfg, point.chosen["search"], [*given, *point.words]))
-            rows.append({**tried.result.row, "status": "done", "error": None})
+            rows.append({**tried.result.row, "further": point.further, "status": "done", "error": None})
     write_results(rows, folder / "results.csv")
     known = made_of(folder / "results.csv", [plain(cfg.logger), given if cfg.sweep.headline else None])
     written = None if ran else find_report(folder / "report.json", known)
@@ -151,38 +153,25 @@ def named(cfg: DictConfig, chosen: dict[str, str]) -> dict[str, Any]:
 
 def show_rows(rows: list[dict[str, Any]]) -> None:
     """The sweep as a table."""
-    columns = [
-        "search",
-        "generator",
-        "W",
-        "C",
-        "λ",
-        "recall@10",
-        "from",
-        "to",
-        "ndcg@10",
-        "per user",
-        "seconds",
-    ]
-    names = [
-        "search.width",
-        "search.candidates",
-        "search.weight",
-        "recall@10",
-        "recall@10_low",
-        "recall@10_high",
-        "ndcg@10",
-    ]
+    varied = {
+        name: name.replace("seen", "past items")
+        for name in ("seed", "seen", "generator", "reward", "training", "further")
+        if name == "generator" or len({row.get(name) for row in rows}) > 1
+    }
+    figures = {
+        "search.width": "W", "search.candidates": "C", "search.weight": "λ", "recall@10": "recall@10",
+        "recall@10_low": "from", "recall@10_high": "to", "ndcg@10": "ndcg@10",
+    }  # fmt: skip
     cells = [
         [
             row["search"] + (" (shuffled)" if row.get("search.control") == "shuffled" else ""),
-            row.get("generator"),
-            *(row.get(name) for name in names),
+            *(row.get(name) for name in (*varied, *figures)),
             sized(row.get("flops_per_user"), "FLOP") if row.get("flops_per_user") else None,
             row.get("seconds"),
         ]
         for row in rows
     ]
+    columns = ["search", *varied.values(), *figures.values(), "per user", "seconds"]
     show("Points", columns, cells)
 
 

@@ -22,6 +22,7 @@ from promise.metrics.ranking import ndcg_values, recall_values
 from promise.pipeline.config import make, plain
 from promise.pipeline.item_files import indices_of, read_ids
 from promise.pipeline.offers import asked, fingerprints, offers
+from promise.pipeline.provenance import commit
 from promise.pipeline.stages import Pipeline, fingerprint_of
 from promise.pipeline.trainer import finish, make_logger, make_trainer
 from promise.search.dials import active_dials, candidates_of, per_level
@@ -172,7 +173,7 @@ class Point:
             return known, None
         path, name = self.path, self.path.stem
         found = self.evaluate()
-        row = {"hash": name, **self.names(), **self.measures(found), "promise": promise.__version__}
+        row = {"hash": name, **self.names(), **self.measures(found), "promise": promise.__version__, "commit": commit()}
         path.parent.mkdir(parents=True, exist_ok=True)
         ranks, part = (path.with_name(f".{name}.{os.getpid()}{suffix}") for suffix in (".npy", ".json"))
         np.save(ranks, found.ranks)

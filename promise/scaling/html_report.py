@@ -60,8 +60,9 @@ pre { background: #f5f5f5; padding: .8rem; overflow-x: auto; font-size: .85rem; 
 # Columns of the page's table; all others are in results.csv.
 COLUMNS = {
     "trial": "trial", "data": "data", "split": "split", "seed": "seed", "seen": "past items", "search": "search",
-    "generator": "generator", "reward": "reward", "training": "training", "search.width": "W",
-    "search.candidates": "C", "search.weight": "λ", "search.control": "control", "search.samples": "samples",
+    "generator": "generator", "reward": "reward", "training": "training", "further": "further dials",
+    "search.width": "W", "search.candidates": "C", "search.weight": "λ", "search.control": "control",
+    "search.samples": "samples",
     "recall@10": "R@10", "recall@10_low": "from", "recall@10_high": "to", "ndcg@10": "N@10", "ndcg@10_low": "from",
     "ndcg@10_high": "to", "flops_per_user": "MFLOP per user", "decoder_tokens_per_user": "decoder tokens per user",
     "prm_paths_per_user": "scored paths per user", "parameters": "parameters", "seconds": "seconds", "status": "status",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ from promise.scaling.verdicts import goal_table, shortfalls, wins
 
 SEEDS = 3
 """Seeds that a headline row should have."""
+
+WIDTH = re.compile(r"search\.width=(\d+)")
+"""Beams of a headline row, in its command, where they are not the configuration's own."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +53,10 @@ KEPT = {
     "width": Kept("Width", "sweep +sweeps=width"),
     "size": Kept("Sizes of the generator", "sweep +sweeps=size"),
     "weight": Kept("Weight λ of the reward", "sweep +sweeps=weight"),
-    "ablation-depth": Kept(
-        "Reward at some depths only",
-        "sweep sweep.name=ablation-depth 'sweep.grids=[{search:guided,search.weight:"
-        "[0,[1,0,0,0],[0,1,0,0],[0,0,1,0],[0,0,0,1],[0,0,1,1],1]}]'",
-    ),
-    "ablation-scorer": Kept(
-        "Kind of reward model",
-        "sweep sweep.name=ablation-scorer 'sweep.grids=[{reward:[dot,cross_attention],search:guided,"
-        "search.expansion:[1,2,4,10],search.control:[none,shuffled]}]'",
-    ),
+    "depth": Kept("Reward at some depths only", "sweep +sweeps=depth"),
+    "scorer": Kept("Kind of reward model", "sweep +sweeps=scorer"),
+    "training": Kept("Joint or staged, and negatives", "sweep +sweeps=training"),
+    "ids": Kept("Semantic IDs", "sweep +sweeps=ids"),
 }
 """By the name that its files begin with; of sweeps, the sweep's own name."""
 
@@ -167,7 +165,13 @@ def not_run(datasets: Iterable[str], rows: list[Row], experiments: Collection[st
     """Headline rows that are missing, or have fewer than three seeds, with the command that makes them."""
     lines = []
     for dataset in datasets:
-        words = command("sweep +sweeps=headline", dataset, experiments)
+        widths = {width for row in rows if row["dataset"] == dataset for width in WIDTH.findall(row["command"])}
+        words = " ".join(
+            [
+                command("sweep +sweeps=headline", dataset, experiments),
+                *(f"sweep.width={width}" for width in sorted(widths)),
+            ]
+        )
         for seen in SEEN:
             seeds = dict.fromkeys(METHODS, 0)
             for row in rows:

@@ -11,7 +11,7 @@ from promise.scaling.markdown import MISSING, figure, flops, interval, short, sp
 
 DIALS = (
     "seed", "seen", "generator", "reward", "training", "search.width", "search.candidates", "search.weight",
-    "search.control", "search.adaptive", "search.samples",
+    "search.control", "search.adaptive", "search.samples", "further",
 )  # fmt: skip
 SIGNS = {"search.width": "W", "search.candidates": "C", "search.weight": "λ"}
 
@@ -91,7 +91,7 @@ def points_table(path: Path) -> list[str]:
     names = [SIGNS.get(name, name.removeprefix("search.")) for name in dials]
     cells = []
     for row in rows:
-        texts = [dial(row[name]) for name in dials]
+        texts = [dial(row[name] or "") for name in dials]
         ends = [number(row.get(f"recall@10_{end}")) for end in ("low", "high")]
         recall = figure(number(row["recall@10"]))
         if None not in ends:

@@ -27,6 +27,7 @@ RARE = (
     "search.adaptive_cap",
     "search.samples",
     "search.distinct",
+    "further",
 )
 """Dials that have a column where some row has them."""
 
@@ -51,6 +52,8 @@ TEXT = frozenset(
         "search.control",
         "search.adaptive",
         "promise",
+        "commit",
+        "further",
         *STATUS,
     )
 )

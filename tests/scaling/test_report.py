@@ -112,13 +112,13 @@ def test_nothing_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_other_sweeps_are_sections_of_their_own(tmp_path: Path) -> None:
     point = {"data": "shop", "split": "test", "users": 9, "seed": 0, "seen": "keep", "search": "guided"}
-    for name in ("weight-shop-test-0", "ablation-depth-shop-test-0", "ablation-depth-shop-test-1", "ablation-my-x"):
+    for name in ("weight-shop-test-0", "depth-shop-test-0", "depth-shop-test-1", "ablation-my-x"):
         write_results([point | {"recall@10": 0.1, "ndcg@10": 0.1, "status": "done"}], tmp_path / f"{name}.csv")
     text = build(tmp_path)
     assert headings(text)[5:8] == ["Weight λ of the reward", "Reward at some depths only", "Other ablations"]
     assert part(text, "Other ablations").startswith("`ablation-my-x.csv`")
     assert re.findall(r"^`(.+)`$", part(text, "Reward at some depths only"), re.MULTILINE) == [
-        "ablation-depth-shop-test-0.csv", "ablation-depth-shop-test-1.csv"
+        "depth-shop-test-0.csv", "depth-shop-test-1.csv"
     ]  # fmt: skip
     assert "Weight λ" not in part(text, "Not run yet")
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from promise import configs
 from promise.pipeline.checks import check, check_judge
+
+#: Overrides whose values stand in columns of their own.
+TOLD = re.compile(
+    r"(data|generator|reward|training|search|search\..*|seed|split|evaluation\.(users|seen|allow|deny|neighbour_trust))="
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,11 @@ class SweepPoint:
     def name(self) -> str:
         """Its overrides, as a line of the log says them."""
         return " ".join(self.words)
+
+    @property
+    def further(self) -> str | None:
+        """Those of its overrides that no column of a row tells; None where all are told."""
+        return " ".join(word for word in self.words if not TOLD.match(word)) or None
 
 
 def compose_points(cfg: DictConfig) -> list[SweepPoint]:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
-from promise.pipeline.sweeps.grid import expand, spelled
+from promise.pipeline.sweeps.grid import SweepPoint, expand, spelled
 
 Run = Callable[..., Any]
 
@@ -16,6 +17,16 @@ def test_expand_and_spelled() -> None:
     assert expand([]) == []
     values = ("x", 1, 0.5, True, None, [1, 2])
     assert [spelled(value) for value in values] == ["x", "1", "0.5", "true", "null", "[1, 2]"]
+
+
+def test_what_no_column_tells() -> None:
+    def further(*words: str) -> str | None:
+        return SweepPoint(list(words), OmegaConf.create({}), {}).further
+
+    assert further("search=guided", "search.width=20", "seed=1", "evaluation.seen=remove", "training=staged") is None
+    assert (
+        further("ids.levels=2", "search=plain", "training.negatives=exact") == "ids.levels=2 training.negatives=exact"
+    )
 
 
 @pytest.mark.parametrize(
