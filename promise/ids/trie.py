@@ -205,6 +205,11 @@ class Trie(nn.Module):
         empty = torch.empty(rows, 0, dtype=torch.int64, device=self._leaf_items.device)
         return torch.stack(columns, dim=1) if columns else empty
 
+    def last_codes(self, depth: int) -> Tensor:
+        """(N_depth,) int64 the code that leads to every node of a depth, 1 .. L."""
+        stored: Tensor = getattr(self, f"_code_{depth - 1}")
+        return stored.long()
+
     def undecided(self, depth: int) -> Tensor:
         """(N_depth,) bool, True at nodes above several items: below the others the codes follow of themselves.
 

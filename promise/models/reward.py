@@ -150,7 +150,7 @@ class DotReward(PathJudge):
             positions: (B, P) last history item each target may see.
             depth: 1..L.
             positives: (B, P) nodes of the true prefixes.
-            negatives: (N,) nodes shared by all targets.
+            negatives: (N,) nodes shared by all targets, or (B, P, N) of each target's own.
 
         Returns:
             (B, P) of the positives and (B, P, N) of the negatives.
@@ -158,7 +158,8 @@ class DotReward(PathJudge):
         query = self.query_from(users, positions, depth)
         positive = self.paths(depth, positives)
         negative = self.paths(depth, negatives)
-        logits = (query * positive).sum(-1), query @ negative.T
+        of_negatives = (negative @ query.unsqueeze(-1)).squeeze(-1) if negatives.ndim == 3 else query @ negative.T
+        logits = (query * positive).sum(-1), of_negatives
         return self.terms.contrast(users, positions, depth, positives, negatives, *logits) if self.terms else logits
 
 

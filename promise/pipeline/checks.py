@@ -110,7 +110,7 @@ def check_trainings(cfg: DictConfig) -> None:
         ValueError: As `check`.
     """
     for fit in fits(cfg):
-        if fit.get("negatives") not in (None, "sampled") and "CrossAttention" in cfg.reward["_target_"]:
+        if fit.get("negatives") not in (None, "sampled", "hard") and "CrossAttention" in cfg.reward["_target_"]:
             raise ValueError(f"training.negatives={fit['negatives']} needs reward=dot, got reward=cross_attention")
         one_of("training.softmax", fit.get("softmax", "all"), ("allowed", "all"))
         if fit.get("negatives") is not None:

@@ -1,5 +1,6 @@
 """Training of the generator alone: next-code cross-entropy, summed over levels."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -37,7 +38,8 @@ class GeneratorTask(SearchSelectedTask):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         users = self.generator.encode(batch.history, batch.lengths, following(batch))
-        loss = next_code_loss(self.generator, users, batch, self.items, self.trie, self.softmax)
+        logits = next_code_logits(self.generator, users, batch, self.items)
+        loss = next_code_loss(logits, batch, self.items, self.trie, self.softmax)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
@@ -53,15 +55,27 @@ def checked_softmax(softmax: str) -> str:
     return softmax
 
 
-def next_code_loss(
-    generator: Generator, users: UserStates, batch: Batch, items: Targets, trie: Trie, softmax: str
-) -> Tensor:
-    """Cross-entropy of the true codes in nats, summed over levels, mean over targets.
+def next_code_logits(generator: Generator, users: UserStates, batch: Batch, items: Targets) -> list[Tensor]:
+    """Logits of every code of the targets' paths, each given the true codes before it.
 
     Args:
         generator: The generator.
         users: Its states of the batch.
         batch: Histories and targets (B, P).
+        items: Items as codes.
+
+    Returns:
+        One tensor (B, P, K_b) per level.
+    """
+    return generator.teacher_forced(users, batch.positions, items.codes[batch.targets.clamp_min(0)])
+
+
+def next_code_loss(logits: Sequence[Tensor], batch: Batch, items: Targets, trie: Trie, softmax: str) -> Tensor:
+    """Cross-entropy of the true codes in nats, summed over levels, mean over targets.
+
+    Args:
+        logits: (B, P, K_b) per level.
+        batch: Targets (B, P).
         items: Items as codes and nodes.
         trie: The catalogue's trie.
         softmax: `allowed` or `all`.
@@ -70,9 +84,7 @@ def next_code_loss(
         A scalar.
     """
     real = real_targets(batch)
-    targets = batch.targets.clamp_min(0)
-    logits = generator.teacher_forced(users, batch.positions, items.codes[targets])
-    chosen = targets[real]  # (R,)
+    chosen = batch.targets[real]  # (R,)
     loss = logits[0].new_zeros(())
     for depth, level in enumerate(logits):
         rows = level[real].float()  # (B, P, K) -> (R, K)

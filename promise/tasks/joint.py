@@ -7,7 +7,7 @@ from torch import Tensor
 from promise.data.batch import Batch
 from promise.models.generator import Generator
 from promise.models.reward import Reward
-from promise.tasks.generator import checked_softmax, next_code_loss
+from promise.tasks.generator import checked_softmax, next_code_logits, next_code_loss
 from promise.tasks.negatives import Negatives
 from promise.tasks.reward import path_loss
 from promise.tasks.training import SearchSelectedTask, following
@@ -18,7 +18,7 @@ class JointTask(SearchSelectedTask):
 
     Args:
         softmax: `allowed` or `all`: see `GeneratorTask`.
-        negatives: `sampled`, `frequent`, `exact`, `exact_last` or null: see `Negatives.of`.
+        negatives: `sampled`, `hard`, `frequent`, `exact`, `exact_last` or null: see `Negatives.of`.
         negative_count: Negatives N; null = the scorer's own.
         reward_loss_weight: Factor of the reward's loss (not the search's weight λ).
         item_counts: How often each item is a training interaction (I,); needed for `frequent`.
@@ -52,7 +52,8 @@ class JointTask(SearchSelectedTask):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         users = self.generator.encode(batch.history, batch.lengths, following(batch))
-        codes = next_code_loss(self.generator, users, batch, self.items, self.trie, self.softmax)
-        paths = path_loss(self.reward, users, batch, self.items, self.trie, self.negatives)
+        logits = next_code_logits(self.generator, users, batch, self.items)
+        codes = next_code_loss(logits, batch, self.items, self.trie, self.softmax)
+        paths = path_loss(self.reward, users, batch, self.items, self.trie, self.negatives, logits)
         self.log_dict({"train/next_code_loss": codes, "train/path_loss": paths}, prog_bar=True)
         return codes + self.reward_loss_weight * paths

@@ -10,10 +10,13 @@ from promise.ids.trie import Trie
 from promise.models.reward import Reward
 
 #: Ways to choose negatives.
-KINDS = ("sampled", "frequent", "exact", "exact_last")
+KINDS = ("sampled", "hard", "frequent", "exact", "exact_last")
 
 #: Items up to which learning against all of them is the default.
 EXACT_ITEMS = 50_000
+
+#: Hard negatives of a target when the configuration names no number.
+HARD_NEGATIVES = 32
 
 
 class Drawn(NamedTuple):
@@ -23,7 +26,8 @@ class Drawn(NamedTuple):
         nodes: (N,) shared by all targets, or (B, P, N) of each target's own.
         absent: (B, P, N), True where a negative doesn't count for a target; None = all prefixes are among them, and
             so is the positive.
-        log_expected: (N,) log of how often a node is drawn in the mean, to be taken from its logit; None = nothing.
+        log_expected: (N,), or (B, P, N) of each target's own: log of how often a node is drawn in the mean, to be taken
+            from its logit; None = nothing.
     """
 
     nodes: Tensor
@@ -39,11 +43,13 @@ class Negatives:
         counts: Negatives N at each depth; None = all valid prefixes.
         shared: Whether all targets of a batch share them.
         shares: For each depth how often each node is drawn, (N_depth,) summing to 1; None = uniformly.
+        hard: Whether half of them are what the generator itself finds likely below the true parent.
     """
 
     counts: list[int | None]
     shared: bool = True
     shares: list[Tensor] | None = None
+    hard: bool = False
 
     @classmethod
     def of(
@@ -53,11 +59,12 @@ class Negatives:
 
         Args:
             reward: The scorer; its class says how many it takes by default, and whether targets share them.
-            negatives: `sampled`: distinct, uniform over the valid prefixes. `frequent`: as often as they occur in
-                training (plus one), with log-Q correction, so that in the mean the softmax over all prefixes is
-                learned. `exact`: all valid prefixes of every depth. `exact_last`: all items at the last depth, which
-                orders the answer, `sampled` ones above it. null = `exact_last` for scorers that share negatives and a
-                catalogue of at most `EXACT_ITEMS`, else `sampled`.
+            negatives: `sampled`: distinct, uniform over the valid prefixes. `hard`: a target's own, half of them what
+                the generator finds likely (`hard_negatives`), and `frequent`: as often as they occur in training (plus
+                one); both with log-Q correction, so that in the mean the softmax over all prefixes is learned.
+                `exact`: all valid prefixes of every depth. `exact_last`: all items at the last depth, which orders the
+                answer, `sampled` ones above it. null = `exact_last` for scorers that share negatives and a catalogue of
+                at most `EXACT_ITEMS`, else `sampled`.
             count: Drawn negatives N; null = the scorer's own.
             trie: The catalogue's trie.
             item_counts: (I,) how often each item occurs in training; needed for `frequent`.
@@ -73,6 +80,8 @@ class Negatives:
         shared = reward.shares_negatives
         if negatives is None:
             negatives = "exact_last" if shared and trie.nodes[-1] <= EXACT_ITEMS else "sampled"
+        if negatives == "hard":
+            return cls([count or HARD_NEGATIVES] * trie.levels, shared=False, hard=True)
         if negatives != "sampled" and not shared:
             raise ValueError(f"training.negatives={negatives} needs reward=dot, got reward=cross_attention")
         above = None if negatives == "exact" else count or reward.default_negatives
@@ -84,9 +93,12 @@ class Negatives:
             shares = [frequencies(trie, depth, item_counts) for depth in range(1, trie.levels + 1)]
         return cls([*[above] * (trie.levels - 1), last], shared, shares)
 
-    def draw(self, depth: int, positives: Tensor, size: int) -> Drawn:
-        """Negatives for positives (B, P) at a depth 1..L of `size` valid prefixes, at least 2."""
+    def draw(self, depth: int, positives: Tensor, size: int, near: "Near | None" = None) -> Drawn:
+        """Negatives for positives (B, P) at a depth 1..L of `size` >= 2 valid prefixes; hard ones need `near`."""
         count, device = self.counts[depth - 1], positives.device
+        if self.hard:
+            assert near is not None and count is not None
+            return hard_negatives(depth, positives, size, near, count)
         if not self.shared:
             return Drawn(*own_negatives(positives, size, count or size))
         if count is None or count >= size:
@@ -98,6 +110,45 @@ class Negatives:
             nodes = torch.multinomial(share, count, replacement=True)
             log_expected = (count * share[nodes]).log()
         return Drawn(nodes, nodes == positives.unsqueeze(-1), log_expected)
+
+
+class Near(NamedTuple):
+    """What the generator finds likely next to the positives of a depth.
+
+    Attributes:
+        trie: The catalogue's trie.
+        parents: (B, P) the positives' parents.
+        probabilities: (B, P, K) of their children by code, summing to 1; 0 where there is no child.
+    """
+
+    trie: Trie
+    parents: Tensor
+    probabilities: Tensor
+
+
+def hard_negatives(depth: int, positives: Tensor, size: int, near: Near, count: int) -> Drawn:
+    """Negatives of each target's own: one half evenly of the depth, one half as the generator would go wrong.
+
+    That half are children of the true parent, drawn with the generator's probabilities: what a search meets once the
+    path above is right. All are drawn with replacement; taking log-Q from their logits leaves the softmax over all
+    prefixes in the mean.
+
+    Args:
+        depth: 1..L.
+        positives: (B, P) nodes.
+        size: Valid prefixes of the depth.
+        near: The generator's probabilities.
+        count: Negatives N.
+    """
+    likely = count // 2
+    codes = torch.multinomial(near.probabilities.flatten(0, 1), max(1, likely), replacement=True)[:, :likely]
+    parents = near.parents.unsqueeze(-1).expand(*positives.shape, likely)
+    children = near.trie.child(depth - 1, parents, codes.view_as(parents))
+    nodes = torch.cat((children, torch.randint(size, (*positives.shape, count - likely), device=positives.device)), -1)
+    beside = near.trie.parent(depth, nodes) == near.parents.unsqueeze(-1)
+    chances = near.probabilities.gather(-1, near.trie.last_codes(depth)[nodes]) * beside
+    expected = likely * chances + (count - likely) / size
+    return Drawn(nodes, nodes == positives.unsqueeze(-1), expected.log())
 
 
 def frequencies(trie: Trie, depth: int, item_counts: Tensor) -> Tensor:

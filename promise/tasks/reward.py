@@ -1,5 +1,6 @@
 """What the reward learns from: InfoNCE of the true prefix against other valid prefixes, at every depth."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,7 +12,8 @@ from promise.models.generator import Generator
 from promise.models.reward import DotReward, Reward
 from promise.models.users import UserStates
 from promise.tasks.full_softmax import Additions, full_softmax_loss
-from promise.tasks.negatives import Negatives
+from promise.tasks.generator import next_code_logits
+from promise.tasks.negatives import Near, Negatives
 from promise.tasks.training import SearchSelectedTask, Targets, following, real_targets
 
 
@@ -19,7 +21,7 @@ class RewardTask(SearchSelectedTask):
     """Training of the reward model on a trained, frozen generator; see `SearchSelectedTask` for the rest.
 
     Args:
-        negatives: `sampled`, `frequent`, `exact`, `exact_last` or null: see `Negatives.of`.
+        negatives: `sampled`, `hard`, `frequent`, `exact`, `exact_last` or null: see `Negatives.of`.
         negative_count: Sampled negatives N; null = the scorer's own (2,048 a batch for dot, 32 a target for
             cross-attention).
         item_counts: How often each item is a training interaction (I,); needed for `frequent`.
@@ -55,13 +57,20 @@ class RewardTask(SearchSelectedTask):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         with torch.no_grad():
             users = self.generator.encode(batch.history, batch.lengths, following(batch))
-        loss = path_loss(self.reward, users, batch, self.items, self.trie, self.negatives)
+            logits = next_code_logits(self.generator, users, batch, self.items) if self.negatives.hard else None
+        loss = path_loss(self.reward, users, batch, self.items, self.trie, self.negatives, logits)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
 
 def path_loss(
-    reward: Reward, users: UserStates, batch: Batch, items: Targets, trie: Trie, negatives: Negatives
+    reward: Reward,
+    users: UserStates,
+    batch: Batch,
+    items: Targets,
+    trie: Trie,
+    negatives: Negatives,
+    logits: Sequence[Tensor] | None = None,
 ) -> Tensor:
     """InfoNCE in nats, summed over depths, mean over targets (METHOD: -log(e^pos / (e^pos + Σ e^neg))).
 
@@ -72,6 +81,7 @@ def path_loss(
         items: Items as nodes.
         trie: The catalogue's trie.
         negatives: Which wrong prefixes are drawn.
+        logits: The generator's of the targets' codes, (B, P, K_b) per level; needed for hard negatives.
 
     Returns:
         A scalar.
@@ -83,7 +93,11 @@ def path_loss(
         positives = items.nodes[targets, depth]  # (B, P)
         if trie.nodes[depth] == 1:
             continue  # a single prefix is always the true one
-        drawn = negatives.draw(depth, positives, trie.nodes[depth])
+        near = None
+        if negatives.hard:
+            assert logits is not None
+            near = near_misses(trie, depth, items.nodes[targets, depth - 1], logits[depth - 1])
+        drawn = negatives.draw(depth, positives, trie.nodes[depth], near)
         if drawn.absent is None:
             assert isinstance(reward, DotReward)  # others have negatives of each target's own
             loss = loss + exact_loss(reward, users, batch.positions, depth, positives, real, drawn.nodes)
@@ -91,10 +105,16 @@ def path_loss(
         positive, negative = reward.contrast(users, batch.positions, depth, positives, drawn.nodes)
         positive, negative = positive[real].float(), negative[real].float()  # (R,), (R, N)
         if drawn.log_expected is not None:
-            negative = negative - drawn.log_expected
+            negative = negative - (drawn.log_expected[real] if drawn.log_expected.ndim == 3 else drawn.log_expected)
         others = negative.masked_fill(drawn.absent[real], float("-inf")).logsumexp(-1)
         loss = loss + (torch.logaddexp(positive, others) - positive).mean()
     return loss
+
+
+def near_misses(trie: Trie, depth: int, parents: Tensor, logits: Tensor) -> Near:
+    """The generator's probabilities (B, P, K) of the children of parents (B, P) of depth - 1, from its logits."""
+    allowed = trie.allowed(depth - 1, parents)
+    return Near(trie, parents, logits.detach().float().masked_fill(~allowed, float("-inf")).softmax(-1))
 
 
 def exact_loss(

@@ -66,7 +66,11 @@ CASES: list[tuple[str, Any, str]] = [
     ("reward.prefix_table", "hashed:0", "reward.prefix_table must be full, none or hashed:N with N >= 1, got hashed:0"),
     ("reward.temperature", 0, "reward.temperature must be a number > 0, got 0"),
     ("training.softmax", "some", "training.softmax must be allowed or all, got some"),
-    ("training.negatives", "hard", "training.negatives must be sampled, frequent, exact or exact_last, got hard"),
+    (
+        "training.negatives",
+        "hards",
+        "training.negatives must be sampled, hard, frequent, exact or exact_last, got hards",
+    ),
     ("training.negative_count", 0, "training.negative_count must be an integer >= 1, got 0"),
     ("training.reward_loss_weight", 0, "training.reward_loss_weight must be a number > 0, got 0"),
     ("training.learning_rate", "abc", "training.learning_rate must be a number > 0, got abc"),

@@ -9,7 +9,7 @@ import torch
 from promise.data.batch import Batch
 from promise.data.histories import Histories
 from promise.data.rows import Prefixes, Windows
-from promise.tasks.generator import next_code_loss
+from promise.tasks.generator import next_code_logits, next_code_loss
 from promise.tasks.training import Targets
 
 
@@ -42,7 +42,7 @@ def test_the_loss_is_plain_cross_entropy(softmax, rows, world):
     batch, items = world.batch(rows), Targets(world.trie)
     users = generator.encode(batch.history, batch.lengths)
     logits = generator.teacher_forced(users, batch.positions, world.codes[batch.targets.clamp_min(0)])
-    loss = next_code_loss(generator, users, batch, items, world.trie, softmax)
+    loss = next_code_loss(next_code_logits(generator, users, batch, items), batch, items, world.trie, softmax)
     assert float(loss) == pytest.approx(plain_loss(logits, batch, world, softmax), rel=1e-5)
 
 
@@ -51,7 +51,7 @@ def test_the_loss_is_plain_cross_entropy(softmax, rows, world):
 def test_an_untrained_generator_guesses(softmax, world):
     generator, batch, items = world.generator().eval(), world.batch(), Targets(world.trie)
     users = generator.encode(batch.history, batch.lengths)
-    loss = float(next_code_loss(generator, users, batch, items, world.trie, softmax))
+    loss = float(next_code_loss(next_code_logits(generator, users, batch, items), batch, items, world.trie, softmax))
     targets = batch.targets[batch.targets >= 0]
     if softmax == "all":
         expected = sum(math.log(size) for size in (4, 5, 3))
@@ -67,7 +67,7 @@ def test_ten_steps_and_some_overfit_one_batch(world):
     losses = []
     for _ in range(25):
         users = generator.encode(batch.history, batch.lengths)
-        loss = next_code_loss(generator, users, batch, items, world.trie, "allowed")
+        loss = next_code_loss(next_code_logits(generator, users, batch, items), batch, items, world.trie, "allowed")
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -139,7 +139,15 @@ def test_the_loss_falls_over_a_fit(world, tmp_path, lightning):
         task.eval()
         with torch.no_grad():
             users = task.generator.encode(batch.history, batch.lengths)
-            return float(next_code_loss(task.generator, users, batch, task.items, world.trie, task.softmax))
+            return float(
+                next_code_loss(
+                    next_code_logits(task.generator, users, batch, task.items),
+                    batch,
+                    task.items,
+                    world.trie,
+                    task.softmax,
+                )
+            )
 
     before = loss()
     task.train()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from promise.tasks.generator import next_code_loss
+from promise.tasks.generator import next_code_logits, next_code_loss
 from promise.tasks.reward import path_loss
 
 
@@ -15,7 +15,9 @@ def test_the_loss_is_the_weighted_sum(kind, weight, world, monkeypatch):
     monkeypatch.setattr(task, "log_dict", lambda values, **_: logged.update(values))
     batch = world.batch()
     users = task.generator.encode(batch.history, batch.lengths)
-    codes = next_code_loss(task.generator, users, batch, task.items, world.trie, "allowed")
+    codes = next_code_loss(
+        next_code_logits(task.generator, users, batch, task.items), batch, task.items, world.trie, "allowed"
+    )
     torch.manual_seed(3)
     paths = path_loss(task.reward, users, batch, task.items, world.trie, task.negatives)
     torch.manual_seed(3)
@@ -24,10 +26,11 @@ def test_the_loss_is_the_weighted_sum(kind, weight, world, monkeypatch):
     assert torch.allclose(logged["train/path_loss"], paths)
 
 
+@pytest.mark.parametrize("how", [None, "hard"])
 @pytest.mark.parametrize("kind", ["dot", "cross_attention"])
-def test_some_steps_overfit_one_batch(kind, world, monkeypatch):
+def test_some_steps_overfit_one_batch(kind, how, world, monkeypatch):
     generator, reward = world.generator(dropout=0.0), world.reward(kind, dropout=0.0)
-    task = world.task("joint", generator, reward, negative_count=30)
+    task = world.task("joint", generator, reward, negatives=how, negative_count=30)
     history = []
     monkeypatch.setattr(task, "log_dict", lambda values, **_: history.append([v.item() for v in values.values()]))
     batch = world.batch()

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from promise.tasks.negatives import Negatives, distinct_nodes, frequencies, own_negatives
+from promise.tasks.negatives import Near, Negatives, distinct_nodes, frequencies, hard_negatives, own_negatives
+from promise.tasks.reward import near_misses
 
 
 @pytest.mark.parametrize("size, count", [(2, 1), (5, 4), (5, 3), (40, 32), (40, 200)])
@@ -74,3 +75,60 @@ def test_corrected_frequent_negatives_sum_to_the_whole_softmax_in_the_mean(world
 def test_frequent_negatives_without_counts_are_refused(world):
     with pytest.raises(ValueError, match=r"training.negatives=frequent needs the items' counts, got none"):
         Negatives.of(world.reward("dot"), "frequent", None, world.trie, None)
+
+
+def near_of(world, depth, positive):
+    """The generator's probabilities beside a positive, from random logits."""
+    parents = world.trie.parent(depth, positive)
+    logits = torch.randn(1, 1, world.trie.level_sizes[depth - 1], generator=torch.Generator().manual_seed(7))
+    return near_misses(world.trie, depth, parents, logits)
+
+
+def test_near_misses_are_the_softmax_over_the_children(world):
+    for depth in range(1, world.trie.levels + 1):
+        positive = torch.tensor([[world.trie.nodes[depth] - 1]])
+        near = near_of(world, depth, positive)
+        children = world.trie.children_of(depth - 1, near.parents[0, 0])
+        assert float(near.probabilities.sum()) == pytest.approx(1)
+        assert set(near.probabilities[0, 0].nonzero().flatten().tolist()) == set(
+            children.codes[children.valid].tolist()
+        )
+
+
+def test_half_of_the_hard_negatives_are_siblings_as_likely_as_the_generator_says(world):
+    torch.manual_seed(0)
+    depth = world.trie.levels
+    counts = world.trie.child_counts(depth - 1)
+    parent = int(counts.argmax())
+    positive = world.trie.children_of(depth - 1, torch.tensor([[parent]])).nodes[..., 0]
+    near = near_of(world, depth, positive)
+    drawn = hard_negatives(depth, positive, world.trie.nodes[depth], near, 20001)
+    siblings = drawn.nodes[0, 0, :10000]
+    assert (world.trie.parent(depth, siblings) == parent).all()
+    shares = world.trie.last_codes(depth)[siblings].bincount(minlength=near.probabilities.shape[-1]) / 10000
+    assert abs(shares - near.probabilities[0, 0]).max() < 0.02
+    even = drawn.nodes[0, 0, 10000:].bincount(minlength=world.trie.nodes[depth]) / 10001
+    assert abs(even - 1 / world.trie.nodes[depth]).max() < 0.02
+    assert (drawn.absent == (drawn.nodes == positive)).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+def test_corrected_hard_negatives_sum_to_the_whole_softmax_in_the_mean(world, count):
+    plan = Negatives.of(world.reward("cross_attention"), "hard", count, world.trie, None)
+    for depth in range(1, world.trie.levels + 1):
+        size = world.trie.nodes[depth]
+        logits = torch.randn(size, generator=torch.Generator().manual_seed(3))
+        positive = torch.tensor([[size // 2]])
+        near = near_of(world, depth, positive)
+        many = Near(near.trie, near.parents.expand(1, 4000), near.probabilities.expand(1, 4000, -1))
+        torch.manual_seed(0)
+        drawn = plan.draw(depth, positive.expand(1, 4000), size, many)
+        sums = (logits[drawn.nodes] - drawn.log_expected).masked_fill(drawn.absent, -torch.inf).exp().sum(-1)
+        exact = logits.exp().sum() - logits[positive].exp().sum()
+        assert abs(sums.mean() - exact) < 4 * sums.std() / 4000**0.5
+
+
+def test_hard_negatives_of_their_own_number(world):
+    for kind in ("dot", "cross_attention"):
+        plan = Negatives.of(world.reward(kind), "hard", None, world.trie, None)
+        assert plan.hard and not plan.shared and plan.counts == [32] * world.trie.levels

@@ -10,7 +10,8 @@ from promise.data.batch import Batch
 from promise.ids.trie import Trie
 from promise.models.reward import CrossAttentionReward
 from promise.models.users import UserStates
-from promise.tasks.negatives import Negatives
+from promise.tasks.generator import next_code_logits
+from promise.tasks.negatives import Negatives, hard_negatives
 from promise.tasks.reward import exact_loss, path_loss
 from promise.tasks.training import Targets
 
@@ -157,6 +158,37 @@ def test_own_negatives_that_repeat_count_once(world, users, batch, monkeypatch):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("terms", [True, False])
+@pytest.mark.parametrize("kind", ["dot", "cross_attention"])
+def test_hard_negatives_count_by_how_often_they_are_drawn(kind, terms, world, users, batch, monkeypatch):
+    reward = world.reward(kind, overlap=terms, neighbours=2 * terms, text_neighbours=2 * terms).eval()
+    generator, items = world.generator().eval(), Targets(world.trie)
+    logits = next_code_logits(generator, users, batch, items)
+    plan = Negatives.of(reward, "hard", 6, world.trie, None)
+    kept = {}
+
+    def remembered(depth, *rest):
+        kept[depth] = hard_negatives(depth, *rest)
+        return kept[depth]
+
+    monkeypatch.setattr("promise.tasks.negatives.hard_negatives", remembered)
+    loss = path_loss(reward, users, batch, items, world.trie, plan, logits)
+    expected, real = 0.0, batch.targets >= 0
+    for depth, drawn in kept.items():
+        everything = torch.arange(world.trie.nodes[depth])
+        nodes = everything if kind == "dot" else everything.expand(*real.shape, -1)  # shared, or each target's own
+        positives = items.nodes[batch.targets.clamp_min(0), depth]
+        _, every = reward.contrast(users, batch.positions, depth, positives, nodes)
+        for row, place in real.nonzero().tolist():
+            positive, scores = positives[row, place], every[row, place]
+            total = scores[positive].exp()
+            for node, often in zip(drawn.nodes[row, place], drawn.log_expected[row, place], strict=True):
+                total = total + (scores[node] - often).exp() * (node != positive)
+            expected += float(total.log() - scores[positive]) / int(real.sum())
+    assert float(loss) == pytest.approx(expected, rel=1e-4)
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("kind", ["dot", "cross_attention"])
 def test_the_loss_of_sampled_negatives_is_the_log_of_their_number_at_first(kind, world, users, batch):
     reward = world.reward(kind, temperature=0.01).eval() if kind == "dot" else world.reward(kind).eval()
@@ -187,13 +219,14 @@ def test_a_depth_of_one_prefix_teaches_nothing(kind, users, batch, world):
     assert float(nothing) == 0
 
 
+@pytest.mark.parametrize("how", [None, "hard"])
 @pytest.mark.parametrize("kind", ["dot", "cross_attention"])
-def test_the_generator_keeps_its_weights(kind, world, tmp_path, lightning):
+def test_the_generator_keeps_its_weights(kind, how, world, tmp_path, lightning):
     generator = world.generator(dropout=0.5)
     reward = world.reward(kind)
     frozen = {name: weight.clone() for name, weight in generator.state_dict().items()}
     learning = {name: weight.clone() for name, weight in reward.state_dict().items()}
-    task = world.task("reward", generator, reward)
+    task = world.task("reward", generator, reward, negatives=how)
     world.fit(task, tmp_path)
     assert all(torch.equal(weight, frozen[name]) for name, weight in generator.state_dict().items())
     assert not any(torch.equal(weight, learning[name]) for name, weight in reward.named_parameters())
@@ -234,8 +267,8 @@ def test_the_number_of_negatives(world):
 
 def test_wrong_settings_are_refused(world):
     for kind in ("reward", "joint"):
-        with pytest.raises(ValueError, match=r"training.negatives must be .*frequent, exact or exact_last, got hard"):
-            world.task(kind, negatives="hard")
+        with pytest.raises(ValueError, match=r"training.negatives must be .*frequent, exact or exact_last, got soft"):
+            world.task(kind, negatives="soft")
         for count in (0, 2.5):
             with pytest.raises(
                 ValueError, match=rf"training.negative_count must be an integer >= 1 or null, got {count}"
