@@ -46,6 +46,8 @@ def open_storage(storage: str, folder: Path, where: str) -> "optuna.storages.Bas
             return RDBStorage(storage, engine_kwargs=quick)
     except Exception as error:  # every driver has its own kinds
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if isinstance(missing := error.__cause__, ModuleNotFoundError):
+            reason = f"{missing} (extra [postgresql] has the driver of PostgreSQL)"
         raise ValueError(f"{where}={without_password(storage)} cannot be opened: {without_password(reason)}") from error
 
 

@@ -1,5 +1,6 @@
 """Storages: a torn journal is mended, what cannot be reached is one line without its password."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,9 @@ def test_what_cannot_be_opened(tmp_path: Path, storage: str, reason: str) -> Non
     message = str(error.value)
     assert message.startswith(f"sweep.study.storage={without_password(storage)} cannot be opened: ")
     assert reason in message and "secret" not in message and "\n" not in message
+
+
+def test_a_missing_driver_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ValueError, match=r"psycopg.*\(extra \[postgresql\] has the driver of PostgreSQL\)$"):
+        open_storage("postgresql+psycopg://me@127.0.0.1/db", tmp_path, "sweep.study.storage")
