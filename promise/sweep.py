@@ -105,6 +105,7 @@ def write_up(
     # Imported here: a sweep that ends in a wrong dial should end at once.
     from promise.pipeline.sweeps.laws import LAWS_COLUMNS, LAWS_TITLE, laws_of, table_rows, write_laws
     from promise.pipeline.sweeps.report import write_report
+    from promise.pipeline.sweeps.sizes import SHOWN, SIZES_TITLE, shown, size_rows, write_sizes
 
     tables: list[Any] = []
     paths = {"results": str(folder / "results.csv")}
@@ -119,6 +120,9 @@ def write_up(
     if laws := laws_of(measured):
         paths |= write_laws(laws, folder)
         tables.append([LAWS_TITLE, LAWS_COLUMNS, table_rows(laws)])
+    if sizes := size_rows(measured):
+        paths |= write_sizes(sizes, folder)
+        tables.append([SIZES_TITLE, SHOWN, shown(sizes)])
     if measured:
         paths |= write_report(cfg, rows, folder, [f.as_dict() for f in found], paths)
     return {"paths": paths, "findings": [f.as_dict() for f in found], "tables": tables}

@@ -1,4 +1,4 @@
-"""The report's sections on drift and on scaling laws, from the tables that these analyses write."""
+"""The report's sections on drift, scaling laws and sizes, from the tables that these analyses write."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from promise.scaling.markdown import MISSING, figure, interval, short, signed, table, titled
+from promise.scaling.markdown import MISSING, figure, flops, interval, short, signed, table, titled
 from promise.scaling.report_tables import number
 
 TextRow = dict[str, str]
@@ -17,6 +17,10 @@ LAW_FIGURES = ("a", "b", "c", "predicted", "observed", "error")
 LAW_COLUMNS = (
     *LAW_NAMES, "data", "split", "law", "form", "preferred", "verdict", "reason", "held_out_x", "turning_x",
     *(f"{name}{end}" for name in LAW_FIGURES for end in ("", "_low", "_high")),
+)  # fmt: skip
+SIZE_COLUMNS = (
+    "data", "split", "users", "seed", "seen", "smaller", "larger", "width", "candidates", "guided", "plain",
+    "guided_flops", "plain_flops", "difference", "low", "high",
 )  # fmt: skip
 
 
@@ -146,3 +150,47 @@ def law_table(rows: Iterable[TextRow]) -> list[str]:
         preferred = row["preferred"].lower() == "true"
         cells.append([f"**{name}**" if preferred else name, *figures[:3], held_out, *figures[3:]])
     return table(["law", "a", "b", "c", "held-out x", "predicted", "observed", "error"], cells)
+
+
+def sizes_section(path: Path) -> list[str]:
+    """Whether a smaller guided generator does what larger plain ones do, and at what share of their FLOPs.
+
+    Raises:
+        ValueError: If the file is no table of sizes.
+    """
+    rows = read(path, SIZE_COLUMNS)
+    first = rows[0]
+    past = "kept" if first["seen"] == "keep" else "removed"
+    about = f"{titled(first['data'])}, {first['split']} targets of {int(first['users']):,} users, past items {past}. "
+    about += "Each smaller generator is guided by its reward model with its largest C; the larger one is a plain beam."
+    pairs: dict[tuple[str, str], list[TextRow]] = {}
+    for row in rows:
+        pairs.setdefault((row["smaller"], row["larger"]), []).append(row)
+    verdicts = [pair_sentence(*pair, same) for pair, same in pairs.items()]
+    columns = ["seed", "W", "C", "smaller, guided", "R@10", "FLOPs per user", "larger, plain", "R@10", "FLOPs per user"]
+    cells = [
+        [
+            *(row[name] for name in ("seed", "width", "candidates", "smaller")),
+            figure(float(row["guided"])),
+            flops(float(row["guided_flops"])),
+            row["larger"],
+            figure(float(row["plain"])),
+            flops(float(row["plain_flops"])),
+            interval(*(float(row[name]) for name in ("difference", "low", "high"))),
+        ]
+        for row in rows
+    ]
+    return [about, "", *verdicts, "", *table([*columns, "guided − plain, R@10"], cells)]
+
+
+def pair_sentence(smaller: str, larger: str, rows: Sequence[TextRow]) -> str:
+    """The verdict on "smaller and search >= larger" over all widths and seeds of one pair."""
+    worse = sum(float(row["high"]) < 0 for row in rows)
+    better = sum(float(row["low"]) > 0 for row in rows)
+    shares = [float(row["guided_flops"]) / float(row["plain_flops"]) for row in rows]
+    low, high = (f"{end(shares):.2f}" for end in (min, max))
+    cost = f"at {low if low == high else f'{low} to {high}'} of its FLOPs"
+    open_ones = len(rows) - worse - better
+    counted = f"better in {better}, not told apart in {open_ones}, worse in {worse} of {len(rows)}"
+    verdict = "**false**" if worse else "true" if better == len(rows) else "not contradicted"
+    return f"- `{smaller}` guided ≥ `{larger}` plain: {verdict} ({counted}), {cost}."

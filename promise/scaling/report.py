@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise.scaling.analysis_tables import drift_section, laws_section
+from promise.scaling.analysis_tables import drift_section, laws_section, sizes_section
 from promise.scaling.headline import (
     COMPARISON_COLUMNS,
     GOAL_COLUMNS,
@@ -52,6 +52,7 @@ KEPT = {
     "candidates": Kept("Candidates", "sweep +sweeps=candidates"),
     "width": Kept("Width", "sweep +sweeps=width"),
     "size": Kept("Sizes of the generator", "sweep +sweeps=size"),
+    "sizes": Kept("Smaller and guided, or larger", "sweep +sweeps=size", sizes_section, "sizes.csv"),
     "weight": Kept("Weight λ of the reward", "sweep +sweeps=weight"),
     "depth": Kept("Reward at some depths only", "sweep +sweeps=depth"),
     "scorer": Kept("Kind of reward model", "sweep +sweeps=scorer"),

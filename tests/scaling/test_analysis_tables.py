@@ -1,10 +1,18 @@
 """Sections on drift and laws: what is said in words, and the figures below it, on tables that are written out."""
 
+import csv
 from pathlib import Path
 
 import pytest
 
-from promise.scaling.analysis_tables import DRIFT_COLUMNS, LAW_COLUMNS, drift_section, laws_section
+from promise.scaling.analysis_tables import (
+    DRIFT_COLUMNS,
+    LAW_COLUMNS,
+    SIZE_COLUMNS,
+    drift_section,
+    laws_section,
+    sizes_section,
+)
 
 
 def drift_file(folder: Path, *rows: str) -> Path:
@@ -108,3 +116,31 @@ def test_wrong_tables_are_one_line(tmp_path: Path, text: str) -> None:
     for make, column in ((drift_section, "measure"), (laws_section, "verdict")):
         with pytest.raises(ValueError, match=rf"x.csv must have at least one row, and the columns .*{column}"):
             make(path)
+
+
+def test_sizes_in_words_and_figures(tmp_path: Path) -> None:
+    path = tmp_path / "sizes.csv"
+    base = {"data": "amazon_beauty", "split": "test", "users": 1000, "seed": 0, "seen": "keep", "candidates": 100}
+    base |= {"guided": 0.06, "plain": 0.05, "guided_flops": 2e7, "plain_flops": 5e7}
+    rows = [
+        base | {"smaller": one, "larger": other, "width": width, "difference": d, "low": d - 0.01, "high": d + 0.01}
+        for one, other, width, d in (
+            ("tiny", "small", 10, 0.02), ("tiny", "small", 20, 0.03), ("tiny", "base", 10, 0.005),
+            ("tiny", "base", 20, 0.02), ("small", "base", 10, 0.02), ("small", "base", 20, -0.02),
+        )
+    ]  # fmt: skip
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, SIZE_COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    lines = sizes_section(path)
+    assert lines[0].startswith("Amazon Beauty, test targets of 1,000 users, past items kept. Each smaller generator")
+    assert lines[2:5] == [
+        "- `tiny` guided ≥ `small` plain: true (better in 2, not told apart in 0, worse in 0 of 2), "
+        "at 0.40 of its FLOPs.",
+        "- `tiny` guided ≥ `base` plain: not contradicted (better in 1, not told apart in 1, worse in 0 of 2), "
+        "at 0.40 of its FLOPs.",
+        "- `small` guided ≥ `base` plain: **false** (better in 1, not told apart in 0, worse in 1 of 2), "
+        "at 0.40 of its FLOPs.",
+    ]
+    assert lines[8] == "| 0 | 10 | 100 | tiny | .0600 | 20 M | small | .0500 | 50 M | +.0200 (.0100 to .0300) |"
