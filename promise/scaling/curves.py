@@ -206,7 +206,7 @@ def _labels(search: str, dials: list[_Dials], along: Along) -> list[tuple[str, .
             if along == "weight":
                 label.append(f"C = {dial.candidates:g}")
             elif along == "width" and len(widths) > 1:
-                label.append(f"C = {dial.candidates / dial.width:g} W")
+                label.append(f"C = {dial.candidates / dial.width:.3g} W")
         if dial.weight_name and along != "weight" and (search == "exhaustive" or len(weights) > 1):
             label.append(f"λ = {dial.weight_name}")
         labels.append((*label, dial.control) if dial.control else tuple(label))

@@ -19,7 +19,7 @@ from promise.scaling.headline import (
     read_table,
 )  # fmt: skip
 from promise.scaling.markdown import listed, protocol, titled
-from promise.scaling.report_tables import halves_table, methods_table, points_table, published_table
+from promise.scaling.report_tables import front_table, halves_table, methods_table, points_table, published_table
 from promise.scaling.verdicts import goal_table, shortfalls, wins
 
 SEEDS = 3
@@ -54,6 +54,7 @@ KEPT = {
     "size": Kept("Sizes of the generator", "sweep +sweeps=size"),
     "sizes": Kept("Smaller and guided, or larger", "sweep +sweeps=size", sizes_section, "sizes.csv"),
     "weight": Kept("Weight λ of the reward", "sweep +sweeps=weight"),
+    "tune": Kept("A study of the dials", "sweep +sweeps=tune", front_table),
     "depth": Kept("Reward at some depths only", "sweep +sweeps=depth"),
     "scorer": Kept("Kind of reward model", "sweep +sweeps=scorer"),
     "training": Kept("Joint or staged, and negatives", "sweep +sweeps=training"),

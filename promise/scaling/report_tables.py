@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from promise.scaling.frontier import pareto
 from promise.scaling.headline import COMPARED, GUIDED, MEASURES, METHODS, Row, claimed
 from promise.scaling.markdown import MISSING, figure, flops, interval, short, spread, table, titled
 
@@ -80,10 +82,38 @@ def points_table(path: Path) -> list[str]:
     Raises:
         ValueError: If it is no table of results.
     """
+    return points_of(done_rows(path))
+
+
+def front_table(path: Path) -> list[str]:
+    """Those trials of a study that no other beats at the same or a lower cost, and how many there were.
+
+    Raises:
+        ValueError: If it is no table of results.
+    """
+    rows = done_rows(path)
+    costs = [number(row.get("flops_per_user")) or math.nan for row in rows]
+    best = pareto(costs, [float(row["recall@10"]) for row in rows])
+    lines = points_of([row for row, kept in zip(rows, best, strict=True) if kept])
+    lines[0] += f" Of {len(rows)} trials, those that no other beats in recall@10 at the same or fewer FLOPs."
+    return lines
+
+
+def done_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a sweep's `results.csv` as text, without failed points.
+
+    Raises:
+        ValueError: If it is no table of results.
+    """
     with path.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row.get("status") == "done"]
     if not rows or not {"data", "split", "users", "seed", "seen", "search", "recall@10", "ndcg@10"} <= rows[0].keys():
         raise ValueError(f"{path} must be a sweep's results.csv with at least one point that is done")
+    return rows
+
+
+def points_of(rows: Sequence[dict[str, str]]) -> list[str]:
+    """Points as a sentence on what they share, and a table of what differs."""
     for row in rows:
         if row.get("search.control") == "none":
             row["search.control"] = ""

@@ -53,7 +53,7 @@ def study_figure(rows: pl.DataFrame, accuracy: str, cost: str, proposed: int | N
         ax.set_ylabel(metric_name(accuracy))
         ax.set_xlabel(COSTS.get(cost, f"{word} per user (log scale; one multiply-add = 2 FLOP)"))
         if len(rows):
-            ax.legend(loc="lower right", frameon=False)
+            ax.legend(loc="lower right", framealpha=0.85, edgecolor="none")
         figure.supxlabel(f"Grey step: front. {FOOTNOTE}", x=0.01, ha="left", fontsize=8.5, color=GREY)
     return figure
 
@@ -68,11 +68,9 @@ def _draw_kind(ax: Axes, rows: pl.DataFrame, kind: str, accuracy: str) -> None:
 
 
 def _mark(ax: Axes, row: dict[str, Any], accuracy: str) -> None:
-    """A ring around the proposed trial, and its dials."""
-    x, y = row["_cost"], row[accuracy]
-    ax.plot([x], [y], "o", markersize=13, fillstyle="none", color=BLACK, markeredgewidth=1.5, zorder=4)
+    """A ring around the proposed trial, its dials in the legend."""
     letters = {"W": "search.width", "C": "search.candidates", "λ": "search.weight"}
     dials = [f"{letter} = {row[name]:g}" for letter, name in letters.items() if isinstance(row.get(name), int | float)]
-    text = f"proposed, trial {row['trial']}:\n{row['search']} {', '.join(dials)}"
-    place: Any = {"xytext": (12, 14), "textcoords": "offset points", "fontsize": 9}
-    ax.annotate(text, (x, y), arrowprops={"arrowstyle": "-", "color": BLACK}, zorder=5, **place)
+    text = f"proposed, trial {row['trial']}: {row['search']} {', '.join(dials)}"
+    style: Any = {"markersize": 13, "fillstyle": "none", "color": BLACK, "markeredgewidth": 1.5, "zorder": 4}
+    ax.plot([row["_cost"]], [row[accuracy]], "o", linestyle="none", label=text, **style)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from promise.scaling.report_tables import halves_table, methods_table, points_table, published_table
+from promise.scaling.report_tables import front_table, halves_table, methods_table, points_table, published_table
 from promise.scaling.results import write_results
 
 
@@ -71,6 +71,15 @@ def test_points_show_the_dials_that_differ(tmp_path: Path) -> None:
         "| `guided` | 0.5 | .0600 (.0500–.0700) | .0300 | 10 M |",
         "| `guided` | 1 | .0600 (.0500–.0700) | .0300 | 10 M |",
     ]
+
+
+def test_the_front_of_a_study(tmp_path: Path) -> None:
+    path = tmp_path / "tune-x.csv"
+    trials = ((10, 0.05, 1e7), (20, 0.07, 2e7), (40, 0.07, 4e7), (15, 0.04, 1.5e7))
+    write_results([point(**{"search.width": w, "recall@10": r, "flops_per_user": f}) for w, r, f in trials], path)
+    lines = front_table(path)
+    assert lines[0].endswith("Of 4 trials, those that no other beats in recall@10 at the same or fewer FLOPs.")
+    assert [line.split(" | ")[1] for line in lines[4:]] == ["10", "20"]
 
 
 def test_seeds_that_differ_are_a_column(tmp_path: Path) -> None:

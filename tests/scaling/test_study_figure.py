@@ -37,7 +37,8 @@ def test_trials_and_the_proposed_one(tmp_path: Path, cost: str, label: str, xs: 
     assert list(lines["guided (3 trials)"].get_ydata()) == [0.07, 0.08, 0.079]
     assert list(lines["frontier"].get_ydata())[:2] == [0.07, 0.08]
     assert ax.get_xlabel() == label and ax.get_ylabel() == "Recall@10 (share of users)" and ax.get_xscale() == "log"
-    assert [text.get_text() for text in ax.texts] == ["proposed, trial 3:\nguided W = 20, C = 80, λ = 0.8"]
+    ring = lines["proposed, trial 3: guided W = 20, C = 80, λ = 0.8"]
+    assert (list(ring.get_xdata()), list(ring.get_ydata())) == ([pytest.approx(xs[1])], [0.08])
     assert figure.get_suptitle() == "mine"
     assert all(path.stat().st_size > 5000 for path in save_figure(figure, tmp_path / "figure"))
 
