@@ -54,6 +54,7 @@ KEPT = {
     "size": Kept("Sizes of the generator", "sweep +sweeps=size"),
     "sizes": Kept("Smaller and guided, or larger", "sweep +sweeps=size", sizes_section, "sizes.csv"),
     "weight": Kept("Weight λ of the reward", "sweep +sweeps=weight"),
+    "scaling": Kept("Sizes, beams and candidates together", "sweep +sweeps=scaling", front_table),
     "tune": Kept("A study of the dials", "sweep +sweeps=tune", front_table),
     "depth": Kept("Reward at some depths only", "sweep +sweeps=depth"),
     "scorer": Kept("Kind of reward model", "sweep +sweeps=scorer"),

@@ -86,7 +86,7 @@ def points_table(path: Path) -> list[str]:
 
 
 def front_table(path: Path) -> list[str]:
-    """Those trials of a study that no other beats at the same or a lower cost, and how many there were.
+    """Those points of a sweep or study that no other beats at the same or a lower cost, and how many there were.
 
     Raises:
         ValueError: If it is no table of results.
@@ -94,8 +94,9 @@ def front_table(path: Path) -> list[str]:
     rows = done_rows(path)
     costs = [number(row.get("flops_per_user")) or math.nan for row in rows]
     best = pareto(costs, [float(row["recall@10"]) for row in rows])
-    lines = points_of([row for row, kept in zip(rows, best, strict=True) if kept])
-    lines[0] += f" Of {len(rows)} trials, those that no other beats in recall@10 at the same or fewer FLOPs."
+    front = sorted((cost, place) for place, (cost, kept) in enumerate(zip(costs, best, strict=True)) if kept)
+    lines = points_of([rows[place] for _, place in front])
+    lines[0] += f" Of {len(rows)} points, those that no other beats in recall@10 at the same or fewer FLOPs."
     return lines
 
 

@@ -20,10 +20,15 @@ from promise.scaling.drawing import GREY, log_axis
 from promise.scaling.figures import STYLE, flops_words, metric_name, name_figure
 
 NOTE = (
-    "Above a point: {}, mean over seeds; below it: FLOPs per user.\nLines join settings of equal accuracy, "
-    "interpolated between the points; the parameters of guided search are those of both networks."
+    "Above a point: {}, mean over seeds; below it: FLOPs per user, where they change by more than 5 %.\n"
+    "Lines join settings of equal accuracy, interpolated between the points; the parameters of guided search are those "
+    "of both networks."
 )
 COLORS = "cividis"
+
+
+#: Share by which costs may differ and still be called the same.
+SAME_COST = 0.05
 
 
 @dataclass(frozen=True)
@@ -170,13 +175,18 @@ def _draw(ax: Axes, grid: SizeGrid, scale: Normalize) -> None:
         lines = ax.contour(budgets, np.arange(len(places)), values, steps, colors=GREY, linewidths=1.1, zorder=1)
         ax.clabel(lines, fmt="%g", fontsize=8.5, inline_spacing=4, manual=_between_rows(lines.allsegs))
     white = [withStroke(linewidth=2.5, foreground="white")]
-    for cell in grid.cells:
+    small = 8.5 if len(budgets) < 5 else 7.5
+    said: dict[str, float] = {}
+    for cell in sorted(grid.cells, key=lambda cell: cell.candidates):
         place = (cell.candidates, places[cell.generator])
         ax.scatter(*place, s=60, c=[cell.value], cmap=COLORS, norm=scale, edgecolors="white", zorder=3)
-        cost = flops_words(cell.flops) if cell.flops == cell.flops else ""
+        changed = abs(cell.flops - said.get(cell.generator, 0.0)) > SAME_COST * cell.flops  # never where it is NaN
+        cost = flops_words(cell.flops) if changed else ""
+        if changed:
+            said[cell.generator] = cell.flops
         for text, offset in ((f"{cell.value:.4f}", 8), (cost, -15)):
             if text:
-                ax.annotate(text, place, xytext=(0, offset), textcoords="offset points", ha="center", fontsize=8.5,
+                ax.annotate(text, place, xytext=(0, offset), textcoords="offset points", ha="center", fontsize=small,
                             path_effects=white, zorder=4)  # fmt: skip
 
 

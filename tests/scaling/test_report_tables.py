@@ -78,7 +78,7 @@ def test_the_front_of_a_study(tmp_path: Path) -> None:
     trials = ((10, 0.05, 1e7), (20, 0.07, 2e7), (40, 0.07, 4e7), (15, 0.04, 1.5e7))
     write_results([point(**{"search.width": w, "recall@10": r, "flops_per_user": f}) for w, r, f in trials], path)
     lines = front_table(path)
-    assert lines[0].endswith("Of 4 trials, those that no other beats in recall@10 at the same or fewer FLOPs.")
+    assert lines[0].endswith("Of 4 points, those that no other beats in recall@10 at the same or fewer FLOPs.")
     assert [line.split(" | ")[1] for line in lines[4:]] == ["10", "20"]
 
 
