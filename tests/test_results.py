@@ -81,6 +81,7 @@ def test_tables_of_other_runs_are_copied_under_their_name(tmp_path: Path) -> Non
     assert written == [
         "weight-shop-test-0.csv",
         "laws-shop-test-0.csv",
+        "scaling-shop-test-0.csv",
         "drift-shop-test-0.csv",
         "ablation-mine-shop-test-0.csv",
     ]
