@@ -14,7 +14,7 @@ METHODS = {
     "popularity": "the items with the most training interactions, for everyone",
     "co_visit": "items that stood near the user's items in other users' histories",
     "co_visit_text": "the same, first those whose texts are like that of the user's last item",
-    "sasrec": "SASRec, full softmax, item numbers only; published runs of it reach more: hold guided search against those",
+    "sasrec": "SASRec, full softmax, item numbers only; published runs of it reach more: compare with those",
     "plain_alone": "plain beam search of a generator that was trained without a reward model",
     "plain": "plain beam search of the generator that was trained with the reward model",
     "orm": "a plain beam of all candidates, ranked once at the end by the reward alone",
