@@ -205,11 +205,6 @@ class Trie(nn.Module):
         empty = torch.empty(rows, 0, dtype=torch.int64, device=self._leaf_items.device)
         return torch.stack(columns, dim=1) if columns else empty
 
-    def last_codes(self, depth: int) -> Tensor:
-        """(N_depth,) int64 the code that leads to every node of a depth, 1 .. L."""
-        stored: Tensor = getattr(self, f"_code_{depth - 1}")
-        return stored.long()
-
     def undecided(self, depth: int) -> Tensor:
         """(N_depth,) bool, True at nodes above several items: below the others the codes follow of themselves.
 
@@ -228,6 +223,11 @@ class Trie(nn.Module):
             raise ValueError(f"depth must lie in 1 .. {self.levels}, got {depth}")
         first: Tensor = getattr(self, f"_first_{depth - 1}")
         return torch.searchsorted(first, nodes.int().contiguous(), right=True) - 1
+
+    def last_code(self, depth: int, nodes: Tensor) -> Tensor:
+        """(...,) int64 the codes that lead to nodes (...,) of a depth, 1 .. L, from their parents."""
+        stored: Tensor = getattr(self, f"_code_{depth - 1}")
+        return stored[nodes].long()
 
     def leaf_range(self, depth: int, nodes: Tensor) -> tuple[Tensor, Tensor]:
         """The leaves below nodes (...,) of a depth, 0 .. L: [begin, end), (...,) int64 each; empty for -1."""

@@ -166,7 +166,7 @@ def stages(trie: Trie) -> list[Stage]:
         rows = trie.undecided(depth).nonzero().squeeze(1)
         if depth:
             parents = row_of_node[trie.parent(depth, rows)]
-            codes = trie.prefixes(depth)[rows, -1]
+            codes = trie.last_code(depth, rows)
         else:
             parents = codes = torch.zeros(len(rows), dtype=torch.int64, device=device)
         branching = trie.child_counts(depth)[rows] > 1

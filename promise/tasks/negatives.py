@@ -35,6 +35,26 @@ class Drawn(NamedTuple):
     log_expected: Tensor | None = None
 
 
+class Near(NamedTuple):
+    """What the generator finds likely next to the positives of a depth.
+
+    Attributes:
+        trie: The catalogue's trie.
+        parents: (B, P) the positives' parents.
+        probabilities: (B, P, K) of their children by code, summing to 1; 0 where there is no child.
+    """
+
+    trie: Trie
+    parents: Tensor
+    probabilities: Tensor
+
+
+def near_misses(trie: Trie, depth: int, parents: Tensor, logits: Tensor) -> Near:
+    """The generator's probabilities (B, P, K) of the children of parents (B, P) of depth - 1, from its logits."""
+    allowed = trie.allowed(depth - 1, parents)
+    return Near(trie, parents, logits.detach().float().masked_fill(~allowed, float("-inf")).softmax(-1))
+
+
 @dataclass(frozen=True)
 class Negatives:
     """How many negatives there are at each depth, and how they are drawn.
@@ -93,7 +113,7 @@ class Negatives:
             shares = [frequencies(trie, depth, item_counts) for depth in range(1, trie.levels + 1)]
         return cls([*[above] * (trie.levels - 1), last], shared, shares)
 
-    def draw(self, depth: int, positives: Tensor, size: int, near: "Near | None" = None) -> Drawn:
+    def draw(self, depth: int, positives: Tensor, size: int, near: Near | None = None) -> Drawn:
         """Negatives for positives (B, P) at a depth 1..L of `size` >= 2 valid prefixes; hard ones need `near`."""
         count, device = self.counts[depth - 1], positives.device
         if self.hard:
@@ -110,20 +130,6 @@ class Negatives:
             nodes = torch.multinomial(share, count, replacement=True)
             log_expected = (count * share[nodes]).log()
         return Drawn(nodes, nodes == positives.unsqueeze(-1), log_expected)
-
-
-class Near(NamedTuple):
-    """What the generator finds likely next to the positives of a depth.
-
-    Attributes:
-        trie: The catalogue's trie.
-        parents: (B, P) the positives' parents.
-        probabilities: (B, P, K) of their children by code, summing to 1; 0 where there is no child.
-    """
-
-    trie: Trie
-    parents: Tensor
-    probabilities: Tensor
 
 
 def hard_negatives(depth: int, positives: Tensor, size: int, near: Near, count: int) -> Drawn:
@@ -146,7 +152,7 @@ def hard_negatives(depth: int, positives: Tensor, size: int, near: Near, count: 
     children = near.trie.child(depth - 1, parents, codes.view_as(parents))
     nodes = torch.cat((children, torch.randint(size, (*positives.shape, count - likely), device=positives.device)), -1)
     beside = near.trie.parent(depth, nodes) == near.parents.unsqueeze(-1)
-    chances = near.probabilities.gather(-1, near.trie.last_codes(depth)[nodes]) * beside
+    chances = near.probabilities.gather(-1, near.trie.last_code(depth, nodes)) * beside
     expected = likely * chances + (count - likely) / size
     return Drawn(nodes, nodes == positives.unsqueeze(-1), expected.log())
 

@@ -13,7 +13,7 @@ from promise.models.reward import DotReward, Reward
 from promise.models.users import UserStates
 from promise.tasks.full_softmax import Additions, full_softmax_loss
 from promise.tasks.generator import next_code_logits
-from promise.tasks.negatives import Near, Negatives
+from promise.tasks.negatives import Negatives, near_misses
 from promise.tasks.training import SearchSelectedTask, Targets, following, real_targets
 
 
@@ -109,12 +109,6 @@ def path_loss(
         others = negative.masked_fill(drawn.absent[real], float("-inf")).logsumexp(-1)
         loss = loss + (torch.logaddexp(positive, others) - positive).mean()
     return loss
-
-
-def near_misses(trie: Trie, depth: int, parents: Tensor, logits: Tensor) -> Near:
-    """The generator's probabilities (B, P, K) of the children of parents (B, P) of depth - 1, from its logits."""
-    allowed = trie.allowed(depth - 1, parents)
-    return Near(trie, parents, logits.detach().float().masked_fill(~allowed, float("-inf")).softmax(-1))
 
 
 def exact_loss(

@@ -3,8 +3,15 @@
 import pytest
 import torch
 
-from promise.tasks.negatives import Near, Negatives, distinct_nodes, frequencies, hard_negatives, own_negatives
-from promise.tasks.reward import near_misses
+from promise.tasks.negatives import (
+    Near,
+    Negatives,
+    distinct_nodes,
+    frequencies,
+    hard_negatives,
+    near_misses,
+    own_negatives,
+)
 
 
 @pytest.mark.parametrize("size, count", [(2, 1), (5, 4), (5, 3), (40, 32), (40, 200)])
@@ -105,7 +112,7 @@ def test_half_of_the_hard_negatives_are_siblings_as_likely_as_the_generator_says
     drawn = hard_negatives(depth, positive, world.trie.nodes[depth], near, 20001)
     siblings = drawn.nodes[0, 0, :10000]
     assert (world.trie.parent(depth, siblings) == parent).all()
-    shares = world.trie.last_codes(depth)[siblings].bincount(minlength=near.probabilities.shape[-1]) / 10000
+    shares = world.trie.last_code(depth, siblings).bincount(minlength=near.probabilities.shape[-1]) / 10000
     assert abs(shares - near.probabilities[0, 0]).max() < 0.02
     even = drawn.nodes[0, 0, 10000:].bincount(minlength=world.trie.nodes[depth]) / 10001
     assert abs(even - 1 / world.trie.nodes[depth]).max() < 0.02

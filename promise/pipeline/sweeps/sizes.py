@@ -1,13 +1,12 @@
 """A smaller generator with guided search against larger ones without: paired differences, what each costs."""
 
-import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from promise.pipeline.sweeps.findings import USERS, Measured, difference, number
 from promise.scaling.analysis_tables import SIZE_COLUMNS
+from promise.scaling.headline import write_table
 
 #: Heading and columns of the printed table.
 SIZES_TITLE = "Smaller and guided − larger and plain, recall@10 (paired bootstrap over users, 95 %)"
@@ -86,15 +85,11 @@ def shown(rows: Sequence[dict[str, Any]]) -> list[list[Any]]:
 
 
 def write_sizes(rows: Sequence[dict[str, Any]], folder: Path) -> dict[str, str]:
-    """Write `sizes.csv`; the file appears complete or not at all.
+    """Write `sizes.csv`.
 
     Returns:
         The file by name, as the verb reports it.
     """
-    path, part = folder / "sizes.csv", folder / f"sizes.{os.getpid()}.part"
-    with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, SIZE_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    part.replace(path)
+    path = folder / "sizes.csv"
+    write_table(rows, path, SIZE_COLUMNS, key=())
     return {"sizes": str(path)}
