@@ -1,5 +1,6 @@
 """A smaller generator with guided search against larger ones without: paired differences, what each costs."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,15 +35,15 @@ def size_rows(points: Sequence[Measured]) -> list[dict[str, Any]]:
                 key not in guided or point.dial("candidates") > guided[key].dial("candidates")
             ):
                 guided[key] = point
-    sizes = {p.row["generator"]: p.row["parameters"] for p in plain}
+    sizes = {(recipe(p), p.row["generator"]): p.row["parameters"] for p in plain}
     return [
         row_of(smaller, larger)
         for smaller in guided.values()
         for larger in sorted(plain, key=lambda p: p.row["parameters"])
         if recipe(larger) == recipe(smaller)
         and larger.dial("width") == smaller.dial("width")
-        and smaller.row["generator"] in sizes
-        and larger.row["parameters"] > sizes[smaller.row["generator"]]
+        and larger.row["generator"] != smaller.row["generator"]  # one size has other parameters with other IDs
+        and larger.row["parameters"] > sizes.get((recipe(smaller), smaller.row["generator"]), math.inf)
     ]
 
 

@@ -50,6 +50,13 @@ def test_what_is_not_compared(changes: dict[str, Any]) -> None:
     assert not compared([*plain, point("guided", "tiny", 10, 100, **changes)])
 
 
+def test_one_size_with_other_ids_or_another_seed_is_no_larger_one() -> None:
+    ids = [point("plain", "tiny"), point("plain", "tiny", parameters=14), point("guided", "tiny", 10, 100)]
+    assert not compared(ids) and not compared(ids[::-1])
+    seeds = [point("plain", "tiny", seed=seed, parameters=10 - seed) for seed in (0, 1)]
+    assert not compared([*seeds, *(point("guided", "tiny", 10, 100, seed=seed) for seed in (0, 1))])
+
+
 def test_differences_and_the_file(tmp_path: Path) -> None:
     small = point("plain", "small", share=0.25)
     rows = [
