@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from promise.scaling.frontier import pareto
-from promise.scaling.headline import COMPARED, GUIDED, MEASURES, METHODS, Row, claimed
-from promise.scaling.markdown import MISSING, figure, flops, interval, short, spread, table, titled
+from promise.scaling.headline import COMPARED, GUIDED, MEASURES, METHODS, Row
+from promise.scaling.markdown import MISSING, figure, flops, short, spread, table, titled
+from promise.scaling.verdicts import claim_text
 
 DIALS = (
     "seed", "seen", "generator", "reward", "training", "search.width", "search.candidates", "search.weight",
@@ -60,11 +61,8 @@ def difference(comparisons: Iterable[Row], method: str, metric: str) -> str:
     """What guided search has over a method; a claim is bold."""
     if method == GUIDED:
         return ""
-    for row in comparisons:
-        if (row["against"], row["metric"]) == (method, metric):
-            text = interval(row["difference"], row["low"], row["high"])
-            return f"**{text}**" if claimed(row) else text
-    return MISSING
+    same = (row for row in comparisons if (row["against"], row["metric"]) == (method, metric))
+    return claim_text(next(same, None))
 
 
 def published_table(rows: Sequence[Row]) -> list[str]:

@@ -1,104 +1,116 @@
-"""What comparisons allow to say, in sentences: where guided search wins and where not; which goals are met."""
+"""What comparisons allow to say: where guided search does not win and by how much it does; which goals are met."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-from promise.scaling.headline import BETTER_PLAIN, GUIDED, Row, claimed
-from promise.scaling.markdown import figure, flops, interval, listed, protocol, short, table, titled
+from promise.scaling.headline import BETTER_PLAIN, COMPARED, GUIDED, Row, claimed
+from promise.scaling.markdown import MISSING, figure, flops, interval, protocol, short, signed, table, titled
 
-HALVES = {
-    "all": "all users",
-    "above": "users whose target has a higher product number than their last item",
-    "below": "users whose target has a lower product number than their last item",
-}
+Pair = tuple[str, str, str, str]
+"""Dataset, treatment of past items, half of the users, and the other method."""
 
 
 def shortfalls(comparisons: Iterable[Row], rows: Sequence[Row]) -> list[str]:
-    """Where guided search is worse, or not told apart, or no better than what is cheaper.
+    """Where guided search is worse, or not told apart, in one metric at least: all users first, then their halves.
 
     Args:
         comparisons: Of test targets.
-        rows: Headline rows of test targets.
+        rows: Headline rows of test targets, for the costs.
 
     Returns:
-        Lines of a list; one that says so when there is nothing of the kind, or nothing was compared.
+        Lines of tables; one line that says so when there is nothing of the kind, or nothing was compared.
     """
-    comparisons = list(comparisons)
-    if not comparisons:
+    pairs = paired(comparisons)
+    if not pairs:
         return ["Nothing can be said yet: no comparison on test targets has been run."]
-    lines = []
-    for place, group in grouped(comparisons):
-        sentences = [
-            said(group, lambda row: claimed(row) < 0, "is **worse** than {}"),
-            said(group, lambda row: claimed(row) == 0 and not undecided(row), "cannot be told apart from {}"),
-            said(group, undecided, "has no claim against {}, for the sign changes between seeds"),
-            cheaper(group, rows),
-        ]
-        if found := [sentence for sentence in sentences if sentence]:
-            lines.append(f"- {place}: {' '.join(found)}")
-    return lines or ["Nowhere: in every comparison that was run, guided search is better."]
+    lines: list[str] = []
+    measured = [f"guided − it, {short(metric)}" for metric in COMPARED]
+    for words, chosen in (("All users:", ("all",)), ("Halves of the users, by product numbers:", ("above", "below"))):
+        cells = []
+        for (dataset, seen, half, other), found in pairs.items():
+            if half in chosen and any(claimed(row) <= 0 for row in found.values()):
+                costs = [flops(mean_cost(rows, dataset, seen, name)) for name in (other, GUIDED)]
+                about = " against ".join(costs) if half == "all" else f"target {half}"
+                seeds = str(max(row["seeds"] for row in found.values()))
+                differences = [claim_text(found.get(metric)) for metric in COMPARED]
+                place = (titled(dataset), protocol(seen), about)
+                cells.append([*place, name_of(other), seeds, *differences, verdict(found)])
+        if cells:
+            about = "FLOPs per user: it against guided" if chosen == ("all",) else "users"
+            columns = ["data", "past items", about, "method", "seeds", *measured, "guided is"]
+            lines += ["", words, "", *table(columns, cells)]
+    return lines[1:] or ["Nowhere: in every comparison that was run, guided search is better."]
 
 
 def wins(comparisons: Iterable[Row]) -> list[str]:
-    """Where guided search is better: the interval excludes 0 and every seed has the same sign."""
-    lines = []
-    comparisons = list(comparisons)
-    if not comparisons:
+    """What guided search has over every method, all users: a column for each dataset and treatment of past items.
+
+    Returns:
+        Lines of one table per metric, claims in bold; one line when nothing was compared.
+    """
+    pairs = {key: found for key, found in paired(comparisons).items() if key[2] == "all"}
+    if not pairs:
         return ["Nothing can be said yet."]
-    for place, group in grouped(comparisons):
-        if sentence := said(group, lambda row: claimed(row) > 0, "is better than {}"):
-            lines.append(f"- {place}: {sentence}")
-    return lines or ["Nothing: in no comparison that was run is guided search better."]
+    places = list(dict.fromkeys(key[:3] for key in pairs))
+    lines: list[str] = []
+    for metric in COMPARED:
+        cells = []
+        for other in dict.fromkeys(key[3] for key in pairs):
+            found = [pairs.get((*place, other), {}).get(metric) for place in places]
+            cells.append([name_of(other), *(claim_text(row, ends=False) for row in found)])
+        columns = [f"{titled(dataset)}, {'kept' if seen == 'keep' else 'removed'}" for dataset, seen, _ in places]
+        lines += ["", *table([f"guided − it, {short(metric)}", *columns], cells)]
+    return lines[1:]
 
 
-def grouped(comparisons: Iterable[Row]) -> list[tuple[str, list[Row]]]:
-    """Comparisons of the same users, with the words that say who these are."""
-    groups: dict[tuple[str, str, str], list[Row]] = {}
+def paired(comparisons: Iterable[Row]) -> dict[Pair, dict[str, Row]]:
+    """Comparisons by what is compared, each with its metrics."""
+    pairs: dict[Pair, dict[str, Row]] = {}
     for row in comparisons:
-        groups.setdefault((row["dataset"], row["seen"], row["half"]), []).append(row)
-    found = []
-    for (dataset, seen, half), group in groups.items():
-        counts = sorted({row["seeds"] for row in group})
-        seeds = f"{'–'.join(map(str, counts))} seed{'' if counts == [1] else 's'}"
-        users = f"{HALVES.get(half, half)} ({max(row['users'] for row in group):,})"
-        found.append((f"{titled(dataset)}, {protocol(seen)}, {users}, {seeds}", group))
-    return found
+        pairs.setdefault((row["dataset"], row["seen"], row["half"], row["against"]), {})[row["metric"]] = row
+    return pairs
 
 
-def undecided(row: Row) -> bool:
-    """Whether the interval excludes 0 and yet the seeds disagree."""
-    return claimed(row) == 0 and (row["low"] > 0 or row["high"] < 0)
+def claim_text(row: Row | None, ends: bool = True) -> str:
+    """A comparison in a table's cell, a claim in bold.
+
+    Args:
+        row: The comparison; None where there is none.
+        ends: Whether its interval stands beside it.
+    """
+    if row is None:
+        return MISSING
+    text = interval(row["difference"], row["low"], row["high"]) if ends else signed(row["difference"])
+    return f"**{text}**" if claimed(row) else text
 
 
-def said(group: Sequence[Row], holds: Callable[[Row], bool], words: str) -> str:
-    """One sentence on the comparisons of a group that hold; empty when there are none."""
-    against: dict[str, list[str]] = {}
-    for row in filter(holds, group):
-        text = f"{short(row['metric'])} {interval(row['difference'], row['low'], row['high'])}"
-        against.setdefault(row["against"], []).append(text)
-    parts = [f"{name_of(other)} in {listed(texts)}" for other, texts in against.items()]
-    return f"{GUIDED} {words.format('; '.join(parts))}." if parts else ""
+def verdict(found: dict[str, Row]) -> str:
+    """What the comparisons with one method decide, in words; metric by metric where they differ."""
+    words = {metric: decided(row) for metric, row in found.items()}
+    if len(set(words.values())) == 1:
+        return next(iter(words.values()))
+    return ", ".join(f"{word} in {short(metric)}" for metric, word in words.items())
 
 
-def cheaper(group: Sequence[Row], rows: Sequence[Row]) -> str:
-    """Methods that take fewer FLOPs and are nowhere in the group beaten; the counts, which take none, aside."""
-    costs: dict[str, list[float]] = {}
-    for row in rows:
-        if (row["dataset"], row["seen"], row["half"]) == (group[0]["dataset"], group[0]["seen"], "all"):
-            costs.setdefault(row["method"], []).append(row["flops_per_user"] or 0.0)
-    means = {method: sum(values) / len(values) for method, values in costs.items()}
-    found = []
-    for other in dict.fromkeys(row["against"] for row in group):
-        beaten = any(claimed(row) > 0 for row in group if row["against"] == other)
-        if group[0]["half"] == "all" and not beaten and 0 < means.get(other, 0) < means.get(GUIDED, 0):
-            found.append(f"{name_of(other)} ({flops(means[other])} against {flops(means[GUIDED])})")
-    return f"Not beaten, and with fewer FLOPs per user: {', '.join(found)}." if found else ""
+def decided(row: Row) -> str:
+    """What one comparison decides, in words."""
+    if sign := claimed(row):
+        return "better" if sign > 0 else "**worse**"
+    return "not told apart" if row["low"] <= 0 <= row["high"] else "open, for the sign changes between seeds"
+
+
+def mean_cost(rows: Iterable[Row], dataset: str, seen: str, method: str) -> float | None:
+    """FLOPs per user of a method over its seeds; None where no row tells them."""
+    place = (dataset, seen, "all", method)
+    same = (row for row in rows if (row["dataset"], row["seen"], row["half"], row["method"]) == place)
+    costs = [row["flops_per_user"] for row in same if row["flops_per_user"] is not None]
+    return sum(costs) / len(costs) if costs else None
 
 
 def name_of(method: str) -> str:
-    """A method in a sentence."""
-    return "the better of `plain` and `plain_alone`" if method == BETTER_PLAIN else f"`{method}`"
+    """A method in a table."""
+    return "better of `plain`, `plain_alone`" if method == BETTER_PLAIN else f"`{method}`"
 
 
 def goal_table(goals: Iterable[Row], rows: Sequence[Row]) -> list[str]:

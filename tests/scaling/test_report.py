@@ -81,7 +81,7 @@ def test_tables_published_figures_and_halves_of_each_protocol(tmp_path: Path) ->
     )
     assert "| `orm` | 1 |" in removed and "One seed (0)." in removed and "TIGER" not in removed
     assert "sasrec" not in kept and "`sasrec`" not in part(text, "What holds")
-    assert "guided is better than `plain`" in part(text, "What holds")
+    assert "| `plain` | **+.0100** |" in part(text, "What holds")
     assert part(text, "Goals").endswith("| .0500 | .0500 | .0100 | – | 2 | not run |")
 
 

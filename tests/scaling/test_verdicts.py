@@ -7,7 +7,6 @@ import pytest
 from promise.scaling.verdicts import goal_table, shortfalls, wins
 
 SIGNS = {"worse": (-0.02, -0.03, -0.01), "open": (0.001, -0.002, 0.004), "better": (0.02, 0.01, 0.03)}
-PLACE = "Amazon Beauty, past items kept, all users (100), 3 seeds"
 
 
 def compared(against: str, kind: str = "better", **values: Any) -> dict[str, Any]:
@@ -32,55 +31,69 @@ def test_guided_wins_everywhere() -> None:
     rows = [compared("plain"), compared("plain", metric="ndcg@10"), compared("better_plain")]
     assert shortfalls(rows, []) == ["Nowhere: in every comparison that was run, guided search is better."]
     assert wins(rows) == [
-        f"- {PLACE}: guided is better than `plain` in R@10 +.0200 (.0100 to .0300) and N@10 +.0200 (.0100 to .0300); "
-        "the better of `plain` and `plain_alone` in R@10 +.0200 (.0100 to .0300)."
+        "| guided − it, R@10 | Amazon Beauty, kept |",
+        "|---|---|",
+        "| `plain` | **+.0200** |",
+        "| better of `plain`, `plain_alone` | **+.0200** |",
+        "",
+        "| guided − it, N@10 | Amazon Beauty, kept |",
+        "|---|---|",
+        "| `plain` | **+.0200** |",
+        "| better of `plain`, `plain_alone` | – |",
+    ]
+
+
+def test_datasets_and_protocols_are_columns() -> None:
+    rows = [compared("plain"), compared("orm", "open", seen="remove"), compared("plain", "worse", dataset="toys")]
+    rows += [compared("plain", half="above")]
+    assert wins(rows)[:4] == [
+        "| guided − it, R@10 | Amazon Beauty, kept | Amazon Beauty, removed | Toys, kept |",
+        "|---|---|---|---|",
+        "| `plain` | **+.0200** | – | **−.0200** |",
+        "| `orm` | – | +.0010 | – |",
     ]
 
 
 def test_guided_wins_nowhere() -> None:
-    rows = [compared("co_visit", "worse"), compared("orm", "open")]
-    assert wins(rows) == ["Nothing: in no comparison that was run is guided search better."]
-    assert shortfalls(rows, []) == [
-        f"- {PLACE}: guided is **worse** than `co_visit` in R@10 −.0200 (−.0300 to −.0100). "
-        "guided cannot be told apart from `orm` in R@10 +.0010 (−.0020 to .0040)."
+    rows = [compared("co_visit", "worse"), compared("orm", "open"), compared("plain")]
+    costs = [measured("guided"), measured("guided", seed=1, flops_per_user=60e6), measured("orm", flops_per_user=3e8)]
+    lines = shortfalls(rows, [*costs, measured("orm", half="above", flops_per_user=1.0)])
+    place = "| Amazon Beauty | past items kept"
+    assert lines == [
+        "All users:",
+        "",
+        "| data | past items | FLOPs per user: it against guided | method | seeds "
+        "| guided − it, R@10 | guided − it, N@10 "
+        "| guided is |",
+        "|---|---|---|---|---|---|---|---|",
+        f"{place} | – against 55 M | `co_visit` | 3 | **−.0200 (−.0300 to −.0100)** | – | **worse** |",
+        f"{place} | 300 M against 55 M | `orm` | 3 | +.0010 (−.0020 to .0040) | – | not told apart |",
     ]
 
 
-def test_seeds_that_disagree_are_no_claim_either_way() -> None:
-    rows = [compared("plain", "better", seed_min=-0.001), compared("sasrec", "worse", seed_max=0.001)]
-    assert wins(rows) == ["Nothing: in no comparison that was run is guided search better."]
-    assert shortfalls(rows, []) == [
-        f"- {PLACE}: guided has no claim against `plain` in R@10 +.0200 (.0100 to .0300); "
-        "`sasrec` in R@10 −.0200 (−.0300 to −.0100), for the sign changes between seeds."
-    ]
-
-
-def test_what_is_cheaper_and_not_beaten_is_named() -> None:
-    rows = [measured("guided"), measured("guided", seed=1, flops_per_user=60e6)]
-    rows += [measured("exhaustive", flops_per_user=12e6), measured("popularity", flops_per_user=0.0)]
-    rows += [measured("plain", flops_per_user=40e6), measured("orm", flops_per_user=300e6)]
-    told = [compared("exhaustive", "open"), compared("popularity", "open"), compared("plain"), compared("orm", "open")]
-    line = shortfalls(told, rows)[0]
-    assert line.endswith(" Not beaten, and with fewer FLOPs per user: `exhaustive` (12 M against 55 M).")
-    half = [compared("exhaustive", "open", half="above")]
-    assert "fewer FLOPs" not in shortfalls(half, rows)[0]
+def test_halves_stand_in_a_table_of_their_own() -> None:
+    rows = [compared("plain", "open"), compared("plain", "open", half="below", seen="remove", seeds=1)]
+    lines = shortfalls(rows, [])
+    assert lines[lines.index("Halves of the users, by product numbers:") + 4] == (
+        "| Amazon Beauty | past items removed | target below | `plain` | 1 | +.0010 (−.0020 to .0040) | – "
+        "| not told apart |"
+    )
+    assert len(shortfalls(rows[1:], [])) == 5  # no table of all users
 
 
 @pytest.mark.parametrize(
-    ("values", "place"),
+    ("rows", "words"),
     [
-        ({"seen": "remove"}, "Amazon Beauty, past items removed, all users (100), 3 seeds"),
-        ({"seeds": 1}, "Amazon Beauty, past items kept, all users (100), 1 seed"),
-        ({"half": "above"}, "users whose target has a higher product number than their last item (100), 3 seeds"),
-        ({"half": "below"}, "users whose target has a lower product number than their last item (100), 3 seeds"),
+        ([compared("plain", "open"), compared("plain", "worse", metric="ndcg@10")],
+         "not told apart in R@10, **worse** in N@10"),
+        ([compared("plain", "better", seed_min=-0.001)], "open, for the sign changes between seeds"),
+        ([compared("plain", "worse", seed_max=0.001)], "open, for the sign changes between seeds"),
+        ([compared("plain", "worse"), compared("plain", "worse", metric="ndcg@10")], "**worse**"),
+        ([compared("plain"), compared("plain", "open", metric="ndcg@10")], "better in R@10, not told apart in N@10"),
     ],
-)
-def test_users_and_seeds_are_told(values: dict[str, Any], place: str) -> None:
-    assert f"{place}: guided is better" in wins([compared("plain", **values)])[0]
-    both = [compared("plain"), compared("plain", **values)]
-    assert len(wins(both)) == (1 if "seeds" in values else 2)
-    if "seeds" in values:
-        assert "1–3 seeds" in wins(both)[0]
+)  # fmt: skip
+def test_the_verdict_in_words(rows: list[dict[str, Any]], words: str) -> None:
+    assert shortfalls(rows, [])[-1].endswith(f"| {words} |")
 
 
 def test_goals() -> None:
