@@ -58,7 +58,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
             log.info("%s: the same as an earlier point", point.name)
         else:
             ran += tried.result.searched
-            measured.append(Measured(tried.result.row, tried.result.ranks))
+            measured.append(Measured(tried.result.row, tried.result.ranks, tried.result.kept))
             entries.append(Entry(measured[-1], point.cfg, point.chosen["search"], [*given, *point.words]))
             rows.append({**tried.result.row, "further": point.further, "status": "done", "error": None})
     write_results(rows, folder / "results.csv")

@@ -47,12 +47,14 @@ class PointResult:
     Attributes:
         row: Dials, metrics, intervals and costs by their column names; JSON-able.
         ranks: (n,) 0-based rank of each user's target, users in ascending order.
+        kept: (n, L) whether each target's own prefix was kept, by level; None where that is not known.
         path: File of the row.
         searched: True when this call did the search, False when the row was there.
     """
 
     row: dict[str, Any]
     ranks: NDArray[np.int64]
+    kept: NDArray[np.bool_] | None
     path: Path
     searched: bool
 
@@ -161,7 +163,9 @@ class Point:
             log.warning("%s was written by promise %s: it is not taken over", self.path, version)
             return None
         row = {**row, **self.names(), "promise": version}
-        return PointResult(row, np.load(self.path.with_suffix(".npy")), self.path, False)
+        kept = self.path.with_suffix(".kept.npy")
+        ranks = np.load(self.path.with_suffix(".npy"))
+        return PointResult(row, ranks, np.load(kept) if kept.exists() else None, self.path, False)
 
     def result(self, keep_answers: bool = False) -> tuple[PointResult, Evaluation | None]:
         """The row, from the store or from a search made now.
@@ -175,12 +179,14 @@ class Point:
         found = self.evaluate()
         row = {"hash": name, **self.names(), **self.measures(found), "promise": promise.__version__, "commit": commit()}
         path.parent.mkdir(parents=True, exist_ok=True)
-        ranks, part = (path.with_name(f".{name}.{os.getpid()}{suffix}") for suffix in (".npy", ".json"))
-        np.save(ranks, found.ranks)
-        ranks.rename(path.with_suffix(".npy"))
+        part = path.with_name(f".{name}.{os.getpid()}.npy")
+        for suffix, table in ((".npy", found.ranks), (".kept.npy", found.kept)):
+            if table is not None:
+                np.save(part, table)
+                part.rename(path.with_suffix(suffix))
         part.write_text(json.dumps(row, indent=1) + "\n")
         part.rename(path)  # the row appears last: whoever sees it finds its ranks
-        return PointResult(row, found.ranks, path, True), found
+        return PointResult(row, found.ranks, found.kept, path, True), found
 
     def evaluate(self) -> Evaluation:
         """Rank the users of the split and measure the answer."""

@@ -6,16 +6,17 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from promise.scaling.markdown import MISSING, figure, flops, interval, short, signed, table, titled
+from promise.scaling.markdown import MISSING, figure, flops, interval, listed, short, signed, table, titled
 from promise.scaling.report_tables import number
 
 TextRow = dict[str, str]
 
 DRIFT_COLUMNS = ("dataset", "split", "seed", "seen", "users", "W", "C", "depth", "measure", "value", "low", "high")
-LAW_NAMES = ("generator", "reward", "width", "weight", "seeds", "metric", "along")
+LAW_SEARCH = ("data", "split", "generator", "reward", "width", "weight", "seeds")
+ALONG = {"flops_per_user": "FLOPs per user"}
 LAW_FIGURES = ("a", "b", "c", "predicted", "observed", "error")
 LAW_COLUMNS = (
-    *LAW_NAMES, "data", "split", "law", "form", "preferred", "verdict", "reason", "held_out_x", "turning_x",
+    *LAW_SEARCH, "metric", "along", "law", "form", "preferred", "verdict", "reason", "held_out_x", "turning_x",
     *(f"{name}{end}" for name in LAW_FIGURES for end in ("", "_low", "_high")),
 )  # fmt: skip
 SIZE_COLUMNS = (
@@ -95,29 +96,43 @@ def ranged(row: TextRow | None) -> str:
 
 
 def laws_section(path: Path) -> list[str]:
-    """Per curve: the verdict, the turning point, what could not be fitted and why, and the fits.
+    """Per search: for each metric and axis the verdict, the turning point and what could not be fitted; then the fits.
 
     Raises:
         ValueError: If the file is no table of laws.
     """
-    rows = read(path, LAW_COLUMNS)
-    curves: dict[tuple[str, ...], list[TextRow]] = {}
-    for row in rows:
-        curves.setdefault(tuple(row[name] for name in ("data", "split", *LAW_NAMES)), []).append(row)
+    searches: dict[tuple[str, ...], dict[tuple[str, str], list[TextRow]]] = {}
+    for row in read(path, LAW_COLUMNS):
+        curves = searches.setdefault(tuple(row[name] for name in LAW_SEARCH), {})
+        curves.setdefault((row["metric"], row["along"]), []).append(row)
     lines: list[str] = []
-    for same in curves.values():
-        first = same[0]
-        lines += [
-            f"**{short(first['metric'])} against {first['along']}**: {titled(first['data'])}, {first['split']} "
-            f"targets, {first['generator']}, {first['reward']}, W = {first['width']}, λ = {first['weight']}, "
-            f"seeds {first['seeds']}. {sentence(first['verdict'])} {turning(first)}",
-        ]
-        if refused := [f"- No {row['law']} fit: {row['reason']}" for row in same if row["reason"]]:
-            lines += ["", *refused]
-        if fitted := [row for row in same if not row["reason"]]:
+    for (data, split, generator, reward, width, weight, seeds), curves in searches.items():
+        networks = f"{generator}, {reward}, W = {width}, λ = {weight}, seeds {seeds}"
+        lines += [f"**{titled(data)}, {split} targets, {networks}**", ""]
+        lines += [curve_line(*curve, same) for curve, same in curves.items()]
+        if fitted := [row for same in curves.values() for row in same if not row["reason"]]:
             lines += ["", *law_table(fitted)]
         lines.append("")
     return lines[:-1]
+
+
+def curve_line(metric: str, along: str, rows: Sequence[TextRow]) -> str:
+    """What one curve's laws come to; of those that could not be fitted the reason, once."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        if row["reason"]:
+            reasons.setdefault(row["reason"], []).append(row["law"])
+    refused = [f" Not fitted: {listed(laws)}, for {reason}." for reason, laws in reasons.items()]
+    return f"- {curve_name(metric, along)}: {sentence(rows[0]['verdict'])} {turning(rows[0])}{''.join(refused)}"
+
+
+def curve_name(metric: str, along: str) -> str:
+    """A curve in a few words.
+
+    >>> curve_name("hrecall@2", "flops_per_user")
+    'HRecall@2 against FLOPs per user'
+    """
+    return f"{short(metric)} against {ALONG.get(along, along)}"
 
 
 def sentence(text: str) -> str:
@@ -137,10 +152,10 @@ def turning(row: TextRow) -> str:
 
 
 def law_table(rows: Iterable[TextRow]) -> list[str]:
-    """Parameters and the held-out point of every law that was fitted, the preferred one in bold."""
+    """Parameters and the held-out point of every law that was fitted, the preferred ones in bold."""
     cells = []
     for row in rows:
-        name = f"{row['law']}: {row['form']}"
+        name, curve = f"{row['law']}: {row['form']}", curve_name(row["metric"], row["along"])
         figures = []
         for column in LAW_FIGURES:
             value, low, high = (number(row[f"{column}{end}"]) for end in ("", "_low", "_high"))
@@ -148,8 +163,8 @@ def law_table(rows: Iterable[TextRow]) -> list[str]:
             figures.append(text if low is None or high is None else f"{text} ({low:.3g} to {high:.3g})")
         held_out = f"{float(row['held_out_x']):.4g}" if row["held_out_x"] else MISSING
         preferred = row["preferred"].lower() == "true"
-        cells.append([f"**{name}**" if preferred else name, *figures[:3], held_out, *figures[3:]])
-    return table(["law", "a", "b", "c", "held-out x", "predicted", "observed", "error"], cells)
+        cells.append([curve, f"**{name}**" if preferred else name, *figures[:3], held_out, *figures[3:]])
+    return table(["curve", "law", "a", "b", "c", "held-out x", "predicted", "observed", "error"], cells)
 
 
 def sizes_section(path: Path) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 MISSING = "–"
-SHORT = {"recall": "R", "ndcg": "N"}
+SHORT = {"recall": "R", "ndcg": "N", "hrecall": "HRecall"}
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -31,6 +31,7 @@ class Evaluation:
         items: (n, k) ranked items, -1 = none.
         scores: (n, k) their scores, -inf where there is none.
         metrics: recall@k, ndcg@k.
+        kept: (n, L) whether the target's own prefix was kept, by level; None without a trie.
         hrecall: Share of users whose true prefix was kept, one per level; empty without a trie.
         teacher_forced: Share of codes predicted right given the true codes before; empty unless asked for.
         free_running: The same, each code given the model's own codes before.
@@ -45,6 +46,7 @@ class Evaluation:
     items: NDArray[np.int64]
     scores: NDArray[np.float32]
     metrics: dict[str, float]
+    kept: NDArray[np.bool_] | None = None
     hrecall: list[float] = field(default_factory=list)
     teacher_forced: list[float] = field(default_factory=list)
     free_running: list[float] = field(default_factory=list)
@@ -101,12 +103,15 @@ class Recommend(LightningModule):
         self.metrics.update(ranks)
         self.cost = self.cost + ranking.cost
         self.entries += count_entries(ranking.items, self.item_count).cpu()
+        hits = targets.new_zeros(len(targets), 0, dtype=torch.bool)
         if self.items and self.hrecall and ranking.kept:
             nodes = self.items.nodes[targets]  # (B, L+1)
-            self.hrecall.update([prefix_hits(kept, nodes[:, d]) for d, kept in enumerate(ranking.kept, 1)])
+            by_level = [prefix_hits(kept, nodes[:, d]) for d, kept in enumerate(ranking.kept, 1)]
+            self.hrecall.update(by_level)
+            hits = torch.stack(by_level, dim=1)
         if self.drift_of is not None:
             self.measure_drift(batch)
-        columns = (batch.users, targets, ranks, ranking.items, ranking.scores)
+        columns = (batch.users, targets, ranks, ranking.items, ranking.scores, hits)
         self.found.append(tuple(column.cpu().numpy() for column in columns))
 
     @torch.inference_mode()
@@ -130,7 +135,7 @@ class Recommend(LightningModule):
             entries = torch.stack([part[1] for part in parts]).sum(0)
             cost = sum((part[2] for part in parts), Cost())
         width = max(batch[3].shape[1] for batch in found)
-        users, targets, ranks = (np.concatenate([batch[c] for batch in found]) for c in range(3))
+        users, targets, ranks, kept = (np.concatenate([batch[c] for batch in found]) for c in (0, 1, 2, 5))
         items = np.concatenate([padded(batch[3], width, -1) for batch in found])
         scores = np.concatenate([padded(batch[4], width, -np.inf) for batch in found])
         order = np.argsort(users)
@@ -143,6 +148,7 @@ class Recommend(LightningModule):
             items=items[order],
             scores=scores[order].astype(np.float32),
             metrics={name: float(value) for name, value in self.metrics.compute().items()},
+            kept=kept[order] if kept.shape[1] else None,
             hrecall=self.hrecall.compute().tolist() if self.hrecall and self.hrecall.update_called else [],
             teacher_forced=self.teacher.compute().tolist() if drift else [],
             free_running=self.free.compute().tolist() if drift else [],

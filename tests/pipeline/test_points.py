@@ -130,6 +130,8 @@ def test_a_row_is_searched_for_once(point_of: PointOf) -> None:
     assert not again.searched and nothing is None
     assert again.row == first.row and again.path == first.path
     assert np.array_equal(again.ranks, first.ranks)
+    assert first.kept is not None and again.kept is not None and np.array_equal(again.kept, first.kept)
+    assert first.kept.mean(0).tolist() == [first.row[f"hrecall@{level + 1}"] for level in range(first.kept.shape[1])]
     assert json.loads(first.path.read_text()) == first.row
     assert not [path for path in first.path.parent.iterdir() if path.name.startswith(".")]
     kept, answers = point_of("search.width=11").result(keep_answers=True)

@@ -83,30 +83,28 @@ FITTED = {
 
 
 def test_laws_in_words_and_figures(tmp_path: Path) -> None:
-    flat = {"law": "log", "reason": "A constant explains it as well."}
+    flat = {"law": "log", "reason": "a constant explains it as well"}
     turned = {**FITTED, "along": "flops_per_user", "preferred": "false", "turning_x": "200.0", "held_out_x": ""}
-    assert laws_section(law_file(tmp_path, FITTED, flat, turned)) == [
-        "**R@10 against candidates**: Amazon Beauty, test targets, small, dot, W = 20, λ = 1.0, seeds 0 1. "
-        "The power law predicts best. No turning point: nowhere is more shown to hurt.",
+    level = {"metric": "hrecall@2", "law": "log", "reason": "three points", "width": "10"}
+    assert laws_section(law_file(tmp_path, FITTED, flat, turned, level, level | {"law": "power"})) == [
+        "**Amazon Beauty, test targets, small, dot, W = 20, λ = 1.0, seeds 0 1**",
         "",
-        "- No log fit: A constant explains it as well.",
+        "- R@10 against candidates: The power law predicts best. No turning point: nowhere is more shown to hurt. "
+        "Not fitted: log, for a constant explains it as well.",
+        "- R@10 against FLOPs per user: The power law predicts best. From 200 on more hurts.",
         "",
-        "| law | a | b | c | held-out x | predicted | observed | error |",
-        "|---|---|---|---|---|---|---|---|",
-        "| **power: a − b·x^−c** | 0.0712 (0.07 to 0.073) | 0.2 | 0.5 | 800 | 0.07 | 0.069 | 0.001 |",
+        "| curve | law | a | b | c | held-out x | predicted | observed | error |",
+        "|---|---|---|---|---|---|---|---|---|",
+        "| R@10 against candidates | **power: a − b·x^−c** | 0.0712 (0.07 to 0.073) | 0.2 | 0.5 | 800 | 0.07 | 0.069 "
+        "| 0.001 |",
+        "| R@10 against FLOPs per user | power: a − b·x^−c | 0.0712 (0.07 to 0.073) | 0.2 | 0.5 | – | 0.07 | 0.069 "
+        "| 0.001 |",
         "",
-        "**R@10 against flops_per_user**: Amazon Beauty, test targets, small, dot, W = 20, λ = 1.0, seeds 0 1. "
-        "The power law predicts best. From 200 on more hurts.",
+        "**Amazon Beauty, test targets, small, dot, W = 10, λ = 1.0, seeds 0 1**",
         "",
-        "| law | a | b | c | held-out x | predicted | observed | error |",
-        "|---|---|---|---|---|---|---|---|",
-        "| power: a − b·x^−c | 0.0712 (0.07 to 0.073) | 0.2 | 0.5 | – | 0.07 | 0.069 | 0.001 |",
+        "- HRecall@2 against candidates: The power law predicts best. No turning point: nowhere is more shown to hurt. "
+        "Not fitted: log and power, for three points.",
     ]
-
-
-def test_a_curve_without_any_fit_has_no_table(tmp_path: Path) -> None:
-    lines = laws_section(law_file(tmp_path, {"law": "log", "reason": "Three points."}))
-    assert lines[1:] == ["", "- No log fit: Three points."]
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", f"{','.join(DRIFT_COLUMNS)}\n"])

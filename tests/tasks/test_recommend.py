@@ -85,11 +85,15 @@ def test_hrecall_is_a_plain_recount(world, answers, lightning):
         nodes = world.trie.item_nodes(depth)[torch.from_numpy(found.targets)].tolist()
         hits = sum(node in row for node, row in zip(nodes, kept[depth - 1].tolist(), strict=True))
         assert found.hrecall[depth - 1] == pytest.approx(hits / 24)
+        assert found.kept is not None and found.kept[:, depth - 1].tolist() == [
+            node in row for node, row in zip(nodes, kept[depth - 1].tolist(), strict=True)
+        ]
     assert found.hrecall[0] > 0
 
 
 def test_a_search_without_beams_has_no_hrecall(world, answers, lightning):
-    assert evaluate(world, Recommend([8], ranker=Script(answers), item_count=30, trie=world.trie)).hrecall == []
+    found = evaluate(world, Recommend([8], ranker=Script(answers), item_count=30, trie=world.trie))
+    assert (found.hrecall, found.kept) == ([], None)
 
 
 def test_a_broken_ranker_is_counted_and_not_believed(world, lightning):

@@ -22,10 +22,17 @@ NETWORKS = ("generator", "reward", "training", "networks")
 
 @dataclass(frozen=True)
 class Measured:
-    """A point's row and the rank of each user's target."""
+    """A point's row and what is known of each user's target.
+
+    Attributes:
+        row: The row.
+        ranks: (n,) its 0-based rank.
+        kept: (n, L) whether its own prefix was kept, by level; None where that is not known.
+    """
 
     row: dict[str, Any]
     ranks: NDArray[np.int64]
+    kept: NDArray[np.bool_] | None = None
 
     def dial(self, name: str) -> Any:
         """A search dial of the point; None where it can't act."""

@@ -21,11 +21,14 @@ from promise.scaling.law_figure import LawPanel, LevelCurve, law_figure, level_f
 #: Fewest different C of one search that a law is looked for in: four to fit and one to hold it against.
 FEWEST = 5
 
-#: Metrics that have a value for every user; HRecall has none in a row, so its curves are drawn and not fitted.
-METRICS: dict[str, Callable[[NDArray[np.int64]], NDArray[np.float64]]] = {
+#: Accuracy that laws are fitted to, by user.
+ACCURACY: dict[str, Callable[[NDArray[np.int64]], NDArray[np.float64]]] = {
     "recall@10": lambda ranks: recall_values(ranks, 10),
     "ndcg@10": lambda ranks: ndcg_values(ranks, 10),
 }
+
+#: What the names of HRecall at a level begin with.
+HRECALL = "hrecall@"
 
 #: What accuracy is charted against.
 ALONG = ("candidates", "flops_per_user")
@@ -54,7 +57,14 @@ class Group:
 
     def values(self, metric: str) -> NDArray[np.float64]:
         """(points, users) of a metric, averaged over the seeds of a user."""
-        return np.stack([np.mean([METRICS[metric](p.ranks) for p in same], axis=0) for same in self.points.values()])
+        return np.stack([np.mean([values_of(p, metric) for p in same], axis=0) for same in self.points.values()])
+
+    @property
+    def metrics(self) -> list[str]:
+        """What has a value for every user of every point: accuracy, and HRecall by level where it is known by user."""
+        levels = min(0 if p.kept is None else p.kept.shape[1] for same in self.points.values() for p in same)
+        names = (f"{HRECALL}{level}" for level in range(1, levels + 1))
+        return [*(name for name in ACCURACY if self.mean(name) is not None), *names]
 
     def mean(self, column: str) -> list[float] | None:
         """A column's mean over the seeds for every C; None where a point has no value."""
@@ -62,6 +72,14 @@ class Group:
         if any(value is None for values in found for value in values):
             return None
         return [float(np.mean(values)) for values in found]
+
+
+def values_of(point: Measured, metric: str) -> NDArray[np.float64]:
+    """(n,) of a metric, by user."""
+    if metric in ACCURACY:
+        return ACCURACY[metric](point.ranks)
+    assert point.kept is not None
+    return point.kept[:, int(metric.removeprefix(HRECALL)) - 1].astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -132,9 +150,7 @@ def laws_of(points: Sequence[Measured]) -> list[LawOf]:
     """
     found = []
     for group in groups(points):
-        for metric in METRICS:
-            if group.mean(metric) is None:
-                continue
+        for metric in group.metrics:
             for along in ALONG:
                 x = list(group.points) if along == "candidates" else group.mean(along)
                 # Compute is no axis where a larger C is no dearer: a beam whose code follows of itself costs nothing.
@@ -197,10 +213,10 @@ def cells(name: str, value: Any) -> dict[str, float | None]:
 
 
 def table_rows(found: Sequence[LawOf]) -> list[list[Any]]:
-    """The laws over C as the rows of a small table: curve, law, a, b, c, predicted, observed, error, note."""
+    """The laws of accuracy over C as rows: curve, law, a, b, c, predicted, observed, error, note."""
     table: list[list[Any]] = []
     for of in found:
-        for fit in of.comparison.fits if of.along == "candidates" else ():
+        for fit in of.comparison.fits if of.along == "candidates" and of.metric in ACCURACY else ():
             name = f"{of.metric} {title_of(of.group)}"
             if isinstance(fit, NoFit):
                 table.append([name, str(fit.law), *[None] * 6, fit.reason])
@@ -237,7 +253,8 @@ def level_curves(found: Iterable[Group]) -> list[LevelCurve]:
 
 
 def write_laws(found: Sequence[LawOf], folder: Path) -> dict[str, str]:
-    """Write `laws.csv`, the laws over C as `law.svg` and `.png`, and HRecall over C as `levels.svg` and `.png`.
+    """Write `laws.csv`, and as `.svg` and `.png` each: the laws of accuracy over C (`law`), those of HRecall
+    (`level-laws`), and HRecall of all curves side by side (`levels`).
 
     Args:
         found: At least one, as `laws_of` makes them.
@@ -254,10 +271,14 @@ def write_laws(found: Sequence[LawOf], folder: Path) -> dict[str, str]:
         f"{row['data']} · {row['split']} split · {row['users']:,} users" for row in (of.group.row for of in found)
     )
     title = "; ".join(measured)
-    panels = [LawPanel(title_of(of.group), of.metric, of.along, of.comparison) for of in found
-              if of.along == "candidates"]  # fmt: skip
-    images = save_figure(law_figure(panels, title), folder / "law")
-    paths = {"laws": str(path), "law_figure": str(images[1]), "law_figure_svg": str(images[0])}
+    paths = {"laws": str(path)}
+    for name, of_levels in (("law", False), ("level-laws", True)):
+        panels = [LawPanel(title_of(of.group), of.metric, of.along, of.comparison) for of in found
+                  if of.along == "candidates" and of.metric.startswith(HRECALL) == of_levels]  # fmt: skip
+        if panels:
+            images = save_figure(law_figure(panels, title), folder / name)
+            label = name.replace("-", "_")
+            paths |= {f"{label}_figure": str(images[1]), f"{label}_figure_svg": str(images[0])}
     if curves := level_curves({id(of.group): of.group for of in found}.values()):
         images = save_figure(level_figure(curves, title), folder / "levels")
         paths |= {"level_figure": str(images[1]), "level_figure_svg": str(images[0])}

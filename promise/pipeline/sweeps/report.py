@@ -17,7 +17,11 @@ from promise.scaling.results import results_table
 from promise.scaling.wandb_report import Destination, summary_run
 
 #: Drawings that other parts of a sweep write, by their headings in the page.
-DRAWINGS = {"law_figure": "Scaling laws", "level_figure": "True prefixes over candidates"}
+DRAWINGS = {
+    "law_figure": "Scaling laws",
+    "level_laws_figure": "Scaling laws of the true prefixes that are kept",
+    "level_figure": "True prefixes over candidates",
+}
 
 
 def write_report(

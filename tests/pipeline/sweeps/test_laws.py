@@ -101,6 +101,21 @@ def test_laws_of_every_metric_and_axis() -> None:
     assert laws_of([]) == []
 
 
+def test_laws_of_true_prefixes_by_user() -> None:
+    def kept(candidates: int) -> np.ndarray:
+        hits = recall_values(ranks_of(candidates), 10) > 0
+        return np.stack([np.ones(USERS, bool), hits], axis=1)
+
+    known = [Measured(of.row, of.ranks, kept(c)) for c, of in zip(CS, curve(), strict=True)]
+    found = {of.metric: of.comparison for of in laws_of(known)}
+    assert list(found) == ["recall@10", "ndcg@10", "hrecall@1", "hrecall@2"]
+    assert found["hrecall@2"].fits == found["recall@10"].fits  # the same users
+    assert "a constant" in found["hrecall@1"].fits[0].reason  # type: ignore[union-attr]
+    (group,) = groups([*known[:-1], curve()[-1]])  # a row of an earlier version knows no user's prefixes
+    assert group.metrics == ["recall@10", "ndcg@10"]
+    assert {row[0].split()[0] for row in table_rows(laws_of(known))} == {"recall@10", "ndcg@10"}
+
+
 def test_rows() -> None:
     rows = law_rows(laws_of(curve()))
     assert [(row["metric"], row["law"]) for row in rows[:4]] == [
@@ -154,6 +169,10 @@ def test_a_sweep_writes_its_laws(run: Callable[..., Any]) -> None:
     answer = run("sweep", "sweep.name=laws", grids)
     assert "Scaling laws over C" in answer.out
     rows = pl.read_csv(answer.json["paths"]["laws"]).to_dicts()
-    assert len(rows) >= 6 and {row["metric"] for row in rows} == {"recall@10", "ndcg@10"}
+    levels = {f"hrecall@{level}" for level in range(1, 5)}
+    assert {row["metric"] for row in rows} - levels == {"recall@10", "ndcg@10"} and levels & {
+        row["metric"] for row in rows
+    }
+    assert answer.json["paths"]["level_laws_figure"].endswith("level-laws.png")
     assert all((row["reason"] is None) != (row["a"] is None) for row in rows)
     assert json.loads(answer.out.splitlines()[-1])["paths"]["law_figure"].endswith("law.png")
