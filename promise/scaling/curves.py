@@ -39,6 +39,7 @@ _CONTEXT: dict[str, Callable[[Any], str]] = {
     "reward": str,
     "training": str,
     "search.temperature": lambda temperature: f"temperature {temperature:g}",
+    "further": lambda words: ", ".join(word.rpartition(".")[2].replace("=", " ") for word in words.split()),
 }
 MOST_LINES = 8
 """Of one kind of search, lines that a reader can tell apart; where more of them are single points, none is joined."""
@@ -132,9 +133,12 @@ def curves(rows: pl.DataFrame, metric: str, along: Along) -> list[Curve]:
     contexts = [
         {name: row.get(name) for name in _CONTEXT if row["search"] not in COUNTS or name in _MEASURED} for row in found
     ]
-    varying = [
-        name for name in _CONTEXT if len({context[name] for context in contexts if context.get(name) is not None}) > 1
-    ]
+    values = {name: {context[name] for context in contexts if name in context} for name in _CONTEXT}
+    # Without a generator, say, is no choice of one; without further dials is the choice of their defaults.
+    varying = [name for name in _CONTEXT if len(values[name] - (set() if name == "further" else {None})) > 1]
+    crowded = len(values["further"]) > MOST_LINES  # then these dials only keep points apart that differ in them
+    if crowded:
+        varying.remove("further")
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row, context in zip(found, contexts, strict=True):
         words = [_CONTEXT[name](context[name]) for name in varying if context.get(name) is not None]
@@ -142,7 +146,7 @@ def curves(rows: pl.DataFrame, metric: str, along: Along) -> list[Curve]:
     drawn = []
     for (search, *words), members in groups.items():
         dial = "width" if search == "plain" else along
-        dials = [_dials(row) for row in members]
+        dials = [_dials(row, crowded) for row in members]
         labels = _labels(search, dials, along)
         lines = len(set(labels))
         scattered = lines > MOST_LINES and len(set(dials)) < 2 * lines
@@ -168,10 +172,11 @@ class _Dials:
     width_name: str
     weight_name: str
     control: str
+    further: str
 
 
-def _dials(row: dict[str, Any]) -> _Dials:
-    """Read a row's search dials, leaving out those that cannot act."""
+def _dials(row: dict[str, Any], further: bool) -> _Dials:
+    """Read a row's search dials, leaving out those that cannot act; on request those that no column tells, too."""
     search = row["search"]
     widths = per_level(row.get("search.width")) if search in BEAMS else []
     weights = per_level(row.get("search.weight")) if search in WEIGHTED else []
@@ -186,6 +191,7 @@ def _dials(row: dict[str, Any]) -> _Dials:
         width_name=_name(widths),
         weight_name=_name(weights),
         control="" if control in (None, "none") else str(control),
+        further=(row.get("further") or "") if further else "",
     )
 
 
@@ -209,7 +215,7 @@ def _labels(search: str, dials: list[_Dials], along: Along) -> list[tuple[str, .
                 label.append(f"C = {dial.candidates / dial.width:.3g} W")
         if dial.weight_name and along != "weight" and (search == "exhaustive" or len(weights) > 1):
             label.append(f"λ = {dial.weight_name}")
-        labels.append((*label, dial.control) if dial.control else tuple(label))
+        labels.append((*label, *(word for word in (dial.control, dial.further) if word)))
     return labels
 
 
