@@ -6,17 +6,17 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from promise.scaling.markdown import MISSING, figure, flops, interval, listed, short, signed, table, titled
+from promise.scaling.markdown import MISSING, figure, flops, interval, listed, protocol, short, signed, table, titled
 from promise.scaling.report_tables import number
 
 TextRow = dict[str, str]
 
 DRIFT_COLUMNS = ("dataset", "split", "seed", "seen", "users", "W", "C", "depth", "measure", "value", "low", "high")
-LAW_SEARCH = ("data", "split", "generator", "reward", "width", "weight", "seeds")
+LAW_SEARCH = ("group", "data", "split", "users", "seen", "generator", "reward", "training", "width", "weight", "seeds")
 ALONG = {"flops_per_user": "FLOPs per user"}
 LAW_FIGURES = ("a", "b", "c", "predicted", "observed", "error")
 LAW_COLUMNS = (
-    *LAW_SEARCH, "metric", "along", "law", "form", "preferred", "verdict", "reason", "held_out_x", "turning_x",
+    *LAW_SEARCH, "metric", "along", "x0", "law", "form", "preferred", "verdict", "reason", "held_out_x", "turning_x",
     *(f"{name}{end}" for name in LAW_FIGURES for end in ("", "_low", "_high")),
 )  # fmt: skip
 SIZE_COLUMNS = (
@@ -101,14 +101,16 @@ def laws_section(path: Path) -> list[str]:
     Raises:
         ValueError: If the file is no table of laws.
     """
-    searches: dict[tuple[str, ...], dict[tuple[str, str], list[TextRow]]] = {}
+    searches: dict[str, dict[tuple[str, str], list[TextRow]]] = {}
     for row in read(path, LAW_COLUMNS):
-        curves = searches.setdefault(tuple(row[name] for name in LAW_SEARCH), {})
-        curves.setdefault((row["metric"], row["along"]), []).append(row)
+        searches.setdefault(row["group"], {}).setdefault((row["metric"], row["along"]), []).append(row)
     lines: list[str] = []
-    for (data, split, generator, reward, width, weight, seeds), curves in searches.items():
-        networks = f"{generator}, {reward}, W = {width}, λ = {weight}, seeds {seeds}"
-        lines += [f"**{titled(data)}, {split} targets, {networks}**", ""]
+    for curves in searches.values():
+        of = next(iter(curves.values()))[0]
+        users = f"{of['split']} targets of {int(of['users']):,} users, {protocol(of['seen'])}"
+        networks = f"`generator={of['generator']}` `reward={of['reward']}` `training={of['training']}`"
+        dials = f"W = {of['width']}, λ = {of['weight']}, seeds {of['seeds']}"
+        lines += [f"**{titled(of['data'])}**, {users}, {networks}, {dials}", ""]
         lines += [curve_line(*curve, same) for curve, same in curves.items()]
         if fitted := [row for same in curves.values() for row in same if not row["reason"]]:
             lines += ["", *law_table(fitted)]
@@ -163,8 +165,17 @@ def law_table(rows: Iterable[TextRow]) -> list[str]:
             figures.append(text if low is None or high is None else f"{text} ({low:.3g} to {high:.3g})")
         held_out = f"{float(row['held_out_x']):.4g}" if row["held_out_x"] else MISSING
         preferred = row["preferred"].lower() == "true"
-        cells.append([curve, f"**{name}**" if preferred else name, *figures[:3], held_out, *figures[3:]])
-    return table(["curve", "law", "a", "b", "c", "held-out x", "predicted", "observed", "error"], cells)
+        cells.append(
+            [
+                curve,
+                f"**{name}**" if preferred else name,
+                *figures[:3],
+                f"{float(row['x0']):.4g}",
+                held_out,
+                *figures[3:],
+            ]
+        )
+    return table(["curve", "law", "a", "b", "c", "x0", "held-out x", "predicted", "observed", "error"], cells)
 
 
 def sizes_section(path: Path) -> list[str]:
@@ -206,6 +217,7 @@ def pair_sentence(smaller: str, larger: str, rows: Sequence[TextRow]) -> str:
     low, high = (f"{end(shares):.2f}" for end in (min, max))
     cost = f"at {low if low == high else f'{low} to {high}'} of its FLOPs"
     open_ones = len(rows) - worse - better
-    counted = f"better in {better}, not told apart in {open_ones}, worse in {worse} of {len(rows)}"
+    of = f"{len(rows)} comparison{'s' if len(rows) > 1 else ''}"
+    counted = f"better in {better}, not told apart in {open_ones}, worse in {worse} of {of}"
     verdict = "**false**" if worse else "true" if better == len(rows) else "not contradicted"
     return f"- `{smaller}` guided ≥ `{larger}` plain: {verdict} ({counted}), {cost}."

@@ -29,6 +29,17 @@ COUNTS = frozenset(("popularity", "co_visit", "co_visit_text"))
 WEIGHTED = frozenset(("guided", "orm", "exhaustive"))
 """The searches in which λ acts."""
 
+
+def words_of(overrides: str) -> str:
+    """Overrides as a label says them: the last part of every name, and its value.
+
+    >>> words_of("training.negatives=hard generator.dropout=0.3")
+    'negatives hard, dropout 0.3'
+    """
+    pairs = (override.partition("=") for override in overrides.split())
+    return ", ".join(f"{name.rpartition('.')[2]} {value}" for name, _, value in pairs)
+
+
 # What a point depends on besides its search dials, and how its value reads in a label.
 _CONTEXT: dict[str, Callable[[Any], str]] = {
     "data": str,
@@ -39,7 +50,7 @@ _CONTEXT: dict[str, Callable[[Any], str]] = {
     "reward": str,
     "training": str,
     "search.temperature": lambda temperature: f"temperature {temperature:g}",
-    "further": lambda words: ", ".join(word.rpartition(".")[2].replace("=", " ") for word in words.split()),
+    "further": words_of,
 }
 MOST_LINES = 8
 """Of one kind of search, lines that a reader can tell apart; where more of them are single points, none is joined."""
@@ -136,7 +147,7 @@ def curves(rows: pl.DataFrame, metric: str, along: Along) -> list[Curve]:
     values = {name: {context[name] for context in contexts if name in context} for name in _CONTEXT}
     # Without a generator, say, is no choice of one; without further dials is the choice of their defaults.
     varying = [name for name in _CONTEXT if len(values[name] - (set() if name == "further" else {None})) > 1]
-    crowded = len(values["further"]) > MOST_LINES  # then these dials only keep points apart that differ in them
+    crowded = len(values["further"]) > MOST_LINES  # too many for colours: then they are treated as search dials are
     if crowded:
         varying.remove("further")
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
@@ -191,7 +202,7 @@ def _dials(row: dict[str, Any], further: bool) -> _Dials:
         width_name=_name(widths),
         weight_name=_name(weights),
         control="" if control in (None, "none") else str(control),
-        further=(row.get("further") or "") if further else "",
+        further=words_of(row.get("further") or "") if further else "",
     )
 
 

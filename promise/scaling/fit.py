@@ -173,7 +173,9 @@ def prefer(fits: tuple[Fit | NoFit, ...]) -> tuple[Law | None, str]:
     held = [fit for fit in found if not any(point.error.excludes_zero for point in fit.held_out)]
     if not held:
         nearest = min(found, key=_miss)
-        return None, f"every fitted law misses the held-out points, {nearest.law} by the least ({_miss(nearest):.4f})"
+        missed = f"{nearest.law}{' by the least' if len(found) > 1 else ''} ({_miss(nearest):.4f})"
+        which = "every fitted law misses" if len(found) > 1 else "the only law that could be fitted misses"
+        return None, f"{which} the held-out points, {missed}"
     if len(held) == 1:
         only = (
             "the only law that could be fitted" if len(found) == 1 else "the only law that the held-out points bear out"

@@ -20,7 +20,7 @@ from promise.scaling.headline import (
 )  # fmt: skip
 from promise.scaling.markdown import listed, protocol, titled
 from promise.scaling.report_tables import front_table, halves_table, methods_table, points_table, published_table
-from promise.scaling.verdicts import goal_table, shortfalls, wins
+from promise.scaling.verdicts import differences, goal_table, half_shortfalls, published_above, shortfalls
 
 SEEDS = 3
 """Seeds that a headline row should have."""
@@ -69,15 +69,24 @@ ABLATION = "ablation-"
 INTRODUCTION = """\
 # Results
 
-Written by `make results` from the rows in `sweeps/results/`, and from nothing else; the command that makes a row stands
-in its last column. Test targets, all users, all items ranked. A difference is claimed (**bold** in the tables) when its
-95 % interval (paired bootstrap over users, 10,000 resamples, of the per-user mean over seeds) excludes 0 **and** every
-seed has the same sign; with one seed the second says nothing. R = Recall, N = NDCG; one multiply-add = 2 FLOPs.
+Written by `make results` from the rows in `sweeps/results/`, and from nothing else; `headline.csv` has the command of
+every row in its last column, `sweeps/results/README.md` those of the other files. Test targets, all users, all items
+ranked, W = 20 beams, C = 10 W candidates and λ = 1, unless a section says otherwise. A difference is claimed (**bold**;
+with − a loss) when its 95 % interval (paired bootstrap over users, 10,000 resamples, of the per-user mean over seeds)
+excludes 0 **and** every seed has the same sign; with one seed the second says nothing. There are some hundred such
+intervals, each taken by itself: a few will miss by chance. R = Recall, N = NDCG; one multiply-add = 2 FLOPs.
 Nobody in the Amazon sets has an item twice, and the generator and the reward here have a learned term for items that
 the user already has (`overlap`; SASRec has none): their figures with past items kept therefore come close to those with
 past items removed. Hold them against published rows of both protocols. Both networks also take the counts of
 `co_visit_text` and the most similar texts as learned terms (`neighbours`, `text_neighbours`), guided or not; a
 user's own history is taken out of the counts. So `plain` stands on them as much as `guided` does."""
+
+
+GOALS = "Set before the runs, from published figures, though not everywhere from the highest."
+
+HALVES_NOTE = """\
+The files keep purchases of one day in the order of their product numbers. Who learns this order gains on users whose
+target's number is above that of their last item, and not on the others. Halves on which guided search is not better:"""
 
 
 def build(folder: Path, experiments: Collection[str] = ()) -> str:
@@ -102,8 +111,12 @@ def build(folder: Path, experiments: Collection[str] = ()) -> str:
     datasets = list(dict.fromkeys(row["dataset"] for row in (*goals, *published, *rows)))
     parts = [INTRODUCTION]
     parts += section("Where guided search does not win", shortfalls(compared, rows))
-    parts += section("What holds", wins(compared))
-    parts += section("Goals", goal_table(goals, rows))
+    if above := published_above(published, rows):
+        parts += ["", "Figures from elsewhere that it does not reach:", "", *above]
+    parts += section("The methods", [f"- `{name}`: {about}" for name, about in METHODS.items()])
+    parts += section("Guided search against every method", differences(compared))
+    parts += section("Goals", [GOALS, "", *goal_table(goals, rows)])
+    parts += section("Halves of the users", [HALVES_NOTE, "", *half_shortfalls(compared)])
     for dataset in datasets:
         for seen in SEEN:
             mine, others, elsewhere = (
@@ -111,7 +124,6 @@ def build(folder: Path, experiments: Collection[str] = ()) -> str:
                 for each in (rows, compared, published)
             )
             parts += of_protocol(dataset, seen, mine, others, elsewhere)
-    parts += section("The methods", [f"- `{name}`: {about}" for name, about in METHODS.items()])
     missing = not_run(datasets, rows, experiments)
     for name, kept in KEPT.items():
         paths = sorted(folder.glob(f"{name}-*.csv"))
@@ -141,17 +153,24 @@ def of_protocol(dataset: str, seen: str, rows: list[Row], compared: list[Row], p
     if rows:
         everyone = [row for row in rows if row["half"] == "all"]
         lines += [*methods_table(everyone, [row for row in compared if row["half"] == "all"]), ""]
-        seeds = sorted({row["seed"] for row in rows})
-        lines += [
-            f"Seeds {listed([str(seed) for seed in seeds])}." if len(seeds) > 1 else f"One seed ({seeds[0]}).",
-            "",
-        ]
+        lines += [about(rows, compared), ""]
     if published:
         lines += ["Figures from elsewhere under this protocol, not run here:", "", *published_table(published), ""]
     if rows and (halves := halves_table(rows, compared)):
         lines += ["The same methods by the order of product numbers (target above or below the user's last item):", ""]
         lines += [*halves, ""]
     return section(f"{titled(dataset)}, {protocol(seen)}", lines[:-1]) if lines else []
+
+
+def about(rows: list[Row], compared: list[Row]) -> str:
+    """How many seeds and users stand behind a table, and its beams where they are not the configuration's own."""
+    seeds = sorted({row["seed"] for row in rows})
+    words = [f"Seeds {listed([str(seed) for seed in seeds])}" if len(seeds) > 1 else f"One seed ({seeds[0]})"]
+    if users := max((row["users"] for row in compared if row["half"] == "all"), default=None):
+        words.append(f"{users:,} users")
+    widths = sorted({width for row in rows for width in WIDTH.findall(row["command"])}, key=int)
+    words += [f"W = {listed(widths)}"] if widths else []
+    return f"{', '.join(words)}."
 
 
 def of_files(title: str, paths: list[Path], make: Callable[[Path], list[str]]) -> list[str]:

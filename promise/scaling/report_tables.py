@@ -9,7 +9,7 @@ from pathlib import Path
 
 from promise.scaling.frontier import pareto
 from promise.scaling.headline import COMPARED, GUIDED, MEASURES, METHODS, Row
-from promise.scaling.markdown import MISSING, figure, flops, short, spread, table, titled
+from promise.scaling.markdown import MISSING, figure, flops, protocol, short, spread, table, titled
 from promise.scaling.verdicts import claim_text
 
 DIALS = (
@@ -129,7 +129,8 @@ def points_of(rows: Sequence[dict[str, str]]) -> list[str]:
         cells.append([f"`{row['search']}`", *texts, recall, figure(number(row["ndcg@10"])), cost])
     first = rows[0]
     about = f"{titled(first['data'])}, {first['split']} targets of {int(first['users']):,} users"
-    shared = [f"{name.removeprefix('search.')} {first[name]}" for name in ("seed", "seen") if name not in dials]
+    shared = [] if "seed" in dials else [f"seed {first['seed']}"]
+    shared += [] if "seen" in dials else [protocol(first["seen"])]
     return [", ".join([about, *shared]) + ".", "", *table(["search", *names, "R@10", "N@10", "FLOPs per user"], cells)]
 
 

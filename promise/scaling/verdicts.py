@@ -1,49 +1,77 @@
-"""What comparisons allow to say: where guided search does not win and by how much it does; which goals are met."""
+"""What comparisons allow to say: whom guided search does not beat, what it has over each, which goals are met."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from promise.scaling.headline import BETTER_PLAIN, COMPARED, GUIDED, Row, claimed
-from promise.scaling.markdown import MISSING, figure, flops, interval, protocol, short, signed, table, titled
+from promise.scaling.markdown import MISSING, figure, flops, interval, listed, protocol, short, signed, table, titled
 
 Pair = tuple[str, str, str, str]
 """Dataset, treatment of past items, half of the users, and the other method."""
 
+MEASURED = ("seeds", *(f"guided − it, {short(metric)}" for metric in COMPARED), "guided is")
+PAST = {"keep": "kept", "remove": "removed"}
+
 
 def shortfalls(comparisons: Iterable[Row], rows: Sequence[Row]) -> list[str]:
-    """Where guided search is worse, or not told apart, in one metric at least: all users first, then their halves.
+    """Which methods guided search does not beat, all users: a sentence per method, and a table of all cases.
 
     Args:
         comparisons: Of test targets.
         rows: Headline rows of test targets, for the costs.
 
     Returns:
-        Lines of tables; one line that says so when there is nothing of the kind, or nothing was compared.
+        Lines; one that says so when there is no such method, or nothing was compared.
     """
-    pairs = paired(comparisons)
+    pairs = {key: found for key, found in paired(comparisons).items() if key[2] == "all"}
     if not pairs:
         return ["Nothing can be said yet: no comparison on test targets has been run."]
-    lines: list[str] = []
-    measured = [f"guided − it, {short(metric)}" for metric in COMPARED]
-    for words, chosen in (("All users:", ("all",)), ("Halves of the users, by product numbers:", ("above", "below"))):
-        cells = []
-        for (dataset, seen, half, other), found in pairs.items():
-            if half in chosen and any(claimed(row) <= 0 for row in found.values()):
-                costs = [flops(mean_cost(rows, dataset, seen, name)) for name in (other, GUIDED)]
-                about = " against ".join(costs) if half == "all" else f"target {half}"
-                seeds = str(max(row["seeds"] for row in found.values()))
-                differences = [claim_text(found.get(metric)) for metric in COMPARED]
-                place = (titled(dataset), protocol(seen), about)
-                cells.append([*place, name_of(other), seeds, *differences, verdict(found)])
-        if cells:
-            about = "FLOPs per user: it against guided" if chosen == ("all",) else "users"
-            columns = ["data", "past items", about, "method", "seeds", *measured, "guided is"]
-            lines += ["", words, "", *table(columns, cells)]
-    return lines[1:] or ["Nowhere: in every comparison that was run, guided search is better."]
+    open_ones = not_won(pairs)
+    if not open_ones:
+        return ["Nowhere: in every comparison that was run, guided search is better."]
+    cells = []
+    told: dict[str, dict[str, list[str]]] = {}
+    for (dataset, seen, _, other), found in open_ones.items():
+        costs = " / ".join(flops(mean_cost(rows, dataset, seen, name)) for name in (other, GUIDED))
+        cells.append([titled(dataset), protocol(seen), name_of(other), costs, *measured(found)])
+        told.setdefault(other, {}).setdefault(verdict(found), []).append(f"{titled(dataset)} {PAST[seen]}")
+    sentences = []
+    for other, verdicts in told.items():
+        words = "; ".join(f"{word} on {listed(places)}" for word, places in verdicts.items())
+        sentences.append(f"- {name_of(other)}: guided is {words}.")
+    columns = ["data", "past items", "method", "FLOPs per user: it / guided", *MEASURED]
+    return [*sentences, "", *table(columns, cells)]
 
 
-def wins(comparisons: Iterable[Row]) -> list[str]:
+def half_shortfalls(comparisons: Iterable[Row]) -> list[str]:
+    """The same for the halves of the users, those whose target's product number is above or below their last item's."""
+    pairs = {key: found for key, found in paired(comparisons).items() if key[2] != "all"}
+    cells = [
+        [titled(dataset), protocol(seen), f"{half} ({max(row['users'] for row in found.values()):,})", name_of(other),
+         *measured(found)]
+        for (dataset, seen, half, other), found in not_won(pairs).items()
+    ]  # fmt: skip
+    if not cells:
+        return ["Nothing can be said yet." if not pairs else "On neither half is any method unbeaten."]
+    return table(["data", "past items", "target is", "method", *MEASURED], cells)
+
+
+def published_above(published: Iterable[Row], rows: Sequence[Row]) -> list[str]:
+    """Figures from elsewhere that guided search does not reach under their protocol; no line when there are none."""
+    cells = []
+    for row in published:
+        place = (row["dataset"], row["seen"], GUIDED, "all")
+        same = [of for of in rows if (of["dataset"], of["seen"], of["method"], of["half"]) == place]
+        ours = {metric: mean([of[metric] for of in same]) for metric in COMPARED}
+        if any(row[metric] is not None and (ours[metric] or 1.0) < row[metric] for metric in COMPARED):
+            figures = [text for metric in COMPARED for text in (figure(row[metric]), figure(ours[metric]))]
+            cells.append([titled(row["dataset"]), protocol(row["seen"]), row["method"], *figures, row["source"] or ""])
+    columns = [f"{short(metric)}, {whose}" for metric in COMPARED for whose in ("theirs", "guided")]
+    return table(["data", "past items", "published", *columns, "source"], cells) if cells else []
+
+
+def differences(comparisons: Iterable[Row]) -> list[str]:
     """What guided search has over every method, all users: a column for each dataset and treatment of past items.
 
     Returns:
@@ -59,9 +87,22 @@ def wins(comparisons: Iterable[Row]) -> list[str]:
         for other in dict.fromkeys(key[3] for key in pairs):
             found = [pairs.get((*place, other), {}).get(metric) for place in places]
             cells.append([name_of(other), *(claim_text(row, ends=False) for row in found)])
-        columns = [f"{titled(dataset)}, {'kept' if seen == 'keep' else 'removed'}" for dataset, seen, _ in places]
+        columns = [f"{titled(dataset)}, {PAST[seen]}" for dataset, seen, _ in places]
         lines += ["", *table([f"guided − it, {short(metric)}", *columns], cells)]
+    if any(row["seeds"] == 1 for found in pairs.values() for row in found.values()):
+        lines += ["", "¹ One seed."]
     return lines[1:]
+
+
+def not_won(pairs: dict[Pair, dict[str, Row]]) -> dict[Pair, dict[str, Row]]:
+    """Those in which guided search is not shown to be better in some metric."""
+    return {key: found for key, found in pairs.items() if any(claimed(row) <= 0 for row in found.values())}
+
+
+def measured(found: dict[str, Row]) -> list[str]:
+    """The cells below `MEASURED`."""
+    seeds = str(max(row["seeds"] for row in found.values()))
+    return [seeds, *(claim_text(found.get(metric)) for metric in COMPARED), verdict(found)]
 
 
 def paired(comparisons: Iterable[Row]) -> dict[Pair, dict[str, Row]]:
@@ -82,7 +123,8 @@ def claim_text(row: Row | None, ends: bool = True) -> str:
     if row is None:
         return MISSING
     text = interval(row["difference"], row["low"], row["high"]) if ends else signed(row["difference"])
-    return f"**{text}**" if claimed(row) else text
+    text = f"**{text}**" if claimed(row) else text
+    return text if ends or row["seeds"] > 1 else f"{text}¹"
 
 
 def verdict(found: dict[str, Row]) -> str:
@@ -104,8 +146,13 @@ def mean_cost(rows: Iterable[Row], dataset: str, seen: str, method: str) -> floa
     """FLOPs per user of a method over its seeds; None where no row tells them."""
     place = (dataset, seen, "all", method)
     same = (row for row in rows if (row["dataset"], row["seen"], row["half"], row["method"]) == place)
-    costs = [row["flops_per_user"] for row in same if row["flops_per_user"] is not None]
-    return sum(costs) / len(costs) if costs else None
+    return mean([row["flops_per_user"] for row in same])
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """The mean of those that are known, to the six digits that rows hold; None when none is."""
+    known = [value for value in values if value is not None]
+    return round(sum(known) / len(known), 6) if known else None
 
 
 def name_of(method: str) -> str:
@@ -129,13 +176,12 @@ def goal_table(goals: Iterable[Row], rows: Sequence[Row]) -> list[str]:
         same = [row for row in rows if (row["dataset"], row["seen"], row["method"], row["half"]) == place]
         met, found = [], []
         for metric in ("recall@10", "ndcg@10"):
-            values = [row[metric] for row in same if row[metric] is not None]
-            mean = round(sum(values) / len(values), 6) if values else None  # rows hold six digits
-            met.append(None if mean is None else mean >= goal[metric])
-            found += [figure(goal[metric]), figure(mean)]
+            value = mean([row[metric] for row in same])
+            met.append(None if value is None else value >= goal[metric])
+            found += [figure(goal[metric]), figure(value)]
         verdict = "not run" if None in met else "met" if all(met) else "missed"
         seeds = str(len(same)) if same else ""
         names = (titled(goal["dataset"]), protocol(goal["seen"]), f"`{goal['method']}`", goal["kind"])
         cells.append([*names, *found, seeds, verdict])
-    columns = ["data", "past items", "method", "", "R@10 wanted", "R@10", "N@10 wanted", "N@10", "seeds", "verdict"]
+    columns = ["data", "past items", "method", "kind", "R@10 wanted", "R@10", "N@10 wanted", "N@10", "seeds", "verdict"]
     return table(columns, cells)

@@ -31,8 +31,8 @@ class Evaluation:
         items: (n, k) ranked items, -1 = none.
         scores: (n, k) their scores, -inf where there is none.
         metrics: recall@k, ndcg@k.
-        kept: (n, L) whether the target's own prefix was kept, by level; None without a trie.
-        hrecall: Share of users whose true prefix was kept, one per level; empty without a trie.
+        kept: (n, L) whether the target's own prefix was kept, by level; None for a ranker that keeps no prefixes.
+        hrecall: Share of users whose true prefix was kept, one per level; empty likewise.
         teacher_forced: Share of codes predicted right given the true codes before; empty unless asked for.
         free_running: The same, each code given the model's own codes before.
         invalid_rate: Share of returned entries that name no item of the catalogue.
@@ -135,7 +135,9 @@ class Recommend(LightningModule):
             entries = torch.stack([part[1] for part in parts]).sum(0)
             cost = sum((part[2] for part in parts), Cost())
         width = max(batch[3].shape[1] for batch in found)
-        users, targets, ranks, kept = (np.concatenate([batch[c] for batch in found]) for c in (0, 1, 2, 5))
+        users, targets, ranks = (np.concatenate([batch[c] for batch in found]) for c in range(3))
+        levels = max(batch[5].shape[1] for batch in found)
+        kept = np.concatenate([padded(batch[5], levels, False) for batch in found])  # a fallback keeps no prefix
         items = np.concatenate([padded(batch[3], width, -1) for batch in found])
         scores = np.concatenate([padded(batch[4], width, -np.inf) for batch in found])
         order = np.argsort(users)
@@ -148,7 +150,7 @@ class Recommend(LightningModule):
             items=items[order],
             scores=scores[order].astype(np.float32),
             metrics={name: float(value) for name, value in self.metrics.compute().items()},
-            kept=kept[order] if kept.shape[1] else None,
+            kept=kept[order] if levels else None,
             hrecall=self.hrecall.compute().tolist() if self.hrecall and self.hrecall.update_called else [],
             teacher_forced=self.teacher.compute().tolist() if drift else [],
             free_running=self.free.compute().tolist() if drift else [],

@@ -132,6 +132,9 @@ def test_a_row_is_searched_for_once(point_of: PointOf) -> None:
     assert np.array_equal(again.ranks, first.ranks)
     assert first.kept is not None and again.kept is not None and np.array_equal(again.kept, first.kept)
     assert first.kept.mean(0).tolist() == [first.row[f"hrecall@{level + 1}"] for level in range(first.kept.shape[1])]
+    first.path.with_suffix(".kept.npy").unlink()  # a row of an earlier version
+    older = point_of("search.width=11").find()
+    assert older is not None and older.kept is None and older.row == first.row
     assert json.loads(first.path.read_text()) == first.row
     assert not [path for path in first.path.parent.iterdir() if path.name.startswith(".")]
     kept, answers = point_of("search.width=11").result(keep_answers=True)

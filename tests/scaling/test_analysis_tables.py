@@ -24,7 +24,8 @@ def drift_file(folder: Path, *rows: str) -> Path:
 
 def law_file(folder: Path, *rows: dict[str, str]) -> Path:
     base = {
-        "data": "amazon_beauty", "split": "test", "generator": "small", "reward": "dot", "width": "20", "weight": "1.0",
+        "group": "0", "data": "amazon_beauty", "split": "test", "users": "1000", "seen": "keep", "generator": "small",
+        "reward": "dot", "training": "joint", "width": "20", "weight": "1.0", "x0": "20.0",
         "seeds": "0 1", "metric": "recall@10", "along": "candidates", "verdict": "the power law predicts best",
     }  # fmt: skip
     path = folder / "laws-d.csv"
@@ -85,22 +86,24 @@ FITTED = {
 def test_laws_in_words_and_figures(tmp_path: Path) -> None:
     flat = {"law": "log", "reason": "a constant explains it as well"}
     turned = {**FITTED, "along": "flops_per_user", "preferred": "false", "turning_x": "200.0", "held_out_x": ""}
-    level = {"metric": "hrecall@2", "law": "log", "reason": "three points", "width": "10"}
+    level = {"metric": "hrecall@2", "law": "log", "reason": "three points", "group": "1", "seen": "remove"}
     assert laws_section(law_file(tmp_path, FITTED, flat, turned, level, level | {"law": "power"})) == [
-        "**Amazon Beauty, test targets, small, dot, W = 20, λ = 1.0, seeds 0 1**",
+        "**Amazon Beauty**, test targets of 1,000 users, past items kept, `generator=small` `reward=dot` "
+        "`training=joint`, W = 20, λ = 1.0, seeds 0 1",
         "",
         "- R@10 against candidates: The power law predicts best. No turning point: nowhere is more shown to hurt. "
         "Not fitted: log, for a constant explains it as well.",
         "- R@10 against FLOPs per user: The power law predicts best. From 200 on more hurts.",
         "",
-        "| curve | law | a | b | c | held-out x | predicted | observed | error |",
-        "|---|---|---|---|---|---|---|---|---|",
-        "| R@10 against candidates | **power: a − b·x^−c** | 0.0712 (0.07 to 0.073) | 0.2 | 0.5 | 800 | 0.07 | 0.069 "
-        "| 0.001 |",
-        "| R@10 against FLOPs per user | power: a − b·x^−c | 0.0712 (0.07 to 0.073) | 0.2 | 0.5 | – | 0.07 | 0.069 "
-        "| 0.001 |",
+        "| curve | law | a | b | c | x0 | held-out x | predicted | observed | error |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+        "| R@10 against candidates | **power: a − b·x^−c** | 0.0712 (0.07 to 0.073) | 0.2 | 0.5 | 20 | 800 | 0.07 "
+        "| 0.069 | 0.001 |",
+        "| R@10 against FLOPs per user | power: a − b·x^−c | 0.0712 (0.07 to 0.073) | 0.2 | 0.5 | 20 | – | 0.07 "
+        "| 0.069 | 0.001 |",
         "",
-        "**Amazon Beauty, test targets, small, dot, W = 10, λ = 1.0, seeds 0 1**",
+        "**Amazon Beauty**, test targets of 1,000 users, past items removed, `generator=small` `reward=dot` "
+        "`training=joint`, W = 20, λ = 1.0, seeds 0 1",
         "",
         "- HRecall@2 against candidates: The power law predicts best. No turning point: nowhere is more shown to hurt. "
         "Not fitted: log and power, for three points.",
@@ -134,11 +137,11 @@ def test_sizes_in_words_and_figures(tmp_path: Path) -> None:
     lines = sizes_section(path)
     assert lines[0].startswith("Amazon Beauty, test targets of 1,000 users, past items kept. Each smaller generator")
     assert lines[2:5] == [
-        "- `tiny` guided ≥ `small` plain: true (better in 2, not told apart in 0, worse in 0 of 2), "
-        "at 0.40 of its FLOPs.",
-        "- `tiny` guided ≥ `base` plain: not contradicted (better in 1, not told apart in 1, worse in 0 of 2), "
-        "at 0.40 of its FLOPs.",
-        "- `small` guided ≥ `base` plain: **false** (better in 1, not told apart in 0, worse in 1 of 2), "
-        "at 0.40 of its FLOPs.",
+        "- `tiny` guided ≥ `small` plain: true (better in 2, not told apart in 0, worse in 0 of 2 "
+        "comparisons), at 0.40 of its FLOPs.",
+        "- `tiny` guided ≥ `base` plain: not contradicted (better in 1, not told apart in 1, worse in 0 of 2 "
+        "comparisons), at 0.40 of its FLOPs.",
+        "- `small` guided ≥ `base` plain: **false** (better in 1, not told apart in 0, worse in 1 of 2 "
+        "comparisons), at 0.40 of its FLOPs.",
     ]
     assert lines[8] == "| 0 | 10 | 100 | tiny | .0600 | 20 M | small | .0500 | 50 M | +.0200 (.0100 to .0300) |"

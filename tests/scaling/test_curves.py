@@ -45,15 +45,19 @@ def test_seeds_become_one_point(row) -> None:
 
 
 def test_dials_without_a_column_are_no_seeds(row) -> None:
-    kinds = (None, "training.negatives=hard", "training.negatives=frequent ids.levels=2")
+    kinds = (None, "training.negatives=hard", "training.negatives=frequent training.learning_rate=0.002")
     rows = [row("guided", 0.05, 1e8, width=20, candidates=200) | {"further": kind} for kind in kinds]
     assert names(rows) == [
-        "guided, W = 20", "negatives frequent, levels 2, guided, W = 20", "negatives hard, guided, W = 20"
+        "guided, W = 20", "negatives frequent, learning_rate 0.002, guided, W = 20", "negatives hard, guided, W = 20"
     ]  # fmt: skip
     assert names(rows[1:2]) == ["guided, W = 20"]
     many = [row("guided", x / 100, 1e8, width=20, candidates=200) | {"further": f"a.b={x}"} for x in range(1, 12)]
     (curve,) = curves(results_table(many), "recall@10", "candidates")
     assert curve.scattered and sorted(point.seeds for point in curve.points) == [(x / 100,) for x in range(1, 12)]
+    lines = [
+        row("guided", 0.05, 1e8, width=20, candidates=c) | {"further": f"a.b={x}"} for x in range(9) for c in (40, 80)
+    ]
+    assert names(lines) == [f"guided, W = 20, b {x}" for x in range(9)]
 
 
 def test_labels_name_what_differs_and_only_that(row) -> None:

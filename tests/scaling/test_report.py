@@ -49,7 +49,8 @@ def part(text: str, heading: str) -> str:
 def test_no_rows_at_all(tmp_path: Path) -> None:
     text = build(tmp_path)
     assert headings(text) == [
-        "Results", "Where guided search does not win", "What holds", "Goals", "The methods", "Not run yet"
+        "Results", "Where guided search does not win", "The methods", "Guided search against every method", "Goals",
+        "Halves of the users", "Not run yet",
     ]  # fmt: skip
     assert part(text, "Where guided search does not win").startswith("Nothing can be said yet")
     assert [line for line in part(text, "Not run yet").splitlines() if line.startswith("- ")] == [
@@ -61,6 +62,7 @@ def test_tables_published_figures_and_halves_of_each_protocol(tmp_path: Path) ->
     rows = [measured(name, seed) for name in ("plain", "guided") for seed in (0, 1)]
     rows += [measured("plain", half=half) for half in ("above", "below")]
     rows += [measured("orm", seen="remove"), measured("sasrec", split="validation")]
+    rows[0]["command"] = "promise evaluate search.width=30"
     write(tmp_path, rows, [compared(), compared(split="validation", against="sasrec")])
     figures = {"dataset": "shop", "seen": "keep", "method": "TIGER", "source": "a paper"}
     published = [
@@ -71,17 +73,19 @@ def test_tables_published_figures_and_halves_of_each_protocol(tmp_path: Path) ->
     goal = {"dataset": "shop", "seen": "keep", "method": "guided", "kind": "must", "recall@10": 0.05, "ndcg@10": 0.01}
     write_table([goal], tmp_path / "goals.csv", GOAL_COLUMNS, ("dataset",))
     text = build(tmp_path)
-    assert headings(text)[4:7] == ["Shop, past items kept", "Shop, past items removed", "Z, past items kept"]
+    assert headings(text)[6:9] == ["Shop, past items kept", "Shop, past items removed", "Z, past items kept"]
     kept, removed = part(text, "Shop, past items kept"), part(text, "Shop, past items removed")
     assert (
         kept.index("| `plain` | 2 |")
-        < kept.index("Seeds 0 and 1.")
+        < kept.index("Seeds 0 and 1, 9 users, W = 30.")
         < kept.index("| TIGER |")
         < kept.index("R@10 below")
     )
     assert "| `orm` | 1 |" in removed and "One seed (0)." in removed and "TIGER" not in removed
-    assert "sasrec" not in kept and "`sasrec`" not in part(text, "What holds")
-    assert "| `plain` | **+.0100** |" in part(text, "What holds")
+    every = part(text, "Guided search against every method")
+    assert "sasrec" not in kept and "`sasrec`" not in every and "| `plain` | **+.0100**¹ |" in every
+    assert "| TIGER |" not in part(text, "Where guided search does not win")
+    assert "| Z | past items kept | TIGER |" not in text  # nothing of ours to hold it against
     assert part(text, "Goals").endswith("| .0500 | .0500 | .0100 | – | 2 | not run |")
 
 
@@ -115,7 +119,7 @@ def test_other_sweeps_are_sections_of_their_own(tmp_path: Path) -> None:
     for name in ("weight-shop-test-0", "depth-shop-test-0", "depth-shop-test-1", "ablation-my-x"):
         write_results([point | {"recall@10": 0.1, "ndcg@10": 0.1, "status": "done"}], tmp_path / f"{name}.csv")
     text = build(tmp_path)
-    assert headings(text)[5:8] == ["Weight λ of the reward", "Reward at some depths only", "Other ablations"]
+    assert headings(text)[6:9] == ["Weight λ of the reward", "Reward at some depths only", "Other ablations"]
     assert part(text, "Other ablations").startswith("`ablation-my-x.csv`")
     assert re.findall(r"^`(.+)`$", part(text, "Reward at some depths only"), re.MULTILINE) == [
         "depth-shop-test-0.csv", "depth-shop-test-1.csv"

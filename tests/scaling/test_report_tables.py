@@ -63,7 +63,7 @@ def test_points_show_the_dials_that_differ(tmp_path: Path) -> None:
     rows.append(point(search="plain", **{"search.width": 20, "search.control": None, "recall@10_low": None}))
     write_results([*rows, point(status="failed", error="ValueError: no")], path)
     assert points_table(path) == [
-        "Amazon Beauty, test targets of 1,000 users, seed 0, seen keep.",
+        "Amazon Beauty, test targets of 1,000 users, seed 0, past items kept.",
         "",
         "| search | λ | R@10 | N@10 | FLOPs per user |",
         "|---|---|---|---|---|",
@@ -85,7 +85,7 @@ def test_the_front_of_a_study(tmp_path: Path) -> None:
 def test_seeds_that_differ_are_a_column(tmp_path: Path) -> None:
     write_results([point(), point(seed=1)], tmp_path / "a.csv")
     lines = points_table(tmp_path / "a.csv")
-    assert lines[0] == "Amazon Beauty, test targets of 1,000 users, seen keep."
+    assert lines[0] == "Amazon Beauty, test targets of 1,000 users, past items kept."
     assert lines[2].startswith("| search | seed |")
     assert [line.split(" | ")[1] for line in lines[4:]] == ["0", "1"]
 

@@ -1,10 +1,10 @@
-"""What the report says of comparisons and goals: every branch of every sentence, on rows written out."""
+"""What the report says of comparisons, published figures and goals: every branch, on rows written out."""
 
 from typing import Any
 
 import pytest
 
-from promise.scaling.verdicts import goal_table, shortfalls, wins
+from promise.scaling.verdicts import differences, goal_table, half_shortfalls, published_above, shortfalls
 
 SIGNS = {"worse": (-0.02, -0.03, -0.01), "open": (0.001, -0.002, 0.004), "better": (0.02, 0.01, 0.03)}
 
@@ -24,13 +24,14 @@ def measured(method: str, **values: Any) -> dict[str, Any]:
 
 def test_nothing_was_compared() -> None:
     assert shortfalls([], []) == ["Nothing can be said yet: no comparison on test targets has been run."]
-    assert wins([]) == ["Nothing can be said yet."]
+    assert differences([]) == half_shortfalls([]) == ["Nothing can be said yet."]
 
 
 def test_guided_wins_everywhere() -> None:
     rows = [compared("plain"), compared("plain", metric="ndcg@10"), compared("better_plain")]
     assert shortfalls(rows, []) == ["Nowhere: in every comparison that was run, guided search is better."]
-    assert wins(rows) == [
+    assert half_shortfalls([compared("plain", half="above")]) == ["On neither half is any method unbeaten."]
+    assert differences(rows) == [
         "| guided − it, R@10 | Amazon Beauty, kept |",
         "|---|---|",
         "| `plain` | **+.0200** |",
@@ -43,42 +44,45 @@ def test_guided_wins_everywhere() -> None:
     ]
 
 
-def test_datasets_and_protocols_are_columns() -> None:
+def test_datasets_and_protocols_are_columns_and_one_seed_is_marked() -> None:
     rows = [compared("plain"), compared("orm", "open", seen="remove"), compared("plain", "worse", dataset="toys")]
-    rows += [compared("plain", half="above")]
-    assert wins(rows)[:4] == [
+    rows += [compared("plain", half="above"), compared("sasrec", seeds=1)]
+    lines = differences(rows)
+    assert lines[:5] == [
         "| guided − it, R@10 | Amazon Beauty, kept | Amazon Beauty, removed | Toys, kept |",
         "|---|---|---|---|",
         "| `plain` | **+.0200** | – | **−.0200** |",
         "| `orm` | – | +.0010 | – |",
+        "| `sasrec` | **+.0200**¹ | – | – |",
     ]
+    assert lines[-1] == "¹ One seed."
 
 
 def test_guided_wins_nowhere() -> None:
     rows = [compared("co_visit", "worse"), compared("orm", "open"), compared("plain")]
+    rows += [compared("orm", "open", seen="remove"), compared("orm", "worse", dataset="toys")]
     costs = [measured("guided"), measured("guided", seed=1, flops_per_user=60e6), measured("orm", flops_per_user=3e8)]
     lines = shortfalls(rows, [*costs, measured("orm", half="above", flops_per_user=1.0)])
     place = "| Amazon Beauty | past items kept"
-    assert lines == [
-        "All users:",
+    assert lines[:7] == [
+        "- `co_visit`: guided is **worse** on Amazon Beauty kept.",
+        "- `orm`: guided is not told apart on Amazon Beauty kept and Amazon Beauty removed; **worse** on Toys kept.",
         "",
-        "| data | past items | FLOPs per user: it against guided | method | seeds "
-        "| guided − it, R@10 | guided − it, N@10 "
-        "| guided is |",
+        "| data | past items | method | FLOPs per user: it / guided | seeds "
+        "| guided − it, R@10 | guided − it, N@10 | guided is |",
         "|---|---|---|---|---|---|---|---|",
-        f"{place} | – against 55 M | `co_visit` | 3 | **−.0200 (−.0300 to −.0100)** | – | **worse** |",
-        f"{place} | 300 M against 55 M | `orm` | 3 | +.0010 (−.0020 to .0040) | – | not told apart |",
+        f"{place} | `co_visit` | – / 55 M | 3 | **−.0200 (−.0300 to −.0100)** | – | **worse** |",
+        f"{place} | `orm` | 300 M / 55 M | 3 | +.0010 (−.0020 to .0040) | – | not told apart |",
     ]
 
 
 def test_halves_stand_in_a_table_of_their_own() -> None:
-    rows = [compared("plain", "open"), compared("plain", "open", half="below", seen="remove", seeds=1)]
-    lines = shortfalls(rows, [])
-    assert lines[lines.index("Halves of the users, by product numbers:") + 4] == (
-        "| Amazon Beauty | past items removed | target below | `plain` | 1 | +.0010 (−.0020 to .0040) | – "
+    half = compared("plain", "open", half="below", seen="remove", seeds=1, users=40)
+    assert half_shortfalls([compared("orm", "open"), half])[2:] == [
+        "| Amazon Beauty | past items removed | below (40) | `plain` | 1 | +.0010 (−.0020 to .0040) | – "
         "| not told apart |"
-    )
-    assert len(shortfalls(rows[1:], [])) == 5  # no table of all users
+    ]
+    assert len(shortfalls([compared("plain"), half], [])) == 1  # nothing of all users
 
 
 @pytest.mark.parametrize(
@@ -94,6 +98,22 @@ def test_halves_stand_in_a_table_of_their_own() -> None:
 )  # fmt: skip
 def test_the_verdict_in_words(rows: list[dict[str, Any]], words: str) -> None:
     assert shortfalls(rows, [])[-1].endswith(f"| {words} |")
+
+
+def test_published_figures_that_are_not_reached() -> None:
+    def published(method: str, recall: float | None, ndcg: float | None, seen: str = "keep") -> dict[str, Any]:
+        names = {"dataset": "amazon_beauty", "seen": seen, "method": method, "source": "a paper"}
+        return names | {"recall@10": recall, "ndcg@10": ndcg}
+
+    rows = [measured("guided"), measured("guided", seed=1, **{"recall@10": 0.09}), measured("plain", seen="remove")]
+    rows += [measured("guided", half="above", **{"recall@10": 0.2})]
+    elsewhere = [published("A", 0.086, 0.03), published("B", None, 0.041), published("C", 0.085, 0.04)]
+    elsewhere += [published("D", 0.01, None), published("E", 0.2, 0.2, "remove")]
+    assert published_above(elsewhere, rows)[2:] == [
+        "| Amazon Beauty | past items kept | A | .0860 | .0850 | .0300 | .0400 | a paper |",
+        "| Amazon Beauty | past items kept | B | – | .0850 | .0410 | .0400 | a paper |",
+    ]
+    assert published_above(elsewhere[2:4], rows) == []
 
 
 def test_goals() -> None:

@@ -1,6 +1,7 @@
 """The scaling laws of a sweep: which points make one curve over C, its fits as rows, its figures."""
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from promise.pipeline.sweeps.findings import Measured
 from promise.scaling.figures import save_figure
 from promise.scaling.fit import Comparison, Fit, NoFit, fit_all
 from promise.scaling.law_figure import LawPanel, LevelCurve, law_figure, level_figure
+
+log = logging.getLogger(__name__)
 
 #: Fewest different C of one search that a law is looked for in: four to fit and one to hold it against.
 FEWEST = 5
@@ -62,7 +65,8 @@ class Group:
     @property
     def metrics(self) -> list[str]:
         """What has a value for every user of every point: accuracy, and HRecall by level where it is known by user."""
-        levels = min(0 if p.kept is None else p.kept.shape[1] for same in self.points.values() for p in same)
+        kept = [point.kept for same in self.points.values() for point in same]
+        levels = min(0 if of is None else of.shape[1] for of in kept)
         names = (f"{HRECALL}{level}" for level in range(1, levels + 1))
         return [*(name for name in ACCURACY if self.mean(name) is not None), *names]
 
@@ -150,6 +154,9 @@ def laws_of(points: Sequence[Measured]) -> list[LawOf]:
     """
     found = []
     for group in groups(points):
+        if f"{HRECALL}1" not in group.metrics and group.mean(f"{HRECALL}1") is not None:
+            log.warning("no law of HRecall for %s: rows of an earlier version do not say whose prefixes were kept; "
+                        "delete them to search again", title_of(group))  # fmt: skip
         for metric in group.metrics:
             for along in ALONG:
                 x = list(group.points) if along == "candidates" else group.mean(along)
@@ -161,8 +168,10 @@ def laws_of(points: Sequence[Measured]) -> list[LawOf]:
 
 def law_rows(found: Sequence[LawOf]) -> list[dict[str, Any]]:
     """One row per group, metric, axis and law: parameters, held-out prediction, turning point, or the reason."""
+    numbered = {group: place for place, group in enumerate(dict.fromkeys(id(of.group) for of in found))}
     return [
         {
+            "group": numbered[id(of.group)],
             **shared(of),
             **numbers(fit),
             "preferred": of.comparison.preferred == fit.law,
@@ -253,8 +262,8 @@ def level_curves(found: Iterable[Group]) -> list[LevelCurve]:
 
 
 def write_laws(found: Sequence[LawOf], folder: Path) -> dict[str, str]:
-    """Write `laws.csv`, and as `.svg` and `.png` each: the laws of accuracy over C (`law`), those of HRecall
-    (`level-laws`), and HRecall of all curves side by side (`levels`).
+    """Write `laws.csv`, and as `.svg` and `.png` each: the laws of accuracy over C (`law`), of HRecall those that could
+    be fitted (`level-laws`), and HRecall of all curves side by side (`levels`).
 
     Args:
         found: At least one, as `laws_of` makes them.
@@ -274,7 +283,8 @@ def write_laws(found: Sequence[LawOf], folder: Path) -> dict[str, str]:
     paths = {"laws": str(path)}
     for name, of_levels in (("law", False), ("level-laws", True)):
         panels = [LawPanel(title_of(of.group), of.metric, of.along, of.comparison) for of in found
-                  if of.along == "candidates" and of.metric.startswith(HRECALL) == of_levels]  # fmt: skip
+                  if of.along == "candidates" and of.metric.startswith(HRECALL) == of_levels
+                  and (of.comparison.fitted or not of_levels)]  # fmt: skip
         if panels:
             images = save_figure(law_figure(panels, title), folder / name)
             label = name.replace("-", "_")

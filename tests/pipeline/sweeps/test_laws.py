@@ -101,7 +101,7 @@ def test_laws_of_every_metric_and_axis() -> None:
     assert laws_of([]) == []
 
 
-def test_laws_of_true_prefixes_by_user() -> None:
+def test_laws_of_true_prefixes_by_user(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     def kept(candidates: int) -> np.ndarray:
         hits = recall_values(ranks_of(candidates), 10) > 0
         return np.stack([np.ones(USERS, bool), hits], axis=1)
@@ -113,6 +113,10 @@ def test_laws_of_true_prefixes_by_user() -> None:
     assert "a constant" in found["hrecall@1"].fits[0].reason  # type: ignore[union-attr]
     (group,) = groups([*known[:-1], curve()[-1]])  # a row of an earlier version knows no user's prefixes
     assert group.metrics == ["recall@10", "ndcg@10"]
+    with caplog.at_level("WARNING"):
+        assert [of.metric for of in laws_of(curve())] == ["recall@10", "ndcg@10"]
+    assert "no law of HRecall for small, dot, W = 20" in caplog.text
+    assert write_laws(laws_of(known), tmp_path)["level_laws_figure"] == str(tmp_path / "level-laws.png")
     assert {row[0].split()[0] for row in table_rows(laws_of(known))} == {"recall@10", "ndcg@10"}
 
 
@@ -169,10 +173,7 @@ def test_a_sweep_writes_its_laws(run: Callable[..., Any]) -> None:
     answer = run("sweep", "sweep.name=laws", grids)
     assert "Scaling laws over C" in answer.out
     rows = pl.read_csv(answer.json["paths"]["laws"]).to_dicts()
-    levels = {f"hrecall@{level}" for level in range(1, 5)}
-    assert {row["metric"] for row in rows} - levels == {"recall@10", "ndcg@10"} and levels & {
-        row["metric"] for row in rows
-    }
-    assert answer.json["paths"]["level_laws_figure"].endswith("level-laws.png")
+    levels = [name for name in pl.read_csv(answer.json["paths"]["results"]).columns if name.startswith("hrecall@")]
+    assert levels and {row["metric"] for row in rows} == {"recall@10", "ndcg@10", *levels}
     assert all((row["reason"] is None) != (row["a"] is None) for row in rows)
     assert json.loads(answer.out.splitlines()[-1])["paths"]["law_figure"].endswith("law.png")
