@@ -17,8 +17,8 @@ METHODS = {
     "sasrec": "SASRec, full softmax, item numbers only; published runs of it reach more: compare with those",
     "plain_alone": "plain beam search of a generator that was trained without a reward model",
     "plain": "plain beam search of the generator that was trained with the reward model",
-    "orm": "a plain beam of all candidates, ranked once at the end by the reward alone",
-    "second_scorer": "a plain beam of all candidates, ranked once at the end by likelihood and reward added up",
+    "orm": "a plain beam as wide as C, ranked once at the end by the reward alone; at W beams: see the reward by depth",
+    "second_scorer": "a plain beam as wide as C, ranked once at the end by likelihood and reward added up",
     "exhaustive": "the reward of every item of the catalogue",
     "guided": "beam search that the reward model guides at every level",
 }
