@@ -12,6 +12,14 @@ from promise.scaling.report_tables import number
 TextRow = dict[str, str]
 
 DRIFT_COLUMNS = ("dataset", "split", "seed", "seen", "users", "W", "C", "depth", "measure", "value", "low", "high")
+DRIFT_WORDS = """\
+Shares of users. *Teacher-forced* and *free-running*: the generator's likeliest code is the true one, after the true codes
+or after its own (*_prefix*: with all codes before; *after_error*: of users whose path is wrong already). *hrecall*: the
+true prefix is among the W kept by the plain beam, the guided one, or one with a perfect judge; *rescue* and *damage*:
+only the guided one keeps it, or only the plain one; *proposal_recall*: it is among the C candidates. There, *reward* and
+*likelihood* give it a median rank, a mean reciprocal rank (*mrr*) and a place among the best W (*top_width*); *ece* is the
+calibration error of their softmax over the candidates."""
+
 LAW_SEARCH = ("group", "data", "split", "users", "seen", "generator", "reward", "training", "width", "weight", "seeds")
 ALONG = {"flops_per_user": "FLOPs per user"}
 LAW_FIGURES = ("a", "b", "c", "predicted", "observed", "error")
@@ -58,7 +66,7 @@ def drift_section(path: Path) -> list[str]:
     depths = sorted({row["depth"] for row in rows if row["depth"]}, key=int)
     by_depth = {name: by for name, by in cells.items() if "" not in by}
     whole = {name: by[""] for name, by in cells.items() if "" in by}
-    lines = [about, "", *rescued(cells)]
+    lines = [about, "", *rescued(cells), "", DRIFT_WORDS]
     if by_depth:
         columns = ["measure", *(f"depth {depth}" for depth in depths)]
         lines += ["", *table(columns, ([name, *(ranged(by.get(d)) for d in depths)] for name, by in by_depth.items()))]

@@ -7,6 +7,7 @@ import pytest
 
 from promise.scaling.analysis_tables import (
     DRIFT_COLUMNS,
+    DRIFT_WORDS,
     LAW_COLUMNS,
     SIZE_COLUMNS,
     drift_section,
@@ -55,6 +56,8 @@ def test_drift_in_words_and_figures(tmp_path: Path) -> None:
         "- At depth 2 guided search loses as much as it saves, as far as can be told: +.0010 (−.0100 to .0100) of the "
         "users.",
         "- In the lists (10 items) guided search saves more than it loses: +.0140 (.0040 to .0230) of the users.",
+        "",
+        DRIFT_WORDS,
         "",
         "| measure | depth 1 | depth 2 |",
         "|---|---|---|",
