@@ -13,12 +13,12 @@ TextRow = dict[str, str]
 
 DRIFT_COLUMNS = ("dataset", "split", "seed", "seen", "users", "W", "C", "depth", "measure", "value", "low", "high")
 DRIFT_WORDS = """\
-Shares of users. *Teacher-forced* and *free-running*: the generator's likeliest code is the true one, after the true codes
-or after its own (*_prefix*: with all codes before; *after_error*: of users whose path is wrong already). *hrecall*: the
-true prefix is among the W kept by the plain beam, the guided one, or one with a perfect judge; *rescue* and *damage*:
-only the guided one keeps it, or only the plain one; *proposal_recall*: it is among the C candidates. There, *reward* and
-*likelihood* give it a median rank, a mean reciprocal rank (*mrr*) and a place among the best W (*top_width*); *ece* is the
-calibration error of their softmax over the candidates."""
+Shares of users. *Teacher-forced* and *free-running*: the generator's likeliest code is the true one, after the true
+codes or after its own (*_prefix*: with all codes before; *after_error*: of users whose path is wrong already).
+*hrecall*: the true prefix is among the W kept by the plain beam, the guided one, or one with a perfect judge; *rescue*
+and *damage*: only the guided one keeps it, or only the plain one; *proposal_recall*: it is among the C candidates.
+There, *reward* and *likelihood* give it a median rank, a mean reciprocal rank (*mrr*) and a place among the best W
+(*top_width*); *ece* is the calibration error of their softmax over the candidates."""
 
 LAW_SEARCH = ("group", "data", "split", "users", "seen", "generator", "reward", "training", "width", "weight", "seeds")
 ALONG = {"flops_per_user": "FLOPs per user"}
