@@ -58,7 +58,7 @@ def drift_section(path: Path) -> list[str]:
     about = (
         f"{titled(first['dataset'])}, {first['split']} targets of {int(first['users']):,} users, seed {first['seed']}, "
     )
-    about += f"past items {'kept' if first['seen'] == 'keep' else 'removed'}, W = {first['W']}, C = {first['C']}."
+    about += f"{protocol(first['seen'])}, W = {first['W']}, C = {first['C']}."
     cells: dict[str, dict[str, TextRow]] = {}
     for row in rows:
         if "_bin" not in row["measure"]:  # the reliability diagram, which only a figure shows well
@@ -171,18 +171,9 @@ def law_table(rows: Iterable[TextRow]) -> list[str]:
             value, low, high = (number(row[f"{column}{end}"]) for end in ("", "_low", "_high"))
             text = MISSING if value is None else f"{value:.3g}"
             figures.append(text if low is None or high is None else f"{text} ({low:.3g} to {high:.3g})")
-        held_out = f"{float(row['held_out_x']):.4g}" if row["held_out_x"] else MISSING
+        xs = [f"{float(row[column]):.4g}" if row[column] else MISSING for column in ("x0", "held_out_x")]
         preferred = row["preferred"].lower() == "true"
-        cells.append(
-            [
-                curve,
-                f"**{name}**" if preferred else name,
-                *figures[:3],
-                f"{float(row['x0']):.4g}",
-                held_out,
-                *figures[3:],
-            ]
-        )
+        cells.append([curve, f"**{name}**" if preferred else name, *figures[:3], *xs, *figures[3:]])
     return table(["curve", "law", "a", "b", "c", "x0", "held-out x", "predicted", "observed", "error"], cells)
 
 
@@ -194,8 +185,8 @@ def sizes_section(path: Path) -> list[str]:
     """
     rows = read(path, SIZE_COLUMNS)
     first = rows[0]
-    past = "kept" if first["seen"] == "keep" else "removed"
-    about = f"{titled(first['data'])}, {first['split']} targets of {int(first['users']):,} users, past items {past}. "
+    about = f"{titled(first['data'])}, {first['split']} targets of {int(first['users']):,} users, "
+    about += f"{protocol(first['seen'])}. "
     about += "Each smaller generator is guided by its reward model with its largest C; the larger one is a plain beam."
     pairs: dict[tuple[str, str], list[TextRow]] = {}
     for row in rows:

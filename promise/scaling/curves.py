@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from promise.scaling.markdown import protocol
 from promise.scaling.results import SEARCHES, per_level
 
 Along = Literal["candidates", "width", "weight"]
@@ -45,7 +46,7 @@ _CONTEXT: dict[str, Callable[[Any], str]] = {
     "data": str,
     "split": str,
     "users": lambda users: f"{users:,} users",
-    "seen": lambda seen: f"past items {'removed' if seen == 'remove' else 'kept'}",
+    "seen": protocol,
     "generator": str,
     "reward": str,
     "training": str,
@@ -144,10 +145,11 @@ def curves(rows: pl.DataFrame, metric: str, along: Along) -> list[Curve]:
     contexts = [
         {name: row.get(name) for name in _CONTEXT if row["search"] not in COUNTS or name in _MEASURED} for row in found
     ]
-    values = {name: {context[name] for context in contexts if name in context} for name in _CONTEXT}
-    # Without a generator, say, is no choice of one; without further dials is the choice of their defaults.
-    varying = [name for name in _CONTEXT if len(values[name] - (set() if name == "further" else {None})) > 1]
-    crowded = len(values["further"]) > MOST_LINES  # too many for colours: then they are treated as search dials are
+    values = {name: {context.get(name) for context in contexts} - {None} for name in _CONTEXT}
+    # No generator, say, is no choice of one; no further dials is the choice of their defaults.
+    further = {context["further"] for context in contexts if "further" in context}
+    varying = [name for name in _CONTEXT if len(further if name == "further" else values[name]) > 1]
+    crowded = len(further) > MOST_LINES  # too many for colours: then they are treated as search dials are
     if crowded:
         varying.remove("further")
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}

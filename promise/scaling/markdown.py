@@ -104,7 +104,16 @@ def protocol(seen: str) -> str:
     >>> protocol("keep"), protocol("remove")
     ('past items kept', 'past items removed')
     """
-    return "past items kept" if seen == "keep" else "past items removed"
+    return f"past items {past(seen)}"
+
+
+def past(seen: str) -> str:
+    """How past items were treated, where "past items" is said beside it.
+
+    >>> past("keep"), past("remove")
+    ('kept', 'removed')
+    """
+    return "kept" if seen == "keep" else "removed"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -81,7 +81,6 @@ past items removed. Hold them against published rows of both protocols. Both net
 `co_visit_text` and the most similar texts as learned terms (`neighbours`, `text_neighbours`), guided or not; a
 user's own history is taken out of the counts. So `plain` stands on them as much as `guided` does."""
 
-
 GOALS = "Set before the runs, from published figures, though not everywhere from the highest."
 
 HALVES_NOTE = """\
@@ -153,7 +152,7 @@ def of_protocol(dataset: str, seen: str, rows: list[Row], compared: list[Row], p
     if rows:
         everyone = [row for row in rows if row["half"] == "all"]
         lines += [*methods_table(everyone, [row for row in compared if row["half"] == "all"]), ""]
-        lines += [about(rows, compared), ""]
+        lines += [basis(rows, compared), ""]
     if published:
         lines += ["Figures from elsewhere under this protocol, not run here:", "", *published_table(published), ""]
     if rows and (halves := halves_table(rows, compared)):
@@ -162,7 +161,7 @@ def of_protocol(dataset: str, seen: str, rows: list[Row], compared: list[Row], p
     return section(f"{titled(dataset)}, {protocol(seen)}", lines[:-1]) if lines else []
 
 
-def about(rows: list[Row], compared: list[Row]) -> str:
+def basis(rows: list[Row], compared: list[Row]) -> str:
     """How many seeds and users stand behind a table, and its beams where they are not the configuration's own."""
     seeds = sorted({row["seed"] for row in rows})
     words = [f"Seeds {listed([str(seed) for seed in seeds])}" if len(seeds) > 1 else f"One seed ({seeds[0]})"]

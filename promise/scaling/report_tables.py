@@ -10,7 +10,7 @@ from pathlib import Path
 from promise.scaling.frontier import pareto
 from promise.scaling.headline import COMPARED, GUIDED, MEASURES, METHODS, Row
 from promise.scaling.markdown import MISSING, figure, flops, protocol, short, spread, table, titled
-from promise.scaling.verdicts import claim_text
+from promise.scaling.verdicts import claim_text, mean
 
 DIALS = (
     "seed", "seen", "generator", "reward", "training", "search.width", "search.candidates", "search.weight",
@@ -30,10 +30,9 @@ def methods_table(rows: Sequence[Row], comparisons: Sequence[Row]) -> list[str]:
     cells = []
     for method in METHODS:
         if same := [row for row in rows if row["method"] == method]:
-            costs = [row["flops_per_user"] for row in same if row["flops_per_user"] is not None]
             measured = [spread([row[metric] for row in same]) for metric in MEASURES]
             differences = [difference(comparisons, method, metric) for metric in COMPARED]
-            cost = flops(sum(costs) / len(costs) if costs else None)
+            cost = flops(mean(row["flops_per_user"] for row in same))
             cells.append([f"`{method}`", str(len(same)), *measured, cost, *differences])
     return table(columns, cells)
 

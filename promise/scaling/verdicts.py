@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from promise.scaling.headline import BETTER_PLAIN, COMPARED, GUIDED, Row, claimed
-from promise.scaling.markdown import MISSING, figure, flops, interval, listed, protocol, short, signed, table, titled
+from promise.scaling.markdown import (
+    MISSING,
+    figure,
+    flops,
+    interval,
+    listed,
+    past,
+    protocol,
+    short,
+    signed,
+    table,
+    titled,
+)
 
 Pair = tuple[str, str, str, str]
 """Dataset, treatment of past items, half of the users, and the other method."""
 
 MEASURED = ("seeds", *(f"guided − it, {short(metric)}" for metric in COMPARED), "guided is")
-PAST = {"keep": "kept", "remove": "removed"}
 
 
 def shortfalls(comparisons: Iterable[Row], rows: Sequence[Row]) -> list[str]:
@@ -33,9 +44,10 @@ def shortfalls(comparisons: Iterable[Row], rows: Sequence[Row]) -> list[str]:
     cells = []
     told: dict[str, dict[str, list[str]]] = {}
     for (dataset, seen, _, other), found in open_ones.items():
-        costs = " / ".join(flops(mean_cost(rows, dataset, seen, name)) for name in (other, GUIDED))
+        both = (of_method(rows, dataset, seen, name) for name in (other, GUIDED))
+        costs = " / ".join(flops(mean(row["flops_per_user"] for row in same)) for same in both)
         cells.append([titled(dataset), protocol(seen), name_of(other), costs, *measured(found)])
-        told.setdefault(other, {}).setdefault(verdict(found), []).append(f"{titled(dataset)} {PAST[seen]}")
+        told.setdefault(other, {}).setdefault(verdict(found), []).append(f"{titled(dataset)} {past(seen)}")
     sentences = []
     for other, verdicts in told.items():
         words = "; ".join(f"{word} on {listed(places)}" for word, places in verdicts.items())
@@ -61,9 +73,8 @@ def published_above(published: Iterable[Row], rows: Sequence[Row]) -> list[str]:
     """Figures from elsewhere that guided search does not reach under their protocol; no line when there are none."""
     cells = []
     for row in published:
-        place = (row["dataset"], row["seen"], GUIDED, "all")
-        same = [of for of in rows if (of["dataset"], of["seen"], of["method"], of["half"]) == place]
-        ours = {metric: mean([of[metric] for of in same]) for metric in COMPARED}
+        same = of_method(rows, row["dataset"], row["seen"], GUIDED)
+        ours = {metric: mean(of[metric] for of in same) for metric in COMPARED}
         if any(row[metric] is not None and (ours[metric] or 1.0) < row[metric] for metric in COMPARED):
             figures = [text for metric in COMPARED for text in (figure(row[metric]), figure(ours[metric]))]
             cells.append([titled(row["dataset"]), protocol(row["seen"]), row["method"], *figures, row["source"] or ""])
@@ -87,7 +98,7 @@ def differences(comparisons: Iterable[Row]) -> list[str]:
         for other in dict.fromkeys(key[3] for key in pairs):
             found = [pairs.get((*place, other), {}).get(metric) for place in places]
             cells.append([name_of(other), *(claim_text(row, ends=False) for row in found)])
-        columns = [f"{titled(dataset)}, {PAST[seen]}" for dataset, seen, _ in places]
+        columns = [f"{titled(dataset)}, {past(seen)}" for dataset, seen, _ in places]
         lines += ["", *table([f"guided − it, {short(metric)}", *columns], cells)]
     if any(row["seeds"] == 1 for found in pairs.values() for row in found.values()):
         lines += ["", "¹ One seed."]
@@ -142,11 +153,10 @@ def decided(row: Row) -> str:
     return "not told apart" if row["low"] <= 0 <= row["high"] else "open, for the sign changes between seeds"
 
 
-def mean_cost(rows: Iterable[Row], dataset: str, seen: str, method: str) -> float | None:
-    """FLOPs per user of a method over its seeds; None where no row tells them."""
-    place = (dataset, seen, "all", method)
-    same = (row for row in rows if (row["dataset"], row["seen"], row["half"], row["method"]) == place)
-    return mean([row["flops_per_user"] for row in same])
+def of_method(rows: Iterable[Row], dataset: str, seen: str, method: str) -> list[Row]:
+    """The headline rows of a method on all users, one per seed."""
+    place = (dataset, seen, method, "all")
+    return [row for row in rows if (row["dataset"], row["seen"], row["method"], row["half"]) == place]
 
 
 def mean(values: Iterable[float | None]) -> float | None:
@@ -172,16 +182,15 @@ def goal_table(goals: Iterable[Row], rows: Sequence[Row]) -> list[str]:
     """
     cells = []
     for goal in goals:
-        place = (goal["dataset"], goal["seen"], goal["method"], "all")
-        same = [row for row in rows if (row["dataset"], row["seen"], row["method"], row["half"]) == place]
+        same = of_method(rows, goal["dataset"], goal["seen"], goal["method"])
         met, found = [], []
-        for metric in ("recall@10", "ndcg@10"):
-            value = mean([row[metric] for row in same])
+        for metric in COMPARED:
+            value = mean(row[metric] for row in same)
             met.append(None if value is None else value >= goal[metric])
             found += [figure(goal[metric]), figure(value)]
-        verdict = "not run" if None in met else "met" if all(met) else "missed"
+        outcome = "not run" if None in met else "met" if all(met) else "missed"
         seeds = str(len(same)) if same else ""
         names = (titled(goal["dataset"]), protocol(goal["seen"]), f"`{goal['method']}`", goal["kind"])
-        cells.append([*names, *found, seeds, verdict])
+        cells.append([*names, *found, seeds, outcome])
     columns = ["data", "past items", "method", "kind", "R@10 wanted", "R@10", "N@10 wanted", "N@10", "seeds", "verdict"]
     return table(columns, cells)

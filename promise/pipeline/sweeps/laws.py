@@ -154,10 +154,11 @@ def laws_of(points: Sequence[Measured]) -> list[LawOf]:
     """
     found = []
     for group in groups(points):
-        if f"{HRECALL}1" not in group.metrics and group.mean(f"{HRECALL}1") is not None:
+        metrics = group.metrics
+        if f"{HRECALL}1" not in metrics and group.mean(f"{HRECALL}1") is not None:
             log.warning("no law of HRecall for %s: rows of an earlier version do not say whose prefixes were kept; "
                         "delete them to search again", title_of(group))  # fmt: skip
-        for metric in group.metrics:
+        for metric in metrics:
             for along in ALONG:
                 x = list(group.points) if along == "candidates" else group.mean(along)
                 # Compute is no axis where a larger C is no dearer: a beam whose code follows of itself costs nothing.
