@@ -16,10 +16,10 @@ from hydra.types import TaskFunction
 from omegaconf import DictConfig
 
 from promise import tune
+from promise.experiments.tuning.settings import Settings
+from promise.experiments.tuning.study import Asked, Study
+from promise.experiments.tuning.trial_config import composed, shared
 from promise.pipeline.config import without_passwords
-from promise.pipeline.studies.settings import Settings
-from promise.pipeline.studies.study import Asked, Study
-from promise.pipeline.studies.trial_config import composed, shared
 from promise.pipeline.verb import BAD_INPUT, ending_checks, own_words
 
 #: What of a verb's JSON makes the row of a trial.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from promise import configs
-from promise.scaling.headline import (
+from promise.analysis.headline import (
     COMPARISON_COLUMNS,
     COMPARISON_KEY,
     ROW_COLUMNS,
@@ -17,7 +17,7 @@ from promise.scaling.headline import (
     read_table,
     write_table,
 )  # fmt: skip
-from promise.scaling.report import ABLATION, KEPT, build
+from promise.analysis.report import ABLATION, KEPT, build
 
 TABLES = {"headline.csv": (ROW_COLUMNS, ROW_KEY), "comparisons.csv": (COMPARISON_COLUMNS, COMPARISON_KEY)}
 

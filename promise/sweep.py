@@ -9,15 +9,15 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 import promise
+from promise.experiments.dry_run import dry_run
+from promise.experiments.findings import Measured, findings
+from promise.experiments.grid import compose_points
+from promise.experiments.headline import Entry, write_headline
+from promise.experiments.kept_report import find_report, keep_report, made_of
+from promise.experiments.launching import in_this_process
+from promise.experiments.rounds import here, launched
 from promise.pipeline.config import plain
 from promise.pipeline.stages import Pipeline
-from promise.pipeline.sweeps.dry_run import dry_run
-from promise.pipeline.sweeps.findings import Measured, findings
-from promise.pipeline.sweeps.grid import compose_points
-from promise.pipeline.sweeps.headline import Entry, write_headline
-from promise.pipeline.sweeps.kept_report import find_report, keep_report, made_of
-from promise.pipeline.sweeps.launching import in_this_process
-from promise.pipeline.sweeps.rounds import here, launched
 from promise.pipeline.verb import app, show, sized
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 def run(cfg: DictConfig) -> dict[str, Any]:
     """Run the missing points, then write the table, the figures, the report and the W&B summary."""
-    from promise.scaling.results import write_results
+    from promise.analysis.results import write_results
 
     if cfg.sweep.study is not None:
         if cfg.dry_run:
@@ -103,9 +103,9 @@ def write_up(
         `paths`, `findings` and further `tables` (title, columns, cells), JSON-able.
     """
     # Imported here: a sweep that ends in a wrong dial should end at once.
-    from promise.pipeline.sweeps.laws import LAWS_COLUMNS, LAWS_TITLE, laws_of, table_rows, write_laws
-    from promise.pipeline.sweeps.report import write_report
-    from promise.pipeline.sweeps.sizes import SHOWN, SIZES_TITLE, shown, size_rows, write_sizes
+    from promise.experiments.laws import LAWS_COLUMNS, LAWS_TITLE, laws_of, table_rows, write_laws
+    from promise.experiments.report import write_report
+    from promise.experiments.sizes import SHOWN, SIZES_TITLE, shown, size_rows, write_sizes
 
     tables: list[Any] = []
     paths = {"results": str(folder / "results.csv")}
@@ -130,7 +130,7 @@ def write_up(
 
 def keep_aside(path: Path) -> None:
     """Rename a table of results that another version wrote, so that nothing of it is lost or mixed in."""
-    from promise.scaling.results import read_results
+    from promise.analysis.results import read_results
 
     if not path.exists():
         return

@@ -11,14 +11,14 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from promise.experiments.sharing import Pipelines
+from promise.experiments.tuning.loop import Asked, Launch, run_study
+from promise.experiments.tuning.results import command, show_findings, write_study
+from promise.experiments.tuning.settings import Settings
+from promise.experiments.tuning.study import Study
+from promise.experiments.tuning.trial_config import checked, shared
 from promise.pipeline.config import plain
 from promise.pipeline.points import Point
-from promise.pipeline.studies.loop import Asked, Launch, run_study
-from promise.pipeline.studies.results import command, show_findings, write_study
-from promise.pipeline.studies.settings import Settings
-from promise.pipeline.studies.study import Study
-from promise.pipeline.studies.trial_config import checked, shared
-from promise.pipeline.sweeps.sharing import Pipelines
 from promise.pipeline.training_run import file_fingerprint
 from promise.pipeline.verb import is_check, own_words, unwrapped
 
@@ -137,11 +137,11 @@ def conduct(
     found, rows, paths = write_study(study, given)
     show_findings(study.settings, found, rows)
     if done := [row for row in rows if row["status"] == "done"]:
-        from promise.pipeline.sweeps.report import write_report
-        from promise.scaling.figures import save_figure
-        from promise.scaling.results import results_table
-        from promise.scaling.sentences import trial_sentence
-        from promise.scaling.study_figure import study_figure
+        from promise.analysis.figures import save_figure
+        from promise.analysis.results import results_table
+        from promise.analysis.sentences import trial_sentence
+        from promise.analysis.study_figure import study_figure
+        from promise.experiments.report import write_report
 
         goals = dict(zip(study.settings.directions, study.settings.objectives, strict=True))
         accuracy, cost = goals.get("maximize", "recall@10"), goals.get("minimize", "flops_per_user")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from promise.scaling.results import read_results
+from promise.analysis.results import read_results
 
 Run = Callable[..., Any]
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from promise import configs, results
-from promise.scaling.headline import COMPARISON_COLUMNS, COMPARISON_KEY, ROW_COLUMNS, ROW_KEY, read_table, write_table
-from promise.scaling.report import build
-from promise.scaling.results import write_results
+from promise.analysis.headline import COMPARISON_COLUMNS, COMPARISON_KEY, ROW_COLUMNS, ROW_KEY, read_table, write_table
+from promise.analysis.report import build
+from promise.analysis.results import write_results
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = ROOT / "sweeps" / "results"

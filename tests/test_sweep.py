@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 import pytest
 
+from promise.analysis.headline import COMPARISON_COLUMNS, ROW_COLUMNS, read_table
+from promise.analysis.results import read_results
+from promise.experiments.grid import expand, spelled
 from promise.pipeline.points import Point
-from promise.pipeline.sweeps.grid import expand, spelled
-from promise.scaling.headline import COMPARISON_COLUMNS, ROW_COLUMNS, read_table
-from promise.scaling.results import read_results
 from tests.wandb_file import finished, items
 
 Run = Callable[..., Any]

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from promise.scaling.results import read_results
+from promise.analysis.results import read_results
 
 Run = Callable[..., Any]
 GRIDS = ("sweep.name=killed", "sweep.grids=[{search:plain,search.width:[10,20]},{search:guided},{search:popularity}]")

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from promise.scaling.results import read_results
+from promise.analysis.results import read_results
 
 Run = Callable[..., Any]
 TUNE = ("+sweeps=tune", "evaluation.users=40", "sweep.study.trials=4")

@@ -9,8 +9,8 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler
 
 from promise.data.batch import Batch
+from promise.data.datasets import EvaluationDataset, HistoryRows, Prefixes, RowNumbers, Windows, draw_users
 from promise.data.histories import Histories
-from promise.data.rows import Evaluation, HistoryRows, Prefixes, RowNumbers, Windows, draw_users
 
 _STEPS_SORTED_TOGETHER = 64
 
@@ -116,8 +116,8 @@ class HistoryDataModule(LightningDataModule):
         self._workers = workers
         self._seed = seed
         self._train = (Windows if rows == "windows" else Prefixes)(histories, history)
-        self._validation = Evaluation(histories, "validation", draw_users(len(histories), validation_users))
-        self._test = Evaluation(histories, split, draw_users(len(histories), users))
+        self._validation = EvaluationDataset(histories, "validation", draw_users(len(histories), validation_users))
+        self._test = EvaluationDataset(histories, split, draw_users(len(histories), users))
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training batches.

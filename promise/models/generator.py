@@ -11,8 +11,8 @@ from promise.models.history_terms import Votes, ages_of, ages_seen_from, history
 from promise.models.layers import DecoderBlock, Dropout, EncoderBlock, KeyValue, RMSNorm, initialise
 from promise.models.neighbours import NeighbourTable
 from promise.models.overlap import prefix_nodes
-from promise.models.rows import Rows
-from promise.models.users import UserStates, check_histories, newest_items, take_rows
+from promise.models.packed_beams import PackedBeams
+from promise.models.users import EncoderOutput, check_histories, newest_items, take_rows
 
 
 class DecoderCache(NamedTuple):
@@ -28,7 +28,7 @@ class DecoderCache(NamedTuple):
         below: (B, W, E), True at those of its items that lie below each beam's path.
     """
 
-    users: UserStates
+    users: EncoderOutput
     memories: list[KeyValue]
     codes: list[list[Tensor]]
     ancestors: list[Tensor]
@@ -179,7 +179,7 @@ class Generator(nn.Module):
         if self.terms is not None:
             self.terms.move(prefix_nodes(self.codes))
 
-    def encode(self, history: Tensor, lengths: Tensor, following: Tensor | None = None) -> UserStates:
+    def encode(self, history: Tensor, lengths: Tensor, following: Tensor | None = None) -> EncoderOutput:
         """Encode histories, once per user.
 
         Args:
@@ -203,9 +203,9 @@ class Generator(nn.Module):
             x = block(x, None if self.causal else mask, self.causal)
         states = self.encoder_norm(x)
         last = states[torch.arange(batch, device=history.device), lengths - 1]
-        return UserStates(states, lengths, last, mask, history, following)
+        return EncoderOutput(states, lengths, last, mask, history, following)
 
-    def teacher_forced(self, users: UserStates, positions: Tensor, paths: Tensor) -> list[Tensor]:
+    def teacher_forced(self, users: EncoderOutput, positions: Tensor, paths: Tensor) -> list[Tensor]:
         """Logits of every code of known paths, each given the true codes before it.
 
         Args:
@@ -246,7 +246,7 @@ class Generator(nn.Module):
         """BOS (..., D). Deviation: it carries the state of the last item, which the paper's does not."""
         return self.begin_vector + self.begin_projection(last)
 
-    def start(self, users: UserStates) -> DecoderCache:
+    def start(self, users: EncoderOutput) -> DecoderCache:
         """Project the user states for every decoder block, once per user and search."""
         memories = [block.cross.project(users.states) for block in self.decoder_blocks]
         votes = self.terms.votes(users) if self.terms else None
@@ -271,10 +271,10 @@ class Generator(nn.Module):
         users, memories, before, ancestors, row_of_parent, votes, below = cache
         level = len(before)
         if level == 0:
-            rows = Rows.of(None, len(users.last), 1)
+            rows = PackedBeams.of(None, len(users.last), 1)
             x = self.begin(users.last)  # (B, D)
         else:
-            rows = Rows.of(needed, *codes.shape)
+            rows = PackedBeams.of(needed, *codes.shape)
             x = self.path_vectors[level - 1](rows.take(codes))  # (N, D)
             newest = rows.take(row_of_parent.gather(1, parents))
             ancestors = [*(row.index_select(0, newest) for row in ancestors), newest]

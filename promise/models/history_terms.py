@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from promise.models.neighbours import HistoryNeighbours, NeighbourTable
 from promise.models.overlap import HistoryOverlap, prefix_shares
-from promise.models.users import UserStates
+from promise.models.users import EncoderOutput
 
 
 class Votes(NamedTuple):
@@ -69,7 +69,7 @@ class HistoryTerms(nn.Module):
         for near in self.neighbours:
             near.grow(len(item_nodes))
 
-    def votes(self, users: UserStates) -> Votes:
+    def votes(self, users: EncoderOutput) -> Votes:
         """What the histories speak of, once per user."""
         own = [users.items] if self.overlap is not None else []
         others = [near.items[users.items].flatten(1) for near in self.neighbours]  # (B, H, k) -> (B, H * k)

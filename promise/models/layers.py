@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promise.models.rows import Rows
+from promise.models.packed_beams import PackedBeams
 
 KeyValue = tuple[Tensor, Tensor]
 
@@ -174,7 +174,7 @@ class DecoderBlock(nn.Module):
         return x + self.drop(self.feed_forward(self.norms[2](x)))
 
     def step(
-        self, x: Tensor, ancestors: Sequence[Tensor], memory: KeyValue, mask: Tensor | None, rows: Rows
+        self, x: Tensor, ancestors: Sequence[Tensor], memory: KeyValue, mask: Tensor | None, rows: PackedBeams
     ) -> tuple[Tensor, Tensor]:
         """The newest code of some paths; the paths of a user are query rows over one shared memory.
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from promise.models.history_terms import HistoryTerms, Votes, ages_of, ages_seen_from, history_terms
 from promise.models.neighbours import NeighbourTable
-from promise.models.users import UserStates
+from promise.models.users import EncoderOutput
 
 
 class NodeSums(NamedTuple):
@@ -97,7 +97,7 @@ class PathTerms(nn.Module):
         self.sizes = (item_nodes.amax(0) + 1).tolist()
         self.terms.move(self.nodes)
 
-    def start(self, users: UserStates) -> PathVotes:
+    def start(self, users: EncoderOutput) -> PathVotes:
         """The terms of every depth, once per user."""
         votes = self.terms.votes(users)
         ages = ages_of(users.lengths, users.items.shape[1])
@@ -122,13 +122,13 @@ class PathTerms(nn.Module):
             added.append(near.terms(depth, groups.sums(mass)))
         return torch.cat(at, 1), torch.cat(added, -1)
 
-    def spoken(self, users: UserStates, positions: Tensor, depth: int) -> tuple[Tensor, Tensor]:
+    def spoken(self, users: EncoderOutput, positions: Tensor, depth: int) -> tuple[Tensor, Tensor]:
         """Nodes (B, E) that histories speak of at a depth, and what is added to each seen from positions: (B, P, E)."""
         return self.by_node(depth, self.terms.votes(users), ages_seen_from(positions, users.items.shape[1]))
 
     def contrast(
         self,
-        users: UserStates,
+        users: EncoderOutput,
         positions: Tensor,
         depth: int,
         positives: Tensor,

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promise.models.context import RewardContext
 from promise.models.flops import CrossAttentionRewardFlops, DotRewardFlops
 from promise.models.layers import Dropout, RewardBlock, RMSNorm, initialise
 from promise.models.neighbours import NeighbourTable
 from promise.models.path_terms import PathTerms, path_terms
 from promise.models.paths import PathTable, checked_content
-from promise.models.users import UserStates, take_rows
+from promise.models.reward_cache import RewardCache
+from promise.models.users import EncoderOutput, take_rows
 
 #: Paths that cross-attention judges at once on a CPU, where their inner layers fit into its cache.
 PATHS_AT_ONCE = 4096
@@ -116,11 +116,11 @@ class DotReward(PathJudge):
         queries = F.linear(self.drop(last), weight, bias).unflatten(-1, (len(projections), -1))  # one product for all
         return F.normalize(queries, dim=-1) * self.log_temperatures.exp().unsqueeze(-1)
 
-    def start(self, users: UserStates) -> RewardContext:
+    def start(self, users: EncoderOutput) -> RewardCache:
         """Queries of every depth, once per user."""
-        return RewardContext(self.query(users.last), [], None, self.terms.start(users) if self.terms else None)
+        return RewardCache(self.query(users.last), [], None, self.terms.start(users) if self.terms else None)
 
-    def score(self, context: RewardContext, depth: int, nodes: Tensor) -> Tensor:
+    def score(self, context: RewardCache, depth: int, nodes: Tensor) -> Tensor:
         """Rewards (B, C) of the paths that end in nodes (B, C) at depth 1..L."""
         assert context.queries is not None
         vectors = self.paths.look_up(depth, nodes)  # (B, C, dim)
@@ -128,20 +128,20 @@ class DotReward(PathJudge):
         rewards = torch.bmm(query, vectors.transpose(1, 2)).squeeze(1)
         return context.votes.added(depth, nodes, rewards) if context.votes else rewards
 
-    def score_all(self, context: RewardContext, depth: int) -> Tensor:
+    def score_all(self, context: RewardCache, depth: int) -> Tensor:
         """Rewards (B, N_depth) of every prefix of a depth: one matrix product for each part of the table."""
         assert context.queries is not None
         query = context.queries[:, depth - 1]
         rewards = torch.cat([query @ vectors.T for vectors in self.paths.all(depth)], 1)
         return context.votes.added_to_all(depth, rewards) if context.votes else rewards
 
-    def query_from(self, users: UserStates, positions: Tensor, depth: int) -> Tensor:
+    def query_from(self, users: EncoderOutput, positions: Tensor, depth: int) -> Tensor:
         """Queries (B, P, dim) of one depth for targets that see items up to positions (B, P)."""
         last = self.drop(take_rows(users.states, positions))  # (B, P, D)
         return F.normalize(self.queries[depth - 1](last), dim=-1) * self.log_temperatures[depth - 1].exp()
 
     def contrast(
-        self, users: UserStates, positions: Tensor, depth: int, positives: Tensor, negatives: Tensor
+        self, users: EncoderOutput, positions: Tensor, depth: int, positives: Tensor, negatives: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Logits for InfoNCE.
 
@@ -245,12 +245,12 @@ class CrossAttentionReward(PathJudge):
         """The blocks, in order."""
         return [block for block in self.blocks if isinstance(block, RewardBlock)]
 
-    def start(self, users: UserStates) -> RewardContext:
+    def start(self, users: EncoderOutput) -> RewardCache:
         """Keys and values of the user states, once per user."""
         memories = [block.attention.project(users.states) for block in self.reward_blocks]
-        return RewardContext(None, memories, users.mask, self.terms.start(users) if self.terms else None)
+        return RewardCache(None, memories, users.mask, self.terms.start(users) if self.terms else None)
 
-    def score(self, context: RewardContext, depth: int, nodes: Tensor) -> Tensor:
+    def score(self, context: RewardCache, depth: int, nodes: Tensor) -> Tensor:
         """Rewards (B, C) of the paths that end in nodes (B, C) at depth 1..L."""
         users, paths = nodes.shape
         size = max(1, PATHS_AT_ONCE // max(1, paths) if nodes.is_cpu else users)
@@ -260,13 +260,13 @@ class CrossAttentionReward(PathJudge):
         )
         return context.votes.added(depth, nodes, rewards) if context.votes else rewards
 
-    def score_all(self, context: RewardContext, depth: int) -> Tensor:
+    def score_all(self, context: RewardCache, depth: int) -> Tensor:
         """Rewards (B, N_depth) of every prefix of a depth."""
         users = len(context.memories[0][0])
         parts = self.paths.every_node(depth, PATHS_AT_ONCE)
         return torch.cat([self.score(context, depth, nodes.expand(users, -1)) for nodes in parts], 1)
 
-    def judge(self, context: RewardContext, depth: int, vectors: Tensor) -> Tensor:
+    def judge(self, context: RewardCache, depth: int, vectors: Tensor) -> Tensor:
         """Path vectors (B, C, dim) -> rewards (B, C)."""
         x = vectors + self.depth_vectors.weight[depth - 1]
         for block, memory in zip(self.reward_blocks, context.memories, strict=True):
@@ -274,7 +274,7 @@ class CrossAttentionReward(PathJudge):
         return self.head(x).squeeze(-1)
 
     def contrast(
-        self, users: UserStates, positions: Tensor, depth: int, positives: Tensor, negatives: Tensor
+        self, users: EncoderOutput, positions: Tensor, depth: int, positives: Tensor, negatives: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Logits for InfoNCE: as `DotReward.contrast`, with negatives (B, P, N) of each target's own."""
         nodes = torch.cat((positives.unsqueeze(-1), negatives), -1)  # (B, P, 1 + N)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-class UserStates(NamedTuple):
+class EncoderOutput(NamedTuple):
     """What the encoder says of a batch of users.
 
     Attributes:

@@ -95,8 +95,8 @@ def analyse_drift(point: Point) -> dict[str, Any]:
     Raises:
         ValueError: If the trainer has several processes, or the networks lack a reward model.
     """
-    from promise.scaling.drift_figure import drift_figure  # after the checks: matplotlib takes its time
-    from promise.scaling.figures import save_figure
+    from promise.analysis.drift_figure import drift_figure  # after the checks: matplotlib takes its time
+    from promise.analysis.figures import save_figure
 
     drift, levels = recorded(point)
     names, cfg = point.names(), point.pipeline.cfg

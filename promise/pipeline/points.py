@@ -26,7 +26,7 @@ from promise.pipeline.provenance import commit
 from promise.pipeline.stages import Pipeline, fingerprint_of
 from promise.pipeline.trainer import finish, make_logger, make_trainer
 from promise.search.dials import active_dials, candidates_of, per_level
-from promise.tasks.recommend import Evaluation, Recommend
+from promise.tasks.evaluation import EvaluationResult, RankingEvaluator
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ class Point:
         ranks = np.load(self.path.with_suffix(".npy"))
         return PointResult(row, ranks, np.load(kept) if kept.exists() else None, self.path, False)
 
-    def result(self, keep_answers: bool = False) -> tuple[PointResult, Evaluation | None]:
+    def result(self, keep_answers: bool = False) -> tuple[PointResult, EvaluationResult | None]:
         """The row, from the store or from a search made now.
 
         Args:
@@ -188,7 +188,7 @@ class Point:
         part.rename(path)  # the row appears last: whoever sees it finds its ranks
         return PointResult(row, found.ranks, found.kept, path, True), found
 
-    def evaluate(self) -> Evaluation:
+    def evaluate(self) -> EvaluationResult:
         """Rank the users of the split and measure the answer."""
         pipeline, cfg = self.pipeline, self.pipeline.cfg
         offered = offers(pipeline, self.accepts) | self.lists
@@ -201,7 +201,7 @@ class Point:
             ranker = make(self.search, **offered)
             if "adaptive" in self.acting:
                 ranker.calibrate(pipeline.datamodule().val_dataloader())
-            task = Recommend(
+            task = RankingEvaluator(
                 list(KS),
                 ranker=ranker,
                 item_count=pipeline.histories.item_count,
@@ -256,7 +256,7 @@ class Point:
         row |= {f"search.{name}": acting[name] for name in ("adaptive", "adaptive_cap") if name in acting}
         return row
 
-    def measures(self, found: Evaluation) -> dict[str, Any]:
+    def measures(self, found: EvaluationResult) -> dict[str, Any]:
         """Metrics with their intervals, rates and costs."""
         row: dict[str, Any] = {"users": len(found.users)}
         for name, function in (("recall", recall_values), ("ndcg", ndcg_values)):

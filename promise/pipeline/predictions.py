@@ -6,10 +6,10 @@ from pathlib import Path
 import polars as pl
 
 from promise.pipeline.points import Point
-from promise.tasks.recommend import Evaluation
+from promise.tasks.evaluation import EvaluationResult
 
 
-def write_predictions(point: Point, found: Evaluation, path: Path) -> None:
+def write_predictions(point: Point, found: EvaluationResult, path: Path) -> None:
     """Write user, target, items (ranked, not padded) and scores of every user, as Parquet.
 
     Args:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from promise.data.rows import Evaluation
+from promise.data.datasets import EvaluationDataset
 from promise.data.wording import Wording
 from promise.pipeline.browsing import item_table, items_below, spelled
 from promise.pipeline.drift import searches
@@ -136,6 +136,6 @@ def trace_user(point: Point, user: int) -> UserTrace:
         raise ValueError(f"a trace needs analysis=drift, got {cfg.analysis}")
     if not 0 <= user < len(pipeline.histories):
         raise ValueError(f"user must lie in 0..{len(pipeline.histories) - 1}, got {user}")
-    batch = Evaluation(pipeline.histories, cfg.split, np.array([user]))[np.array([0])]
+    batch = EvaluationDataset(pipeline.histories, cfg.split, np.array([user]))[np.array([0])]
     guided, beam = searches(point, torch.device("cpu"))
     return UserTrace(pipeline, user, traced(batch, int(batch.targets[0, 0]), guided, beam, pipeline.networks[0]))

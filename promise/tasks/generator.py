@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from promise.data.batch import Batch
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
-from promise.models.users import UserStates
+from promise.models.users import EncoderOutput
 from promise.tasks.training import SearchSelectedTask, Targets, following, real_targets
 
 
@@ -55,7 +55,7 @@ def checked_softmax(softmax: str) -> str:
     return softmax
 
 
-def next_code_logits(generator: Generator, users: UserStates, batch: Batch, items: Targets) -> list[Tensor]:
+def next_code_logits(generator: Generator, users: EncoderOutput, batch: Batch, items: Targets) -> list[Tensor]:
     """Logits of every code of the targets' paths, each given the true codes before it.
 
     Args:

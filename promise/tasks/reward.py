@@ -10,7 +10,7 @@ from promise.data.batch import Batch
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
 from promise.models.reward import DotReward, Reward
-from promise.models.users import UserStates
+from promise.models.users import EncoderOutput
 from promise.tasks.full_softmax import Additions, full_softmax_loss
 from promise.tasks.generator import next_code_logits
 from promise.tasks.negatives import Negatives, near_misses
@@ -65,7 +65,7 @@ class RewardTask(SearchSelectedTask):
 
 def path_loss(
     reward: Reward,
-    users: UserStates,
+    users: EncoderOutput,
     batch: Batch,
     items: Targets,
     trie: Trie,
@@ -112,7 +112,13 @@ def path_loss(
 
 
 def exact_loss(
-    reward: DotReward, users: UserStates, positions: Tensor, depth: int, positives: Tensor, real: Tensor, nodes: Tensor
+    reward: DotReward,
+    users: EncoderOutput,
+    positions: Tensor,
+    depth: int,
+    positives: Tensor,
+    real: Tensor,
+    nodes: Tensor,
 ) -> Tensor:
     """InfoNCE against every prefix of a depth, the positive among them: a scalar, mean over the real targets.
 

@@ -10,8 +10,8 @@ from lightning.pytorch import LightningModule, Trainer
 
 from promise.data.batch import Batch
 from promise.data.datamodule import HistoryDataModule, LengthSampler
+from promise.data.datasets import EvaluationDataset, Prefixes, Windows
 from promise.data.histories import Histories
-from promise.data.rows import Evaluation, Prefixes, Windows
 
 
 def histories(users: int = 50, longest: int = 30, seed: int = 0) -> Histories:
@@ -40,7 +40,7 @@ def module(**changes) -> HistoryDataModule:
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("users, batch_size, world_size", [(50, 8, 1), (50, 8, 3), (7, 1, 2), (3, 100, 3), (1, 5, 1)])
 def test_ranks_share_all_rows_in_equal_steps(users, batch_size, world_size, shuffle):
-    rows = Evaluation(histories(users), "test", np.arange(users))
+    rows = EvaluationDataset(histories(users), "test", np.arange(users))
     ranks = [list(LengthSampler(rows, batch_size, shuffle, 0, rank, world_size)) for rank in range(world_size)]
     assert len({len(batches) for batches in ranks}) == 1
     assert len(ranks[0]) == len(LengthSampler(rows, batch_size, shuffle, 0, 0, world_size))
@@ -207,6 +207,6 @@ def test_wrong_settings_are_refused():
     with pytest.raises(ValueError, match=r"users must be >= 1 or null, got 0"):
         module(users=0)
     with pytest.raises(ValueError, match=r"3 processes need a row each, there are 2"):
-        LengthSampler(Evaluation(histories(2), "test", np.arange(2)), 8, True, 0, 0, 3)
+        LengthSampler(EvaluationDataset(histories(2), "test", np.arange(2)), 8, True, 0, 0, 3)
     with pytest.raises(ValueError, match=r"nothing to train on: every user has only 3 interactions"):
         module(histories=histories(users=4, longest=3)).train_dataloader()

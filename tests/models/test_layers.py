@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from promise.models.layers import Attention, DecoderBlock, Dropout, FeedForward, RMSNorm, attend, initialise
-from promise.models.rows import Rows
+from promise.models.packed_beams import PackedBeams
 
 
 def textbook(layer: Attention, x, memory, sees) -> torch.Tensor:
@@ -73,7 +73,7 @@ def test_a_decoder_block_gives_the_same_code_by_code():
     whole = block(x, memory, mask.expand(2, 1, 4 * 3, 6)).flatten(0, 1)
     before: list[torch.Tensor] = []
     for code in range(3):
-        step, own = block.step(x[:, :, code].flatten(0, 1), before, memory, mask, Rows(2, 4, 4))
+        step, own = block.step(x[:, :, code].flatten(0, 1), before, memory, mask, PackedBeams(2, 4, 4))
         before.append(own)
         assert torch.allclose(step, whole[:, code], atol=1e-5)
 

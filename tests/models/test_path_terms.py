@@ -9,7 +9,7 @@ from promise.models.history_terms import history_terms
 from promise.models.neighbours import GAIN
 from promise.models.overlap import prefix_nodes
 from promise.models.path_terms import NodeSums, PathTerms
-from promise.models.users import UserStates
+from promise.models.users import EncoderOutput
 
 LEVELS, HISTORY = 3, 7
 KINDS = [(True, 0), (False, 3), (True, 3)]
@@ -45,17 +45,17 @@ def by_hand(module: PathTerms, trie, depth: int, node: int, seen: list[int], sim
     return GAIN * total
 
 
-def similarities_of(module: PathTerms, users: UserStates, row: int) -> list:
+def similarities_of(module: PathTerms, users: EncoderOutput, row: int) -> list:
     """For each table those of one user's items."""
     return [similar[row].tolist() for similar in module.terms.votes(users).similarities]
 
 
 @pytest.fixture
-def users() -> UserStates:
+def users() -> EncoderOutput:
     lengths = torch.tensor([7, 3, 1, 5])
     items = torch.randint(30, (4, 7), generator=torch.Generator().manual_seed(2))
     states = torch.zeros(4, 7, 2)
-    return UserStates(states, lengths, states[:, 0], None, items)
+    return EncoderOutput(states, lengths, states[:, 0], None, items)
 
 
 @torch.no_grad()

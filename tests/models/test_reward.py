@@ -7,19 +7,19 @@ from torch.nn import functional as F
 from promise.models import paths as path_tables
 from promise.models import reward as rewards
 from promise.models.reward import CrossAttentionReward, DotReward
-from promise.models.users import UserStates
+from promise.models.users import EncoderOutput
 
 KINDS = ("dot", "cross_attention")
 
 
 @pytest.fixture
-def users() -> UserStates:
+def users() -> EncoderOutput:
     """States of five users with 7, 3, 1, 5 and 7 items."""
     states = torch.randn(5, 7, 16, generator=torch.Generator().manual_seed(4))
     lengths = torch.tensor([7, 3, 1, 5, 7])
     mask = (torch.arange(7) < lengths[:, None])[:, None, None, :]
     items = torch.randint(30, (5, 7), generator=torch.Generator().manual_seed(5))
-    return UserStates(states, lengths, states[torch.arange(5), lengths - 1], mask, items)
+    return EncoderOutput(states, lengths, states[torch.arange(5), lengths - 1], mask, items)
 
 
 def some_nodes(trie, depth: int, count: int = 6) -> torch.Tensor:

@@ -11,7 +11,7 @@ from lightning.pytorch import Trainer
 from promise.metrics.drift import prefix_hits
 from promise.search.guided import GuidedSearch, Step
 from promise.tasks.drift import SEARCHES, Drift, DriftRecorder, OracleRewards, judgement, oracle_of
-from promise.tasks.recommend import Recommend
+from promise.tasks.evaluation import RankingEvaluator
 
 Record = Callable[..., tuple[Drift, DriftRecorder]]
 WIDTH = 3
@@ -92,7 +92,7 @@ def test_it_agrees_with_the_evaluator(
 ) -> None:
     drift, _ = record(**dials)
     for name, ranker in (("guided", search(**dials)), ("plain", search(dials.get("width", WIDTH), 1, 0.0))):
-        task = Recommend([10], ranker=ranker, item_count=30, trie=world.trie, drift_of=ranker.generator)
+        task = RankingEvaluator([10], ranker=ranker, item_count=30, trie=world.trie, drift_of=ranker.generator)
         found = result_of(world, task)
         assert drift.users.tolist() == found.users.tolist()
         assert drift.kept[name].mean(0).tolist() == pytest.approx(found.hrecall)

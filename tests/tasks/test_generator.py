@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from promise.data.batch import Batch
+from promise.data.datasets import Prefixes, Windows
 from promise.data.histories import Histories
-from promise.data.rows import Prefixes, Windows
 from promise.tasks.generator import next_code_logits, next_code_loss
 from promise.tasks.training import Targets
 

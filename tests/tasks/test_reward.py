@@ -9,7 +9,7 @@ from lightning.pytorch import Callback
 from promise.data.batch import Batch
 from promise.ids.trie import Trie
 from promise.models.reward import CrossAttentionReward
-from promise.models.users import UserStates
+from promise.models.users import EncoderOutput
 from promise.tasks.generator import next_code_logits
 from promise.tasks.negatives import Negatives, hard_negatives
 from promise.tasks.reward import exact_loss, path_loss
@@ -27,7 +27,7 @@ def batch(world) -> Batch:
 
 
 @pytest.fixture
-def users(world, batch) -> UserStates:
+def users(world, batch) -> EncoderOutput:
     generator = world.generator().eval()
     with torch.no_grad():
         for weight in generator.parameters():
@@ -50,7 +50,7 @@ def plain_loss(reward, users, batch: Batch, trie: Trie, negatives_of) -> float:
                 continue
             seen = int(batch.positions[row, place]) + 1
             states = users.states[row : row + 1, :seen]
-            one = UserStates(states, torch.tensor([seen]), states[:, -1], None, users.items[row : row + 1, :seen])
+            one = EncoderOutput(states, torch.tensor([seen]), states[:, -1], None, users.items[row : row + 1, :seen])
             context = reward.start(one)
             for depth in range(1, trie.levels + 1):
                 positive = int(items.nodes[target, depth])

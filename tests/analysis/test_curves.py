@@ -1,0 +1,123 @@
+"""Which rows make one curve, what it is called, and what its points say."""
+
+import math
+
+import pytest
+
+from promise.analysis.curves import curves, usable
+from promise.analysis.results import results_table
+
+
+def names(rows, along="candidates") -> list[str]:
+    return [curve.name for curve in curves(results_table(rows), "recall@10", along)]
+
+
+def test_the_candidates_sweep(sweep) -> None:
+    drawn = curves(results_table(sweep), "recall@10", "candidates")
+    assert [curve.name for curve in drawn] == [
+        "plain beam", "guided, W = 10", "guided, W = 20", "exhaustive, λ = 0", "exhaustive, λ = 1",
+    ]  # fmt: skip
+    plain, _, guided, exhaustive, _ = drawn
+    assert [point.width for point in plain.points] == [point.candidates for point in plain.points] == [10, 20, 50]
+    assert [point.candidates for point in guided.points] == [20, 40, 80, 200]
+    assert [point.value for point in guided.points] == pytest.approx([0.061, 0.062, 0.064, 0.07])
+    assert guided.points[0].low == pytest.approx(0.058)
+    assert math.isnan(exhaustive.points[0].candidates)
+
+
+def test_along_width_and_weight(sweep, row) -> None:
+    assert names(sweep, "width")[:3] == ["plain beam", "guided, C = 1 W", "guided, C = 2 W"]
+    rows = [row("guided", 0.05 + x / 100, 1e8, width=20, candidates=80, weight=x) for x in (0.5, 0.0, 1.0)]
+    rows += [row("plain", 0.05, 1e8, width=w) for w in (10, 20)]
+    drawn = curves(results_table(rows), "recall@10", "weight")
+    assert [curve.name for curve in drawn] == ["plain beam, W = 10", "plain beam, W = 20", "guided, W = 20"]
+    assert [point.weight for point in drawn[-1].points] == [0.0, 0.5, 1.0]
+    assert names(rows) == ["plain beam", *(f"guided, W = 20, λ = {x}" for x in ("0", "0.5", "1"))]
+
+
+def test_seeds_become_one_point(row) -> None:
+    rows = [row("plain", value, 1e8, width=20, seed=seed) for seed, value in enumerate((0.04, 0.05, 0.06))]
+    (curve,) = curves(results_table(rows), "recall@10", "candidates")
+    (point,) = curve.points
+    assert point.value == pytest.approx(0.05)
+    assert point.seeds == (0.04, 0.05, 0.06)
+    assert (point.low, point.high) == pytest.approx((0.047, 0.053))
+
+
+def test_dials_without_a_column_are_no_seeds(row) -> None:
+    kinds = (None, "training.negatives=hard", "training.negatives=frequent training.learning_rate=0.002")
+    rows = [row("guided", 0.05, 1e8, width=20, candidates=200) | {"further": kind} for kind in kinds]
+    assert names(rows) == [
+        "guided, W = 20", "negatives frequent, learning_rate 0.002, guided, W = 20", "negatives hard, guided, W = 20"
+    ]  # fmt: skip
+    assert names(rows[1:2]) == ["guided, W = 20"]
+    many = [row("guided", x / 100, 1e8, width=20, candidates=200) | {"further": f"a.b={x}"} for x in range(1, 12)]
+    (curve,) = curves(results_table(many), "recall@10", "candidates")
+    assert curve.scattered and sorted(point.seeds for point in curve.points) == [(x / 100,) for x in range(1, 12)]
+    lines = [
+        row("guided", 0.05, 1e8, width=20, candidates=c) | {"further": f"a.b={x}"} for x in range(9) for c in (40, 80)
+    ]
+    assert names(lines) == [f"guided, W = 20, b {x}" for x in range(9)]
+
+
+def test_labels_name_what_differs_and_only_that(row) -> None:
+    rows = [
+        row("plain", 0.05, 1e8, width=20, generator=name, seen=seen)
+        for name in ("tiny", "base")
+        for seen in ("keep", "remove")
+    ]
+    assert sorted(names(rows)) == [
+        "past items kept, base, plain beam", "past items kept, tiny, plain beam",
+        "past items removed, base, plain beam", "past items removed, tiny, plain beam",
+    ]  # fmt: skip
+    assert names(rows[:1]) == ["plain beam"]
+
+
+def test_a_control_is_always_named(row) -> None:
+    rows = [row("guided", 0.05, 1e8, width=20, control=control) for control in (None, "none", "shuffled")]
+    assert names(rows) == ["guided, W = 20", "guided, W = 20, shuffled"]
+
+
+def test_baselines_do_not_depend_on_the_network(row) -> None:
+    rows = [row(s, 0.01, None, generator=g) for g in ("tiny", "base") for s in ("popularity", "co_visit")]
+    rows += [row("plain", 0.05, 1e8, width=20, generator=g) for g in ("tiny", "base")]
+    assert names(rows) == ["popularity", "co-visit", "base, plain beam", "tiny, plain beam"]
+
+
+def test_per_level_dials(row) -> None:
+    rows = [row("guided", 0.05, 1e8, width=[50, 20, 20], candidates=[50, 80, 80], weight=[0, 1, 1])]
+    (curve,) = curves(results_table(rows), "recall@10", "candidates")
+    assert curve.name == "guided, W = 50-20-20"
+    assert (curve.points[0].candidates, curve.points[0].weight) == (80, pytest.approx(2 / 3))
+    same = [row("guided", 0.05, 1e8, width=[20, 20], candidates=[80, 80])]
+    assert names(same) == ["guided, W = 20"]
+
+
+def test_candidates_follow_from_the_expansion_when_they_are_missing(row) -> None:
+    rows = [row("guided", 0.05, 1e8, width=20, expansion=4), row("guided", 0.05, 1e8, width=30)]
+    first, second = curves(results_table(rows), "recall@10", "candidates")
+    assert (first.points[0].candidates, second.points[0].candidates) == (80, 30)
+
+
+def test_unfinished_rows_and_missing_values(row) -> None:
+    rows = [
+        row("plain", 0.05, 0, width=10),
+        row("plain", None, 1e8, width=20),
+        row("plain", math.nan, 1e8, width=30),
+        row("plain", 0.05, 1e8, width=40, status="failed"),
+        {"search": "plain", "search.width": 50, "recall@10": 0.06},
+    ]
+    table = results_table(rows)
+    assert usable(table, "recall@10")["search.width"].to_list() == [50, 10]
+    points = {p.width: p for curve in curves(table, "recall@10", "candidates") for p in curve.points}
+    assert math.isnan(points[10].flops)
+    assert math.isnan(points[50].low)
+
+
+def test_no_rows() -> None:
+    assert names([]) == []
+
+
+def test_error_metric(sweep) -> None:
+    with pytest.raises(ValueError, match=r"^metric must be a column of the results \(recall@5, .*\), got recal@10$"):
+        usable(results_table(sweep), "recal@10")

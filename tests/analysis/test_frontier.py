@@ -1,0 +1,39 @@
+"""The frontier against the definition, point by point."""
+
+import numpy as np
+import pytest
+
+from promise.analysis.frontier import pareto
+
+
+def dominated(i: int, cost: list[float], accuracy: list[float]) -> bool:
+    return any(
+        cost[j] <= cost[i] and accuracy[j] >= accuracy[i] and (cost[j] < cost[i] or accuracy[j] > accuracy[i])
+        for j in range(len(cost))
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_equals_the_definition(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    cost, accuracy = rng.integers(0, 6, (2, 25)).astype(float)  # few values, so that many are equal
+    expected = [not dominated(i, cost.tolist(), accuracy.tolist()) for i in range(25)]
+    assert pareto(cost, accuracy).tolist() == expected
+
+
+def test_missing_points_are_never_on_it_and_hide_nothing() -> None:
+    assert pareto([np.nan, 1, 2, 3], [9.0, 0.1, np.nan, 0.2]).tolist() == [False, True, False, True]
+
+
+def test_equal_points_all_stay() -> None:
+    assert pareto([1, 1, 1], [0.2, 0.2, 0.1]).tolist() == [True, True, False]
+
+
+def test_one_point_and_none() -> None:
+    assert pareto([1], [0.0]).tolist() == [True]
+    assert pareto([], []).tolist() == []
+
+
+def test_error_shapes() -> None:
+    with pytest.raises(ValueError, match=r"^cost and accuracy must be \(n,\), got \(2,\) and \(1,\)$"):
+        pareto([1, 2], [1])

@@ -1,0 +1,127 @@
+"""What a sweep shows: which points are compared, and that the differences are those of the ranks."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from promise.experiments.findings import Finding, Measured, findings
+from promise.metrics.ranking import NOT_RANKED, recall_values
+
+RANKS = {
+    share: np.where(np.arange(200) < share * 200, np.arange(200) % 10, NOT_RANKED).astype(np.int64)
+    for share in (0.1, 0.2, 0.5)
+}
+
+
+def point(search: str, share: float = 0.2, **row: Any) -> Measured:
+    base = {"data": "d", "split": "test", "users": 200, "seed": 0, "seen": "keep", "search": search, "recall@10": share}
+    if search not in ("popularity", "co_visit"):
+        base |= {"generator": "tiny", "reward": "dot", "training": "joint", "networks": "sha256:a"}
+    return Measured(base | {name.replace("search_", "search."): value for name, value in row.items()}, RANKS[share])
+
+
+def plain(width: int, share: float = 0.2, **row: Any) -> Measured:
+    return point("plain", share, search_width=width, search_candidates=width, search_weight=0.0, **row)
+
+
+def guided(width: Any, candidates: Any, share: float = 0.5, weight: Any = 1.0, **row: Any) -> Measured:
+    dials = {"search_width": width, "search_candidates": candidates, "search_weight": weight}
+    return point("guided", share, **dials, search_control=row.pop("control", "none"), **row)
+
+
+def texts(points: list[Measured]) -> list[str]:
+    return [finding.text.removeprefix("recall@10: ") for finding in findings(points)]
+
+
+def test_a_difference_is_that_of_the_recalls() -> None:
+    found = findings([plain(10), guided(10, 40)])[0]
+    assert found.text == "recall@10: guided W=10 C=40 − plain W=10"
+    assert found.difference == pytest.approx(
+        recall_values(RANKS[0.5], 10).mean() - recall_values(RANKS[0.2], 10).mean()
+    )
+    assert found.low is not None and found.high is not None
+    assert found.low < found.difference < found.high
+    assert found.verdict == "above 0"
+    assert found.cells() == [found.text, found.difference, found.low, found.high, "above 0"]
+    assert found.as_dict() == {
+        "text": found.text, "difference": found.difference, "low": found.low, "high": found.high
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.1, 0.2, "above 0"), (-0.2, -0.1, "below 0"), (-0.1, 0.1, "not told apart"), (None, None, "")],
+)
+def test_verdicts(low: float | None, high: float | None, verdict: str) -> None:
+    assert Finding("", 0.0, low, high).verdict == verdict
+
+
+def test_equal_width_wider_plain_steps_and_controls() -> None:
+    points = [guided(10, 40), guided(10, 10, 0.1), guided(10, 20), plain(10), plain(40), plain(80)]
+    assert texts([*points, guided(10, 40, 0.1, control="shuffled")]) == [
+        "guided W=10 C=40 − plain W=10",
+        "guided W=10 C=40 − plain W=40",
+        "guided W=10 C=40, reward shuffled − plain W=10",
+        "guided W=10 C=40 − C=10",
+        "  step W=10 C=20 − C=10",
+        "  step W=10 C=40 − C=20",
+    ]
+
+
+def test_baselines_against_the_widest() -> None:
+    assert texts([plain(10), plain(20), guided(10, 20), point("popularity", 0.1)]) == [
+        "guided W=10 C=20 − plain W=10",
+        "plain W=20 − popularity",
+        "guided W=10 C=20 − popularity",
+    ]
+
+
+def test_only_like_is_compared_with_like() -> None:
+    assert texts([plain(10, seed=1), guided(10, 20)]) == []
+    assert texts([plain(10, networks="sha256:b"), guided(10, 20)]) == []
+    assert texts([plain(10), guided(10, 20, weight=0.5)]) == []
+
+
+def test_points_of_fewer_than_ten_beams_are_not_compared() -> None:
+    few = {"recall@10": None}
+    assert texts([plain(5, **few), guided(5, 20, **few), point("popularity")]) == []
+
+
+def test_dials_per_level_do_no_harm() -> None:
+    assert texts([plain(10), guided([10, 8, 5], [20, 8, 5]), guided(10, [20, 10, 10]), guided(10, 20)]) == [
+        "guided W=10 C=20 − plain W=10"
+    ]
+
+
+def test_groups_are_told_apart() -> None:
+    seeds = [search for seed in (0, 1) for search in (plain(10, seed=seed), guided(10, 20, seed=seed))]
+    assert [finding.text for finding in findings(seeds)] == [
+        "seed=0 recall@10: guided W=10 C=20 − plain W=10",
+        "seed=1 recall@10: guided W=10 C=20 − plain W=10",
+    ]
+    sizes = [
+        search
+        for name, networks in (("tiny", "a"), ("small", "b"))
+        for search in (
+            plain(10, generator=name, networks=networks),
+            guided(10, 20, generator=name, networks=networks),
+        )
+    ]
+    assert findings(sizes)[1].text == "generator=small recall@10: guided W=10 C=20 − plain W=10"
+    same_names = [p for networks in "ab" for p in (plain(10, networks=networks), guided(10, 20, networks=networks))]
+    assert findings(same_names)[0].text == "networks=a recall@10: guided W=10 C=20 − plain W=10"
+
+
+def test_drift_is_told_once_a_group() -> None:
+    levels = {"teacher_forced@1": 0.5, "free_running@1": 0.5, "teacher_forced@2": 0.75, "free_running@2": 0.5}
+    found = findings([plain(10, **levels), plain(20, **levels)])
+    assert [(f.text, f.difference, f.verdict) for f in found] == [
+        ("accuracy at level 1: teacher-forced 0.500 − free-running 0.500", 0.0, ""),
+        ("accuracy at level 2: teacher-forced 0.750 − free-running 0.500", 0.25, ""),
+    ]
+
+
+def test_nothing_to_say() -> None:
+    assert findings([]) == []
+    assert findings([point("popularity")]) == []

@@ -1,0 +1,76 @@
+"""What a sweep leaves beside its table: files by name, laws in the page, no password anywhere."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from promise import configs
+from promise.experiments import report as sweep_report
+from promise.experiments.report import numeric, write_report
+
+ROWS = [
+    {
+        "data": "shop", "split": "test", "users": 100, "search": "plain", "search.width": w, "search.candidates": w,
+        "recall@10": w / 1000, "flops_per_user": w * 1e6, "status": "done",
+    }
+    for w in (10, 20)
+]  # fmt: skip
+SECRET = "+sweep.storage=postgresql://me:secret@host/db"
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., dict[str, str]]:
+    """A writer of reports of a sweep whose storage has a password."""
+    overrides = SimpleNamespace(task=["+sweeps=mine", SECRET])
+    monkeypatch.setattr(sweep_report.HydraConfig, "get", lambda: SimpleNamespace(overrides=overrides))
+
+    def write(*args: Any, logger: str = "csv", **more: Any) -> dict[str, str]:
+        cfg = configs.compose([f"logger={logger}", f"store={tmp_path}", "sweep.name=mine", SECRET])
+        return write_report(cfg, ROWS, tmp_path / "sweep", *args, **more)
+
+    return write
+
+
+def test_files_and_the_page(written: Callable[..., dict[str, str]], tmp_path: Path) -> None:
+    laws = tmp_path / "laws.csv"
+    names = "along,metric,generator,width,weight,form,a,reason,verdict"
+    laws.write_text(f"{names}\ncandidates,recall@10,tiny,10,1.0,y = a,.5,,x\n")
+    drawing = tmp_path / "law.svg"
+    drawing.write_text("<svg/>")
+    paths = written((), {"laws": str(laws), "law_figure_svg": str(drawing)}, lead="We found it.")
+    assert set(paths) == {"figure", "figure_svg", "figure_frontier", "figure_frontier_svg", "report"}
+    text = Path(paths["report"]).read_text("utf-8")
+    assert '<p class="finding">We found it.</p>' in text
+    assert "recall@10, tiny, W = 10, λ = 1" in text and "Scaling laws</h2><img" in text
+    assert "postgresql://me:***@host/db" in text and "secret@" not in text
+    assert sorted(path.name for path in (tmp_path / "sweep").iterdir()) == [
+        "figure-frontier.png", "figure-frontier.svg", "figure.png", "figure.svg", "report.html"
+    ]  # fmt: skip
+
+
+def test_wandb_gets_the_config_and_all_images(
+    written: Callable[..., dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+
+    def kept(*args: Any) -> Path:
+        given.extend(args)
+        return tmp_path / "run"
+
+    monkeypatch.setattr(sweep_report, "summary_run", kept)
+    law = str(tmp_path / "law.png")
+    assert written((), {"law_figure": law}, logger="wandb")["wandb"] == str(tmp_path / "run")
+    _, images, to = given
+    assert [Path(image).name for image in images] == ["figure.png", "figure-frontier.png", "law.png"]
+    assert (to.group, to.mode) == ("mine", "offline")
+    assert to.config["sweep"]["storage"] == "postgresql://me:***@host/db"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("", None), (None, None), ("7", 7), ("-7", -7), ("0.5", 0.5), ("1e-3", 0.001), ("wide", "wide")]
+)
+def test_numeric(text: str | None, value: Any) -> None:
+    assert numeric(text) == value and type(numeric(text)) is type(value)

@@ -1,0 +1,153 @@
+"""A study has as many distinct trials as it was asked for: with several workers, after a kill, after failures."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from tests.pipeline.studies.small_studies import ONE, begun, launch, row
+
+from promise import configs
+from promise.experiments.tuning.loop import run_study
+from promise.experiments.tuning.study import Study
+
+WORKER = """
+import os, signal, sys, time
+from pathlib import Path
+from promise.experiments.tuning.loop import run_study
+from tests.pipeline.studies.small_studies import begun, launch
+folder, gate, kill_at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+ran = []
+def slow_launch(trials):
+    ran.append(trials)
+    if len(ran) == kill_at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.02)
+    return launch(trials)
+print("ready", flush=True)
+while not gate.exists():
+    time.sleep(0.01)
+run_study(begun(folder, trials=12), slow_launch, 1000, str)
+print(len(ran), flush=True)
+"""
+
+
+def worker(folder: Path, gate: Path, kill_at: int = 0) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", WORKER, folder, gate, str(kill_at)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=configs.root())
+
+
+def words(study: Study) -> list[str]:
+    return [trial.user_attrs["overrides"] for trial in study.counted()]
+
+
+def run(study: Study) -> int:
+    return run_study(study, launch, 1000, str)
+
+
+def test_two_workers_and_one_that_is_killed(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    together = [worker(tmp_path / "two", gate), worker(tmp_path / "two", gate)]
+    killed = worker(tmp_path / "killed", gate, kill_at=5)
+    for process in (*together, killed):
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    gate.touch()
+    ran = [int(process.communicate()[0]) for process in together]
+    assert killed.wait() == -9
+    killed.communicate()
+
+    both = begun(tmp_path / "two", trials=12)
+    assert sum(ran) == 12 and min(ran) > 0
+    assert len(words(both)) == len(set(words(both))) == len(both.trials()) == 12
+    assert both.left() == 0 and run(both) == 0
+
+    again = begun(tmp_path / "killed", trials=12)
+    assert len(words(again)) == 4 and again.left() == 8
+    assert run(again) == 8
+    assert len(words(again)) == len(set(words(again))) == 12
+    assert [trial.state.name for trial in again.trials()].count("FAIL") == 1  # the one that was being run
+    undisturbed = begun(tmp_path / "undisturbed", trials=12)
+    run(undisturbed)
+    assert words(again) == words(undisturbed) and words(both)[0] == words(undisturbed)[0]
+    for study in (both, again, undisturbed):
+        study.close()
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsgaii", "random", "grid"])
+def test_each_sampler_fills_its_study_and_a_larger_number_tops_it_up(tmp_path: Path, sampler: str) -> None:
+    study = begun(tmp_path, sampler=sampler, trials=10, parallel=3)
+    assert run(study) == 10 and len(set(words(study))) == 10
+    study.close()
+    more = begun(tmp_path, sampler=sampler, trials=14)
+    assert run(more) >= 4 and len(set(words(more))) == 14
+    more.close()
+
+
+def test_optuna_opens_the_journal_that_is_left(tmp_path: Path) -> None:
+    study = begun(tmp_path, trials=6)
+    run(study)
+    study.close()
+    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "study.log"))
+    seen = optuna.load_study(study_name="mine", storage=optuna.storages.JournalStorage(backend))
+    assert len(seen.trials) == 6 and seen.best_trials
+    assert [direction.name for direction in seen.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert seen.metric_names == ["recall@10", "flops_per_user"]
+
+
+def test_a_database_holds_the_same(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    first, second = (begun(tmp_path / "a", trials=4, storage=url), begun(tmp_path / "a", trials=4, storage=url))
+    while asked := first.ask() + second.ask():
+        for each in asked:
+            first.tell(each, row(each.words), 1)
+    assert len(set(words(first))) == 4 and second.left() == 0
+    for study in (first, second):
+        study.close()
+
+
+def test_a_failed_trial_is_a_row_and_asked_for_again_only_when_told_to(tmp_path: Path) -> None:
+    study = begun(tmp_path, trials=3)
+    first, second, third = study.ask(3)
+    study.fail(first, "OSError: no room")
+    assert not study.tell(second, {**row(second.words), "recall@10": None}, 1)
+    assert not study.tell(third, row(third.words), 1)
+    rows = study.rows()
+    assert [each["status"] for each in rows] == ["failed", "failed", "done"]
+    assert rows[0]["error"] == "OSError: no room" and rows[0]["search.width"] == 32
+    assert rows[1]["error"].startswith("ValueError: recall@10 is missing: this trial has none (search.width=")
+    assert study.left() == 0
+    study.close()
+    again = begun(tmp_path, retry_failed=True, trials=3)
+    assert again.left() == 2 and run(again) == 2
+    assert [each["status"] for each in again.rows()] == ["done", "done", "done"]
+    assert sorted(words(again)) == sorted(" ".join(asked.words) for asked in (first, second, third))
+    again.close()
+
+
+def test_a_ceiling_keeps_the_sampler_below_it(tmp_path: Path) -> None:
+    study = begun(tmp_path, trials=30, constraints={"flops_per_user": 6e7}, **ONE)
+    run(study)
+    constraints = [trial.constraints["flops_per_user"] for trial in study.trials()]
+    widths = [trial.params["search.width"] for trial in study.trials()]
+    assert [value <= 0 for value in constraints] == [width <= 20 for width in widths]
+    assert sum(width <= 20 for width in widths[15:]) >= 8  # a third by chance
+    study.close()
+
+
+def test_a_study_of_other_dials_is_another_study(tmp_path: Path) -> None:
+    study = begun(tmp_path, trials=2)
+    study.close()
+    message = r"^sweep\.study\.name=mine is a study with other seed, space: give this one another name, or the same "
+    with pytest.raises(ValueError, match=message):
+        begun(tmp_path, seed=1, trials=2, space={"search.width": [10, 20]})
+
+
+def test_a_trial_that_another_worker_took_for_dead(tmp_path: Path, caplog: Any) -> None:
+    study = begun(tmp_path, trials=2)
+    (asked,) = study.ask()
+    study.study.tell(asked.number, state=optuna.trial.TrialState.FAIL)
+    study.tell(asked, row(asked.words), 1)
+    assert "trial 0 could not be told" in caplog.text
+    study.close()

@@ -1,0 +1,83 @@
+"""Configs of trials, and the experiment file that gives a trial's dials back, whatever the study was run with."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pytest
+from omegaconf import OmegaConf
+
+from promise import configs
+from promise.experiments.tuning.trial_config import OF_THE_RUN, checked, composed, difference, write_experiment
+
+
+@pytest.fixture
+def app() -> Iterator[None]:
+    """As within a Hydra app."""
+    configs.register_search_path()
+    with hydra.initialize_config_dir(configs.config_path(), version_base=configs.HYDRA_VERSION_BASE):
+        yield
+
+
+def plain(overrides: list[str]) -> Any:
+    cfg, _ = composed(overrides)
+    values: Any = OmegaConf.to_container(cfg, resolve=False)
+    for name in OF_THE_RUN:
+        *parents, last = name.split(".")
+        inner = values
+        for parent in parents:
+            inner = inner[parent]
+        inner.pop(last, None)
+    return values
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["experiment=quickstart", "store=x", "evaluation.users=30", "trainer=gpu", "logger=csv"],
+        ["data=s3rec", "data.sequences=my.txt", "generator=tiny", "generator.dim=16", "reward=cross_attention"],
+        ["+sweeps=tune", "training=staged", "+training.epochs=3"],
+    ],
+)
+def test_the_experiment_file_gives_the_same_dials(app: None, tmp_path: Path, given: list[str]) -> None:
+    words = ["search=orm", "search.width=20", "search.weight=[1,0.5,0.5,0.5]"]
+    path = tmp_path / "experiment" / "best.yaml"
+    write_experiment(given, words, path, ["what it is"])
+    assert path.read_text("utf-8").startswith("# @package _global_\n# what it is\n")
+    assert [file.name for file in path.parent.iterdir()] == ["best.yaml"]
+    again = plain([f"hydra.searchpath=[file://{tmp_path}]", "experiment=best"])
+    assert again == plain([*given, *words])
+    defaults, _ = composed([])
+    text = path.read_text("utf-8")
+    assert defaults.store == "outputs" and "store" not in text and "users: 30" not in text and "trainer" not in text
+
+
+def test_nothing_but_the_defaults(app: None, tmp_path: Path) -> None:
+    write_experiment([], [], tmp_path / "best.yaml", [])
+    assert plain([f"hydra.searchpath=[file://{tmp_path.parent}]"]) == plain([])
+
+
+def test_a_wrong_dial_is_one_line(app: None) -> None:
+    cfg, chosen = checked(["search=plain", "search.width=20"], "space")
+    assert cfg.search.width == 20 and chosen["search"] == "plain" and "hydra" not in cfg
+    for words, message in (
+        (
+            ["search.widht=3"],
+            r"^space: Could not override 'search\.widht'\. To append to your config use \+search\.widht=3$",
+        ),
+        (["search=none"], r"^space: .*Could not find 'search/none'"),
+        (["search.width=0"], r"^search\.width must be an integer >= 1, got 0$"),
+        (["search=guided", "training=generator"], r"^search\.weight=1\.0 needs a reward model"),
+    ):
+        with pytest.raises(ValueError, match=message) as error:
+            checked(words, "space")
+        assert "\n" not in str(error.value)
+
+
+def test_difference() -> None:
+    known = {"a": {"b": 1, "c": [1, 2]}, "d": None, "e": True}
+    assert difference({"a": {"b": 1, "c": [2]}, "d": 0, "e": 1, "f": None}, known) == {
+        "a": {"c": [2]}, "d": 0, "e": 1, "f": None
+    }  # fmt: skip
+    assert difference(known, known) == {}

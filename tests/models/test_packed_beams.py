@@ -1,0 +1,51 @@
+"""PackedBeams: packing the marked beams and laying them out again."""
+
+import torch
+
+from promise.models.packed_beams import PackedBeams
+
+NEEDED = torch.tensor([[True, False, True], [False, False, False], [False, True, False]])
+BEAMS = torch.arange(9).view(3, 3)
+
+
+def packed() -> torch.Tensor:
+    """A vector (N, 2) for each of the three marked beams."""
+    return torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+
+
+def test_marked_beams_are_packed_in_order() -> None:
+    rows = PackedBeams.of(NEEDED, 3, 3)
+    assert rows.take(BEAMS).tolist() == [0, 2, 7]
+    assert rows.most == 2
+    assert rows.numbers(torch.device("cpu")).tolist() == [[0, 0, 1], [0, 0, 0], [0, 2, 0]]
+
+
+def test_rows_by_user_are_padded_with_zeros_and_come_back() -> None:
+    rows = PackedBeams.of(NEEDED, 3, 3)
+    spread = rows.by_user(packed())
+    assert spread.tolist() == [[[1, 2], [3, 4]], [[0, 0], [0, 0]], [[5, 6], [0, 0]]]
+    assert torch.equal(rows.flat(spread), packed())
+
+
+def test_rows_by_beam_are_zero_where_no_row_is() -> None:
+    spread = PackedBeams.of(NEEDED, 3, 3).by_beam(packed())
+    assert torch.equal(spread[NEEDED], packed()) and not spread[~NEEDED].any()
+
+
+def test_all_beams_need_no_index() -> None:
+    vectors = torch.randn(9, 2)
+    for needed in (None, torch.ones(3, 3, dtype=torch.bool)):
+        rows = PackedBeams.of(needed, 3, 3)
+        assert rows.beams is None and rows.places is None and rows.most == 3
+        assert torch.equal(rows.take(BEAMS), BEAMS.flatten())
+        assert torch.equal(rows.numbers(torch.device("cpu")), BEAMS)
+        assert torch.equal(rows.by_user(vectors), vectors.view(3, 3, 2))
+        assert torch.equal(rows.by_beam(vectors), vectors.view(3, 3, 2))
+        assert torch.equal(rows.flat(vectors.view(3, 3, 2)), vectors)
+
+
+def test_no_beam_at_all() -> None:
+    rows = PackedBeams.of(torch.zeros(2, 3, dtype=torch.bool), 2, 3)
+    assert rows.most == 0 and len(rows.take(BEAMS[:2])) == 0
+    assert rows.by_user(torch.empty(0, 4)).shape == (2, 0, 4)
+    assert not rows.by_beam(torch.empty(0, 4)).any()

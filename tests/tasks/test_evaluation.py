@@ -1,0 +1,190 @@
+"""The evaluator: metrics against a plain recount, what is counted as broken, drift, order, short lists."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+from promise.data.batch import Batch
+from promise.metrics.ranking import NOT_RANKED
+from promise.search.cost import Cost
+from promise.search.protocols import Ranking
+from promise.tasks.evaluation import RankingEvaluator, count_entries, padded
+
+
+class Script:
+    """A ranker that answers from a table (users, k) of items, with made-up scores and costs."""
+
+    def __init__(self, answers: np.ndarray, kept: list[np.ndarray] | None = None) -> None:
+        self.answers = torch.from_numpy(answers)
+        self.kept = [torch.from_numpy(nodes) for nodes in kept or []]
+        self.asked: list[int] = []
+
+    def rank(self, batch: Batch, k: int) -> Ranking:
+        self.asked.append(k)
+        items = self.answers[batch.users, :k]
+        scores = torch.where(items == -1, -torch.inf, 1.0 / torch.arange(1, items.shape[1] + 1))
+        users = len(batch.users)
+        cost = Cost(users, 100 * users, 3 * users, 2 * users, 0.5)
+        return Ranking(items, scores, cost, [nodes[batch.users] for nodes in self.kept])
+
+
+def evaluate(world, task: RankingEvaluator, **changes):
+    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
+    trainer.test(task, datamodule=world.data(**changes), verbose=False)
+    return task.result()
+
+
+@pytest.fixture
+def answers(world) -> np.ndarray:
+    """(24, 8) distinct items in random order; half of the users have their target, at places 0 to 7 in turn."""
+    random = np.random.default_rng(1)
+    lists = [random.permutation(30) for _ in range(24)]
+    for user in range(0, 24, 2):
+        target = world.histories.items[world.histories.offsets[user + 1] - 1]
+        there, wanted = lists[user].tolist().index(target), user // 2 % 8
+        lists[user][[there, wanted]] = lists[user][[wanted, there]]
+    return np.stack(lists)[:, :8]
+
+
+def test_metrics_are_a_plain_recount(world, answers, lightning):
+    found = evaluate(world, RankingEvaluator([1, 3, 8], ranker=(script := Script(answers)), item_count=30))
+    targets = [int(world.histories.items[end - 1]) for end in world.histories.offsets[1:]]
+    assert set(script.asked) == {8}
+    assert found.users.tolist() == list(range(24))
+    assert found.targets.tolist() == targets
+    assert found.items.tolist() == answers.tolist()
+    ranks = [list(row).index(t) if t in row else NOT_RANKED for row, t in zip(answers, targets, strict=True)]
+    assert found.ranks.tolist() == ranks
+    assert {0, 1, 2, 5, NOT_RANKED} <= set(ranks)
+    for k in (1, 3, 8):
+        assert found.metrics[f"recall@{k}"] == pytest.approx(sum(rank < k for rank in ranks) / 24)
+        gains = sum(1 / math.log2(rank + 2) for rank in ranks if rank < k)
+        assert found.metrics[f"ndcg@{k}"] == pytest.approx(gains / 24)
+    assert (found.invalid_rate, found.duplicate_rate) == (0, 0)
+    assert (found.hrecall, found.teacher_forced, found.free_running) == ([], [], [])
+    batches = len(script.asked)
+    assert found.cost == Cost(24, 2400, 72, 48, 0.5 * batches)
+
+
+def test_the_split_and_the_users_are_those_of_the_loader(world, answers, lightning):
+    found = evaluate(world, RankingEvaluator([8], ranker=Script(answers), item_count=30), split="validation", users=5)
+    assert len(found.users) == 5
+    assert found.users.tolist() == sorted(found.users.tolist())
+    assert found.targets.tolist() == world.histories.targets("validation", found.users).tolist()
+    assert found.items.tolist() == answers[found.users].tolist()
+
+
+def test_hrecall_is_a_plain_recount(world, answers, lightning):
+    random = np.random.default_rng(2)
+    kept = [random.integers(-1, nodes, (24, 3)) for nodes in world.trie.nodes[1:]]
+    found = evaluate(world, RankingEvaluator([8], ranker=Script(answers, kept), item_count=30, trie=world.trie))
+    for depth in (1, 2, 3):
+        nodes = world.trie.item_nodes(depth)[torch.from_numpy(found.targets)].tolist()
+        hits = sum(node in row for node, row in zip(nodes, kept[depth - 1].tolist(), strict=True))
+        assert found.hrecall[depth - 1] == pytest.approx(hits / 24)
+        assert found.kept is not None and found.kept[:, depth - 1].tolist() == [
+            node in row for node, row in zip(nodes, kept[depth - 1].tolist(), strict=True)
+        ]
+    assert found.hrecall[0] > 0
+
+
+def test_a_search_without_beams_has_no_hrecall(world, answers, lightning):
+    found = evaluate(world, RankingEvaluator([8], ranker=Script(answers), item_count=30, trie=world.trie))
+    assert (found.hrecall, found.kept) == ([], None)
+
+
+def test_a_broken_ranker_is_counted_and_not_believed(world, lightning):
+    random = np.random.default_rng(4)
+    answers = random.integers(-3, 34, (24, 8))  # repeats, negative numbers, items that don't exist, gaps
+    found = evaluate(world, RankingEvaluator([8], ranker=Script(answers), item_count=30))
+    returned = invalid = duplicate = 0
+    for row in answers.tolist():
+        entries = [item for item in row if item != -1]
+        returned += len(entries)
+        invalid += sum(not 0 <= item < 30 for item in entries)
+        duplicate += sum(item in entries[:place] for place, item in enumerate(entries))
+    assert invalid and duplicate
+    assert found.invalid_rate == pytest.approx(invalid / returned)
+    assert found.duplicate_rate == pytest.approx(duplicate / returned)
+
+
+def test_entries_are_counted_by_hand():
+    lists = torch.tensor([[5, 2, 5, 5], [-1, -1, -1, -1], [9, -2, 9, 0]])
+    assert count_entries(lists, 9).tolist() == [8, 3, 3]
+    assert count_entries(torch.full((2, 3), -1), 9).tolist() == [0, 0, 0]
+    assert count_entries(torch.zeros(2, 0, dtype=torch.int64), 9).tolist() == [0, 0, 0]
+
+
+def test_no_answer_at_all_is_no_division_by_zero(world, lightning):
+    found = evaluate(world, RankingEvaluator([5], ranker=Script(np.full((24, 5), -1)), item_count=30))
+    assert (found.invalid_rate, found.duplicate_rate, found.metrics["recall@5"]) == (0, 0, 0)
+
+
+def test_lists_shorter_than_k_stay_short(world, lightning):
+    generator, reward = world.generator().eval(), world.reward().eval()
+    ranker = world.ranker(generator, reward, width=3)
+    found = evaluate(world, RankingEvaluator([2, 20], ranker=ranker, item_count=30, trie=world.trie))
+    assert found.items.shape == found.scores.shape == (24, 3)
+    assert (found.items >= 0).all()
+    assert found.metrics["recall@20"] == (found.ranks < 3).mean()
+    assert (np.diff(found.scores, axis=1) <= 0).all()
+    assert found.scores.dtype == np.float32
+
+
+def test_batches_of_other_lengths_are_filled_up(world, lightning):
+    class Ragged(Script):
+        def rank(self, batch: Batch, k: int) -> Ranking:
+            answer = super().rank(batch, k)
+            width = 2 + len(batch.users) % 4
+            return answer._replace(items=answer.items[:, :width], scores=answer.scores[:, :width])
+
+    answers = np.tile(np.arange(8), (24, 1))
+    found = evaluate(world, RankingEvaluator([8], ranker=Ragged(answers), item_count=30), evaluation_batch_size=5)
+    widths = (found.items >= 0).sum(1)
+    assert len(set(widths.tolist())) == 2
+    assert found.items.shape[1] == widths.max()
+    assert ((found.items == -1) == (found.scores == -np.inf)).all()
+    assert padded(np.array([[1], [2]]), 3, -1).tolist() == [[1, -1, -1], [2, -1, -1]]
+
+
+@torch.no_grad()
+def test_drift_is_a_slow_loop_over_codes(world, answers, lightning):
+    generator = world.generator(dropout=0.0).eval()
+    for weight in generator.parameters():
+        weight += 0.4 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(2))
+    paths = world.codes.tolist()
+    right = {"teacher_forced": [0, 0, 0], "free_running": [0, 0, 0]}
+    for user in range(24):
+        *past, target = world.histories.items[slice(*world.histories.offsets[user : user + 2])].tolist()
+        states = generator.encode(torch.tensor([past]), torch.tensor([len(past)]))
+        true = paths[target]
+        for name, hits in right.items():
+            free: list[int] = []
+            for level in range(3):
+                before = free if name == "free_running" else true[:level]
+                path = [*before, 0, 0, 0][:3]  # what stands at `level` and later is not seen
+                logits = generator.teacher_forced(states, torch.tensor([[len(past[-6:]) - 1]]), torch.tensor([[path]]))[
+                    level
+                ][0, 0]
+                allowed = {p[level] for p in paths if p[:level] == before}
+                best = max(allowed, key=lambda code, scores=logits: float(scores[code]))
+                hits[level] += best == true[level]
+                free.append(best)
+    task = RankingEvaluator([8], ranker=Script(answers), item_count=30, trie=world.trie, drift_of=generator)
+    found = evaluate(world, task)
+    assert found.teacher_forced == pytest.approx([hits / 24 for hits in right["teacher_forced"]])
+    assert found.free_running == pytest.approx([hits / 24 for hits in right["free_running"]])
+    assert found.teacher_forced[0] == found.free_running[0]
+    assert found.teacher_forced != found.free_running
+
+
+def test_a_drift_without_a_trie_is_refused(world, answers):
+    with pytest.raises(ValueError, match="drift_of needs a trie, got none"):
+        RankingEvaluator([8], ranker=Script(answers), item_count=30, drift_of=world.generator())
+
+
+def test_its_state_holds_nothing_of_the_catalogue(world, answers):
+    assert not RankingEvaluator([8], ranker=Script(answers), item_count=30, trie=world.trie).state_dict()
