@@ -1,15 +1,14 @@
-"""How the time of a search grows: with beams, with candidates, with the catalogue; and where scoring all items wins."""
+"""How the time of a search grows with the catalogue, and from which size on it is cheaper than scoring all items."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 from omegaconf import DictConfig
 
-from promise.bench.measure import Measure, Measurement, Timing, interleaved
+from promise.bench.measure import Measure, Measurement, interleaved
 from promise.bench.worlds import World, draw_users, sizes, world
 from promise.ids.trie import Trie
 
@@ -18,47 +17,6 @@ _QUESTIONS = ("children_of", "child", "allowed", "undecided", "item_of")
 
 #: Scores of items in one timed call of the reward over a catalogue; it takes so many fewer users.
 _SCORES = 16_000_000
-
-
-def in_width(cfg: DictConfig) -> Iterator[Measure]:
-    """Slope of log time in log W, with C = 4 W."""
-    widths = (25, 50, 100, 200, 400) if not cfg.bench.quick else (1, 2, 4)
-    dials = {width: {"width": width, "candidates": 4 * width} for width in widths}
-    yield from slope(cfg, "width", dials, "C=4W")
-
-
-def in_candidates(cfg: DictConfig) -> Iterator[Measure]:
-    """Slope of log time in log C."""
-    width = sizes(cfg).width
-    counts = [width * factor for factor in ((1, 2, 4, 8, 16, 32) if not cfg.bench.quick else (1, 2, 4))]
-    dials = {count: {"width": width, "candidates": count} for count in counts}
-    yield from slope(cfg, "candidates", dials, f"W={width}")
-
-
-def slope(cfg: DictConfig, name: str, dials: Mapping[int, dict[str, int]], fixed: str) -> Iterator[Measure]:
-    """The least-squares slope over these searches, by the medians; and the time of each."""
-    s = sizes(cfg)
-    ours = world(s.items, s.history, s.network, device=cfg.bench.device)
-    users = draw_users(s.batch, s.items, s.history, cfg.bench.device)
-    searches = {str(size): partial(ours.search("guided", **chosen).rank, users, 10) for size, chosen in dials.items()}
-    timings = list(interleaved(searches, cfg.bench.repeats).values())
-    logs = np.log(list(dials))
-    turns = [float(np.polyfit(logs, np.log(turn), 1)[0]) for turn in zip(*(t.seconds for t in timings), strict=True)]
-    note = f"guided, dot, {fixed}, {name} {min(dials)} .. {max(dials)}, batch {s.batch}; {s}"
-    medians = np.log([timing.median for timing in timings])
-    fitted = float(np.polyfit(logs, medians, 1)[0])
-    yield Measure(
-        f"slope_{name}", "slope", fitted, goal=1.05, direction="at most", low=min(turns), high=max(turns), note=note
-    )
-    for size, timing in zip(dials, timings, strict=True):
-        yield Measure(
-            f"{name}_{size}",
-            "ms/user",
-            1e3 * timing.median / s.batch,
-            low=1e3 * min(timing.seconds) / s.batch,
-            high=1e3 * max(timing.seconds) / s.batch,
-            note=note,
-        )
 
 
 def in_items(cfg: DictConfig) -> Iterator[Measure]:
@@ -73,29 +31,15 @@ def in_items(cfg: DictConfig) -> Iterator[Measure]:
         functions[f"{name} trie"] = trie_work(ours, functions[name])
     timings = interleaved(functions, cfg.bench.repeats)
     note = f"guided, dot, C=4W, W={s.width}, prefix_table=none, batch {s.batch}"
-    for name, goal in (("1e4", 0.05), ("1e7", 0.10)):
-        yield of_parts(
-            f"trie_share_{name}",
-            timings[f"{name} trie"],
-            timings[name],
-            goal,
-            f"{note}; child look-up, masking, item look-up, replayed",
-        )
-    yield of_parts("items_1e7_over_1e4", timings["1e7"], timings["1e4"], 1.15, note)
-
-
-def of_parts(name: str, part: Timing, whole: Timing, goal: float, note: str) -> Measure:
-    """Milliseconds of a part over those of a whole."""
-    return Measure(
-        name,
-        "ms",
-        1e3 * part.median,
-        1e3 * whole.median,
-        goal=goal,
-        direction="at most",
-        note=note,
-        **part.over(whole),
-    )
+    replayed = f"{note}; child look-up, masking, item look-up, replayed"
+    for name, part, whole, goal, what in (
+        ("trie_share_1e4", "1e4 trie", "1e4", 0.05, replayed),
+        ("trie_share_1e7", "1e7 trie", "1e7", 0.10, replayed),
+        ("items_1e7_over_1e4", "1e7", "1e4", 1.15, note),
+    ):
+        ours_ms, theirs_ms = 1e3 * timings[part].median, 1e3 * timings[whole].median
+        ratio = timings[part].over(timings[whole])
+        yield Measure(name, "ms", ours_ms, theirs_ms, goal=goal, direction="at most", note=what, **ratio)
 
 
 def trie_work(ours: World, search: Callable[[], object]) -> Callable[[], object]:
@@ -175,9 +119,4 @@ def crossing_point(catalogues: Sequence[int], ratios: Sequence[float]) -> float 
     return None
 
 
-MEASURES: dict[str, Measurement] = {
-    "width": in_width,
-    "candidates": in_candidates,
-    "items": in_items,
-    "crossing": crossing,
-}
+MEASURES: dict[str, Measurement] = {"items": in_items, "crossing": crossing}

@@ -77,18 +77,9 @@ def accelerator(cfg: DictConfig) -> Iterator[Measure]:
     }
     functions = {name: searching(search, users, 16, 200, torch.bfloat16) for name, (search, _) in searches.items()}
     timings = interleaved(functions, cfg.bench.repeats, warm_up=3)
+    note = "W=200, C=800 when guided, 4+4 layers, D=1024, 256 items of history, batch 16"
     for name, (_, goal) in searches.items():
-        yield Measure(
-            name,
-            "ms",
-            1e3 * timings[name].median,
-            goal=goal,
-            direction="at most",
-            low=1e3 * min(timings[name].seconds),
-            high=1e3 * max(timings[name].seconds),
-            note="W=200, C=800 when guided, 4+4 layers, D=1024, 256 items of history, batch 16",
-            dtype="bfloat16",
-        )
+        yield timings[name].measure(name, "ms", goal, note=note, dtype="bfloat16")
 
 
 MEASURES: dict[str, Measurement] = {"peak": peak, "gpu": accelerator}

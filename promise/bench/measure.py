@@ -8,10 +8,13 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import torch
 from omegaconf import DictConfig
+
+#: Seconds in units of time.
+_UNITS = {"s": 1.0, "ms": 1e-3}
 
 
 class Skipped(Exception):
@@ -25,7 +28,7 @@ class Measure:
     Attributes:
         name: Short and stable: the key in the JSON.
         unit: Of `ours` and `theirs`.
-        ours: What we measured; None = nothing.
+        ours: Our figure; None = none.
         theirs: The same of the peer, or of the limit that we are held against; None = there is none.
         ratio: What is judged when there are two sides; None = `ours` is.
         goal: What the judged figure should reach; None = none.
@@ -54,11 +57,12 @@ class Measure:
         return self.ours if self.ratio is None else self.ratio
 
     @property
-    def met(self) -> bool | None:
-        """Whether the goal is reached; None without a goal."""
+    def verdict(self) -> str:
+        """`met` or `missed`; empty without a goal."""
         if self.goal is None or self.value is None:
-            return None
-        return self.value >= self.goal if self.direction == "at least" else self.value <= self.goal
+            return ""
+        met = self.value >= self.goal if self.direction == "at least" else self.value <= self.goal
+        return "met" if met else "missed"
 
 
 class Ratio(TypedDict):
@@ -89,6 +93,11 @@ class Timing:
         turns = [factor * mine / yours for mine, yours in zip(self.seconds, other.seconds, strict=True)]
         return Ratio(ratio=factor * self.median / other.median, low=min(turns), high=max(turns))
 
+    def measure(self, name: str, unit: str, goal: float | None = None, **fields: Any) -> Measure:
+        """These seconds themselves, in `s` or `ms`; a goal is an upper end."""
+        ours, low, high = (value / _UNITS[unit] for value in (self.median, min(self.seconds), max(self.seconds)))
+        return Measure(name, unit, ours, goal=goal, direction="at most", low=low, high=high, **fields)
+
 
 Measurement = Callable[[DictConfig], Iterator[Measure]]
 
@@ -96,16 +105,13 @@ Measurement = Callable[[DictConfig], Iterator[Measure]]
 def interleaved(functions: Mapping[str, Callable[[], object]], repeats: int, warm_up: int = 1) -> dict[str, Timing]:
     """Time functions in turns, so that whatever else the machine does falls on all of them alike.
 
+    `torch.utils.benchmark` times one function after the other and warms up before every call.
+
     Args:
         functions: name -> function without arguments.
-        repeats: Turns; each begins with another function.
+        repeats: Turns, >= 1; each begins with another function.
         warm_up: Untimed calls of each before the first turn.
-
-    Raises:
-        ValueError: If there are fewer than one turn or no function.
     """
-    if repeats < 1 or not functions:
-        raise ValueError(f"interleaved needs functions and repeats >= 1, got {len(functions)} and {repeats}")
     names = list(functions)
     for name in names * warm_up:
         functions[name]()
@@ -119,14 +125,9 @@ def interleaved(functions: Mapping[str, Callable[[], object]], repeats: int, war
 
 def clocked(function: Callable[[], object]) -> float:
     """Seconds of one call, an accelerator's work included."""
+    synchronise = torch.cuda.synchronize if torch.cuda.is_initialized() else lambda: None
     synchronise()
     began = time.perf_counter()
     function()
     synchronise()
     return time.perf_counter() - began
-
-
-def synchronise() -> None:
-    """Wait for the GPU, where one is in use."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        torch.cuda.synchronize()

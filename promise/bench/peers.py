@@ -31,7 +31,30 @@ def peer(module: str) -> Any:
             return importlib.import_module(module)
     except ImportError as error:
         package = (error.name or module).partition(".")[0]
-        raise Skipped(f"needs {package}: pip install 'promise[bench]'") from error
+        raise Skipped(f"needs {package}: pip install -e '.[bench]'") from error
+
+
+def t5(codes: int, dim: int, heads: int, layers: tuple[int, int], dropout: float = 0.1) -> Any:
+    """An untrained T5 over so many codes, its feed-forward four times as wide as the model, as ours is.
+
+    Args:
+        codes: Codes of all levels.
+        dim: Width D.
+        heads: Attention heads of width D / heads.
+        layers: Blocks of encoder and of decoder.
+        dropout: Probability in [0, 1).
+
+    Raises:
+        Skipped: If transformers is not installed.
+    """
+    transformers = peer("transformers")
+    transformers.logging.set_verbosity_error()
+    torch.manual_seed(0)
+    shape = {"d_model": dim, "d_kv": dim // heads, "d_ff": 4 * dim, "num_heads": heads}
+    blocks = {"num_layers": layers[0], "num_decoder_layers": layers[1]}
+    tokens = {"pad_token_id": PAD, "eos_token_id": END, "decoder_start_token_id": PAD}
+    config = transformers.T5Config(vocab_size=FIRST + codes, dropout_rate=dropout, **shape, **blocks, **tokens)
+    return transformers.T5ForConditionalGeneration(config)
 
 
 class HuggingFace:
@@ -62,28 +85,11 @@ class HuggingFace:
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        transformers = peer("transformers")
-        transformers.logging.set_verbosity_error()
         self.levels = len(level_sizes)
         self.device = device
         self.offsets = FIRST + np.concatenate([[0], np.cumsum(level_sizes)[:-1]])
         self.tokens = torch.from_numpy(codes + self.offsets).to(device)  # (I, L)
-        torch.manual_seed(0)
-        self.model = transformers.T5ForConditionalGeneration(
-            transformers.T5Config(
-                vocab_size=FIRST + sum(level_sizes),
-                d_model=dim,
-                d_kv=dim // heads,
-                d_ff=4 * dim,
-                num_heads=heads,
-                num_layers=layers,
-                num_decoder_layers=layers,
-                pad_token_id=PAD,
-                eos_token_id=END,
-                decoder_start_token_id=PAD,
-            )
-        )
-        self.model.eval().to(device, dtype)
+        self.model = t5(sum(level_sizes), dim, heads, (layers, layers)).eval().to(device, dtype)
         children = defaultdict(set)
         for path in self.tokens.tolist():
             for depth, token in enumerate(path):

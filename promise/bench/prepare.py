@@ -27,14 +27,8 @@ def prepare(cfg: DictConfig) -> Iterator[Measure]:
         facts = turns[0][1]
         for stage in _STAGES:
             timing = Timing(tuple(seconds[stage] for seconds, _ in turns))
-            yield Measure(
-                f"prepare_{name}_{stage}",
-                "s",
-                timing.median,
-                low=min(timing.seconds),
-                high=max(timing.seconds),
-                note=f"{facts['users']:,} users, {facts['items']:,} items, {facts['interactions']:,} interactions",
-            )
+            note = f"{facts['users']:,} users, {facts['items']:,} items, {facts['interactions']:,} interactions"
+            yield timing.measure(f"prepare_{name}_{stage}", "s", note=note)
 
 
 def built(overrides: Sequence[str]) -> tuple[dict[str, float], dict[str, Any]]:

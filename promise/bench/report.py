@@ -1,13 +1,15 @@
-"""What a benchmark says: the table, the CSV with every figure's range, and the JSON of its last line."""
+"""The table of a benchmark: on the terminal, as CSV with every figure's range, and as the JSON of its last line."""
 
-import csv
+import dataclasses
 import importlib.metadata
 import os
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import torch
 
 import promise
@@ -15,28 +17,20 @@ from promise.bench.measure import Measure
 from promise.pipeline.verb import show
 
 PACKAGES = ("torch", "transformers", "cornac", "faiss-cpu")
-COLUMNS = (
-    "measure",
-    "ours",
-    "theirs",
-    "unit",
-    "ratio",
-    "goal",
-    "met",
-    "low",
-    "high",
-    "note",
-    "machine",
-    "dtype",
-    "threads",
-    "versions",
-)
+COLUMNS = [
+    *("measure", "ours", "theirs", "unit", "ratio", "goal", "met", "low", "high", "note"),
+    *("machine", "dtype", "threads", "versions"),
+]
 
 
 def show_table(title: str, measures: Sequence[Measure]) -> None:
     """Print the measures, and the machine on the line below."""
+    signs = {"at least": "≥", "at most": "≤"}
     rows = [
-        [m.name, figure(m.ours), figure(m.theirs), m.unit, figure(m.ratio), goal(m), verdict(m), m.note]
+        [
+            *(m.name, figure(m.ours), figure(m.theirs), m.unit, figure(m.ratio)),
+            *("" if m.goal is None else f"{signs[m.direction]} {m.goal:g}", m.verdict, m.note),
+        ]
         for m in measures
     ]
     show(title, ["measure", "ours", "theirs", "unit", "ratio", "goal", "", "what"], rows)
@@ -55,46 +49,26 @@ def figure(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def goal(measure: Measure) -> str:
-    """The goal with its direction."""
-    if measure.goal is None:
-        return ""
-    return f"{'≥' if measure.direction == 'at least' else '≤'} {measure.goal:g}"
-
-
-def verdict(measure: Measure) -> str:
-    """met, missed, or nothing without a goal."""
-    return "" if measure.met is None else "met" if measure.met else "missed"
-
-
 def save(measures: Sequence[Measure], path: Path) -> None:
     """Write the table as CSV, one row a measure; the file appears whole."""
+    rows = [{**dataclasses.asdict(m), "measure": m.name, "met": m.verdict} for m in measures]
     facts = {"machine": machine(), "threads": torch.get_num_threads(), "versions": versions()}
+    table = pl.DataFrame(rows, infer_schema_length=None).with_columns(**{n: pl.lit(v) for n, v in facts.items()})
+    numbers = [name for name in ("ours", "theirs", "ratio", "goal", "low", "high") if name in table.columns]
+    table = table.with_columns(pl.col(numbers).cast(pl.Float64).round_sig_figs(6)) if rows else table
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(part, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        for m in measures:
-            row = {"measure": m.name, **{name: getattr(m, name) for name in ("unit", "goal", "note", "dtype")}}
-            numbers = {name: rounded(getattr(m, name)) for name in ("ours", "theirs", "ratio", "low", "high")}
-            writer.writerow({**row, **numbers, "met": verdict(m), **facts})
+    (table.select(COLUMNS) if rows else pl.DataFrame(schema=COLUMNS)).write_csv(part)
     part.rename(path)
 
 
-def rounded(value: float | None) -> float | None:
-    """Six significant digits."""
-    return None if value is None else float(f"{value:.6g}")
-
-
 def summary(measures: Sequence[Measure], skipped: Mapping[str, str]) -> dict[str, Any]:
-    """The last line: judged figures by name, what was reached, what was not, what could not be measured."""
-    judged = [m for m in measures if m.met is not None]
+    """The last line: judged figures by name, which goals were reached and which not, what could not be measured."""
     return {
         "verb": "bench",
-        "ratios": {m.name: rounded(m.value) for m in measures},
-        "met": sum(1 for m in judged if m.met),
-        "missed": [m.name for m in judged if not m.met],
+        "ratios": {m.name: None if m.value is None else float(f"{m.value:.6g}") for m in measures},
+        "met": sum(m.verdict == "met" for m in measures),
+        "missed": [m.name for m in measures if m.verdict == "missed"],
         "skipped": dict(skipped),
     }
 
@@ -102,13 +76,9 @@ def summary(measures: Sequence[Measure], skipped: Mapping[str, str]) -> dict[str
 def machine() -> str:
     """Processor or GPU, and the number of cores that this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    name = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
-    if information.exists():
-        models = [
-            line.partition(":")[2].strip() for line in information.read_text().splitlines() if "model name" in line
-        ]
-        name = models[0] if models else name
+    model = re.search(r"model name\s*: (.+)", information.read_text()) if information.exists() else None
+    name = model[1] if model else platform.processor() or platform.machine()
     gpu = f" + {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{name}, {cores} cores{gpu}"
 

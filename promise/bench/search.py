@@ -118,14 +118,9 @@ def cornac(cfg: DictConfig) -> Iterator[Measure]:
 
 
 def check_legal(ours: World, paths: torch.Tensor, name: str) -> None:
-    """See that the peer works: its paths (B, W, L) are items, and a user's are distinct.
-
-    Raises:
-        RuntimeError: If they are not.
-    """
+    """Raise RuntimeError unless the peer's paths (B, W, L) are items, and a user's are distinct."""
     leaves = ours.trie.node_of(paths)
-    distinct = all(len(row.unique()) == len(row) for row in leaves)
-    if (leaves < 0).any() or not distinct:
+    if (leaves < 0).any() or not all(len(row.unique()) == len(row) for row in leaves):
         raise RuntimeError(f"{name}: the peer's answers are not all distinct items")
 
 

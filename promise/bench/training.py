@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from promise import configs
 from promise.bench.measure import Measure, Measurement, interleaved
-from promise.bench.peers import END, FIRST, PAD, peer
+from promise.bench.peers import FIRST, t5
 from promise.bench.worlds import CODES, LEVELS, catalogue, sizes
 from promise.data.batch import Batch
 from promise.ids.codes import SemanticIds
@@ -128,25 +128,9 @@ def theirs(shape: DictConfig, codes: np.ndarray, batch: Batch) -> Training:
     Raises:
         Skipped: If transformers is not installed.
     """
-    transformers = peer("transformers")
-    torch.manual_seed(0)
-    model = transformers.T5ForConditionalGeneration(
-        transformers.T5Config(
-            vocab_size=FIRST + LEVELS * CODES,
-            d_model=shape.dim,
-            d_kv=shape.dim // shape.heads,
-            d_ff=4 * shape.dim,
-            num_heads=shape.heads,
-            num_layers=shape.encoder_layers,
-            num_decoder_layers=shape.decoder_layers,
-            dropout_rate=shape.dropout,
-            pad_token_id=PAD,
-            eos_token_id=END,
-            decoder_start_token_id=PAD,
-        )
-    )
     device = batch.history.device
-    model.train().to(device)
+    layers = (shape.encoder_layers, shape.decoder_layers)
+    model = t5(LEVELS * CODES, shape.dim, shape.heads, layers, shape.dropout).train().to(device)
     tokens = torch.from_numpy(codes + FIRST + CODES * np.arange(LEVELS)).to(device)  # (I, L)
     inputs, labels = tokens[batch.history].flatten(1), tokens[batch.targets[:, -1]]
     return Training(model, lambda: model(input_ids=inputs, labels=labels).loss, len(labels))

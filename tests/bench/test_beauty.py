@@ -15,7 +15,7 @@ from promise.bench.worlds import Sizes, sizes
 
 def test_simulated_users(quick: DictConfig) -> None:
     (found,) = beauty.beauty(quick)
-    assert (found.name, found.goal, found.direction, found.met) == ("beauty_seconds", 60.0, "at most", True)
+    assert (found.name, found.goal, found.direction, found.verdict) == ("beauty_seconds", 60.0, "at most", "met")
     assert found.note == "20 users, simulated, untrained; W=4, C=16, generator=tiny; one pass"
 
 

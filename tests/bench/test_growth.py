@@ -5,22 +5,7 @@ import torch
 from omegaconf import DictConfig
 
 from promise.bench import growth
-from promise.bench.measure import Timing
 from promise.bench.worlds import draw_users, sizes, world
-
-
-@pytest.mark.parametrize("name", ["width", "candidates"])
-def test_slopes(quick: DictConfig, name: str) -> None:
-    slope, *points = list(growth.MEASURES[name](quick))
-    assert (slope.name, slope.goal, slope.direction) == (f"slope_{name}", 1.05, "at most")
-    assert [p.name for p in points] == [f"{name}_{size}" for size in ((1, 2, 4) if name == "width" else (4, 8, 16))]
-    assert all(p.ours and p.ours > 0 and p.goal is None for p in points)
-
-
-def test_the_slope_is_that_of_the_times(quick: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(growth, "interleaved", lambda functions, _: {n: Timing((float(n) ** 2,)) for n in functions})
-    slope = next(growth.in_width(quick))
-    assert slope.ours == pytest.approx(2.0) and slope.low == pytest.approx(2.0) and slope.met is False
 
 
 def test_items(quick: DictConfig) -> None:

@@ -29,12 +29,12 @@ def test_ours_is_timed_at_an_error_no_larger_than_theirs(quick: DictConfig, monk
     monkeypatch.setattr(ids, "left_by_faiss", lambda *_: with_error(0.21))
     monkeypatch.setattr(ids, "interleaved", interleaved)
     equal, default = ids.ids(quick)
-    assert (equal.name, equal.ratio, equal.goal, equal.met) == ("residual_kmeans", 2.0, 1.0, True)
+    assert (equal.name, equal.ratio, equal.goal, equal.verdict) == ("residual_kmeans", 2.0, 1.0, "met")
     assert (default.name, default.ratio, default.goal) == ("residual_kmeans_default", 0.5, None)
     assert timed["residual_kmeans"]() == 5 and timed["residual_kmeans_default"]() == 25
     assert "mean squared error 0.2000 after 5 iterations, faiss k-means 0.2100 after 25" in equal.note
     monkeypatch.setattr(ids, "left_by_faiss", lambda *_: with_error(0.01))  # which ours never reaches
-    assert [measure.met for measure in ids.ids(quick)] == [None, None]
+    assert [measure.verdict for measure in ids.ids(quick)] == ["", ""]
 
 
 def test_the_measurement_runs(quick: DictConfig) -> None:

@@ -61,5 +61,5 @@ def test_cornac_finds_the_likeliest_items() -> None:
 @pytest.mark.parametrize("module", ["cornac.models.tiger.tiger", "transformers", "not_installed.at_all"])
 def test_a_peer_that_is_missing_says_how_to_get_it(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(Skipped, match=rf"^needs {module.split('.')[0]}: pip install 'promise\[bench\]'$"):
+    with pytest.raises(Skipped, match=rf"^needs {module.split('.')[0]}: pip install -e '.\[bench\]'$"):
         peer(module)

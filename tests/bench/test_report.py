@@ -33,7 +33,7 @@ def test_the_csv_has_every_figure_and_its_range(tmp_path: Path) -> None:
     report.save(ALL, path)
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert tuple(rows[0]) == report.COLUMNS
+    assert list(rows[0]) == report.COLUMNS
     faster, slower, plain = rows
     assert {name: faster[name] for name in report.COLUMNS[:10]} == {
         "measure": "vs_peer",

@@ -50,9 +50,9 @@ def test_a_speed_up_counts_the_users_of_both_sides(quick: DictConfig) -> None:
     wide, _, narrow = search.rivals(sizes(quick))
     timings = (Timing((2.0,)), Timing((1.0,)))
     found = search.speed_up("x", wide, *timings, (100, 5), 9.0, "")
-    assert (found.name, found.ours, found.theirs, found.ratio, found.met) == ("x", 50.0, 5.0, 10.0, True)
+    assert (found.name, found.ours, found.theirs, found.ratio, found.verdict) == ("x", 50.0, 5.0, 10.0, "met")
     found = search.speed_up("x", narrow, *timings, (100, 5), 9.0, "")
-    assert (found.name, found.goal, found.met) == ("x_w20", None, None)
+    assert (found.name, found.goal, found.verdict) == ("x_w20", None, "")
 
 
 def test_a_peer_whose_answers_are_no_items_is_not_measured(quick: DictConfig) -> None:

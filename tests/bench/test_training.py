@@ -86,5 +86,5 @@ def test_the_measurement_runs(quick: DictConfig) -> None:
 
 def test_without_transformers_it_is_skipped(quick: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(Skipped, match=r"needs transformers: pip install 'promise\[bench\]'"):
+    with pytest.raises(Skipped, match=r"needs transformers: pip install -e '.\[bench\]'"):
         list(training.training(quick))
