@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from promise.ids.codes import SemanticIds
+from promise.ids.semantic_ids import SemanticIds
 
 Run = Callable[..., Any]
 

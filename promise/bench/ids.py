@@ -12,7 +12,8 @@ from omegaconf import DictConfig
 from promise.bench.measure import Measure, Measurement, interleaved
 from promise.bench.peers import peer
 from promise.bench.worlds import sizes
-from promise.ids.residual_kmeans import Quantised, ResidualKMeans
+from promise.ids.quantizers.protocol import Quantizer
+from promise.ids.quantizers.residual_kmeans import ResidualKMeans
 
 _LEVELS = 3
 
@@ -78,16 +79,18 @@ def mixture(items: int, width: int, centres: int) -> NDArray[np.float32]:
     return points / np.linalg.norm(points, axis=1, keepdims=True)
 
 
-def quantised(vectors: NDArray[np.float32], codes: int, iterations: int) -> Quantised:
+def quantised(vectors: NDArray[np.float32], codes: int, iterations: int) -> Quantizer:
     """Our residual k-means of vectors (I, E)."""
-    return ResidualKMeans(_LEVELS, codes, iterations, restarts=1).fit(vectors, seed=0)
+    quantizer = ResidualKMeans(_LEVELS, codes, iterations, restarts=1)
+    quantizer.fit(vectors, seed=0)
+    return quantizer
 
 
-def left_over(vectors: NDArray[np.float32], found: Quantised) -> NDArray[np.float32]:
+def left_over(vectors: NDArray[np.float32], found: Quantizer) -> NDArray[np.float32]:
     """What the sums of the items' centroids leave of vectors (I, E): (I, E)."""
     left = vectors.copy()
-    for column, centroids in zip(found.codes.T, found.centroids, strict=True):
-        left -= centroids[column]
+    for column, codebook in zip(found.encode(vectors).T, found.codebooks, strict=True):
+        left -= codebook[column]
     return left
 
 

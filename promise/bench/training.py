@@ -16,7 +16,7 @@ from promise.bench.measure import Measure, Measurement, interleaved
 from promise.bench.peers import FIRST, t5
 from promise.bench.worlds import CODES, LEVELS, catalogue, sizes
 from promise.data.batch import Batch
-from promise.ids.codes import SemanticIds
+from promise.ids.semantic_ids import SemanticIds
 from promise.ids.trie import Trie
 from promise.models.neighbours import NeighbourTable
 from promise.pipeline.config import make, plain

@@ -3,8 +3,11 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 EVENT_COLUMNS = {"user": pl.UInt32, "item": pl.Int32, "time": pl.Int64}
 ITEM_COLUMNS = {"id": pl.Int64, "text": pl.String}
@@ -14,10 +17,17 @@ ITEM_COLUMNS = {"id": pl.Int64, "text": pl.String}
 class Interactions:
     """Who took what, when.
 
+    Whatever order a source gives them in, users are numbered by their token and items by their id, so that neither the
+    order of a file nor anybody's targets move a number: integers by size, strings by length and then alphabetically
+    (which is by size where they are numbers). Events are sorted by user and time.
+
     Attributes:
-        events: `user` (UInt32, row of `users`), `item` (Int32, row of `items`), `time` (Int64, any unit).
-        users: user tokens (String) as the file has them, distinct.
-        items: the catalogue: `id` (Int64) as the file has it, distinct; `text` (String or null).
+        events: `user` (UInt32, row of `users`), `item` (Int32, row of `items`), `time` (Int64, any unit); events of
+            one user and time keep the order they came in.
+        users: user tokens (String) as the source has them, distinct.
+        items: the catalogue: `id` (Int64 or String) as the source has it, distinct; `text` (String or null); `order`
+            (String or null, may be left out), by which headline rows split the users in halves. Nothing learns from
+            it, and the fingerprint leaves it out.
         dropped_users: users left out because they had fewer than 3 interactions.
     """
 
@@ -27,20 +37,29 @@ class Interactions:
     dropped_users: int
 
     def __post_init__(self) -> None:
-        for name, table, columns in (
-            ("events", self.events, EVENT_COLUMNS),
-            ("items", self.items, ITEM_COLUMNS),
-        ):
-            if dict(table.schema) != columns:
-                raise ValueError(f"{name} must have the columns {columns}, got {dict(table.schema)}")
+        if dict(self.events.schema) != EVENT_COLUMNS:
+            raise ValueError(f"events must have the columns {EVENT_COLUMNS}, got {dict(self.events.schema)}")
+        if "order" not in self.items.columns:
+            self.items = self.items.with_columns(pl.lit(None, pl.String).alias("order"))
+        expected = {**ITEM_COLUMNS, "order": pl.String}
+        if dict(self.items.schema) not in (expected, {**expected, "id": pl.String}):
+            raise ValueError(f"items must have the columns {ITEM_COLUMNS}, got {dict(self.items.schema)}")
         if self.users.dtype != pl.String:
             raise ValueError(f"users must be strings, got {self.users.dtype}")
         if self.events.is_empty():
             raise ValueError("events must hold at least one row")
-        for column, count in (("user", len(self.users)), ("item", self.items.height)):
+        for column, keys in (("user", self.users), ("item", self.items["id"])):
             low, high = self.events.select(low=pl.col(column).min(), high=pl.col(column).max()).row(0)
-            if low is None or low < 0 or high >= count:
-                raise ValueError(f"events.{column} must lie in 0..{count - 1}, got {low}..{high}")
+            if low is None or low < 0 or high >= len(keys):
+                raise ValueError(f"events.{column} must lie in 0..{len(keys) - 1}, got {low}..{high}")
+            if keys.n_unique() < len(keys):
+                raise ValueError(f"{column}s must be distinct, {keys.filter(keys.is_duplicated())[0]!r} is there twice")
+        user_order, item_order = _canonical_order(self.users), _canonical_order(self.items["id"])
+        self.users, self.items = self.users[user_order], self.items[item_order]
+        self.events = self.events.with_columns(
+            pl.Series(column, np.argsort(order)[self.events[column].to_numpy()], dtype=EVENT_COLUMNS[column])
+            for column, order in (("user", user_order), ("item", item_order))
+        ).sort("user", "time", maintain_order=True)
 
     def save(self, folder: str | Path) -> None:
         """Writes `events.parquet`, `users.parquet` and `items.parquet` into a folder, made if need be."""
@@ -71,13 +90,21 @@ class Interactions:
             raise ValueError(f"cannot load the interactions in {folder}: {error}") from error
 
     def fingerprint(self) -> str:
-        """SHA-256 (first 16 hex digits) of everything in the table, whatever file or place it came from."""
+        """SHA-256 (first 16 hex digits) of all that anything learns from, whatever file or place it came from."""
         digest = hashlib.sha256(f"{self.events.height} {self.items.height} {self.dropped_users}".encode())
-        for column in (*self.events.get_columns(), self.items["id"]):
+        columns = [*self.events.get_columns(), self.items["id"], self.users, self.items["text"]]
+        for column in (column for column in columns if column.dtype != pl.String):
             digest.update(column.to_numpy().tobytes())
-        for strings in (self.users, self.items["text"]):
+        for strings in (column for column in columns if column.dtype == pl.String):
             # Lengths first: ["ab", "c"] must not look like ["a", "bc"], nor null like the empty string.
             lengths = strings.str.len_bytes().cast(pl.Int64).fill_null(-1)
             digest.update(lengths.to_numpy().tobytes())
             digest.update(strings.str.join("").item().encode())
         return digest.hexdigest()[:16]
+
+
+def _canonical_order(keys: pl.Series) -> NDArray[Any]:
+    """(n,) the rows of distinct keys in the order in which they are numbered."""
+    key = pl.col(keys.name)
+    by = [key.str.len_bytes(), key] if keys.dtype == pl.String else [key]
+    return keys.to_frame().select(pl.arg_sort_by(by)).to_series().to_numpy()

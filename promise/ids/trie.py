@@ -8,7 +8,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from promise.ids.codes import check_unique, checked_codes, path_order
+from promise.ids.semantic_ids import check_unique, checked_codes, path_order
 
 DENSE_BYTES = 2**24  # per depth; holds the allowed codes of 65,536 nodes of 256 codes
 

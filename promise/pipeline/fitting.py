@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from promise.data.datamodule import HistoryDataModule
 from promise.data.histories import Histories
-from promise.ids.codes import SemanticIds
+from promise.ids.semantic_ids import SemanticIds
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
 from promise.models.neighbours import NeighbourTable

@@ -15,12 +15,16 @@ from omegaconf import DictConfig
 from scipy import sparse
 
 from promise.data.datamodule import HistoryDataModule
-from promise.data.embeddings import word_weights
+from promise.data.embeddings.protocol import ItemEmbedding
+from promise.data.embeddings.text import word_weights
 from promise.data.histories import Histories
 from promise.data.interactions import Interactions
+from promise.data.sources.protocol import Source
 from promise.data.splits import leave_last_out
-from promise.ids.codes import SemanticIds, quality_report
 from promise.ids.collisions import make_unique
+from promise.ids.quality import quality_report
+from promise.ids.quantizers.protocol import Quantizer
+from promise.ids.semantic_ids import SemanticIds
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
 from promise.models.neighbours import NeighbourTable
@@ -72,10 +76,10 @@ class Pipeline:
     @cached_property
     def data(self) -> Artifact:
         """Interactions (Parquet) and histories (.npy), named by the contents of the source."""
-        source = make(self.cfg.data)
+        source: Source = make(self.cfg.data)
 
         def build(folder: Path) -> dict[str, Any]:
-            interactions: Interactions = source.read()
+            interactions = source.read()
             interactions.save(folder)
             histories = leave_last_out(interactions)
             histories.save(folder)
@@ -149,7 +153,7 @@ class Pipeline:
     @cached_property
     def embeddings(self) -> Artifact:
         """Item embeddings (I, E)."""
-        embedding = make(self.cfg.embeddings)
+        embedding: ItemEmbedding = make(self.cfg.embeddings)
 
         def build(folder: Path) -> dict[str, Any]:
             texts = self.interactions.items["text"].to_list()
@@ -166,16 +170,19 @@ class Pipeline:
 
     @cached_property
     def ids_path(self) -> Path:
-        """File of the semantic IDs: the one given, or the one made by the quantiser."""
+        """File of the semantic IDs: the one given, or the one made by the quantizer."""
         if self.cfg.ids.path is not None:
             return Path(self.cfg.ids.path)
         config = {name: value for name, value in plain(self.cfg.ids).items() if name != "path"}
-        quantiser = make(config)
+        quantizer: Quantizer = make(config)
 
         def build(folder: Path) -> dict[str, Any]:
-            quantised = quantiser.fit(self.item_vectors, self.cfg.seed)
-            codes, sizes, moved = make_unique(quantised, self.item_vectors, max(quantiser.codes))
-            quality = quality_report(quantised.codes, codes, sizes, moved)
+            quantizer.fit(self.item_vectors, self.cfg.seed)
+            found = quantizer.encode(self.item_vectors)
+            codes, sizes, moved = make_unique(
+                found, quantizer.codebooks, self.item_vectors, limit=max(quantizer.level_sizes)
+            )
+            quality = quality_report(found, codes, sizes, moved)
             ids = SemanticIds(codes, sizes, quality)
             ids.save(folder / "ids.npz")
             (folder / "quality.json").write_text(json.dumps(quality, indent=1) + "\n")

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from promise.bench import ids
 from promise.bench.measure import Skipped, Timing
-from promise.ids.residual_kmeans import Quantised
+from promise.ids.quantizers.residual_kmeans import ResidualKMeans
 
 faiss = pytest.importorskip("faiss")
 
@@ -52,12 +52,11 @@ def test_both_leave_what_their_kind_of_quantiser_leaves() -> None:
 
 
 def test_what_is_left_over_is_what_the_centroids_do_not_add_up_to() -> None:
-    found = Quantised(
-        np.array([[0, 1], [1, 0]], dtype=np.int32),
-        (2, 2),
-        [np.array([[1.0], [5.0]], dtype=np.float32), np.array([[0.5], [0.25]], dtype=np.float32)],
-    )
-    assert ids.left_over(np.array([[2.0], [6.0]], dtype=np.float32), found).tolist() == [[0.75], [0.5]]
+    quantizer = ResidualKMeans(2, 2, iterations=1, restarts=1)
+    vectors = np.array([[2.0], [6.0], [2.5], [7.0]], dtype=np.float32)
+    quantizer.fit(vectors, seed=0)
+    sums = sum(book[column] for column, book in zip(quantizer.encode(vectors).T, quantizer.codebooks, strict=True))
+    np.testing.assert_allclose(ids.left_over(vectors, quantizer), vectors - sums, atol=1e-6)
 
 
 def test_a_mixture_has_rows_of_length_one_in_groups() -> None:

@@ -10,16 +10,11 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from promise.data.embeddings import (
-    Concatenation,
-    CoOccurrenceEmbedding,
-    GivenEmbedding,
-    NothingToEmbed,
-    TextEmbedding,
-    count_pairs,
-    positive_information,
-    word_weights,
-)
+from promise.data.embeddings.co_occurrence import CoOccurrenceEmbedding, count_pairs, positive_information
+from promise.data.embeddings.concatenation import Concatenation
+from promise.data.embeddings.given import GivenEmbedding
+from promise.data.embeddings.protocol import NothingToEmbed
+from promise.data.embeddings.text import TextEmbedding, word_weights
 from promise.data.histories import Histories
 
 CONF = Path(__file__).parents[2] / "conf" / "embeddings"

@@ -35,6 +35,24 @@ def test_save_and_load_give_the_same_table(tmp_path):
     assert loaded.fingerprint() == saved.fingerprint()
 
 
+@pytest.mark.parametrize("ids", [[10, 9, 200], ["b", "ab", "a"]])
+def test_items_and_users_are_numbered_by_what_they_are_called(ids, tmp_path):
+    """Shorter names first, so that numbers come by size; the source's own order means nothing."""
+    events = {"user": [0, 1, 0, 1, 0, 1], "item": [0, 0, 1, 1, 2, 2], "time": [5, 5, 5, 4, 3, 3]}
+    items = pl.DataFrame({"id": ids, "text": list("xyz"), "order": [None, "o", None]}, schema_overrides={"order": str})
+    found = Interactions(pl.DataFrame(events, schema=EVENT_COLUMNS), pl.Series(["u10", "u9"]), items, 0)
+    assert found.users.to_list() == ["u9", "u10"]
+    assert found.items["id"].to_list() == sorted(ids, key=lambda name: (len(str(name)), name))
+    named = found.events.select(
+        pl.col("user").replace_strict({0: "u9", 1: "u10"}), found.items["id"][found.events["item"]]
+    )
+    assert named.rows() == [
+        ("u9", ids[2]), ("u9", ids[1]), ("u9", ids[0]), ("u10", ids[2]), ("u10", ids[0]), ("u10", ids[1]),
+    ]  # fmt: skip
+    found.save(tmp_path)
+    assert Interactions.load(tmp_path).items.equals(found.items)
+
+
 def test_no_item_has_a_text(tmp_path):
     saved = table(texts=(None, None, None))
     saved.save(tmp_path)
@@ -83,6 +101,10 @@ def test_wrong_tables_are_refused():
         Interactions(good.events.clear(), good.users, good.items, 0)
     with pytest.raises(ValueError, match=r"events.user must lie in 0..0, got 0..1"):
         Interactions(good.events, good.users.head(1), good.items, 0)
+    with pytest.raises(ValueError, match=r"items must be distinct, 7 is there twice"):
+        table(ids=(3, 7, 7))
+    with pytest.raises(ValueError, match=r"users must be distinct, 'a' is there twice"):
+        table(users=("a", "a"))
     with pytest.raises(ValueError, match=r"events.item must lie in 0..2, got 0..3"):
         table(item=(0, 1, 0, 2, 1, 3))
     with pytest.raises(ValueError, match=r"events.item must lie in 0..2, got -1..2"):

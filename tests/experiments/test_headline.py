@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from omegaconf import OmegaConf
 
@@ -137,18 +138,12 @@ def test_halves_are_those_of_a_plain_loop(world: Any, pipeline_of: Callable[...,
     assert halves["below"].tolist() == [target < last for target, last in pairs]
 
 
-def test_items_without_the_field_are_in_no_half(
-    pipeline_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from promise.data.sources.s3rec import S3Rec
-
+def test_items_without_the_field_are_in_no_half(pipeline_of: Callable[..., Any]) -> None:
     full = users_by_half(pipeline_of("data.order_field=text", "split=test"))
     pipeline = pipeline_of("data.order_field=text", "split=test")
-    item_field, ids = S3Rec.item_field, pipeline.interactions.items["id"].to_list()
-    lost = ids[int(pipeline.histories.targets("test", np.array([0]))[0])]
-    monkeypatch.setattr(
-        S3Rec, "item_field", lambda self, name: {k: v for k, v in item_field(self, name).items() if k != lost}
-    )
+    items, lost = pipeline.interactions.items, int(pipeline.histories.targets("test", np.array([0]))[0])
+    without = pl.when(pl.int_range(items.height) != lost).then("order").alias("order")
+    pipeline.interactions.items = items.with_columns(without)
     halves = users_by_half(pipeline)
     assert not halves["above"][0] and not halves["below"][0]
     assert (halves["above"] <= full["above"]).all() and (halves["below"] <= full["below"]).all()

@@ -2,13 +2,25 @@
 
 import itertools
 from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from promise.ids.codes import SemanticIds
 from promise.ids.collisions import make_unique
-from promise.ids.residual_kmeans import Quantised
+from promise.ids.semantic_ids import SemanticIds
+
+
+class Quantised(NamedTuple):
+    """Codes (I, L) and codebooks as a quantizer gives them."""
+
+    codes: np.ndarray
+    level_sizes: tuple[int, ...]
+    codebooks: list[np.ndarray]
+
+
+def unique(found: Quantised, vectors: np.ndarray, limit: int) -> tuple[np.ndarray, tuple[int, ...], int]:
+    return make_unique(found.codes, found.codebooks, vectors, limit)
 
 
 def random_world(seed: int) -> tuple[Quantised, np.ndarray, int]:
@@ -25,7 +37,7 @@ def random_world(seed: int) -> tuple[Quantised, np.ndarray, int]:
 
 
 def place(quantised: Quantised, path: tuple[int, ...]) -> np.ndarray:
-    return sum(table[code].astype(np.float64) for table, code in zip(quantised.centroids, path, strict=True))
+    return sum(table[code].astype(np.float64) for table, code in zip(quantised.codebooks, path, strict=True))
 
 
 def slow_paths(quantised: Quantised, embeddings: np.ndarray, limit: int) -> tuple[list[tuple[int, ...]], int]:
@@ -60,7 +72,7 @@ def test_equals_the_slow_rules_while_paths_in_use_have_room() -> None:
         quantised, embeddings, limit = random_world(seed)
         if len({tuple(row) for row in quantised.codes.tolist()}) * limit < len(embeddings):
             continue
-        codes, sizes, moved = make_unique(quantised, embeddings, limit)
+        codes, sizes, moved = unique(quantised, embeddings, limit)
         paths, expected_moved = slow_paths(quantised, embeddings, limit)
         levels = len(quantised.level_sizes)
         assert moved == expected_moved
@@ -80,7 +92,7 @@ def test_every_item_gets_a_path_of_its_own() -> None:
     opened = 0
     for seed in range(300):
         quantised, embeddings, limit = random_world(seed)
-        codes, sizes, moved = make_unique(quantised, embeddings, limit)
+        codes, sizes, moved = unique(quantised, embeddings, limit)
         SemanticIds(codes, sizes, {})  # checks ranges and uniqueness
         before = Counter(tuple(row) for row in quantised.codes.tolist())
         assert moved == sum(max(0, count - limit) for count in before.values())
@@ -96,7 +108,7 @@ def test_every_item_gets_a_path_of_its_own() -> None:
 def test_no_level_is_added_where_nothing_collides() -> None:
     codes = np.array([[0, 1], [1, 0]], dtype=np.int32)
     quantised = Quantised(codes, (2, 2), [np.zeros((2, 1), dtype=np.float32)] * 2)
-    found, sizes, moved = make_unique(quantised, np.zeros((2, 1), dtype=np.float32), 1)
+    found, sizes, moved = unique(quantised, np.zeros((2, 1), dtype=np.float32), 1)
     assert np.array_equal(found, codes) and sizes == (2, 2) and moved == 0
 
 
@@ -105,7 +117,7 @@ def test_the_item_that_fits_worst_moves_to_the_nearest_path_with_room() -> None:
     centroids = [np.array([[0.0], [10.0], [30.0]], dtype=np.float32)]
     embeddings = np.array([[1.0], [4.0], [0.0], [10.0], [30.0]], dtype=np.float32)
     quantised = Quantised(np.array([[0], [0], [0], [1], [2]], dtype=np.int32), (3,), centroids)
-    codes, sizes, moved = make_unique(quantised, embeddings, 2)
+    codes, sizes, moved = unique(quantised, embeddings, 2)
     assert codes.tolist() == [[0, 0], [1, 0], [0, 1], [1, 1], [2, 0]]
     assert sizes == (3, 2) and moved == 1
 
@@ -117,7 +129,7 @@ def test_full_paths_open_the_nearest_unused_ones() -> None:
         np.array([[0.0], [1.0], [5.0]], dtype=np.float32),
     ]
     quantised = Quantised(np.zeros((5, 2), dtype=np.int32), (2, 3), centroids)
-    codes, sizes, moved = make_unique(quantised, np.zeros((5, 1), dtype=np.float32), 2)
+    codes, sizes, moved = unique(quantised, np.zeros((5, 1), dtype=np.float32), 2)
     assert codes.tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 1, 1], [0, 2, 0]]
     assert sizes == (2, 3, 2) and moved == 3
 
@@ -130,20 +142,20 @@ def test_unused_paths_are_the_nearest_of_all_in_one_level_and_enough_in_any() ->
         crowd = int(rng.integers(1, 5))
         codes = np.concatenate([np.arange(used), np.zeros(crowd, dtype=int)])[:, None].astype(np.int32)
         embeddings = np.zeros((len(codes), 2), dtype=np.float32)
-        found, _, moved = make_unique(Quantised(codes, (9,), centroids), embeddings, 1)
+        found, _, moved = unique(Quantised(codes, (9,), centroids), embeddings, 1)
         free = sorted(range(used, 9), key=lambda code: float((centroids[0][code].astype(float) ** 2).sum()))
         assert moved == crowd and sorted(found[:, 0].tolist()) == sorted([*range(used), *free[:crowd]])
     sizes = (2, 3, 2)
     tables = [np.zeros((size, 1), dtype=np.float32) for size in sizes]
     quantised = Quantised(np.zeros((12, 3), dtype=np.int32), sizes, tables)
-    found, _, _ = make_unique(quantised, np.zeros((12, 1), dtype=np.float32), 1)
+    found, _, _ = unique(quantised, np.zeros((12, 1), dtype=np.float32), 1)
     assert {tuple(row) for row in found.tolist()} == set(itertools.product(range(2), range(3), range(2)))
 
 
 def test_a_catalogue_of_equal_items_gets_a_longer_last_level_and_says_so() -> None:
     quantised = Quantised(np.zeros((10, 2), dtype=np.int32), (1, 1), [np.zeros((1, 2), dtype=np.float32)] * 2)
     with pytest.warns(UserWarning, match=r"10 items on \(1, 1\) codes need 10 on a path, not 4"):
-        codes, sizes, moved = make_unique(quantised, np.zeros((10, 2), dtype=np.float32), 4)
+        codes, sizes, moved = unique(quantised, np.zeros((10, 2), dtype=np.float32), 4)
     assert codes[:, 2].tolist() == list(range(10)) and sizes == (1, 1, 10) and moved == 0
 
 
@@ -151,16 +163,16 @@ def test_numbers_that_float32_cannot_square_still_find_room() -> None:
     centroids = [np.array([[0.0], [1e25], [-2e25]], dtype=np.float32)]
     quantised = Quantised(np.array([[0], [0], [1], [2]], dtype=np.int32), (3,), centroids)
     embeddings = np.array([[0.0], [-1e25], [1e25], [-2e25]], dtype=np.float32)
-    codes, _, moved = make_unique(quantised, embeddings, 2)
+    codes, _, moved = unique(quantised, embeddings, 2)
     assert moved == 0
     with pytest.raises(ValueError, match="limit must be >= 1, got 0"):
-        make_unique(quantised, embeddings, 0)
+        unique(quantised, embeddings, 0)
     quantised = Quantised(np.array([[0], [0], [0], [1], [2]], dtype=np.int32), (3,), centroids)
-    codes, _, moved = make_unique(quantised, embeddings[[0, 0, 1, 2, 3]], 2)
+    codes, _, moved = unique(quantised, embeddings[[0, 0, 1, 2, 3]], 2)
     assert moved == 1 and codes[:, 0].tolist() == [0, 0, 2, 1, 2]
 
 
 def test_embeddings_and_codes_must_belong_together() -> None:
     quantised = Quantised(np.zeros((3, 1), dtype=np.int32), (1,), [np.zeros((1, 2), dtype=np.float32)])
-    with pytest.raises(ValueError, match="embeddings must have 3 rows, got 2"):
-        make_unique(quantised, np.zeros((2, 2), dtype=np.float32), 4)
+    with pytest.raises(ValueError, match="vectors must have 3 rows, got 2"):
+        unique(quantised, np.zeros((2, 2), dtype=np.float32), 4)

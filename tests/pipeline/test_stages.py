@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from promise.ids.codes import SemanticIds
+from promise.ids.semantic_ids import SemanticIds
 from promise.pipeline.stages import fingerprint_of
 
 PipelineOf = Callable[..., Any]

@@ -32,7 +32,7 @@ def test_errors_of_others_are_faults() -> None:
 
 
 def test_a_check_within_a_constructor_is_unwrapped() -> None:
-    inner = {"_target_": "promise.data.embeddings.TextEmbedding", "dim": 0, "min_df": 1, "ngrams": 1}
+    inner = {"_target_": "promise.data.embeddings.text.TextEmbedding", "dim": 0, "min_df": 1, "ngrams": 1}
     error = raised(make, OmegaConf.create({"_target_": "builtins.dict", "part": inner}))
     assert isinstance(error, InstantiationException)
     assert is_check(error)

@@ -1,1 +1,1 @@
-"""Readers: one file per dataset format, each giving the same table of interactions."""
+"""Sources of interactions: one file per format behind one interface, `promise.data.sources.protocol.Source`."""

@@ -19,7 +19,7 @@ from rich.progress import Progress
 
 from promise.data.interactions import EVENT_COLUMNS, ITEM_COLUMNS, Interactions
 
-_VERSION = 1  # raised when this reader would make another table of the same bytes
+_VERSION = 2  # raised when this reader would make another table of the same bytes
 _FEWEST = 3  # interactions a user needs: one each to train on, to validate and to test
 _INT64_MAX = 2**63 - 1
 _QUIET_SECONDS = 2.0
@@ -29,16 +29,15 @@ class S3Rec:
     """Reads `user item item ...` lines, and the catalogue from an items file where there is one.
 
     The first field of a line is any token, the rest non-negative integers, oldest first; they may have gaps.
-    Users with fewer than 3 interactions are dropped and counted. The catalogue is the items file, row by
-    row, or else the distinct items of the users that stay, in ascending order. Either file may be gzipped.
+    Users with fewer than 3 interactions are dropped and counted. The catalogue is the items file, or else
+    the distinct items of the users that stay. Either file may be gzipped.
 
     Args:
         sequences: text file, one user per line.
         items: JSON lines, each with an integer `id`; an item's text is its `text`, or else its `title` (or
             `short_text`), `brand` and `categories` joined. None = no texts.
         root: folder in which relative names are looked up; None = the current one.
-        order_field: field of the items by which headline rows split the users in halves; None = they don't. It is
-            no part of the data that anything learns from.
+        order_field: field of the items that gives their `order` (see `Interactions`); None = none has any.
     """
 
     def __init__(self, sequences: str, items: str | None, root: str | None, order_field: str | None = None) -> None:
@@ -48,12 +47,12 @@ class S3Rec:
         self.order_field = order_field
 
     def fingerprint(self) -> str:
-        """SHA-256 (first 16 hex digits) of the files' bytes and this reader's version, whatever their names.
+        """SHA-256 (first 16 hex digits) of the files' bytes, the field and this reader's version, whatever their names.
 
         Raises:
             ValueError: a file is not there.
         """
-        digests = [f"s3rec {_VERSION}"]
+        digests = [f"s3rec {_VERSION}"] + ([] if self.order_field is None else [self.order_field])
         for path in self._paths():
             if path is not None:
                 with path.open("rb") as file:
@@ -67,7 +66,7 @@ class S3Rec:
             ValueError: one line that says what is wrong, in which file and on which line.
         """
         sequences, items_file = self._paths()
-        catalogue = None if items_file is None else _read_items(items_file)
+        catalogue = None if items_file is None else _read_items(items_file, self.order_field)
         users, lines, counts, items = _read_sequences(sequences)
         long_enough = counts >= _FEWEST
         if not long_enough.any():
@@ -103,19 +102,6 @@ class S3Rec:
             items=catalogue,
             dropped_users=int((~long_enough).sum()),
         )
-
-    def item_field(self, name: str) -> dict[int, str]:
-        """Item id -> a field of the items file as text; items without it, or data without the file, have none.
-
-        The field stays out of `read` and its fingerprint: whoever asks reads the file again.
-
-        Raises:
-            ValueError: the file is missing, or a line of it is wrong.
-        """
-        path = self._paths()[1]
-        if path is None:
-            return {}
-        return {item: str(row[name]) for item, row in _item_rows(path) if row.get(name) is not None}
 
     def _paths(self) -> tuple[Path, Path | None]:
         """The two files, which are there."""
@@ -167,15 +153,15 @@ def _read_sequences(path: Path) -> tuple[pl.Series, NDArray[np.int64], NDArray[n
     return tokens, np.array(lines, np.int64), np.array(counts, np.int64), np.array(items, np.int64)
 
 
-def _read_items(path: Path) -> pl.DataFrame:
-    """The catalogue: `id` and `text`, in the order of the file."""
-    ids, texts = [], []
+def _read_items(path: Path, order_field: str | None) -> pl.DataFrame:
+    """The catalogue: `id`, `text` and `order`, in the order of the file."""
+    rows = []
     for item, row in _item_rows(path):
-        ids.append(item)
-        texts.append(_text(row))
-    if not ids:
+        order = None if order_field is None else row.get(order_field)
+        rows.append((item, _text(row), None if order is None else _encodable(str(order))))
+    if not rows:
         raise ValueError(f"data.items: {path.name} is empty")
-    return pl.DataFrame({"id": ids, "text": texts}, schema=ITEM_COLUMNS)
+    return pl.DataFrame(rows, schema={**ITEM_COLUMNS, "order": pl.String}, orient="row")
 
 
 def _item_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -207,8 +193,12 @@ def _text(row: dict[str, Any]) -> str | None:
         *_words(row.get("brand")),
         *_words(row.get("categories")),
     ]
-    # JSON can escape half a surrogate pair, which no UTF-8 file can hold.
-    return ". ".join(words).encode(errors="replace").decode() or None
+    return _encodable(". ".join(words)) or None
+
+
+def _encodable(text: str) -> str:
+    """The text with a ? for half a surrogate pair, which JSON can escape but no UTF-8 file can hold."""
+    return text.encode(errors="replace").decode()
 
 
 def _words(value: Any) -> list[str]:

@@ -6,7 +6,6 @@ import random
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from promise.data.interactions import Interactions
@@ -61,12 +60,30 @@ def test_short_users_are_dropped_and_counted_with_the_items_that_only_they_have(
     assert table.dropped_users == 3
 
 
-def test_the_items_file_is_the_catalogue_in_its_own_order(tmp_path):
+def test_the_items_file_is_the_catalogue_numbered_by_id(tmp_path):
     items = [{"id": 9, "text": "nine"}, {"id": 2, "text": " "}, {"id": 5, "text": "five"}]
     table = read(tmp_path, "a 2 9 2\n", items)
-    assert table.items.rows() == [(9, "nine"), (2, None), (5, "five")]
-    assert table.events["item"].to_list() == [1, 0, 1]
+    assert table.items.rows() == [(2, None, None), (5, "five", None), (9, "nine", None)]
+    assert table.events["item"].to_list() == [0, 2, 0]
     assert rows(table) == {"a": [2, 9, 2]}
+
+
+@pytest.mark.parametrize("with_file", [False, True])
+@pytest.mark.parametrize("seed", range(5))
+def test_neither_the_order_of_users_nor_their_targets_move_a_number(tmp_path, seed, with_file):
+    draw = random.Random(seed)
+    ids = draw.sample(range(10**6), 12)
+    lines = [(f"u{user}", ids[:2] + draw.choices(ids, k=draw.randint(1, 8))) for user in range(20)]
+    items = [{"id": item, "text": str(item)} for item in draw.sample(ids, 12)] if with_file else None
+
+    def table(users: list) -> Interactions:
+        return read(tmp_path, "\n".join(" ".join([user, *map(str, taken)]) for user, taken in users), items)
+
+    first, permuted = table(lines), table(draw.sample(lines, 20))
+    assert first.fingerprint() == permuted.fingerprint() and first.events.equals(permuted.events)
+    targets = draw.sample([taken[-1] for _, taken in lines], 20)
+    other = table([(user, [*taken[:-1], target]) for (user, taken), target in zip(lines, targets, strict=True)])
+    assert other.items.equals(first.items) and other.users.equals(first.users)
 
 
 def test_texts(tmp_path):
@@ -88,7 +105,7 @@ def test_texts(tmp_path):
 def test_items_files_with_blank_lines_bom_crlf_or_gzip(tmp_path):
     lines = '{"id": 1, "text": "é"}\r\n\r\n{"id": 2}\r\n'
     for data in (lines.encode(), b"\xef\xbb\xbf" + lines.encode(), gzip.compress(lines.encode())):
-        assert read(tmp_path, "a 1 2 1\n", data).items.rows() == [(1, "é"), (2, None)]
+        assert read(tmp_path, "a 1 2 1\n", data).items.rows() == [(1, "é", None), (2, None, None)]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -201,18 +218,14 @@ def test_fingerprint_is_of_contents_not_of_names(tmp_path):
     assert len({fingerprint("a.txt"), fingerprint("c.txt"), fingerprint("a.txt", "i.jsonl")}) == 3
 
 
-def test_a_field_of_the_items_is_read_apart_from_the_data(tmp_path):
+def test_a_field_of_the_items_is_their_order_from_which_nothing_learns(tmp_path):
     items = [{"id": 3, "asin": "B2"}, {"id": 1, "asin": None}, {"id": 2, "asin": 7}, {"id": 4}]
     table = read(tmp_path, "a 1 2 3\n", items)
     source = S3Rec("s.txt", "i.jsonl", str(tmp_path), "asin")
-    assert source.item_field("asin") == {3: "B2", 2: "7"}
-    assert source.item_field("nothing") == {}
-    assert source.fingerprint() == S3Rec("s.txt", "i.jsonl", str(tmp_path)).fingerprint()
+    assert source.read().items["order"].to_list() == [None, "7", "B2", None]
+    assert table.items["order"].null_count() == 4
     assert source.read().fingerprint() == table.fingerprint()
-    assert S3Rec("s.txt", None, str(tmp_path), "asin").item_field("asin") == {}
-    (tmp_path / "i.jsonl").write_text("{}")
-    with pytest.raises(ValueError, match=r"data.items: i.jsonl:1: the item has no `id`"):
-        source.item_field("asin")
+    assert source.fingerprint() != S3Rec("s.txt", "i.jsonl", str(tmp_path)).fingerprint()
 
 
 def test_a_bar_appears_on_stderr_only_for_slow_files(tmp_path, capsys, monkeypatch):
@@ -241,6 +254,6 @@ def test_real_data(folder, name, users, items, interactions):
     assert (len(table.users), table.items.height, table.events.height) == (users, items, interactions)
     assert table.items["text"].null_count() == table.dropped_users == 0
     first = (REAL / folder / name).read_text().splitlines()[100].split()
-    mine = table.events.filter(table.events["user"] == 100)["item"].to_numpy()
-    assert table.users[100] == first[0]
-    assert table.items["id"].to_numpy()[mine].tolist() == np.array(first[1:], int).tolist()
+    mine = table.events.filter(table.events["user"] == table.users.to_list().index(first[0]))["item"].to_numpy()
+    assert table.items["id"].to_numpy()[mine].tolist() == list(map(int, first[1:]))
+    assert table.items["id"].is_sorted() and table.users.cast(int).is_sorted()

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from promise.ids.codes import SemanticIds, bucket_sizes, new_paths, path_order, quality_report
+from promise.ids.quality import bucket_sizes, quality_report
+from promise.ids.semantic_ids import SemanticIds, new_paths, path_order
 
 CODES = np.array([[1, 0], [0, 2], [0, 0]], dtype=np.int32)
 

@@ -1,8 +1,7 @@
-"""ResidualKMeans: quantises item embeddings level by level, each level on what the one before left over."""
+"""ResidualKMeans: quantizes item embeddings level by level, each level on what the one before left over."""
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from numbers import Integral
 from typing import NamedTuple
 
@@ -10,6 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from promise.ids.semantic_ids import row_keys
 
 CHUNK_ELEMENTS = 2**19  # distances held at once: 2 MiB of float32, which stays in the cache
 SEEDING_POINTS_PER_CODE = 256  # k-means++ draws from a sample of this many: one pass over it for every code
@@ -21,19 +22,11 @@ PULLS = (1.0, 0.2)
 ROUNDING = 1e-6  # residuals below this share of the largest embedding are float32 noise, not structure
 
 
-@dataclass(frozen=True, eq=False)
-class Quantised:
-    """What a quantiser found; items may still share a path.
+class _Level(NamedTuple):
+    """Codewords (K, E) of the scaled residuals; `exact` if they are all distinct vectors of the fit."""
 
-    Attributes:
-        codes: (I, L) int32 codes, coarse to fine.
-        level_sizes: (L,) number of centroids of each level.
-        centroids: L arrays (K_b, E) float32; the sum of an item's centroids approximates its embedding.
-    """
-
-    codes: NDArray[np.int32]
-    level_sizes: tuple[int, ...]
-    centroids: list[NDArray[np.float32]]
+    codewords: Tensor
+    exact: bool
 
 
 class ResidualKMeans:
@@ -45,6 +38,10 @@ class ResidualKMeans:
         iterations: most Lloyd iterations per level, >= 1; a level stops sooner once nothing changes.
         restarts: independent draws of seeds per level, >= 1; the one with the smallest squared error after a
             few iterations goes on.
+
+    Attributes:
+        level_sizes: (L,) K of each level.
+        codebooks: after `fit`, L arrays (K_b, E); fewer than K where a level had fewer distinct vectors to tell apart.
 
     Raises:
         ValueError: an argument out of its range.
@@ -58,65 +55,88 @@ class ResidualKMeans:
             raise ValueError(f"ids.codes must be one number or {levels} (ids.levels), got {len(per_level)}")
         for size in per_level:
             _check_count("codes", size)
-        self.levels = levels
-        self.codes = tuple(int(size) for size in per_level)
-        self.iterations = iterations
-        self.restarts = restarts
+        self.level_sizes = tuple(int(size) for size in per_level)
+        self.codebooks: list[NDArray[np.float32]] = []
+        self._iterations = iterations
+        self._restarts = restarts
 
-    def fit(self, embeddings: NDArray[np.float32], seed: int) -> Quantised:
-        """Finds every item's codes. The same seed and embeddings give the same codes.
+    def fit(self, vectors: NDArray[np.float32], seed: int) -> None:
+        """Learns the codebooks. The same seed and vectors give the same ones.
 
         Levels are clamped, with a warning, to the number of distinct vectors they have to tell apart.
 
         Args:
-            embeddings: (I, E) finite numbers, one row per item.
+            vectors: (I, E) finite numbers, one row per item.
             seed: >= 0.
-
-        Returns:
-            codes (I, L), level sizes and centroids.
 
         Raises:
             ValueError: no (I, E) table, or a row that holds NaN or infinity.
         """
-        table = _checked_embeddings(embeddings)
+        table = _checked_vectors(vectors)
         rng = np.random.default_rng(seed)
         # float32 squares lose small differences far from the origin, and overflow beyond 1e19.
-        scale = np.abs(table).max() or np.float32(1)
-        scaled = table / scale
-        mean = scaled.mean(axis=0, dtype=np.float64).astype(np.float32)
-        residual = torch.from_numpy(scaled - mean)
-        noise = ROUNDING * float(residual.norm(dim=1).max())
-        codes, centroids = [], []
-        for level, size in enumerate(self.codes):
-            centres, assigned = self._fit_level(residual, size, rng)
-            residual -= centres[assigned]
-            residual[residual.norm(dim=1) <= noise] = 0.0
-            codes.append(assigned.numpy().astype(np.int32))
-            centroids.append((centres.numpy() + (mean if level == 0 else np.float32(0))) * scale)
-        sizes = tuple(len(centres) for centres in centroids)
-        if sizes != self.codes:
+        self._scale = np.abs(table).max() or np.float32(1)
+        self._mean = (table / self._scale).mean(axis=0, dtype=np.float64).astype(np.float32)
+        residual = self._centred(table)
+        self._noise = ROUNDING * float(residual.norm(dim=1).max())
+        self._levels: list[_Level] = []
+        for size in self.level_sizes:
+            level, assigned = self._fit_level(residual, size, rng)
+            self._levels.append(level)
+            residual = self._left_over(residual, level, assigned)
+        offsets = [self._mean, *[np.float32(0)] * (len(self._levels) - 1)]
+        self.codebooks = [
+            (level.codewords.numpy() + offset) * self._scale
+            for level, offset in zip(self._levels, offsets, strict=True)
+        ]
+        sizes = [len(codebook) for codebook in self.codebooks]
+        if sizes != list(self.level_sizes):
             warnings.warn(
-                f"ids.codes clamped from {list(self.codes)} to {list(sizes)}, the distinct vectors per level",
+                f"ids.codes clamped from {list(self.level_sizes)} to {sizes}, the distinct vectors per level",
                 stacklevel=2,
             )
-        return Quantised(np.stack(codes, axis=1), sizes, centroids)
 
-    def _fit_level(self, points: Tensor, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """(I, E) points -> centres (K, E), assignment (I,) int64."""
-        exact = _distinct_rows(points, size)
-        if exact is not None:
-            return exact
-        trial = min(TRIAL_ITERATIONS, self.iterations)
+    def encode(self, vectors: NDArray[np.float32]) -> NDArray[np.int32]:
+        """The nearest codeword of what the levels before left over, level by level: (I, E) -> (I, L).
+
+        Raises:
+            ValueError: no (I, E) table, or a row that holds NaN or infinity.
+        """
+        residual = self._centred(_checked_vectors(vectors))
+        codes = []
+        for level in self._levels:
+            if level.exact:
+                assigned = _nearest_exactly(residual, level.codewords)
+            else:
+                assigned = _nearest(residual, residual.square().sum(dim=1), level.codewords).assigned
+            residual = self._left_over(residual, level, assigned)
+            codes.append(assigned.numpy().astype(np.int32))
+        return np.stack(codes, axis=1)
+
+    def _centred(self, table: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(table / self._scale - self._mean)
+
+    def _left_over(self, residual: Tensor, level: _Level, assigned: Tensor) -> Tensor:
+        """The residual (I, E) without its codewords, exactly 0 where only rounding is left."""
+        residual = residual - level.codewords[assigned]
+        residual[residual.norm(dim=1) <= self._noise] = 0.0
+        return residual
+
+    def _fit_level(self, points: Tensor, size: int, rng: np.random.Generator) -> tuple[_Level, Tensor]:
+        """(I, E) points -> codewords (K, E), and the code of each point (I,) int64."""
+        if (exact := _distinct_rows(points, size)) is not None:
+            return _Level(exact[0], True), exact[1]
+        trial = min(TRIAL_ITERATIONS, self._iterations)
         squares = points.square().sum(dim=1)
-        seeds = [_seed_centres(points, squares, size, rng) for _ in range(self.restarts)]
+        seeds = [_seed_centres(points, squares, size, rng) for _ in range(self._restarts)]
         starts = [
             _lloyd(points, squares, _nearest(points, squares, centres * pull), trial)
             for centres in seeds
             for pull in PULLS
         ]
         best = min(starts, key=lambda start: float(start.distances.double().sum()))
-        found = _lloyd(points, squares, best, self.iterations - trial)
-        return found.centres, found.assigned
+        found = _lloyd(points, squares, best, self._iterations - trial)
+        return _Level(found.centres, False), found.assigned
 
 
 class _Partition(NamedTuple):
@@ -132,9 +152,9 @@ def _check_count(name: str, value: int) -> None:
         raise ValueError(f"ids.{name} must be an integer >= 1, got {value!r}")
 
 
-def _checked_embeddings(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+def _checked_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity and is refused below
-        table = np.asarray(embeddings, dtype=np.float32)
+        table = np.asarray(vectors, dtype=np.float32)
     if table.ndim != 2 or 0 in table.shape:
         raise ValueError(f"embeddings must be a table (items, width) with no empty side, got {table.shape}")
     finite = np.isfinite(table).all(axis=1)
@@ -151,12 +171,6 @@ def _distinct_rows(points: Tensor, most: int) -> tuple[Tensor, Tensor] | None:
     if len(first) > most:
         return None
     return points[torch.from_numpy(first)], torch.from_numpy(inverse)
-
-
-def row_keys(rows: NDArray[np.float32]) -> NDArray[np.void]:
-    """One sortable key per row of (n, E) floats; equal rows, and no others, have equal keys."""
-    positive = np.ascontiguousarray(rows + np.float32(0))  # -0.0 becomes 0.0, which has other bytes
-    return positive.view(np.dtype((np.void, positive.dtype.itemsize * positive.shape[1]))).ravel()
 
 
 def _seed_centres(points: Tensor, squares: Tensor, size: int, rng: np.random.Generator) -> Tensor:
@@ -203,6 +217,14 @@ def _means(points: Tensor, centres: Tensor, assigned: Tensor, distances: Tensor)
     if len(empty):
         means[empty] = points[distances.topk(len(empty)).indices]
     return means
+
+
+def _nearest_exactly(points: Tensor, centres: Tensor) -> Tensor:
+    """As `_nearest`, (I,) int64, but a point that is itself a centre always meets it, however near the next one is."""
+    rows = max(1, CHUNK_ELEMENTS // len(centres))
+    mode = "donot_use_mm_for_euclid_dist"
+    chunks = points.double().split(rows)
+    return torch.cat([torch.cdist(chunk, centres.double(), compute_mode=mode).argmin(dim=1) for chunk in chunks])
 
 
 def _nearest(points: Tensor, squares: Tensor, centres: Tensor) -> _Partition:

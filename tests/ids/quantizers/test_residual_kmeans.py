@@ -1,17 +1,35 @@
 """ResidualKMeans: planted clusters, plain-Python assignments, clamping, seeds, wrong inputs."""
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 
-from promise.ids import residual_kmeans
-from promise.ids.residual_kmeans import Quantised, ResidualKMeans
+from promise.ids.quantizers import residual_kmeans
+from promise.ids.quantizers.random import RandomCodes
+from promise.ids.quantizers.residual_kmeans import ResidualKMeans
 
 
-def reconstruction(found: Quantised) -> np.ndarray:
-    chosen = [table[found.codes[:, level]] for level, table in enumerate(found.centroids)]
+class Found(NamedTuple):
+    """What a quantizer makes of vectors."""
+
+    codes: np.ndarray
+    codebooks: list[np.ndarray]
+
+    @property
+    def level_sizes(self) -> tuple[int, ...]:
+        return tuple(map(len, self.codebooks))
+
+
+def fitted(quantizer: ResidualKMeans, vectors: np.ndarray, seed: int) -> Found:
+    quantizer.fit(vectors, seed)
+    return Found(quantizer.encode(vectors), quantizer.codebooks)
+
+
+def reconstruction(found: Found) -> np.ndarray:
+    chosen = [table[found.codes[:, level]] for level, table in enumerate(found.codebooks)]
     return np.sum(chosen, axis=0)
 
 
@@ -22,12 +40,12 @@ def blobs(seed: int, items: int, width: int) -> np.ndarray:
 def test_every_code_is_the_nearest_centroid_of_what_is_left_over() -> None:
     for seed in range(10):
         points = blobs(seed, 90, 5)
-        found = ResidualKMeans(3, [4, 6, 3], iterations=8, restarts=1).fit(points, seed)
+        found = fitted(ResidualKMeans(3, [4, 6, 3], iterations=8, restarts=1), points, seed)
         assert found.codes.dtype == np.int32 and found.level_sizes == (4, 6, 3)
-        assert [table.shape for table in found.centroids] == [(4, 5), (6, 5), (3, 5)]
-        assert {table.dtype for table in found.centroids} == {np.dtype(np.float32)}
+        assert [table.shape for table in found.codebooks] == [(4, 5), (6, 5), (3, 5)]
+        assert {table.dtype for table in found.codebooks} == {np.dtype(np.float32)}
         residual = points.astype(np.float64)
-        for level, table in enumerate(found.centroids):
+        for level, table in enumerate(found.codebooks):
             for item, vector in enumerate(residual):
                 distances = [float(((vector - centre) ** 2).sum()) for centre in table]
                 assert distances[found.codes[item, level]] <= min(distances) + 1e-5
@@ -36,10 +54,10 @@ def test_every_code_is_the_nearest_centroid_of_what_is_left_over() -> None:
 
 def test_converged_centroids_are_the_means_of_their_items() -> None:
     points = blobs(3, 200, 4)
-    found = ResidualKMeans(1, 7, iterations=200, restarts=1).fit(points, 0)
+    found = fitted(ResidualKMeans(1, 7, iterations=200, restarts=1), points, 0)
     for code in range(7):
         mean = points[found.codes[:, 0] == code].mean(axis=0)
-        assert np.allclose(found.centroids[0][code], mean, atol=1e-5)
+        assert np.allclose(found.codebooks[0][code], mean, atol=1e-5)
 
 
 def test_planted_clusters_are_found_wherever_and_however_large_they_are() -> None:
@@ -48,7 +66,7 @@ def test_planted_clusters_are_found_wherever_and_however_large_they_are() -> Non
     points = 100 * np.eye(8)[coarse] + 10 * np.eye(8)[4 + fine] + rng.normal(scale=0.01, size=(240, 8))
     for scale, offset in ((1, 0), (1e-25, 0), (1e30, 0), (1, 3e3)):
         table = (points * scale + offset).astype(np.float32)
-        found = ResidualKMeans(2, [4, 3], iterations=20, restarts=5).fit(table, 1)
+        found = fitted(ResidualKMeans(2, [4, 3], iterations=20, restarts=5), table, 1)
         assert len({tuple(row) for row in found.codes.tolist()}) == 12
         assert len({(a, code) for a, code in zip(coarse, found.codes[:, 0], strict=True)}) == 4
         error = np.abs(reconstruction(found).astype(np.float64) - table).max()
@@ -59,17 +77,17 @@ def test_each_level_lowers_the_error_and_restarts_do_not_raise_it() -> None:
     points = blobs(5, 300, 6)
     errors = []
     for levels in (1, 2, 3):
-        found = ResidualKMeans(levels, 8, iterations=15, restarts=1).fit(points, 0)
+        found = fitted(ResidualKMeans(levels, 8, iterations=15, restarts=1), points, 0)
         errors.append(float(((points - reconstruction(found)) ** 2).sum()))
     assert errors[0] > errors[1] > errors[2]
-    best = ResidualKMeans(1, 8, iterations=15, restarts=6).fit(points, 0)
+    best = fitted(ResidualKMeans(1, 8, iterations=15, restarts=6), points, 0)
     assert float(((points - reconstruction(best)) ** 2).sum()) <= 1.02 * errors[0]
 
 
 def test_a_crowd_at_one_place_does_not_swallow_the_cloud_around_it() -> None:
     """A fifth of the items have no embedding (all zero); the other codes must still share out the rest."""
     points = np.concatenate([np.zeros((400, 64), dtype=np.float32), blobs(0, 1_600, 64)])
-    found = ResidualKMeans(2, 16, iterations=15, restarts=1).fit(points, 0)
+    found = fitted(ResidualKMeans(2, 16, iterations=15, restarts=1), points, 0)
     for level in range(2):
         counts = np.bincount(found.codes[400:, level], minlength=16)
         assert counts.min() > 0 and counts.max() < 400
@@ -77,27 +95,27 @@ def test_a_crowd_at_one_place_does_not_swallow_the_cloud_around_it() -> None:
 
 def test_a_seed_gives_the_same_codes_and_another_seed_others() -> None:
     points = blobs(7, 400, 6)
-    quantiser = ResidualKMeans(2, 16, iterations=10, restarts=2)
-    first, again, other = (quantiser.fit(points.copy(), seed) for seed in (4, 4, 5))
+    quantizer = ResidualKMeans(2, 16, iterations=10, restarts=2)
+    first, again, other = (fitted(quantizer, points.copy(), seed) for seed in (4, 4, 5))
     assert np.array_equal(first.codes, again.codes)
-    assert all(np.array_equal(a, b) for a, b in zip(first.centroids, again.centroids, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(first.codebooks, again.codebooks, strict=True))
     assert not np.array_equal(first.codes, other.codes)
 
 
 def test_chunks_and_the_seeding_sample_do_not_break_it(monkeypatch: pytest.MonkeyPatch) -> None:
     points = blobs(8, 500, 6)
-    quantiser = ResidualKMeans(2, 8, iterations=10, restarts=1)
-    whole = quantiser.fit(points, 0)
+    quantizer = ResidualKMeans(2, 8, iterations=10, restarts=1)
+    whole = fitted(quantizer, points, 0)
     monkeypatch.setattr(residual_kmeans, "CHUNK_ELEMENTS", 100)
-    assert np.array_equal(quantiser.fit(points, 0).codes, whole.codes)
+    assert np.array_equal(fitted(quantizer, points, 0).codes, whole.codes)
     monkeypatch.setattr(residual_kmeans, "SEEDING_POINTS_PER_CODE", 4)
-    assert quantiser.fit(points, 0).level_sizes == (8, 8)
+    assert fitted(quantizer, points, 0).level_sizes == (8, 8)
 
 
 def test_the_input_is_left_as_it_was() -> None:
     points = blobs(9, 50, 3)
     copy = points.copy()
-    ResidualKMeans(2, 4, iterations=5, restarts=1).fit(points, 0)
+    fitted(ResidualKMeans(2, 4, iterations=5, restarts=1), points, 0)
     assert np.array_equal(points, copy)
 
 
@@ -108,7 +126,7 @@ def test_few_distinct_vectors_clamp_the_levels_and_are_met_exactly() -> None:
         which = np.concatenate([np.arange(distinct), rng.integers(distinct, size=20)])
         points = (1e3 * rng.normal(size=(distinct, 4)).astype(np.float32))[which]
         with pytest.warns(UserWarning, match=rf"ids.codes clamped from \[8, 8\] to \[{distinct}, 1\]"):
-            found = ResidualKMeans(2, 8, iterations=5, restarts=1).fit(points, seed)
+            found = fitted(ResidualKMeans(2, 8, iterations=5, restarts=1), points, seed)
         assert found.level_sizes == (distinct, 1)
         assert (found.codes[:, 1] == 0).all()
         groups = {(int(a), int(b)) for a, b in zip(which, found.codes[:, 0], strict=True)}
@@ -120,14 +138,14 @@ def test_as_many_vectors_as_codes_is_no_clamp() -> None:
     points = np.repeat(np.eye(3, dtype=np.float32), 5, axis=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = ResidualKMeans(1, 3, iterations=5, restarts=1).fit(points, 0)
+        found = fitted(ResidualKMeans(1, 3, iterations=5, restarts=1), points, 0)
     assert found.level_sizes == (3,) and len(set(found.codes[:, 0].tolist())) == 3
 
 
 @pytest.mark.filterwarnings("ignore:ids.codes clamped")
 @pytest.mark.parametrize("points", [np.zeros((1, 1)), np.zeros((5, 3)), np.full((1, 2), 3.0), [[0.0], [-0.0]]])
 def test_one_distinct_vector_has_one_path(points: np.ndarray) -> None:
-    found = ResidualKMeans(3, 256, iterations=5, restarts=1).fit(np.asarray(points, dtype=np.float32), 0)
+    found = fitted(ResidualKMeans(3, 256, iterations=5, restarts=1), np.asarray(points, dtype=np.float32), 0)
     assert found.level_sizes == (1, 1, 1) and not found.codes.any()
     assert np.allclose(reconstruction(found), points)
 
@@ -138,7 +156,7 @@ def test_duplicates_leave_no_rounding_noise_behind() -> None:
     places = rng.normal(size=(6, 3)).astype(np.float32)
     points = places[np.concatenate([np.zeros(1_000, dtype=int), np.arange(6)])]
     with pytest.warns(UserWarning, match="clamped"):
-        found = ResidualKMeans(2, 5, iterations=20, restarts=3).fit(points, 0)
+        found = fitted(ResidualKMeans(2, 5, iterations=20, restarts=3), points, 0)
     assert found.level_sizes[1] <= 3
     assert np.allclose(reconstruction(found), points, atol=1e-5)
 
@@ -194,4 +212,31 @@ def test_refuses_wrong_arguments(arguments: tuple, message: str) -> None:
 )
 def test_refuses_wrong_embeddings(embeddings: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        ResidualKMeans(1, 2, iterations=1, restarts=1).fit(embeddings, 0)  # type: ignore[arg-type]
+        fitted(ResidualKMeans(1, 2, iterations=1, restarts=1), embeddings, 0)  # type: ignore[arg-type]
+
+
+def test_new_items_meet_the_nearest_codewords_of_the_fit() -> None:
+    points, new = blobs(11, 200, 4), blobs(12, 30, 4)
+    quantizer = ResidualKMeans(2, 8, iterations=10, restarts=1)
+    quantizer.fit(points, 0)
+    codes = quantizer.encode(points)
+    assert np.array_equal(quantizer.encode(points[[7, 3]]), codes[[7, 3]])
+    residual = new.astype(np.float64)
+    for column, codebook in zip(quantizer.encode(new).T, quantizer.codebooks, strict=True):
+        gaps = np.square(residual[:, None] - codebook).sum(2)
+        assert (gaps[np.arange(30), column] <= gaps.min(1) + 1e-5).all()
+        residual -= codebook[column]
+
+
+def test_random_codes_are_the_same_paths_on_other_items() -> None:
+    points = blobs(0, 200, 4)
+    plain, dealt, again, other = (
+        fitted(kind(levels=2, codes=8, iterations=5, restarts=1), points, seed)
+        for kind, seed in ((ResidualKMeans, 3), (RandomCodes, 3), (RandomCodes, 3), (RandomCodes, 4))
+    )
+    np.testing.assert_array_equal(dealt.codes, again.codes)
+    assert (dealt.codes != other.codes).any()
+    assert sorted(map(tuple, dealt.codes)) == sorted(map(tuple, plain.codes))
+    # of 64 paths, an item meets its own again about once in 64 times
+    assert np.mean((dealt.codes == plain.codes).all(1)) < 0.1
+    assert dealt.level_sizes == plain.level_sizes

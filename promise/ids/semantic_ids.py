@@ -1,4 +1,4 @@
-"""SemanticIds: the checked table from items to code paths, its fingerprint, quality report and file."""
+"""SemanticIds: the checked table from items to code paths, its fingerprint and its file."""
 
 import hashlib
 import json
@@ -73,6 +73,12 @@ def new_paths(ordered: NDArray[np.int32]) -> NDArray[np.bool_]:
     return new
 
 
+def row_keys(rows: NDArray[np.float32]) -> NDArray[np.void]:
+    """One sortable key per row of (n, E) floats; equal rows, and no others, have equal keys."""
+    positive = np.ascontiguousarray(rows + np.float32(0))  # -0.0 becomes 0.0, which has other bytes
+    return positive.view(np.dtype((np.void, positive.dtype.itemsize * positive.shape[1]))).ravel()
+
+
 def check_unique(order: NDArray[np.int64], new: NDArray[np.bool_]) -> None:
     """Refuses a table in which two items share one path.
 
@@ -95,7 +101,7 @@ class SemanticIds:
     Attributes:
         codes: (I, L) int32; row i is the path of item i, coarse to fine.
         level_sizes: (L,) number of codes of each level.
-        quality: what `quality_report` said of them; JSON-able, may be empty.
+        quality: the report of `promise.ids.quality.quality_report`; JSON-able, may be empty.
 
     Raises:
         ValueError: codes of the wrong shape or range, or two items with one path.
@@ -144,45 +150,3 @@ class SemanticIds:
                 return cls(arrays["codes"], level_sizes, json.loads(str(arrays["quality"])))
         except Exception as error:  # damage shows in zip, zlib, numpy or json, each in its own way
             raise ValueError(f"ids.path: {path} holds no semantic IDs ({error})") from error
-
-
-def quality_report(
-    before: NDArray[np.int32], after: NDArray[np.int32], level_sizes: Sequence[int], moved: int
-) -> dict[str, Any]:
-    """Says how well a set of semantic IDs separates the items and how evenly it uses its codes.
-
-    Args:
-        before: (I, L') the quantiser's own codes, in which items may share a path.
-        after: (I, L) the final codes.
-        level_sizes: (L,) sizes of the final levels.
-        moved: items that had to leave their own path because it was full.
-
-    Returns:
-        JSON-able: items; levels; level_sizes; collision_rate_before and _after, the share of items in [0, 1]
-        that share their path with another; largest_bucket, items on the fullest path before; codes_used per
-        level; entropy_bits per level, 0 .. log2(level size); moved.
-    """
-    counts = [np.bincount(column, minlength=size) for column, size in zip(after.T, level_sizes, strict=True)]
-    shares = [count[count > 0] / len(after) for count in counts]
-    buckets = bucket_sizes(before)
-    return {
-        "items": len(after),
-        "levels": after.shape[1],
-        "level_sizes": [int(size) for size in level_sizes],
-        "collision_rate_before": _collision_rate(buckets),
-        "collision_rate_after": _collision_rate(bucket_sizes(after)),
-        "largest_bucket": int(buckets.max()),
-        "codes_used": [int((count > 0).sum()) for count in counts],
-        "entropy_bits": [max(0.0, float(-(share * np.log2(share)).sum())) for share in shares],
-        "moved": int(moved),
-    }
-
-
-def bucket_sizes(codes: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Counts the items of each distinct path: (I, L) codes -> (paths,), paths in lexicographic order."""
-    starts = np.flatnonzero(new_paths(codes[path_order(codes)]))
-    return np.diff(starts, append=len(codes))
-
-
-def _collision_rate(buckets: NDArray[np.int64]) -> float:
-    return float(buckets[buckets > 1].sum() / buckets.sum())

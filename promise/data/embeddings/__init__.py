@@ -1,0 +1,1 @@
+"""Item embeddings: one encoder per file behind one interface, `promise.data.embeddings.protocol.ItemEmbedding`."""

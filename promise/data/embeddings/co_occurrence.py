@@ -1,0 +1,78 @@
+"""CoOccurrenceEmbedding: what is bought together in training histories, reduced by a truncated SVD."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import sparse
+
+from promise.data.embeddings.protocol import NothingToEmbed
+from promise.data.embeddings.vectors import at_least_one, digest, reduced, unit_rows
+from promise.data.histories import Histories
+
+
+class CoOccurrenceEmbedding:
+    """Positive pointwise mutual information of items near each other in TRAINING histories, and an SVD.
+
+    A pair at distance d <= window in a history counts 1 / d, in both directions. With counts c,
+    PPMI(i, j) = max(0, log(c_ij * sum(c) / (c_i * c_j))) = M, and the vectors are U S of M ~ U S V', rows
+    scaled to length 1.
+
+    Args:
+        dim: width E of the vectors, >= 1; smaller where the catalogue is.
+        window: largest distance, >= 1, in purchases, at which two items of a history count as a pair.
+
+    Raises:
+        ValueError: a parameter is out of range.
+    """
+
+    def __init__(self, dim: int, window: int) -> None:
+        self.dim = at_least_one("dim", dim)
+        self.window = at_least_one("window", window)
+
+    def embed(self, texts: Sequence[str | None], histories: Histories, seed: int) -> np.ndarray:
+        """Embeds what was bought together: (I, E) float32; an item without company gets a row of zeros.
+
+        Raises:
+            NothingToEmbed: no training history holds two different items.
+        """
+        items, offsets = histories.training_items()
+        pairs = count_pairs(np.asarray(items), np.asarray(offsets), histories.item_count, self.window)
+        if pairs.nnz == 0:
+            raise NothingToEmbed("no training history holds two different items (embeddings=text needs none)")
+        return unit_rows(reduced(positive_information(pairs), self.dim, seed))
+
+    def fingerprint(self) -> str:
+        """Returns a hash of the parameters."""
+        return digest("co_occurrence-1", self.dim, self.window)
+
+
+def count_pairs(items: np.ndarray, offsets: np.ndarray, item_count: int, window: int) -> sparse.csr_matrix:
+    """Counts how often two different items stand near each other, each pair at distance d as 1 / d.
+
+    Args:
+        items: (n,) item indices, one user after the other.
+        offsets: (users + 1,) where each user's items begin.
+        item_count: I.
+        window: largest distance that counts, >= 1.
+
+    Returns:
+        (I, I) symmetric sparse float64 matrix with an empty diagonal.
+    """
+    ends = np.repeat(offsets[1:], np.diff(offsets))
+    counts = sparse.csr_matrix((item_count, item_count), dtype=np.float64)
+    longest = int(np.diff(offsets).max(initial=0))
+    for distance in range(1, min(window, longest - 1) + 1):
+        first = np.flatnonzero(np.arange(distance, len(items)) < ends[:-distance])
+        left, right = items[first], items[first + distance]
+        left, right = left[left != right], right[left != right]
+        weights = np.full(len(left), 1.0 / distance)
+        counts = counts + sparse.csr_matrix((weights, (left, right)), shape=counts.shape)
+    return (counts + counts.T).tocsr()
+
+
+def positive_information(pairs: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Turns symmetric pair counts (I, I) into positive pointwise mutual information in nats, (I, I)."""
+    entries, totals = pairs.tocoo(), np.asarray(pairs.sum(axis=1)).ravel()
+    values = np.log(entries.data * totals.sum() / (totals[entries.row] * totals[entries.col]))
+    keep = values > 0
+    return sparse.csr_matrix((values[keep], (entries.row[keep], entries.col[keep])), shape=pairs.shape)
