@@ -11,6 +11,7 @@ from promise.pipeline.drift import analyse_drift
 from promise.pipeline.points import KS, Point, PointResult
 from promise.pipeline.predictions import write_predictions
 from promise.pipeline.stages import Pipeline
+from promise.pipeline.store import require_writable
 from promise.pipeline.verb import app, choices, show, sized
 
 BASELINES = ("popularity", "co_visit")
@@ -20,6 +21,9 @@ METRICS = tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in KS)
 def run(cfg: DictConfig) -> dict[str, Any]:
     """Rank, measure, compare."""
     check_judge(cfg)
+    require_writable("store", cfg.store, cfg.store)
+    if cfg.predictions is not None:
+        require_writable("predictions", cfg.predictions, Path(cfg.predictions).parent)
     pipeline = Pipeline(cfg)
     chosen = choices()
     point = Point(pipeline, cfg.search, chosen)

@@ -5,11 +5,13 @@ from typing import Any
 from omegaconf import DictConfig
 
 from promise.pipeline.stages import Pipeline
+from promise.pipeline.store import require_writable
 from promise.pipeline.verb import app, show
 
 
 def run(cfg: DictConfig) -> dict[str, Any]:
     """Build what is missing and report what there is."""
+    require_writable("store", cfg.store, cfg.store)
     pipeline = Pipeline(cfg)
     ids, facts = pipeline.ids, pipeline.data.manifest
     data = {name: facts[name] for name in ("users", "items", "interactions", "dropped_users", "texts")}

@@ -17,6 +17,7 @@ from promise.experiments.kept_report import find_report, keep_report, made_of
 from promise.experiments.launching import in_this_process
 from promise.experiments.rounds import here, launched
 from promise.pipeline.config import plain
+from promise.pipeline.points import seen_of
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.verb import app, show, sized
 
@@ -151,7 +152,7 @@ def named(cfg: DictConfig, chosen: dict[str, str]) -> dict[str, Any]:
     dials = {f"search.{name}": value for name, value in plain(cfg.search).items()}
     known = ("search.width", "search.expansion", "search.candidates", "search.weight")
     groups = {group: chosen[group] for group in ("data", "search", "generator", "reward", "training")}
-    run = {"split": cfg.split, "seed": cfg.seed, "seen": cfg.evaluation.seen}
+    run = {"split": cfg.split, "seed": cfg.seed, "seen": seen_of(cfg)}
     return groups | run | {name: dials[name] for name in known if name in dials}
 
 

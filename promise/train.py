@@ -1,28 +1,42 @@
 """`promise train`: the generator and its process reward model, jointly, in stages, or the generator alone."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from promise.pipeline.stages import Pipeline
-from promise.pipeline.store import MANIFEST
+from promise.pipeline.store import MANIFEST, require_writable
 from promise.pipeline.verb import app, choices, show
+
+#: Groups whose options a model's rows are named by.
+OPTIONS = ("generator", "reward", "training")
 
 
 def run(cfg: DictConfig) -> dict[str, Any]:
-    """Train what is missing and report what there is."""
+    """Train what is missing and report what there is; every step is in the store once it is done."""
+    require_writable("store", cfg.store, cfg.store)
     pipeline = Pipeline(cfg)
+    facts: dict[str, Any] = {}
+    manifest: Path | None = None
+    if pipeline.given is None:
+        _ = pipeline.histories  # 1. data: instantiate(cfg.data).read(), split by time
+        _ = pipeline.ids  # 2. semantic IDs: instantiate(cfg.embeddings).embed(…), instantiate(cfg.ids).fit(…)
+        # 3. networks: stage.networks() = instantiate(cfg.generator), instantiate(cfg.reward)
+        # 4. task: stage.task(networks) = instantiate(cfg.training); instantiate(cfg.trainer), instantiate(cfg.logger)
+        # 5. fit: trainer.fit(task, instantiate(cfg.datamodule))
+        _, artifact = pipeline.trained_networks  # of each stage of cfg.training: TrainingStage.fit
+        facts, manifest = artifact.manifest, artifact.path / MANIFEST
     generator, reward = pipeline.networks
     parameters = {"generator": sum(p.numel() for p in generator.parameters())}
     if reward is not None:
         parameters["reward"] = sum(p.numel() for p in reward.parameters())
-    found = pipeline.store.find(pipeline.checkpoint.parent.name) if cfg.checkpoint is None else None
-    facts = found.manifest if found else {}
     names = ("epochs", "best_epoch", "validation_recall@10", "training_seconds")
     training = {name: facts[name] for name in names if name in facts}
     chosen = choices()
     show(
-        f"Networks: generator={chosen['generator']} reward={chosen['reward']} training={chosen['training']}",
+        "Networks: " + " ".join(f"{group}={chosen[group]}" for group in OPTIONS),
         [*(f"{name} parameters" for name in parameters), *training],
         [[*parameters.values(), *training.values()]],
     )
@@ -33,11 +47,20 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         "training": training,
         "trained": pipeline.built,
         "paths": {
-            "checkpoint": str(pipeline.checkpoint),
+            "model": str(model_folder(pipeline, chosen)),
             "ids": str(pipeline.ids_path),
-            "manifest": str(pipeline.checkpoint.with_name(MANIFEST)) if found else None,
+            "manifest": None if manifest is None else str(manifest),
         },
     }
+
+
+def model_folder(pipeline: Pipeline, chosen: dict[str, str]) -> Path:
+    """The folder that holds the trained model and all that its answers depend on; the given one, if there is one."""
+    model = pipeline.model
+    if pipeline.given is not None:
+        return model.weights.parent
+    options = {group: chosen[group] for group in OPTIONS}
+    return replace(model, origin={**model.origin, "options": options}).save(Path(pipeline.cfg.store) / "models")
 
 
 main = app(run)

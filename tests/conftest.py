@@ -23,8 +23,8 @@ SMALL = (
     "generator.dim=16",
     "ids.codes=8",
     "training.epochs=2",
-    "selection.users=20",
-    "selection.width=5",
+    "checkpoint_selection.users=20",
+    "checkpoint_selection.width=5",
     "logger=csv",
 )
 

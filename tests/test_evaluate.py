@@ -59,7 +59,12 @@ def test_the_same_command_again_trains_and_searches_nothing(run: Run) -> None:
 @pytest.mark.parametrize("search", ["guided", "plain", "orm", "exhaustive", "popularity", "co_visit"])
 def test_every_search_with_predictions(run: Run, world: Any, tmp_path: Path, search: str, seen: str) -> None:
     path = tmp_path / "not" / "there" / "p.parquet"
-    words = [f"search={search}", f"evaluation.seen={seen}", "evaluation.users=30", f"predictions={path}"]
+    words = [
+        f"search={search}",
+        f"evaluation.remove_seen={str(seen == 'remove').lower()}",
+        "evaluation.users=30",
+        f"predictions={path}",
+    ]
     said = run("evaluate", *words).json
     table = pl.read_parquet(path)
     assert said["users"] == len(table) == 30 and said["paths"]["predictions"] == str(path)
@@ -165,7 +170,13 @@ def test_tiny_catalogues(run: Run, tmp_path: Path, lines: str) -> None:
     files = [f"data.sequences={tmp_path / 'tiny.txt'}", "data.items=null", "evaluation.drift=true", "ids.codes=256"]
     for search in ("guided", "orm", "exhaustive"):
         for seen in ("keep", "remove"):
-            said = run("evaluate", *files, f"search={search}", f"evaluation.seen={seen}", store=tmp_path).json
+            said = run(
+                "evaluate",
+                *files,
+                f"search={search}",
+                f"evaluation.remove_seen={str(seen == 'remove').lower()}",
+                store=tmp_path,
+            ).json
             assert said["invalid_rate"] == said["duplicate_rate"] == 0
             if seen == "keep":
                 assert said["metrics"]["recall@10"] == 1.0  # fewer items than that

@@ -24,7 +24,7 @@ SHOP = (
     "ids.codes=16",
     "generator.dim=32",
     "training.epochs=3",
-    "selection.users=200",
+    "checkpoint_selection.users=200",
     "trainer.precision=32-true",
     "logger=csv",
 )

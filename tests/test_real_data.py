@@ -37,7 +37,7 @@ def test_counts(beauty: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize(("seen", "low", "high"), [("keep", 0.0109, 0.0118), ("remove", 0.0111, 0.0119)])
 def test_popularity(beauty: Callable[..., Any], seen: str, low: float, high: float) -> None:
-    said = beauty("search=popularity", f"evaluation.seen={seen}").json
+    said = beauty("search=popularity", f"evaluation.remove_seen={str(seen == 'remove').lower()}").json
     assert said["users"] == 22_363
     assert low < said["metrics"]["recall@10"] < high
     assert said["metrics"] == said["baselines"]["popularity"]
@@ -48,7 +48,7 @@ def test_co_visit_with_the_last_five_items(
     beauty: Callable[..., Any], seen: str, published: tuple[float, float]
 ) -> None:
     dials = ("search.window=3", "search.recent=5", "search.decay=1", "search.backward=1", "search.rarity=0.5")
-    said = beauty("search=co_visit", *dials, f"evaluation.seen={seen}").json
+    said = beauty("search=co_visit", *dials, f"evaluation.remove_seen={str(seen == 'remove').lower()}").json
     assert (said["metrics"]["recall@10"], said["metrics"]["ndcg@10"]) == pytest.approx(published, rel=0.05)
 
 

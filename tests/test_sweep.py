@@ -136,7 +136,7 @@ def test_the_report_says_what_was_found(run: Run) -> None:
 
 
 def test_a_headline_sweep_writes_its_rows_and_comparisons(run: Run) -> None:
-    grids = "[{evaluation.seen:[keep,remove],search:[popularity,plain,guided]},{search:guided,search.weight:0.5}]"
+    grids = "[{evaluation.remove_seen:[false,true],search:[popularity,plain,guided]},{search:guided,search.weight:0.5}]"
     words = ("sweep.name=head", "sweep.headline=true", f"sweep.grids={grids}", "data.order_field=text")
     answer = run("sweep", *words)
     paths = {name: Path(answer.json["paths"][name]) for name in ("headline", "comparisons", "results")}

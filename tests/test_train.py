@@ -59,7 +59,7 @@ def test_a_given_checkpoint_is_no_training(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_killed_training_goes_on_exactly(run: Run, world: Any, tmp_path: Path) -> None:
-    longer = ["training.epochs=14", "training.patience=14", "datamodule.batch_size=16", "selection.users=60"]
+    longer = ["training.epochs=14", "training.patience=14", "datamodule.batch_size=16", "checkpoint_selection.users=60"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     command = [sys.executable, "-m", "promise", "train", *world.words, *longer, f"store={parts}"]
     with open(tmp_path / "log", "w") as log:

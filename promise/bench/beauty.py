@@ -1,7 +1,6 @@
 """How long the whole test set of Amazon Beauty takes: the real one where it is given, else users and items like it."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,7 +9,7 @@ from omegaconf import DictConfig
 from promise import configs
 from promise.bench.measure import Measure, Measurement, clocked
 from promise.bench.worlds import Sizes, Users, World, draw_users, sizes, world
-from promise.pipeline.fitting import build_networks, load_networks
+from promise.pipeline.networks import build_networks
 from promise.pipeline.stages import Pipeline
 from promise.search.protocols import Users as Batch
 
@@ -47,9 +46,10 @@ def simulated(cfg: DictConfig, s: Sizes) -> tuple[World, Sequence[Batch], str]:
 def real(cfg: DictConfig, s: Sizes) -> tuple[World, Sequence[Batch], str]:
     """The data in `bench.root`, prepared in the store if they are not there yet; trained networks if they are given."""
     words = ["data=amazon_beauty", f"data.root={cfg.bench.root}", f"generator={s.test_generator}", "split=test"]
-    pipeline = Pipeline(configs.compose([*words, f"store={cfg.store}"]))
     path = cfg.bench.checkpoint
-    generator, reward = build_networks(pipeline, True) if path is None else load_networks(pipeline, Path(path))
+    given = [] if path is None else [f"checkpoint={path}"]
+    pipeline = Pipeline(configs.compose([*words, f"store={cfg.store}", *given]))
+    generator, reward = pipeline.networks if path else build_networks(pipeline.cfg, pipeline.network_inputs, True)
     device = cfg.bench.device
     assert reward is not None
     ours = World(pipeline.trie.to(device), generator.eval().to(device), reward.eval().to(device))

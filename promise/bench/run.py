@@ -70,8 +70,8 @@ def chosen(cfg: DictConfig) -> dict[str, Measurement]:
         raise ValueError(f"bench.root={dials.root} is no folder")
     if dials.checkpoint is not None and dials.root is None:
         raise ValueError("bench.checkpoint needs bench.root, the data that it was trained on")
-    if dials.checkpoint is not None and not Path(dials.checkpoint).is_file():
-        raise ValueError(f"bench.checkpoint={dials.checkpoint} is no file")
+    if dials.checkpoint is not None and not Path(dials.checkpoint).is_dir():
+        raise ValueError(f"bench.checkpoint={dials.checkpoint} is no folder")
     return {name: function for name, function in offered.items() if wanted is None or name in wanted}
 
 

@@ -3,8 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
-from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +19,8 @@ from promise.ids.semantic_ids import SemanticIds
 from promise.ids.trie import Trie
 from promise.models.neighbours import NeighbourTable
 from promise.pipeline.config import make, plain
-from promise.pipeline.fitting import build_networks
+from promise.pipeline.networks import NetworkInputs, build_networks
+from promise.pipeline.trainings import trains_reward
 from promise.tasks.schedule import adamw
 
 #: Width of the item embeddings, that of the default ones.
@@ -93,27 +93,22 @@ def ours(recipe: list[str], codes: np.ndarray, batch: Batch) -> Training:
     level_sizes = (CODES,) * LEVELS
     trie = Trie(codes, level_sizes)
     vectors = np.random.default_rng(2).standard_normal((len(codes), _CONTENT), dtype=np.float32)
-    prepared: Any = SimpleNamespace(
-        cfg=cfg,
-        ids=SemanticIds(codes, level_sizes, {}),
-        trie=trie,
-        item_vectors=vectors,
-        neighbour_tables=drawn_neighbours(cfg, len(codes)),
-    )
-    generator, reward = build_networks(prepared, with_reward=cfg.training._target_.endswith("JointTask"))
+    inputs = NetworkInputs(SemanticIds(codes, level_sizes, {}), trie, vectors, drawn_neighbours(cfg, len(codes)))
+    generator, reward = build_networks(cfg, inputs, trains_reward(plain(cfg.training)))
     task = make(plain(cfg.training), generator=generator, reward=reward, trie=trie, ranker=None, seed=0)
     task.to(batch.history.device)
     return Training(task, partial(task.training_step, batch, 0), batch.targets.numel())
 
 
-def drawn_neighbours(cfg: DictConfig, items: int) -> dict[str, NeighbourTable]:
+def drawn_neighbours(cfg: DictConfig, items: int) -> dict[str, Tensor]:
     """As many random neighbours of every item as the networks ask for, by dial."""
     draw = torch.Generator().manual_seed(3)
-    tables = {}
+    tables: dict[str, Tensor] = {}
     for name, window in (("neighbours", 10), ("text_neighbours", 0)):
         count = max(cfg.generator[name], cfg.reward[name])
         near = torch.randint(items, (items, count), generator=draw)
-        tables[name] = NeighbourTable(near, torch.rand(items, count, generator=draw), torch.ones(items, count), window)
+        table = NeighbourTable(near, torch.rand(items, count, generator=draw), torch.ones(items, count), window)
+        tables |= {f"{name}.{field}": torch.as_tensor(value) for field, value in table._asdict().items()}
     return tables
 
 

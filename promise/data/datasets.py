@@ -140,7 +140,7 @@ def draw_users(count: int, size: int | None) -> RowNumbers:
     if size is None:
         return np.arange(count)
     if size < 1:
-        raise ValueError(f"evaluation.users and selection.users must be >= 1 or null, got {size}")
+        raise ValueError(f"evaluation.users and checkpoint_selection.users must be >= 1 or null, got {size}")
     return np.sort(np.random.default_rng(0).permutation(count)[:size])
 
 

@@ -16,7 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 import promise
 from promise.experiments.grid import SweepPoint
 from promise.pipeline.config import make
-from promise.pipeline.points import LISTS, Point, PointResult
+from promise.pipeline.item_files import LISTS
+from promise.pipeline.model_folder import description
+from promise.pipeline.points import Point, PointResult
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.training_run import file_fingerprint
 from promise.pipeline.verb import is_check, own_words
@@ -68,7 +70,9 @@ class Failure:
                 inner = inner.get(parent, {})
             inner.pop(last, None)
         files = {name: values["evaluation"].pop(name, None) for name in LISTS}
-        files |= {"checkpoint": values.pop("checkpoint"), "ids": values["ids"].pop("path")}
+        files |= {"ids": values["ids"].pop("path")}
+        if (given := values.pop("checkpoint")) is not None:
+            values["model"] = description(Path(given))["networks"]
         values["files"] = {name: file_fingerprint(Path(path)) for name, path in files.items() if path is not None}
         values["data"] = make(self.cfg.data).fingerprint()
         values["embeddings"] = make(self.cfg.embeddings).fingerprint()

@@ -83,10 +83,12 @@ class Costs:
         return self._pipeline
 
     def training(self, point: SweepPoint, network: Network) -> dict[str, Any]:
-        """Parameters, FLOPs and minutes of a training; None where data or IDs are not there yet."""
+        """Parameters, FLOPs and minutes of a training; None where they can't be told, such as before the data are there."""
         try:
             work = self.pipeline(point).work(network.name)
         except NotBuilt:
+            work = None
+        if work is None:
             return {"parameters": None, "flops": None, "minutes": None}
         return {"parameters": work.parameters, "flops": work.flops, "minutes": work.minutes}
 

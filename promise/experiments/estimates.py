@@ -10,13 +10,13 @@ from omegaconf import DictConfig, OmegaConf
 from promise.models.generator import Generator
 from promise.models.reward import Reward
 from promise.models.sasrec import SASRec
-from promise.pipeline.config import fits, make, plain
-from promise.pipeline.fitting import Fit, build_networks
-from promise.pipeline.offers import offers
+from promise.pipeline.config import make_with, plain, trainings
+from promise.pipeline.networks import build_networks
 from promise.pipeline.points import Point
-from promise.pipeline.sasrec import SASRecFit
+from promise.pipeline.ranker_inputs import ranker_inputs
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.training_run import Work, matmul_flops
+from promise.pipeline.trainings import SASRecTraining, training_name, training_stage, trains_reward
 from promise.search.best_of_n import BestOfN
 from promise.search.exhaustive import ExhaustiveSearch
 from promise.search.guided import GuidedSearch
@@ -46,21 +46,21 @@ class Untrained(Pipeline):
 
     @cached_property
     def networks(self) -> tuple[Generator, Reward | None]:
-        return build_networks(self, any(Fit.name_of(settings) != "generator" for settings in fits(self.cfg)))
+        return build_networks(self.cfg, self.network_inputs, any(map(trains_reward, trainings(self.cfg))))
 
     @cached_property
     def sasrec(self) -> SASRec:
-        return SASRecFit(self).network().eval()
+        return SASRecTraining(self).networks()["sasrec"].eval()
 
-    def work(self, name: str) -> Work:
+    def work(self, name: str) -> Work | None:
         """What a training of the config has to do.
 
         Args:
             name: Of the training.
         """
         if name == "sasrec":
-            return SASRecFit(self).work
-        return next(Fit(self, settings, None).work for settings in fits(self.cfg) if Fit.name_of(settings) == name)
+            return SASRecTraining(self).work
+        return next(training_stage(self, s, None).work for s in trainings(self.cfg) if training_name(s) == name)
 
     def lengths(self, most: int) -> list[int]:
         """Items of each user's history that a network reads, before the target of the split, at most `most`."""
@@ -72,7 +72,7 @@ class Untrained(Pipeline):
         """FLOPs of a point's search over all its users, at most: beams whose code follows of itself count."""
         if not {"generator", "sasrec"} & point.accepts:
             return 0.0
-        ranker = make(point.search, **offers(self, point.accepts))
+        ranker = make_with(point.search, ranker_inputs(self))
         most = self.sasrec.history if "sasrec" in point.accepts else self.networks[0].history
         lengths = self.lengths(most)
         users = min(self.cfg.evaluation.users or len(lengths), len(lengths))

@@ -29,6 +29,7 @@ from promise.data.datasets import draw_users
 from promise.experiments.findings import Measured
 from promise.metrics.intervals import paired_interval
 from promise.metrics.ranking import ndcg_values, recall_values
+from promise.pipeline.points import seen_of
 from promise.pipeline.stages import Pipeline
 
 log = logging.getLogger(__name__)
@@ -104,8 +105,8 @@ def write_headline(entries: Sequence[Entry], folder: Path) -> dict[str, str]:
     compared = [
         row
         for place in halves
-        for seen in dict.fromkeys(entry.cfg.evaluation.seen for entry in entries)
-        for row in comparisons([e for e in entries if (e.place, e.cfg.evaluation.seen) == (place, seen)], halves[place])
+        for seen in dict.fromkeys(seen_of(entry.cfg) for entry in entries)
+        for row in comparisons([e for e in entries if (e.place, seen_of(e.cfg)) == (place, seen)], halves[place])
     ]
     write_table(compared, paths["comparisons"], COMPARISON_COLUMNS, COMPARISON_KEY)
     return {name: str(path) for name, path in paths.items()}
@@ -117,7 +118,7 @@ def headline_points(entries: Iterable[Entry]) -> list[Entry]:
     for entry in entries:
         if entry.method is None:
             continue
-        key = (entry.place, entry.cfg.evaluation.seen, entry.method, entry.cfg.seed)
+        key = (entry.place, seen_of(entry.cfg), entry.method, entry.cfg.seed)
         if key in found:
             log.warning("headline: a second point is %s of seed %s; the first one counts", entry.method, entry.cfg.seed)
         found.setdefault(key, entry)
@@ -152,7 +153,7 @@ def headline_rows(entry: Entry, halves: dict[str, NDArray[np.bool_]]) -> Iterato
         yield {
             "dataset": row["data"],
             "method": entry.method,
-            "seen": cfg.evaluation.seen,
+            "seen": seen_of(cfg),
             "half": half,
             "seed": cfg.seed,
             "split": cfg.split,
@@ -187,7 +188,7 @@ def comparisons(entries: Sequence[Entry], halves: dict[str, NDArray[np.bool_]]) 
                     cfg = entries[0].cfg
                     yield {
                         "dataset": entries[0].measured.row["data"],
-                        "seen": cfg.evaluation.seen,
+                        "seen": seen_of(cfg),
                         "half": half,
                         "split": cfg.split,
                         "metric": metric,
@@ -214,7 +215,7 @@ def command(entry: Entry) -> str:
     words = {name_of(word): word for word in entry.words if name_of(word).split(".")[0] not in ELSEWHERE}
     cfg = entry.cfg
     words |= {name: f"{name}={value}" for name, value in (("split", cfg.split), ("seed", cfg.seed))}
-    words["evaluation.seen"] = f"evaluation.seen={cfg.evaluation.seen}"
+    words["evaluation.remove_seen"] = f"evaluation.remove_seen={str(cfg.evaluation.remove_seen).lower()}"
     return " ".join(["promise evaluate", *(shlex.quote(anywhere(word)) for word in words.values())])
 
 

@@ -9,15 +9,14 @@ from omegaconf import DictConfig, OmegaConf
 from promise.experiments.attempts import Failure
 from promise.experiments.grid import SweepPoint
 from promise.experiments.sharing import Pipelines
-from promise.pipeline.config import fits, plain
-from promise.pipeline.fitting import Fit
+from promise.pipeline.config import plain, trainings
 from promise.pipeline.points import Point
-from promise.pipeline.sasrec import SASRecFit
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.store import Artifact, NotBuilt
+from promise.pipeline.trainings import SASRecTraining, training_name, training_stage
 
 #: What names networks whose inputs are not there yet.
-RECIPE = ("data", "embeddings", "ids", "generator", "reward", "sasrec", "datamodule", "selection", "trainer")
+RECIPE = ("data", "embeddings", "ids", "generator", "reward", "sasrec", "datamodule", "checkpoint_selection", "trainer")
 
 
 @dataclass(frozen=True)
@@ -89,15 +88,15 @@ def networks_of(search: Point) -> list[Network]:
     pipeline, found = search.pipeline, []
     before: Artifact | None = None
     if "sasrec" in search.accepts:
-        found.append(network(pipeline, "sasrec", lambda: SASRecFit(pipeline), {})[0])
+        found.append(network(pipeline, "sasrec", lambda: SASRecTraining(pipeline), {})[0])
     if search.with_networks and pipeline.cfg.checkpoint is None:
-        for settings in fits(pipeline.cfg):
-            name = Fit.name_of(settings)
+        for settings in trainings(pipeline.cfg):
+            name = training_name(settings)
             if found and not found[-1].there:  # what it starts from is not trained, so nothing can name it but that
                 found.append(Network(name, f"{name} after {found[-1].key}", False))
                 continue
             start = before
-            one, before = network(pipeline, name, lambda s=settings, b=start: Fit(pipeline, s, b), settings)
+            one, before = network(pipeline, name, lambda s=settings, b=start: training_stage(pipeline, s, b), settings)
             found.append(one)
     return found
 
@@ -106,11 +105,11 @@ def network(pipeline: Pipeline, name: str, make_fit: Any, settings: dict[str, An
     """One training, and its result if it is there."""
     try:
         fit = make_fit()
+        key = pipeline.store.key(fit.name, fit.config, fit.inputs, fit.version)
     except NotBuilt:
         recipe = {group: plain(pipeline.cfg[group]) for group in RECIPE} | {"seed": pipeline.cfg.seed}
         key = pipeline.store.key(name, {**recipe, "task": settings}, {}, 0)
         return Network(name, f"recipe of {key}", False), None
-    key = pipeline.store.key(fit.name, fit.config, fit.inputs, fit.version)
     kept = pipeline.store.find(key)
     return Network(name, key, kept is not None), kept
 

@@ -90,6 +90,7 @@ class Generator(nn.Module):
             raise ValueError(f"generator.attention must be causal or bidirectional, got {attention}")
         if content and content_vectors is None:
             raise ValueError("generator.content=true needs item embeddings, got none")
+        self.dim = dim
         self.history = history
         self.causal = attention == "causal"
         self.level_sizes = tuple(level_sizes)

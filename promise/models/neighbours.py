@@ -1,7 +1,8 @@
 """What a history says of a path by holding neighbours of items below it: learned terms for co-visited items."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +48,15 @@ class NeighbourTable(NamedTuple):
             counts=torch.cat((self.counts, none)),
             factors=torch.cat((self.factors, none)),
         )
+
+
+def tables_of(tensors: Mapping[str, Tensor]) -> dict[str, NeighbourTable]:
+    """Tables by name, from the tensors `TABLE.FIELD`."""
+    fields: dict[str, dict[str, Any]] = {}
+    for name, tensor in tensors.items():
+        table, _, field = name.partition(".")
+        fields.setdefault(table, {})[field] = tensor if tensor.ndim else tensor.item()
+    return {name: NeighbourTable(**values) for name, values in fields.items()}
 
 
 class HistoryNeighbours(nn.Module):

@@ -7,12 +7,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from promise.models.paths import hashed_rows
-from promise.pipeline.config import fits, given, plain
-from promise.pipeline.fitting import checked_payload
+from promise.pipeline.config import given, plain, trainings
 from promise.pipeline.item_files import read_ids
+from promise.pipeline.model_folder import description
+from promise.pipeline.trainings import trains_reward
 from promise.search.dials import check_dials, entries, is_number
 from promise.tasks.negatives import KINDS
 
@@ -38,7 +40,7 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
         raise ValueError(f"seed must be below {SEEDS}, got {cfg.seed}")
     one_of("split", cfg.split, ("validation", "test"))
     one_of("build", cfg.build, ("auto", "never"))
-    one_of("evaluation.seen", cfg.evaluation.seen, ("keep", "remove"))
+    truth("evaluation.remove_seen", cfg.evaluation.remove_seen)
     for name in ("evaluation.allow", "evaluation.deny"):
         if (path := OmegaConf.select(cfg, name)) is not None:
             read_ids(name, path)
@@ -49,23 +51,27 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
         check_analysis(cfg)
     number("evaluation.neighbour_trust", cfg.evaluation.neighbour_trust, ">= 0", lambda value: value >= 0)
     one_of("evaluation.precision", cfg.evaluation.precision, ("32-true", "bf16-mixed"))
-    for name in ("evaluation.users", "selection.users"):
+    for name in ("evaluation.users", "checkpoint_selection.users"):
         if (users := OmegaConf.select(cfg, name)) is not None:
             integer(name, users, least=1)
-    for name in ("selection.width", "datamodule.history", "datamodule.batch_size", "datamodule.evaluation_batch_size"):
+    for name in (
+        "checkpoint_selection.width",
+        "datamodule.history",
+        "datamodule.batch_size",
+        "datamodule.evaluation_batch_size",
+    ):
         integer(name, OmegaConf.select(cfg, name), least=1)
     integer("datamodule.workers", cfg.datamodule.workers, least=0)
-    number("selection.expansion", cfg.selection.expansion, ">= 1", lambda value: value >= 1)
+    number("checkpoint_selection.expansion", cfg.checkpoint_selection.expansion, ">= 1", lambda value: value >= 1)
     check_dials(plain(cfg.search))
     check_networks(cfg)
     check_trainings(cfg)
     check_sasrec(cfg)
     check_logger(cfg)
-    for name in ("checkpoint", "ids.path"):
-        if (path := OmegaConf.select(cfg, name)) is not None and not Path(path).is_file():
-            raise ValueError(f"{name}={path} is no file")
+    if cfg.ids.path is not None and not Path(cfg.ids.path).is_file():
+        raise ValueError(f"ids.path={cfg.ids.path} is no file")
     if cfg.checkpoint is not None:
-        checked_payload(cfg, Path(cfg.checkpoint))
+        description(Path(cfg.checkpoint))
     if cfg.predictions is not None and not str(cfg.predictions).endswith(".parquet"):
         raise ValueError(f"predictions must name a .parquet file, got {cfg.predictions}")
     if multirun and str(cfg.trainer.strategy).startswith("ddp") and cfg.trainer.strategy != "ddp_spawn":
@@ -109,8 +115,9 @@ def check_trainings(cfg: DictConfig) -> None:
     Raises:
         ValueError: As `check`.
     """
-    for fit in fits(cfg):
-        if fit.get("negatives") not in (None, "sampled", "hard") and "CrossAttention" in cfg.reward["_target_"]:
+    reward: Any = get_class(cfg.reward["_target_"])
+    for fit in trainings(cfg):
+        if fit.get("negatives") not in (None, "sampled", "hard") and not reward.shares_negatives:
             raise ValueError(f"training.negatives={fit['negatives']} needs reward=dot, got reward=cross_attention")
         one_of("training.softmax", fit.get("softmax", "all"), ("allowed", "all"))
         if fit.get("negatives") is not None:
@@ -202,8 +209,8 @@ def check_judge(cfg: DictConfig) -> None:
         ValueError: If only a generator would be trained.
     """
     weight = plain(cfg.search).get("weight", 0)
-    trains_reward = any("GeneratorTask" not in fit["_target_"] for fit in fits(cfg))
-    if cfg.checkpoint is None and not trains_reward and any(entries(weight)):
+    judge = any(map(trains_reward, trainings(cfg)))
+    if cfg.checkpoint is None and not judge and any(entries(weight)):
         raise ValueError(
             f"search.weight={weight} needs a reward model and training=generator trains none: "
             "use search=plain, or search.weight=0"
@@ -219,7 +226,7 @@ def check_analysis(cfg: DictConfig) -> None:
     if cfg.analysis != "drift":
         raise ValueError(f"analysis must be drift or null, got {cfg.analysis}")
     search = plain(cfg.search)
-    if not search["_target_"].endswith(".GuidedSearch"):
+    if not getattr(get_class(search["_target_"]), "beam_options", False):
         raise ValueError(f"analysis=drift needs search=guided or search=orm, got {search['_target_']}")
     if not any(entries(search["weight"])):
         raise ValueError("analysis=drift compares guided search with a plain beam: it needs search.weight > 0, got 0")

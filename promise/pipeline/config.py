@@ -1,13 +1,16 @@
 """From config nodes to plain values and to the objects that they describe."""
 
+import inspect
 import re
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 
-def fits(cfg: DictConfig) -> list[dict[str, Any]]:
+def trainings(cfg: DictConfig) -> list[dict[str, Any]]:
     """The trainings that make the networks, in order: one, or generator and reward when staged.
 
     A dial that is given to a staged training as a whole (`training.epochs`) holds for each stage that has it.
@@ -22,7 +25,7 @@ def fits(cfg: DictConfig) -> list[dict[str, Any]]:
     shared = {name: value for name, value in training.items() if not isinstance(value, dict)}
     for name, value in shared.items():
         if not any(name in fit for fit in stages):
-            raise ValueError(f"training.{name}={value} is no dial of a staged training")
+            raise ValueError(f"training.{name}={value} is no option of a staged training")
     return [{name: shared.get(name, value) for name, value in fit.items()} for fit in stages]
 
 
@@ -52,6 +55,32 @@ def make(node: Any, **run_time: Any) -> Any:
         run_time: Passed on as they are (Hydra would turn a dataclass into a config).
     """
     return instantiate(node, _partial_=True, _convert_="all")(**run_time)
+
+
+def make_with(node: Any, makers: Mapping[str, Callable[[], Any]]) -> Any:
+    """The object of a node's `_target_`, given those run-time arguments that its constructor names.
+
+    Args:
+        node: A config node or dictionary with a `_target_`; what it holds itself is not given again.
+        makers: Argument name -> what makes it; only those that are named get called.
+    """
+    asked = parameters_of(node["_target_"])
+    return make(node, **{name: maker() for name, maker in makers.items() if name in asked and name not in node})
+
+
+@cache
+def parameters_of(target: str) -> frozenset[str]:
+    """Names of the parameters of a `_target_`; where it passes `**keywords` on, those of the classes above it too."""
+    called = get_object(target)
+    names: set[str] = set()
+    for each in called.__mro__ if inspect.isclass(called) else (called,):
+        if inspect.isclass(each) and "__init__" not in vars(each):
+            continue
+        found = inspect.signature(each.__init__ if inspect.isclass(each) else each).parameters
+        names |= found.keys()
+        if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in found.values()):
+            break
+    return frozenset(names - {"self"})
 
 
 def without_passwords(value: Any) -> Any:

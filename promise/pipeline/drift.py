@@ -1,6 +1,5 @@
 """`analysis=drift`: what a plain beam loses and a guided one keeps, as tables, a CSV file and a figure."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,14 +8,12 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import nn
 
 from promise.metrics.drift import first_error
 from promise.metrics.intervals import mean_interval
 from promise.metrics.rescue import median_interval, reliability, rescued
-from promise.pipeline.config import make
-from promise.pipeline.offers import offers
 from promise.pipeline.points import Point
+from promise.pipeline.store import written_whole
 from promise.pipeline.trainer import make_trainer
 from promise.pipeline.verb import show
 from promise.search.dials import Level
@@ -102,12 +99,12 @@ def analyse_drift(point: Point) -> dict[str, Any]:
     names, cfg = point.names(), point.pipeline.cfg
     measures = list(measured(drift, [level.width for level in levels]))
     table = as_table(measures, names, levels)
-    folder = Path(cfg.store) / "analyses" / "drift" / f"{names['data']}-{names['split']}-{names['seed']}"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = (
+        Path(cfg.store) / "analyses" / "drift" / f"{names['data']}-{names['split']}-{names['seed']}-{point.path.stem}"
+    )
     path = folder / "drift.csv"
-    part = folder / f".drift.{os.getpid()}.csv"
-    table.write_csv(part)
-    part.rename(path)
+    with written_whole(path) as part:
+        table.write_csv(part)
     svg, png = save_figure(drift_figure(table), folder / "drift")
     show_measures(measures, len(levels), f"{names['data']}, {names['split']} targets of {len(drift.users):,} users")
     dials = ("search", "generator", "reward", "training")
@@ -140,14 +137,7 @@ def recorded(point: Point) -> tuple[Drift, list[Level]]:
 
 def searches(point: Point, device: torch.device) -> tuple[GuidedSearch, GuidedSearch]:
     """The search of a point, ready on a device, and a plain beam search of the same width."""
-    offered = offers(point.pipeline, point.accepts) | point.lists
-    for module in offered.values():
-        if isinstance(module, nn.Module):
-            module.to(device)
-    guided: GuidedSearch = make(point.dials, **offered)
-    if "adaptive" in point.acting:
-        guided.calibrate(point.pipeline.datamodule().val_dataloader())
-    return guided, make({**point.dials, **PLAIN}, **offered)
+    return point.make_ranker(device), point.make_ranker(device, **PLAIN)
 
 
 def measured(drift: Drift, widths: list[int]) -> Iterator[Measure]:

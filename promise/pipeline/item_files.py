@@ -1,9 +1,14 @@
 """Files of item ids, one per line: read, checked, and turned into item indices."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from omegaconf import DictConfig
+
+#: The lists of items that `evaluation` may name a file for.
+LISTS = ("allow", "deny")
 
 INTEGERS = np.iinfo(np.int64)
 
@@ -68,3 +73,26 @@ def indices_of(name: str, ids: NDArray[np.int64], catalogue: NDArray[np.int64]) 
             f"{name} names {len(unknown)} of {len(ids)} items that the data don't have, first {unknown[0]}"
         )
     return indices
+
+
+def item_lists(
+    cfg: DictConfig, accepts: Collection[str], target: str, catalogue: NDArray[np.int64]
+) -> dict[str, NDArray[np.int64]]:
+    """Indices of the items that are allowed or denied, by the name of the list; absent where there is none.
+
+    Args:
+        cfg: The root config, which may name their files.
+        accepts: Parameters of the ranker.
+        target: The ranker, for the error.
+        catalogue: (I,) id of every item.
+
+    Raises:
+        ValueError: If a file holds no item ids of these data, or the ranker takes no such list.
+    """
+    found = {}
+    for name in LISTS:
+        if (path := cfg.evaluation[name]) is not None:
+            if name not in accepts:
+                raise ValueError(f"evaluation.{name}={path} means nothing to {target}")
+            found[name] = indices_of(f"evaluation.{name}", read_ids(f"evaluation.{name}", path), catalogue)
+    return found

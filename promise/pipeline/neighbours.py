@@ -1,11 +1,18 @@
 """The nearest items of every item, by training histories or by texts, as the networks take them."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 from scipy import sparse
 
+from promise.data.embeddings.text import word_weights
 from promise.models.neighbours import NeighbourTable
+from promise.pipeline.model_folder import fingerprint_of
+from promise.pipeline.store import Artifact
 from promise.search.baselines import co_visits, rarities
 
 #: Items whose similarities to all others are held at once.
@@ -14,6 +21,43 @@ ITEMS_AT_ONCE = 1024
 #: As the defaults of the baselines that count neighbours (conf/search/co_visit_text.yaml).
 WINDOW, DECAY, BACKWARD, RARITY = 10, 0.7, 0.35, 0.3
 TEXT_WEIGHT = 30.0
+
+
+#: The file of the tables within the stage.
+TABLES = "neighbours.safetensors"
+
+
+def neighbour_stage(pipeline: Any) -> Artifact | None:
+    """The nearest items of every item, as many as a network of the config asks for; None where none does."""
+    cfg = pipeline.cfg
+    counts = {
+        name: max(cfg.generator.get(name, 0), cfg.reward.get(name, 0)) for name in ("neighbours", "text_neighbours")
+    }
+    if not any(counts.values()):
+        return None
+
+    def build(folder: Path) -> dict[str, Any]:
+        words = word_weights(pipeline.interactions.items["text"].to_list(), min_df=1, ngrams=1)
+        items, tables = pipeline.histories.item_count, {}
+        if count := counts["neighbours"]:
+            tables["neighbours"] = co_visit_table(pipeline.histories.training_items(), items, count, words)
+        if count := counts["text_neighbours"]:
+            tables["text_neighbours"] = text_table(words, items, count)
+        flat = {f"{name}.{field}": value for name, table in tables.items() for field, value in table._asdict().items()}
+        save_file({name: torch.as_tensor(value).contiguous() for name, value in flat.items()}, folder / TABLES)
+        return {
+            "fingerprint": fingerprint_of(np.concatenate([table.items.numpy() for table in tables.values()], 1)),
+            "with_any": {name: int((table.counts[:, 0] > 0).sum()) for name, table in tables.items()},
+        }
+
+    config = {**counts, "co_visits": [WINDOW, DECAY, BACKWARD, RARITY, TEXT_WEIGHT]}
+    found: Artifact = pipeline.stage("neighbours", config, {"data": pipeline.data.fingerprint}, build)
+    return found
+
+
+def stored_tables(kept: Artifact | None) -> dict[str, torch.Tensor]:
+    """The tensors of the stage by `TABLE.FIELD`; none where there is no such stage."""
+    return {} if kept is None else load_file(kept.path / TABLES)
 
 
 def co_visit_table(

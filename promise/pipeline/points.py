@@ -1,16 +1,15 @@
 """One point of a table: which search on which networks for which users; ranked once, kept as a row."""
 
 import hashlib
-import inspect
 import json
 import logging
-import os
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from hydra.utils import get_class
 from numpy.typing import NDArray
 from omegaconf import DictConfig
@@ -19,11 +18,13 @@ from torch import nn
 import promise
 from promise.metrics.intervals import mean_interval
 from promise.metrics.ranking import ndcg_values, recall_values
-from promise.pipeline.config import make, plain
-from promise.pipeline.item_files import indices_of, read_ids
-from promise.pipeline.offers import asked, fingerprints, offers
+from promise.pipeline.config import make, parameters_of, plain
+from promise.pipeline.item_files import item_lists
+from promise.pipeline.model_folder import fingerprint_of
 from promise.pipeline.provenance import commit
-from promise.pipeline.stages import Pipeline, fingerprint_of
+from promise.pipeline.ranker_inputs import OF_THE_MODEL, asked, fingerprints, ranker_inputs
+from promise.pipeline.stages import Pipeline
+from promise.pipeline.store import written_whole
 from promise.pipeline.trainer import finish, make_logger, make_trainer
 from promise.search.dials import active_dials, candidates_of, per_level
 from promise.tasks.evaluation import EvaluationResult, RankingEvaluator
@@ -32,12 +33,6 @@ log = logging.getLogger(__name__)
 
 #: Lengths of the lists that recall and NDCG are measured on.
 KS = (5, 10, 20)
-
-#: The lists of items that `evaluation` may name a file for.
-LISTS = ("allow", "deny")
-
-#: Raised when rows of the same config and inputs would hold something else; 1 for rankers that are not listed.
-VERSIONS = {"promise.search.guided.GuidedSearch": 2}
 
 
 @dataclass(frozen=True)
@@ -72,24 +67,14 @@ class Point:
         self.pipeline = pipeline
         self.dials = plain(search)
         self.search = search
-        self.choices = choices
-        self.accepts = set(inspect.signature(get_class(self.dials["_target_"])).parameters)
+        self.choices = choices if pipeline.given is None else {**choices, **pipeline.given.origin["options"]}
+        self.accepts = set(parameters_of(self.dials["_target_"]))
+        self.ranker: Any = get_class(self.dials["_target_"])
 
     @cached_property
     def lists(self) -> dict[str, NDArray[np.int64]]:
-        """Indices of the items that are allowed or denied, by the name of the list; absent where there is none.
-
-        Raises:
-            ValueError: If a file holds no item ids of these data, or the ranker takes no such list.
-        """
-        found = {}
-        for name in LISTS:
-            if (path := self.pipeline.cfg.evaluation[name]) is not None:
-                if name not in self.accepts:
-                    raise ValueError(f"evaluation.{name}={path} means nothing to {self.dials['_target_']}")
-                ids = read_ids(f"evaluation.{name}", path)
-                found[name] = indices_of(f"evaluation.{name}", ids, self.catalogue)
-        return found
+        """Indices of the items that are allowed or denied: see `promise.pipeline.item_files.item_lists`."""
+        return item_lists(self.pipeline.cfg, self.accepts, self.dials["_target_"], self.catalogue)
 
     @property
     def catalogue(self) -> NDArray[np.int64]:
@@ -99,12 +84,17 @@ class Point:
     @property
     def with_networks(self) -> bool:
         """Whether the ranker searches with the networks (baselines only count)."""
-        return "generator" in self.accepts
+        return bool(OF_THE_MODEL & self.accepts)
+
+    @property
+    def is_beam(self) -> bool:
+        """Whether the ranker has the options of a beam search; one that says nothing has options of its own."""
+        return bool(getattr(self.ranker, "beam_options", False))
 
     @cached_property
     def acting(self) -> dict[str, Any]:
         """The dials that can act, by name, in one spelling."""
-        if "width" in self.dials:
+        if self.is_beam:
             return active_dials(self.dials, self.pipeline.trie.levels)
         acting = {name: value for name, value in self.dials.items() if name != "_target_"}
         if acting.get("weight") in (0, 1) and "samples" not in acting:  # there it is the temperature of the draws
@@ -128,13 +118,13 @@ class Point:
         pipeline, cfg = self.pipeline, self.pipeline.cfg
         users = cfg.evaluation.users
         key: dict[str, Any] = {
-            "version": VERSIONS.get(self.dials["_target_"], 1),
+            "version": getattr(self.ranker, "version", 1),
             "target": self.dials["_target_"],
             "dials": self.acting,
             "data": pipeline.data.fingerprint,
             "split": cfg.split,
             "users": users if users is not None and users < len(pipeline.histories) else None,
-            "seen": cfg.evaluation.seen,
+            "seen": seen_of(cfg),
             **{name: fingerprint_of(items) for name, items in self.lists.items()},
         }
         if found := fingerprints(pipeline, self.accepts):
@@ -142,10 +132,10 @@ class Point:
         if self.with_networks:
             key["drift"] = cfg.evaluation.drift
             key |= self.trust
-            if self.acting.get("control", "none") != "none" or "samples" in self.acting:
-                key["seed"] = cfg.seed
-            if "adaptive" in self.acting:
-                key["calibration"] = cfg.selection.users
+        if "seed" in self.accepts and (not self.is_beam or self.acting.get("control", "none") != "none"):
+            key["seed"] = cfg.seed
+        if "adaptive" in self.acting:
+            key["calibration"] = cfg.checkpoint_selection.users
         return key
 
     @cached_property
@@ -171,36 +161,32 @@ class Point:
         """The row, from the store or from a search made now.
 
         Args:
-            keep_answers: Search in any case and return the ranked items too.
+            keep_answers: Search in any case and return the ranked items too; a row that is there stays as it is.
         """
-        if not keep_answers and (known := self.find()):
+        known = self.find()
+        if known and not keep_answers:
             return known, None
         path, name = self.path, self.path.stem
         found = self.evaluate()
+        if known:
+            return known, found
         row = {"hash": name, **self.names(), **self.measures(found), "promise": promise.__version__, "commit": commit()}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{name}.{os.getpid()}.npy")
         for suffix, table in ((".npy", found.ranks), (".kept.npy", found.kept)):
             if table is not None:
-                np.save(part, table)
-                part.rename(path.with_suffix(suffix))
-        part.write_text(json.dumps(row, indent=1) + "\n")
-        part.rename(path)  # the row appears last: whoever sees it finds its ranks
+                with written_whole(path.with_suffix(suffix)) as part:
+                    np.save(part, table)
+        with written_whole(path) as part:  # the row appears last: whoever sees it finds its ranks
+            part.write_text(json.dumps(row, indent=1) + "\n")
         return PointResult(row, found.ranks, found.kept, path, True), found
 
     def evaluate(self) -> EvaluationResult:
         """Rank the users of the split and measure the answer."""
         pipeline, cfg = self.pipeline, self.pipeline.cfg
-        offered = offers(pipeline, self.accepts) | self.lists
+        pipeline.check_inputs()
         logger = make_logger(cfg, f"{self.choices['search']}-{cfg.seed}", "evaluate")
         try:
             trainer = make_trainer(cfg, logger=logger, precision=cfg.evaluation.precision, default_root_dir=cfg.store)
-            for module in offered.values():
-                if isinstance(module, nn.Module):
-                    module.to(trainer.strategy.root_device)
-            ranker = make(self.search, **offered)
-            if "adaptive" in self.acting:
-                ranker.calibrate(pipeline.datamodule().val_dataloader())
+            ranker = self.make_ranker(trainer.strategy.root_device)
             task = RankingEvaluator(
                 list(KS),
                 ranker=ranker,
@@ -217,15 +203,33 @@ class Point:
             finish(logger)
         return found
 
+    def make_ranker(self, device: torch.device, **changed: Any) -> Any:
+        """The ranker, ready on a device.
+
+        Args:
+            device: Where its networks are.
+            changed: Options that differ from the config's.
+        """
+        makers = ranker_inputs(self.pipeline) | {name: partial(self.lists.get, name) for name in self.lists}
+        given = {name: maker() for name, maker in makers.items() if name in self.accepts - self.dials.keys()}
+        for value in given.values():
+            if isinstance(value, nn.Module):
+                value.to(device)
+        ranker = make({**self.dials, **changed}, **given)
+        if "adaptive" in self.acting and not changed:
+            ranker.calibrate(self.pipeline.datamodule().val_dataloader())
+        return ranker
+
     def names(self) -> dict[str, Any]:
         """What the row is of, by Hydra's names, and its dials, normalised: one that can't act is null."""
         cfg, dials = self.pipeline.cfg, self.dials
-        networks = fingerprints(self.pipeline, self.accepts).get("networks")
+        found = fingerprints(self.pipeline, self.accepts)
+        networks = found.get("networks", found.get("sasrec"))
         row: dict[str, Any] = {
             "data": self.choices["data"],
             "split": cfg.split,
             "seed": cfg.seed,
-            "seen": cfg.evaluation.seen,
+            "seen": seen_of(cfg),
             **{name: f"sha256:{fingerprint_of(items)}" for name, items in self.lists.items()},
             "search": self.choices["search"],
             "generator": self.choices["generator"] if self.with_networks else None,
@@ -235,7 +239,7 @@ class Point:
             **self.trust,
         }
         acting = self.acting
-        if "width" not in dials:
+        if not self.is_beam:
             return row | {f"search.{name}": value for name, value in acting.items()}
         levels = self.pipeline.trie.levels
         if not any(acting["weight"]):
@@ -267,12 +271,8 @@ class Point:
                     continue
                 interval = mean_interval(function(found.ranks, k), seed=0)
                 row |= {column: found.metrics[column], f"{column}_low": interval.low, f"{column}_high": interval.high}
-        for name, shares in (
-            ("hrecall", found.hrecall),
-            ("teacher_forced", found.teacher_forced),
-            ("free_running", found.free_running),
-        ):
-            row |= {f"{name}@{level}": share for level, share in enumerate(shares, start=1)}
+        for name in ("hrecall", "teacher_forced", "free_running"):
+            row |= {f"{name}@{level}": share for level, share in enumerate(getattr(found, name), start=1)}
         row |= {"invalid_rate": found.invalid_rate, "duplicate_rate": found.duplicate_rate}
         row["incomplete_users"] = self.incomplete(found.items)
         row["parameters"] = self.parameters()
@@ -285,10 +285,15 @@ class Point:
 
     def parameters(self) -> int | None:
         """Learned numbers of the networks that the search asks; None for a baseline."""
-        weights = self.dials.get("weight")
+        weights = self.dials.get("weight", 1)
         judged = any(weights) if isinstance(weights, list) else bool(weights)
         networks = asked(self.pipeline, self.accepts, judged)
         return sum(p.numel() for network in networks for p in network.parameters()) if networks else None
+
+
+def seen_of(cfg: DictConfig) -> str:
+    """How past items are treated, in the words of a row: keep or remove."""
+    return "remove" if cfg.evaluation.remove_seen else "keep"
 
 
 def one_if_equal(values: list[Any]) -> Any:

@@ -1,11 +1,11 @@
 """The file of every user's answer, with the ids of the input."""
 
-import os
 from pathlib import Path
 
 import polars as pl
 
 from promise.pipeline.points import Point
+from promise.pipeline.store import written_whole
 from promise.tasks.evaluation import EvaluationResult
 
 
@@ -26,9 +26,7 @@ def write_predictions(point: Point, found: EvaluationResult, path: Path) -> None
             "items": [ids[row[there]] for row, there in zip(found.items, real, strict=True)],
             "scores": [row[there] for row, there in zip(found.scores, real, strict=True)],
         },
-        schema_overrides={"items": pl.List(pl.Int64), "scores": pl.List(pl.Float32)},
+        schema_overrides={"items": pl.List(interactions.items["id"].dtype), "scores": pl.List(pl.Float32)},
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    table.write_parquet(part)
-    part.rename(path)
+    with written_whole(path) as part:
+        table.write_parquet(part)

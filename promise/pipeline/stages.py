@@ -1,22 +1,19 @@
 """The stages in order, each built once and reused when it is there: data, embeddings, semantic IDs, networks."""
 
-import hashlib
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
-from scipy import sparse
 
 from promise.data.datamodule import HistoryDataModule
 from promise.data.embeddings.protocol import ItemEmbedding
-from promise.data.embeddings.text import word_weights
 from promise.data.histories import Histories
 from promise.data.interactions import Interactions
 from promise.data.sources.protocol import Source
@@ -27,15 +24,16 @@ from promise.ids.quantizers.protocol import Quantizer
 from promise.ids.semantic_ids import SemanticIds
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
-from promise.models.neighbours import NeighbourTable
 from promise.models.reward import Reward
 from promise.models.sasrec import SASRec
-from promise.pipeline.config import fits, make, plain
-from promise.pipeline.fitting import Fit, load_networks
-from promise.pipeline.neighbours import BACKWARD, DECAY, RARITY, TEXT_WEIGHT, WINDOW, co_visit_table, text_table
-from promise.pipeline.sasrec import SASRecFit
+from promise.pipeline.config import make, make_with, plain, trainings
+from promise.pipeline.given_model import adopted, without_paths
+from promise.pipeline.model_folder import IDS, Model, check_catalogue, fingerprint_of
+from promise.pipeline.neighbours import neighbour_stage, stored_tables
+from promise.pipeline.networks import WEIGHTS, NetworkInputs, network_config, wants_vectors
 from promise.pipeline.store import Artifact, Store
-from promise.pipeline.training_run import NETWORKS, file_fingerprint
+from promise.pipeline.training_stage import TrainingStage
+from promise.pipeline.trainings import SASRecTraining, training_stage
 
 log = logging.getLogger(__name__)
 
@@ -50,23 +48,42 @@ class Pipeline:
         cfg: The checked root config.
 
     Attributes:
+        given: The model of `checkpoint`; None where networks are trained.
         built: Names of the stages that this object built, in order.
     """
 
     def __init__(self, cfg: DictConfig) -> None:
+        self.given = None if cfg.checkpoint is None else Model.open(cfg.checkpoint)
         self.cfg = cfg
         self.store = Store(Path(cfg.store) / "artifacts")
         self.built: list[str] = []
 
+    @property
+    def cfg(self) -> DictConfig:
+        """The root config; its networks are those of the given model, if there is one."""
+        return self._cfg
+
+    @cfg.setter
+    def cfg(self, cfg: DictConfig) -> None:
+        self._cfg = cfg if self.given is None else adopted(cfg, self.given)
+        if self.given is not None:
+            own = network_config(self._cfg, self.given.config["reward"] is not None)
+            self.given = self.given if own == self.given.config else replace(self.given, config=own)
+
     def stage(self, name: str, config: Mapping[str, Any], inputs: Mapping[str, str], build: Any) -> Artifact:
         """A stage of preparation from the store, built if need be."""
+
+        def announced(folder: Path) -> dict[str, Any]:
+            log.info("preparing %s", name)
+            made: dict[str, Any] = build(folder)
+            return made
+
         artifact = self.store.get_or_build(
             name,
             config,
             inputs,
             VERSIONS[name],
-            build,
-            announce=f"preparing {name}",
+            announced,
             allow_build=self.cfg.build == "auto",
         )
         if artifact.built:
@@ -105,55 +122,14 @@ class Pipeline:
         return Interactions.load(self.data.path)
 
     @cached_property
-    def words(self) -> sparse.csr_matrix:
-        """TF-IDF of the single words of the items' texts (I, V).
-
-        Raises:
-            ValueError: If no item has a text with a word in it.
-        """
-        weights = word_weights(self.interactions.items["text"].to_list(), min_df=1, ngrams=1)
-        if weights is None:
-            raise ValueError("search=co_visit_text needs item texts, the data have none: use search=co_visit")
-        return weights
-
-    @cached_property
     def neighbours(self) -> Artifact | None:
         """The nearest items of every item, as many as a network asks for; None where none does."""
-        cfg = self.cfg
-        counts = {name: max(cfg.generator[name], cfg.reward[name]) for name in ("neighbours", "text_neighbours")}
-        if not any(counts.values()):
-            return None
-
-        def build(folder: Path) -> dict[str, Any]:
-            words = word_weights(self.interactions.items["text"].to_list(), min_df=1, ngrams=1)
-            tables = {}
-            if count := counts["neighbours"]:
-                visits = self.histories.training_items()
-                tables["neighbours"] = co_visit_table(visits, self.histories.item_count, count, words)
-            if count := counts["text_neighbours"]:
-                tables["text_neighbours"] = text_table(words, self.histories.item_count, count)
-            torch.save({name: table._asdict() for name, table in tables.items()}, folder / "neighbours.pt")
-            return {
-                "fingerprint": fingerprint_of(np.concatenate([table.items.numpy() for table in tables.values()], 1)),
-                "with_any": {name: int((table.counts[:, 0] > 0).sum()) for name, table in tables.items()},
-            }
-
-        config = {**counts, "co_visits": [WINDOW, DECAY, BACKWARD, RARITY, TEXT_WEIGHT]}
-        return self.stage("neighbours", config, {"data": self.data.fingerprint}, build)
-
-    @cached_property
-    def neighbour_tables(self) -> dict[str, NeighbourTable]:
-        """The nearest items of every item, by the dial that asks for them."""
-        kept = self.neighbours
-        if kept is None:
-            return {}
-        tables = torch.load(kept.path / "neighbours.pt", weights_only=True)
-        return {name: NeighbourTable(**table) for name, table in tables.items()}
+        return neighbour_stage(self)
 
     @cached_property
     def embeddings(self) -> Artifact:
         """Item embeddings (I, E)."""
-        embedding: ItemEmbedding = make(self.cfg.embeddings)
+        embedding: ItemEmbedding = make_with(self.cfg.embeddings, {"pipeline": lambda: self})
 
         def build(folder: Path) -> dict[str, Any]:
             texts = self.interactions.items["text"].to_list()
@@ -166,15 +142,20 @@ class Pipeline:
 
     @cached_property
     def item_vectors(self) -> NDArray[np.float32]:
+        """Item embeddings (I, E): the given model's, if it holds any."""
+        if self.given is not None and self.given.inputs.item_vectors is not None:
+            return self.given.inputs.item_vectors
         return np.load(self.embeddings.path / "vectors.npy")
 
     @cached_property
     def ids_path(self) -> Path:
-        """File of the semantic IDs: the one given, or the one made by the quantizer."""
+        """File of the semantic IDs: the given model's, the one given, or the one made by the quantizer."""
+        if self.given is not None:
+            return self.given.weights.with_name(IDS)
         if self.cfg.ids.path is not None:
             return Path(self.cfg.ids.path)
         config = {name: value for name, value in plain(self.cfg.ids).items() if name != "path"}
-        quantizer: Quantizer = make(config)
+        quantizer: Quantizer = make_with(config, {"pipeline": lambda: self})
 
         def build(folder: Path) -> dict[str, Any]:
             quantizer.fit(self.item_vectors, self.cfg.seed)
@@ -198,6 +179,8 @@ class Pipeline:
         Raises:
             ValueError: If a given file holds IDs of another number of items.
         """
+        if self.given is not None:
+            return self.given.inputs.ids
         ids = SemanticIds.load(self.ids_path)
         if len(ids.codes) != self.histories.item_count:
             raise ValueError(
@@ -205,76 +188,108 @@ class Pipeline:
             )
         return ids
 
+    @cached_property
+    def trie(self) -> Trie:
+        return Trie(self.ids.codes, self.ids.level_sizes) if self.given is None else self.given.inputs.trie
+
     def check_inputs(self) -> None:
         """Read what was given, so that what is wrong with it shows before any training.
 
         Raises:
-            ValueError: If data, IDs or checkpoint are missing, garbled, or don't fit each other.
+            ValueError: If data, IDs or model are missing, garbled, or don't fit each other.
         """
+        if self.given is not None:
+            check_catalogue(self.given, self.interactions.items, f"checkpoint={self.cfg.checkpoint}")
         _ = self.ids
-        if self.cfg.checkpoint is not None:
-            _ = self.networks
+
+    @property
+    def wants_vectors(self) -> bool:
+        """Whether a network asks for item vectors."""
+        return any(wants_vectors(self.cfg[group]) for group in ("generator", "reward"))
 
     @cached_property
-    def trie(self) -> Trie:
-        return Trie(self.ids.codes, self.ids.level_sizes)
+    def network_inputs(self) -> NetworkInputs:
+        """What networks are made of besides their config."""
+        if self.given is not None:
+            return self.given.inputs
+        vectors = self.item_vectors if self.wants_vectors else None
+        return NetworkInputs(self.ids, self.trie, vectors, stored_tables(self.neighbours))
+
+    @property
+    def network_fingerprints(self) -> dict[str, str]:
+        """What tells the inputs of networks from others, by name."""
+        kept = {"embeddings": self.embeddings if self.wants_vectors else None, "neighbours": self.neighbours}
+        return {"ids": self.ids.fingerprint} | {name: each.fingerprint for name, each in kept.items() if each}
 
     @cached_property
-    def checkpoint(self) -> Path:
-        """File of the trained networks: the one given, or the last fit's."""
-        if self.cfg.checkpoint is not None:
-            return Path(self.cfg.checkpoint)
-        before: Artifact | None = None
-        for settings in fits(self.cfg):
-            fit = Fit(self, settings, before)
-            before = self.trained(fit, "promise train")
-        assert before is not None
-        return before.path / NETWORKS
+    def trained_networks(self) -> tuple[TrainingStage, Artifact]:
+        """The last training that makes the networks, and its result; each is done if need be."""
+        done: tuple[TrainingStage, Artifact] | None = None
+        for settings in trainings(self.cfg):
+            stage = training_stage(self, settings, done[1] if done else None)
+            done = stage, self.trained(stage, "promise train")
+        assert done is not None
+        return done
 
     @cached_property
     def sasrec_artifact(self) -> Artifact:
         """SASRec, trained apart from the other networks and only when a search asks for it."""
-        return self.trained(SASRecFit(self), "promise evaluate search=sasrec")
+        return self.trained(SASRecTraining(self), "promise evaluate search=sasrec")
 
-    def trained(self, fit: Fit | SASRecFit, command: str) -> Artifact:
+    def trained(self, stage: TrainingStage, command: str) -> Artifact:
         """Networks from the store, trained if need be; `command` is what trains them where building is refused."""
         artifact = self.store.get_or_build(
-            fit.name,
-            fit.config,
-            fit.inputs,
-            fit.version,
-            fit.build,
+            stage.name,
+            stage.config,
+            stage.inputs,
+            stage.version,
+            stage.fit,
             allow_build=self.cfg.build == "auto",
             command=command,
             collective=True,
         )
         if artifact.built:
-            self.built.append(fit.name)
+            self.built.append(stage.name)
         return artifact
 
     @cached_property
     def sasrec(self) -> SASRec:
         """The trained SASRec, in evaluation mode."""
-        return SASRecFit(self).load(self.sasrec_artifact.path)
+        network: SASRec = SASRecTraining(self).load(self.sasrec_artifact.path)["sasrec"]
+        return network
+
+    @cached_property
+    def model(self) -> Model:
+        """The given model, or the one of the networks that the config trains.
+
+        Raises:
+            ValueError: If the data have another catalogue than the given model.
+        """
+        if self.given is not None:
+            self.check_inputs()
+            return self.given
+        stage, artifact = self.trained_networks
+        return Model(
+            name=stage.name,
+            config=network_config(self.cfg, stage.with_reward),
+            inputs=self.network_inputs.for_search(),
+            items=self.interactions.items,
+            weights=artifact.path / WEIGHTS,
+            search=plain(self.cfg.search),
+            origin={
+                "data": self.data.fingerprint,
+                "config": {name: without_paths(plain(self.cfg[name])) for name in ("embeddings", "ids")},
+            },
+        )
 
     @property
     def networks(self) -> tuple[Generator, Reward | None]:
         """Trained generator and reward model, in evaluation mode, with the trust in counts that the config asks for."""
-        networks = generator, reward = self.loaded
+        networks = generator, reward = self.model.networks
         for terms in (generator.terms, reward.terms.terms if reward is not None and reward.terms else None):
             if terms is not None:
                 terms.trust(self.cfg.evaluation.neighbour_trust)
         return networks
-
-    @cached_property
-    def loaded(self) -> tuple[Generator, Reward | None]:
-        """The networks as they were trained."""
-        return load_networks(self, self.checkpoint)
-
-    @cached_property
-    def networks_fingerprint(self) -> str:
-        """Hash of the checkpoint's contents."""
-        return file_fingerprint(self.checkpoint)
 
     def datamodule(self, users: int | None = None, history: int | None = None) -> HistoryDataModule:
         """The one DataModule of every training and evaluation.
@@ -283,18 +298,13 @@ class Pipeline:
             users: Users to test; None = all.
             history: Most items of a training window of a causal network; None = the generator's rows.
         """
-        causal = self.cfg.generator.attention == "causal" or history is not None
+        causal = self.cfg.generator.get("attention", "causal") == "causal" or history is not None
         return make(
             {**plain(self.cfg.datamodule), "history": history or self.cfg.datamodule.history},
             histories=self.histories,
             rows="windows" if causal else "prefixes",
             split=self.cfg.split,
             users=users,
-            validation_users=self.cfg.selection.users,
+            validation_users=self.cfg.checkpoint_selection.users,
             seed=self.cfg.seed,
         )
-
-
-def fingerprint_of(array: NDArray[Any]) -> str:
-    """First 16 hex digits of the SHA-256 of an array's shape and contents."""
-    return hashlib.sha256(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes()).hexdigest()[:16]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -32,6 +33,28 @@ log = logging.getLogger(__name__)
 
 class NotBuilt(ValueError):
     """An artifact is missing and may not be built."""
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Gives a file to write, which becomes `path` at once when it is done, and is gone after an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        yield part
+        part.rename(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def require_writable(name: str, path: str | Path, folder: str | Path) -> None:
+    """Raise ValueError unless files can be written in a folder, made if need be, of the option `name=path`."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"{name}={path} cannot be written: {error.strerror}") from None
 
 
 @dataclass(frozen=True)
@@ -85,11 +108,6 @@ class Store:
 
         A number counts by its value (1 is 1.0) and the order of names does not count.
 
-        >>> store = Store("outputs/artifacts")
-        >>> one, other = {"codes": 8, "levels": 3}, {"levels": 3.0, "codes": 8}
-        >>> store.key("ids", one, {}, 1) == store.key("ids", other, {}, 1)
-        True
-
         Args:
             stage: name of the stage, as in the pipeline.
             config: the stage's own dials, JSON-able; no paths, devices or loggers.
@@ -118,7 +136,6 @@ class Store:
         inputs: Mapping[str, str],
         version: int,
         build: Callable[[Path], dict[str, Any]],
-        announce: str | None = None,
         allow_build: bool = True,
         *,
         command: str = "promise prepare",
@@ -126,19 +143,17 @@ class Store:
     ) -> Artifact:
         """Return the artifact, building it first when it is not there.
 
-        Processes that ask for the same artifact at once build it once; the others wait. A build that is
-        killed leaves its folder behind for the next one to go on from; a first one that ends in a ValueError
-        (bad input, a bad dial) leaves nothing.
+        Processes that ask for the same artifact at once build it once; the others wait. A killed build leaves its
+        folder behind for the next one to go on from; a first one that ends in a ValueError (bad input) leaves nothing.
 
         Args:
             stage, config, inputs, version: what makes the artifact, see `key`.
             build: writes the artifact's files into the folder it is given, which may hold what a killed build
                 of the same key left there, and returns {"fingerprint": str, ...more fields for the manifest}.
-            announce: said in the log before the build starts.
             allow_build: False refuses to build (`build=never`).
             command: what the refusal tells the user to type.
             collective: every rank of a distributed run (environment variable RANK or LOCAL_RANK) takes part
-                in the build; rank 0 keeps the result, the others wait until it is there.
+                in the build; rank 0 keeps the result.
 
         Raises:
             NotBuilt: the artifact is missing and may not be built.
@@ -153,8 +168,6 @@ class Store:
         with self._locked(key, wait=True):
             if found := self.find(key):
                 return found
-            if announce:
-                log.info(announce)
             return self._build(key, _made_of(stage, config, inputs, version), build)
 
     def _build(self, key: str, made_of: dict[str, Any], build: Callable[[Path], dict[str, Any]]) -> Artifact:
@@ -187,8 +200,7 @@ class Store:
 
     def _join(self, key: str, build: Callable[[Path], dict[str, Any]]) -> Artifact:
         """Take part in a build that rank 0 of this run holds the lock for, and wait for its result."""
-        partial = self.root / f"{_PARTIAL}{key}"
-        partial.mkdir(parents=True, exist_ok=True)
+        (partial := self.root / f"{_PARTIAL}{key}").mkdir(parents=True, exist_ok=True)
         build(partial)
         while not (found := self.find(key)):
             time.sleep(0.1)
@@ -197,8 +209,8 @@ class Store:
     def ls(self) -> list[Listing]:
         """All artifacts and unfinished builds, by name."""
         rows = []
-        names = (path.name.removeprefix(_PARTIAL) for path in self.root.glob("*") if path.is_dir())
-        for key in sorted({name for name in names if _KEY.fullmatch(name)}):
+        names = {path.name.removeprefix(_PARTIAL) for path in self.root.glob("*") if path.is_dir()}
+        for key in sorted(filter(_KEY.fullmatch, names)):
             found = self.find(key)
             folders = [self.root / key] if found else [self.root / key, self.root / f"{_PARTIAL}{key}"]
             size = sum(path.stat().st_size for folder in folders for _, path in _files(folder))
@@ -207,19 +219,15 @@ class Store:
         return rows
 
     def rm(self, patterns: Sequence[str]) -> list[str]:
-        """Remove every artifact and unfinished build whose name fits a pattern; return their names.
-
-        Args:
-            patterns: names as in `ls`, with `*` and `?` (`generator-*`).
+        """Remove every artifact and unfinished build whose name fits a pattern (`generator-*`); return their names.
 
         Raises:
             ValueError: a pattern fits nothing (nothing is removed then), or an artifact is being built.
         """
-        rows = self.ls()
-        for pattern in patterns:
-            if not any(fnmatchcase(row.key, pattern) for row in rows):
-                raise ValueError(f"no artifact is named {pattern!r} in {self.root}")
-        removed = [row.key for row in rows if any(fnmatchcase(row.key, pattern) for pattern in patterns)]
+        fitting = {pattern: [row.key for row in self.ls() if fnmatchcase(row.key, pattern)] for pattern in patterns}
+        if missing := [pattern for pattern, keys in fitting.items() if not keys]:
+            raise ValueError(f"no artifact is named {missing[0]!r} in {self.root}")
+        removed = sorted({key for keys in fitting.values() for key in keys})
         for key in removed:
             with self._locked(key, wait=False):
                 for folder in (self.root / key, self.root / f"{_PARTIAL}{key}"):
@@ -232,11 +240,7 @@ class Store:
         return removed
 
     def verify(self) -> dict[str, list[str]]:
-        """Compare every file with its manifest.
-
-        Returns:
-            key -> what is wrong with it, in words; an empty list for a sound artifact.
-        """
+        """Key -> what is wrong with its files, in words; an empty list for a sound artifact."""
         return {row.key: self._problems(row.key) for row in self.ls()}
 
     def _problems(self, key: str) -> list[str]:

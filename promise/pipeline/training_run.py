@@ -18,9 +18,6 @@ from promise.tasks.training import SearchSelectedTask
 
 log = logging.getLogger(__name__)
 
-#: The file of trained networks within an artifact.
-NETWORKS = "networks.ckpt"
-
 #: The file within an unfinished artifact that its training goes on from.
 RESUME = "checkpoints/last.ckpt"
 
@@ -73,7 +70,7 @@ def train(
         cfg: The root config.
         task: The task; its `epochs` are an upper end.
         name: What is trained, for the logger.
-        folder: Where checkpoints lie until `keep` takes them away.
+        folder: Where checkpoints lie until `clear_checkpoints`.
         data: What to train and to validate on.
         ids: File of the semantic IDs that the task learns, an input of the run; None without.
 
@@ -117,11 +114,9 @@ def train(
     }
 
 
-def keep(payload: dict[str, Any], folder: Path) -> str:
-    """Save trained networks in place of the checkpoints; return the file's fingerprint."""
-    torch.save(payload, folder / NETWORKS)
+def clear_checkpoints(folder: Path) -> None:
+    """Remove what a training went on from, once its networks are kept."""
     shutil.rmtree(folder / "checkpoints")
-    return file_fingerprint(folder / NETWORKS)
 
 
 def resumable(path: Path) -> Path | None:

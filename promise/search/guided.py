@@ -72,6 +72,11 @@ class GuidedSearch:
         ValueError: If a dial is out of range, or a weight needs a reward model that is not there.
     """
 
+    #: Its options are those of a beam search: see `promise.search.dials`.
+    beam_options = True
+    #: Raised when the same options find something else.
+    version = 2
+
     def __init__(
         self,
         width: int | Sequence[int],

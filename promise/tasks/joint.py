@@ -24,6 +24,7 @@ class JointTask(SearchSelectedTask):
         item_counts: How often each item is a training interaction (I,); needed for `frequent`.
     """
 
+    stage = "joint"
     generator: Generator
     reward: Reward
 

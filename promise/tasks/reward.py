@@ -27,6 +27,7 @@ class RewardTask(SearchSelectedTask):
         item_counts: How often each item is a training interaction (I,); needed for `frequent`.
     """
 
+    stage = "reward"
     generator: Generator
     reward: Reward
 

@@ -23,7 +23,9 @@ def test_what_no_column_tells() -> None:
     def further(*words: str) -> str | None:
         return SweepPoint(list(words), OmegaConf.create({}), {}).further
 
-    assert further("search=guided", "search.width=20", "seed=1", "evaluation.seen=remove", "training=staged") is None
+    assert (
+        further("search=guided", "search.width=20", "seed=1", "evaluation.remove_seen=true", "training=staged") is None
+    )
     assert (
         further("ids.levels=2", "search=plain", "training.negatives=exact") == "ids.levels=2 training.negatives=exact"
     )

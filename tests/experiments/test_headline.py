@@ -165,13 +165,13 @@ def test_data_without_the_field_have_no_halves(pipeline_of: Callable[..., Any], 
 def test_a_command_makes_its_row_anywhere() -> None:
     given = ["+sweeps=weight", "data=amazon_beauty", "data.root=/home/me/Beauty", "store=/tmp/x", "logger.mode=online"]
     given += ["sweep.seeds=[0]", "checkpoint=../networks.ckpt", "build=never", "trainer=gpu", "search=plain", "seed=5"]
-    words = [*given, "search=guided", "search.weight=[0, 0, 0, 1]", "seed=2", "evaluation.seen=remove"]
+    words = [*given, "search=guided", "search.weight=[0, 0, 0, 1]", "seed=2", "evaluation.remove_seen=true"]
     cfg = configs.compose([word for word in words if not word.startswith(("+sweeps", "sweep.", "search=plain"))])
     point = entry("guided")
     line = command(Entry(point.measured, cfg, "guided", words))
     assert line == (
         "promise evaluate data=amazon_beauty data.root=DIR checkpoint=FILE search=guided seed=2 "
-        "'search.weight=[0, 0, 0, 1]' evaluation.seen=remove split=validation"
+        "'search.weight=[0, 0, 0, 1]' evaluation.remove_seen=true split=validation"
     )
     composed = configs.compose(shlex.split(line)[2:])
     same = ("search", "seed", "split", "evaluation", "generator", "training")

@@ -160,7 +160,7 @@ def test_the_verb(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        "search=orm evaluation.seen=remove",
+        "search=orm evaluation.remove_seen=true",
         "search.adaptive=entropy evaluation.users=30",
         "search.width=[2,5,5,3] search.control=shuffled evaluation.precision=bf16-mixed",
     ],

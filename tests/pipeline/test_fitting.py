@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from promise.pipeline.fitting import Fit, load, load_networks
 
 from promise.pipeline.config import fits
-from promise.pipeline.fitting import Fit, load, load_networks
 from promise.pipeline.training_run import NETWORKS
 
 PipelineOf = Callable[..., Any]

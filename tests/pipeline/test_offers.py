@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from promise.pipeline.offers import asked, fingerprints, offers
+
 from promise.pipeline.stages import Pipeline
 
 PipelineOf = Callable[..., Any]
@@ -15,7 +15,7 @@ PipelineOf = Callable[..., Any]
 def test_nobody_gets_what_he_does_not_ask_for(pipeline_of: PipelineOf, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("networks", "sasrec_artifact", "ids"):
         monkeypatch.setattr(Pipeline, name, property(lambda self: pytest.fail("built for nothing")))
-    pipeline = pipeline_of("evaluation.seen=remove", "seed=3")
+    pipeline = pipeline_of("evaluation.remove_seen=true", "seed=3")
     found = offers(pipeline, {"training", "item_count", "remove_seen", "seed", "width", "allow"})
     items, offsets = found.pop("training")
     assert found == {"item_count": 40, "remove_seen": True, "seed": 3}
@@ -48,6 +48,6 @@ def test_networks_that_are_asked(pipeline_of: PipelineOf) -> None:
 
 @pytest.mark.parametrize("seen", ["keep", "remove"])
 def test_co_visit_text_is_searched_like_any_other(run: Any, seen: str) -> None:
-    said = run("evaluate", "search=co_visit_text", f"evaluation.seen={seen}").json
+    said = run("evaluate", "search=co_visit_text", f"evaluation.remove_seen={str(seen == 'remove').lower()}").json
     assert said["dials"]["search.text_weight"] == 30 and said["parameters"] is None
     assert 0 < said["metrics"]["recall@10"] <= 1 and set(said["baselines"]) == {"popularity", "co_visit"}

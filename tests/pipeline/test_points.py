@@ -75,7 +75,7 @@ def test_equal_searches_share_a_row(point_of: PointOf, one: list[str], other: li
     [
         ["search.width=10"], ["search.expansion=2"], ["search.weight=0.5"], ["search=orm"], ["search=plain"],
         ["search=exhaustive"], ["search.control=shuffled"], ["split=test"], ["evaluation.users=30"],
-        ["evaluation.seen=remove"], ["evaluation.drift=true"], ["evaluation.precision=bf16-mixed"], ["seed=1"],
+        ["evaluation.remove_seen=true"], ["evaluation.drift=true"], ["evaluation.precision=bf16-mixed"], ["seed=1"],
         ["search.adaptive=entropy"], ["search=best_of_n"],
     ],
 )  # fmt: skip
@@ -114,7 +114,10 @@ def test_adaptive_candidates_are_calibrated_on_validation_users(point_of: PointO
     assert (row["search.adaptive"], row["search.adaptive_cap"]) == ("entropy", 4.0)
     flat = point_of("search.width=3", "split=test").result()[0].row
     assert row["prm_paths_per_user"] == pytest.approx(flat["prm_paths_per_user"], rel=0.5)
-    assert point.key() != point_of("search.adaptive=entropy", "search.width=3", "split=test", "selection.users=9").key()
+    assert (
+        point.key()
+        != point_of("search.adaptive=entropy", "search.width=3", "split=test", "checkpoint_selection.users=9").key()
+    )
 
 
 def test_dials_of_baselines_are_told(point_of: PointOf) -> None:
@@ -161,7 +164,7 @@ def test_parameters_are_those_that_are_asked(point_of: PointOf) -> None:
 @pytest.mark.parametrize("search", ["guided", "plain", "exhaustive", "popularity", "co_visit"])
 @pytest.mark.parametrize("seen", ["keep", "remove"])
 def test_predictions_hold_every_metric(point_of: PointOf, world: Any, tmp_path: Path, search: str, seen: str) -> None:
-    point = point_of(f"search={search}", f"evaluation.seen={seen}", "split=test")
+    point = point_of(f"search={search}", f"evaluation.remove_seen={str(seen == 'remove').lower()}", "split=test")
     result, found = point.result(keep_answers=True)
     assert found is not None
     write_predictions(point, found, tmp_path / "new" / "folder" / "p.parquet")

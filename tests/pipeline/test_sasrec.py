@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import LightningModule
+from promise.pipeline.sasrec import SASRecFit
 
 from promise.pipeline.points import Point
-from promise.pipeline.sasrec import SASRecFit
 from promise.pipeline.training_run import NETWORKS
 from promise.tasks.sasrec import SASRecTask
 
@@ -53,10 +53,10 @@ def test_never_builds_nothing(pipeline_of: PipelineOf, tmp_path: Path) -> None:
     ("word", "another"),
     [
         ("search=plain", False), ("generator.dim=8", False), ("datamodule.history=5", False),
-        ("selection.width=3", False), ("training.epochs=9", False), ("ids.codes=4", False),
+        ("checkpoint_selection.width=3", False), ("training.epochs=9", False), ("ids.codes=4", False),
         ("datamodule.evaluation_batch_size=7", False),
         ("sasrec.network.history=5", True), ("sasrec.network.dropout=0.1", True), ("sasrec.training.epochs=4", True),
-        ("datamodule.batch_size=16", True), ("selection.users=10", True), ("trainer.precision=32-true", True),
+        ("datamodule.batch_size=16", True), ("checkpoint_selection.users=10", True), ("trainer.precision=32-true", True),
         ("seed=1", True),
     ],
 )  # fmt: skip

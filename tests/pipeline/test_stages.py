@@ -45,13 +45,13 @@ def test_facts_of_the_data(
 @pytest.mark.parametrize(
     ("words", "rebuilt"),
     [
-        (["search=plain", "search.width=3", "evaluation.users=5", "split=test", "evaluation.seen=remove"], []),
+        (["search=plain", "search.width=3", "evaluation.users=5", "split=test", "evaluation.remove_seen=true"], []),
         (["datamodule.evaluation_batch_size=7", "logger.save_dir=elsewhere", "trainer.devices=2"], []),
         (["training.epochs=1"], ["joint"]),
         (["datamodule.batch_size=16"], ["joint"]),
         (["datamodule.history=10"], ["joint"]),
         (["trainer.precision=32-true"], ["joint"]),
-        (["selection.users=10"], ["joint"]),
+        (["checkpoint_selection.users=10"], ["joint"]),
         (["generator.dropout=0.1"], ["joint"]),
         (["ids.codes=4"], ["ids", "joint"]),
         (["embeddings.parts.text.weight=3"], ["embeddings", "ids", "joint"]),

@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-
 from promise.pipeline.opening import opened
+
 from promise.pipeline.trace import MARK, TARGET, UserTrace, trace_user
 
 WORDS = ("search=guided", "search.width=3", "search.expansion=4", "analysis=drift")

@@ -23,7 +23,17 @@ OF_THE_RUN = (
 NO_DIALS = ("experiment", "trainer", "logger", "launcher")
 
 #: What the trials of one study share, and may not change under its name.
-SHARED = ("generator", "reward", "training", "sasrec", "datamodule", "selection", "evaluation", "seed", "split")
+SHARED = (
+    "generator",
+    "reward",
+    "training",
+    "sasrec",
+    "datamodule",
+    "checkpoint_selection",
+    "evaluation",
+    "seed",
+    "split",
+)
 
 
 def composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:

@@ -1,0 +1,78 @@
+"""A config and a given model: what the user chose must not contradict the model, all else is the model's."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from promise import configs
+from promise.ids.semantic_ids import SemanticIds
+from promise.pipeline.model_folder import Model
+
+#: Options of networks that act in a search alone: they may differ from those of the training.
+OF_THE_SEARCH = ("cooccurrence.scale",)
+
+
+def adopted(cfg: DictConfig, model: Model) -> DictConfig:
+    """The config with the networks of a given model.
+
+    An option counts as chosen if it was typed, or differs from the root config's.
+
+    Args:
+        cfg: The root config, whose `checkpoint` names the model.
+        model: That model.
+
+    Raises:
+        ValueError: If a chosen option contradicts the model; the option and both values are named.
+    """
+    place, usual, names = f"checkpoint={cfg.checkpoint}", configs.compose(), typed()
+    changed = copy.deepcopy(cfg)
+    for group, theirs in {**model.config, **model.origin["config"]}.items():
+        ours, of_model, default = (flat(group, node) for node in (cfg.get(group), theirs, usual.get(group)))
+        if theirs is None:
+            if group in names:
+                raise ValueError(f"{place} has no {group}, the config says {group}={names[group]}")
+            continue
+        for name in sorted(ours.keys() | of_model.keys()):
+            value = ours.get(name)
+            chosen = value != default.get(name) or any(name == word or name.startswith(f"{word}.") for word in names)
+            if name in OF_THE_SEARCH:
+                if chosen and name in ours:
+                    theirs = {**theirs, name.rpartition(".")[2]: value}
+            elif chosen and value != of_model.get(name):
+                raise ValueError(f"{place} has {name}={of_model.get(name)}, the config says {value}: leave that out")
+        if group in model.config:
+            with open_dict(changed):
+                changed[group] = theirs
+    if cfg.ids.path is not None and SemanticIds.load(cfg.ids.path).fingerprint != model.inputs.ids.fingerprint:
+        raise ValueError(f"{place} has other semantic IDs than ids.path={cfg.ids.path}: leave that out")
+    return changed
+
+
+def typed() -> dict[str, str]:
+    """The options on the command line of this process, by name; none outside a verb."""
+    if not HydraConfig.initialized():
+        return {}
+    words = (word.lstrip("+~").partition("=") for word in HydraConfig.get().overrides.task)
+    return {name: value for name, _, value in words}
+
+
+def flat(prefix: str, node: Any) -> dict[str, Any]:
+    """The values of a group by their dotted names, but for paths; those of no group are none.
+
+    >>> flat("ids", {"levels": 3, "path": "x.npz", "more": {"a": [1]}})
+    {'ids.levels': 3, 'ids.more.a': [1]}
+    """
+    values: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    found: dict[str, Any] = {}
+    for name, value in without_paths(values or {}).items():
+        found |= flat(f"{prefix}.{name}", value) if isinstance(value, dict) else {f"{prefix}.{name}": value}
+    return found
+
+
+def without_paths(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A group's values without the places of files, which say nothing of their contents."""
+    inner = {name: without_paths(each) if isinstance(each, dict) else each for name, each in values.items()}
+    return {name: value for name, value in inner.items() if name != "path"}

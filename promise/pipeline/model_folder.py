@@ -1,0 +1,189 @@
+"""A trained model as one folder: networks with all that their answers depend on, loaded without any data."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+
+from promise.ids.semantic_ids import SemanticIds
+from promise.ids.trie import Trie
+from promise.models.generator import Generator
+from promise.models.reward import Reward
+from promise.pipeline.networks import WEIGHTS, NetworkInputs, build_networks, load_weights
+from promise.pipeline.training_run import file_fingerprint
+
+#: The file that says what a folder holds; the other files of a folder.
+DESCRIPTION, IDS, TABLES, ITEMS = "model.json", "ids.npz", "tables.safetensors", "items.parquet"
+
+#: Raised when a folder of an earlier version can no longer be read.
+FORMAT = 1
+
+#: The item vectors among the tensors of `TABLES`.
+VECTORS = "item_vectors"
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Trained networks and everything that their answers depend on.
+
+    Attributes:
+        name: What trained them: joint, generator, reward, …
+        config: Of the networks: `generator`, `reward` (None = none) and what wraps them.
+        inputs: Semantic IDs, item vectors and tables.
+        items: The catalogue: `id` as the user's files have it, `text` or null.
+        weights: File of the weights.
+        search: Config of the search that recommends.
+        origin: Where they come from: names of the options, fingerprint of the data, config of IDs and embeddings.
+    """
+
+    name: str
+    config: dict[str, Any]
+    inputs: NetworkInputs
+    items: pl.DataFrame
+    weights: Path
+    search: dict[str, Any]
+    origin: dict[str, Any]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of all that the networks' answers depend on: weights, config, IDs, vectors, tables, item ids."""
+        vectors, tables = self.inputs.item_vectors, self.inputs.tables
+        contents = {
+            "config": self.config,
+            "weights": file_fingerprint(self.weights),
+            "ids": self.inputs.ids.fingerprint,
+            "vectors": None if vectors is None else fingerprint_of(vectors),
+            "tables": {name: fingerprint_of(tensor.numpy()) for name, tensor in tables.items()},
+            "items": digest(self.items["id"].to_list()),
+        }
+        return digest(contents)
+
+    @cached_property
+    def networks(self) -> tuple[Generator, Reward | None]:
+        """Generator and reward model, in evaluation mode."""
+        generator, reward = build_networks({"seed": 0, **self.config}, self.inputs, self.config["reward"] is not None)
+        load_weights(self.weights, {"generator": generator, "reward": reward})
+        return generator, reward
+
+    def save(self, folder: Path) -> Path:
+        """Write the model into a folder below this one, named by its contents; it appears whole.
+
+        Returns:
+            The folder; one that is there already is left alone, for it holds the same.
+        """
+        part = folder / f".partial-{self.name}-{os.getpid()}"
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        shutil.copyfile(self.weights, part / WEIGHTS)
+        self.inputs.ids.save(part / IDS)
+        self.items.write_parquet(part / ITEMS)
+        vectors = {} if self.inputs.item_vectors is None else {VECTORS: torch.from_numpy(self.inputs.item_vectors)}
+        tensors = {**vectors, **self.inputs.tables}
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part / TABLES)
+        described = {
+            "format": FORMAT,
+            "name": self.name,
+            "networks": self.fingerprint,
+            "config": self.config,
+            "search": self.search,
+            "origin": self.origin,
+            "files": {name: file_fingerprint(part / name) for name in (WEIGHTS, IDS, TABLES, ITEMS)},
+        }
+        final = folder / f"{self.name}-{digest(described)}"
+        text = json.dumps(described | {"hash": digest(described)}, indent=1, ensure_ascii=False)
+        (part / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+        try:
+            part.rename(final)
+        except OSError:
+            if not final.is_dir():
+                raise
+            shutil.rmtree(part)
+        return final
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Model":
+        """Read a folder that `save` wrote, and check every file of it.
+
+        Raises:
+            ValueError: If it is no such folder, or a file of it is missing or has changed.
+        """
+        folder = Path(folder)
+        described = description(folder)
+        for name, expected in described["files"].items():
+            if file_fingerprint(folder / name) != expected:
+                raise ValueError(f"{folder / name} has changed since the model was written")
+        ids, tensors = SemanticIds.load(folder / IDS), load_file(folder / TABLES)
+        vectors = tensors.pop(VECTORS).numpy() if VECTORS in tensors else None
+        return cls(
+            described["name"],
+            described["config"],
+            NetworkInputs(ids, Trie(ids.codes, ids.level_sizes), vectors, tensors),
+            pl.read_parquet(folder / ITEMS),
+            folder / WEIGHTS,
+            described["search"],
+            described["origin"],
+        )
+
+
+def description(folder: Path) -> dict[str, Any]:
+    """What a model folder says of itself, once all its files are known to be there.
+
+    Raises:
+        ValueError: If it is no model folder, of another format, changed, or a file is missing.
+    """
+    if folder.is_file():
+        raise ValueError(f"checkpoint={folder} is a file: it must name a model folder (paths.model of `promise train`)")
+    if not folder.is_dir():
+        raise ValueError(f"checkpoint={folder} is no folder")
+    path = folder / DESCRIPTION
+    try:
+        described = json.loads(path.read_text("utf-8"))
+        if described["format"] != FORMAT:
+            raise ValueError(f"{path} is of format {described['format']}, this version reads {FORMAT}")
+        expected, files = described.pop("hash"), described["files"]
+    except FileNotFoundError:
+        raise ValueError(f"{path} is missing: checkpoint={folder} is no model folder") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        raise ValueError(f"{path} has changed since the model was written") from None
+    if digest(described) != expected:
+        raise ValueError(f"{path} has changed since the model was written")
+    for name in files:
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder / name} is missing: the model is not whole")
+    return dict(described)
+
+
+def check_catalogue(model: Model, items: pl.DataFrame, place: str) -> None:
+    """Compare a model's catalogue with that of the data: their items must be the same ones in the same order.
+
+    Raises:
+        ValueError: Naming what differs.
+    """
+    own, theirs = model.items["id"].to_list(), items["id"].to_list()
+    if own == theirs:
+        return
+    if len(own) != len(theirs):
+        raise ValueError(f"{place} has a catalogue of {len(own)} items, the data have {len(theirs)}")
+    first = next(place for place, pair in enumerate(zip(own, theirs, strict=True)) if pair[0] != pair[1])
+    raise ValueError(f"{place} has another catalogue than the data: item {first} is {own[first]}, not {theirs[first]}")
+
+
+def fingerprint_of(array: NDArray[Any]) -> str:
+    """First 16 hex digits of the SHA-256 of an array's shape and contents."""
+    return hashlib.sha256(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
+
+
+def digest(value: Mapping[str, Any] | list[Any]) -> str:
+    """First 16 hex digits of the SHA-256 of a JSON-able value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

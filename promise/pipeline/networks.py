@@ -1,0 +1,135 @@
+"""Networks made of their config and of data alone: semantic IDs, item vectors and tables; no pipeline, no histories."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from promise.ids.semantic_ids import SemanticIds
+from promise.ids.trie import Trie
+from promise.models.generator import Generator
+from promise.models.neighbours import tables_of
+from promise.models.reward import Reward
+from promise.pipeline.config import make_with, parameters_of, plain
+
+#: The file of trained weights, in an artifact and in a model folder.
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkInputs:
+    """All that networks are made of besides their config.
+
+    Attributes:
+        ids: Semantic IDs of the catalogue.
+        trie: Their trie.
+        item_vectors: Item embeddings (I, E); None where no network asks for them.
+        tables: Further tensors by name, `TABLE.FIELD`, such as the nearest items of every item; those of the table
+            `sequences` are of use to a training alone.
+    """
+
+    ids: SemanticIds
+    trie: Trie
+    item_vectors: NDArray[np.float32] | None = None
+    tables: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def for_search(self) -> "NetworkInputs":
+        """The same without what only a training needs."""
+        kept = {name: tensor for name, tensor in self.tables.items() if not name.startswith("sequences.")}
+        return replace(self, tables=kept)
+
+
+def network_config(cfg: DictConfig, with_reward: bool) -> dict[str, Any]:
+    """What of the root config makes networks: `generator`, `reward` (None = none) and what wraps them, if anything."""
+    reward = plain(cfg.reward) if with_reward else None
+    config: dict[str, Any] = {"generator": plain(cfg.generator), "reward": reward}
+    if (wrapper := cfg.get("cooccurrence")) is not None:
+        config["cooccurrence"] = plain(wrapper)
+    return config
+
+
+def build_networks(config: Any, inputs: NetworkInputs, with_reward: bool) -> tuple[Generator, Reward | None]:
+    """Untrained networks with the weights that the seed gives.
+
+    A constructor gets those of the run-time arguments below that it names.
+
+    Args:
+        config: The root config, or any mapping with `seed`, `generator` and `reward`.
+        inputs: What they are made of.
+        with_reward: Whether to build the reward model too.
+    """
+    ids, trie = inputs.ids, inputs.trie
+    depths = range(1, trie.levels + 1)
+    vectors = None if inputs.item_vectors is None else torch.from_numpy(inputs.item_vectors)
+    torch.manual_seed(config["seed"])
+    both: dict[str, Callable[[], Any]] = {
+        "codes": lambda: torch.from_numpy(ids.codes),
+        "level_sizes": lambda: ids.level_sizes,
+        "neighbour_tables": lambda: tables_of(inputs.tables),
+        "content_vectors": lambda: vectors,
+    }
+    generator = make_with(config["generator"], both)
+    if not with_reward:
+        return generator, None
+    of_reward: dict[str, Callable[[], Any]] = {
+        "user_dim": lambda: generator.dim,
+        "history": lambda: generator.history,
+        "prefixes": lambda: [trie.prefixes(depth) for depth in depths],
+        "item_nodes": lambda: torch.stack([trie.item_nodes(depth) for depth in depths], 1),
+        "prefix_content": lambda: prefix_means(vectors, trie) if wants_vectors(config["reward"]) else None,
+    }
+    return generator, make_with(config["reward"], both | of_reward)
+
+
+def wants_vectors(node: Any) -> bool:
+    """Whether a network's constructor names the item vectors, and its config does not say `content: false`."""
+    asked = parameters_of(node["_target_"]) & {"content_vectors", "prefix_content"}
+    return bool(asked) and bool(node.get("content", True))
+
+
+def prefix_means(vectors: Tensor | None, trie: Trie) -> list[Tensor] | None:
+    """Mean embedding of the items below each node: (I, E) -> (N_b, E) for each depth 1..L; None without embeddings."""
+    if vectors is None:
+        return None
+    means = []
+    for depth in range(1, trie.levels + 1):
+        counts = trie.leaf_counts(depth)
+        sums = vectors.new_zeros(len(counts), vectors.shape[1]).index_add_(0, trie.item_nodes(depth), vectors)
+        means.append(sums / counts.unsqueeze(1))
+    return means
+
+
+def save_weights(path: Path, networks: Mapping[str, nn.Module | None]) -> None:
+    """Write the weights of networks as `NETWORK.PARAMETER`; None is left out."""
+    state = {
+        f"{name}.{key}": value.contiguous()
+        for name, network in networks.items()
+        if network is not None
+        for key, value in network.state_dict().items()
+    }
+    save_file(state, path)
+
+
+def load_weights(path: Path, networks: Mapping[str, nn.Module | None]) -> None:
+    """Give networks their weights, and switch them to evaluation mode.
+
+    Raises:
+        ValueError: If the file is garbled, or holds the weights of other networks.
+    """
+    try:
+        state = load_file(path)
+        for name, network in networks.items():
+            if network is not None:
+                own = {key.removeprefix(f"{name}."): v for key, v in state.items() if key.startswith(f"{name}.")}
+                network.load_state_dict(own)
+                network.eval()
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ValueError(f"{path} does not hold the weights of these networks: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,74 @@
+"""Run-time arguments of a ranker, made when its constructor names them and not before."""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from scipy import sparse
+from torch import nn
+
+from promise.data.embeddings.text import word_weights
+from promise.pipeline.model_folder import digest, fingerprint_of
+from promise.pipeline.stages import Pipeline
+
+#: Names by which a ranker asks for the networks of the model.
+OF_THE_MODEL = frozenset({"generator", "reward", "trie"})
+
+#: Names by which it asks for what only training data hold.
+OF_DATA = frozenset({"training", "words", "sasrec"})
+
+
+def ranker_inputs(pipeline: Pipeline) -> dict[str, Callable[[], Any]]:
+    """What a ranker may name, by the names of its parameters; what is missing is built when it is made.
+
+    Args:
+        pipeline: Gives data, IDs, networks and config.
+    """
+    return {
+        "generator": lambda: pipeline.networks[0],
+        "reward": lambda: pipeline.networks[1],
+        "trie": lambda: pipeline.trie,
+        "sasrec": lambda: pipeline.sasrec,
+        "words": lambda: words(pipeline),
+        "item_vectors": lambda: pipeline.item_vectors,
+        "training": lambda: pipeline.histories.training_items(),
+        "item_count": lambda: pipeline.histories.item_count,
+        "remove_seen": lambda: pipeline.cfg.evaluation.remove_seen,
+        "seed": lambda: pipeline.cfg.seed,
+    }
+
+
+def fingerprints(pipeline: Pipeline, names: Collection[str]) -> dict[str, str]:
+    """What tells the networks and vectors that a ranker names from others; data alone are told elsewhere."""
+    found: dict[str, str] = {}
+    if OF_THE_MODEL & set(names):
+        found["networks"] = pipeline.model.fingerprint
+    if "sasrec" in names:
+        config = pipeline.sasrec_artifact.manifest["config"]["network"]
+        found["sasrec"] = digest({"config": config, "weights": pipeline.sasrec_artifact.fingerprint})
+    if "item_vectors" in names:
+        found["vectors"] = fingerprint_of(pipeline.item_vectors)
+    return found
+
+
+def asked(pipeline: Pipeline, names: Collection[str], judged: bool) -> list[nn.Module]:
+    """The networks that a ranker asks; the reward model only if it is `judged` by it."""
+    found: list[nn.Module | None] = []
+    if "generator" in names:
+        found.append(pipeline.networks[0])
+    if "reward" in names and judged:
+        found.append(pipeline.networks[1])
+    if "sasrec" in names:
+        found.append(pipeline.sasrec)
+    return [network for network in found if network is not None]
+
+
+def words(pipeline: Pipeline) -> sparse.csr_matrix:
+    """TF-IDF of the single words of the items' texts (I, V).
+
+    Raises:
+        ValueError: If no item has a text with a word in it.
+    """
+    weights = word_weights(pipeline.interactions.items["text"].to_list(), min_df=1, ngrams=1)
+    if weights is None:
+        raise ValueError("search=co_visit_text needs item texts, the data have none: use search=co_visit")
+    return weights

@@ -1,0 +1,160 @@
+"""A training as a stage of the store: what names it, how it is fitted and resumed, and what it leaves behind."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from lightning.pytorch import LightningDataModule
+from omegaconf import DictConfig, ListConfig
+from torch import nn
+
+from promise.data.histories import Histories
+from promise.pipeline.config import plain
+from promise.pipeline.networks import WEIGHTS, NetworkInputs, load_weights, save_weights
+from promise.pipeline.store import Artifact
+from promise.pipeline.trainer import precision_of
+from promise.pipeline.training_run import Work, clear_checkpoints, file_fingerprint, train
+
+log = logging.getLogger(__name__)
+
+#: Options of Lightning's Trainer that move weights by rounding at most; all others are part of a training's name.
+IDLE = frozenset({
+    "accelerator", "barebones", "default_root_dir", "detect_anomaly", "devices", "enable_checkpointing",
+    "enable_model_summary", "enable_progress_bar", "log_every_n_steps", "logger", "num_nodes", "num_sanity_val_steps",
+    "profiler", "strategy",
+})  # fmt: skip
+
+
+class Prepared(Protocol):
+    """What trainings start from; `promise.pipeline.stages.Pipeline` is one."""
+
+    @property
+    def cfg(self) -> DictConfig: ...
+    @property
+    def data(self) -> Artifact: ...
+    @property
+    def histories(self) -> Histories: ...
+    @property
+    def ids_path(self) -> Path: ...
+    @property
+    def network_inputs(self) -> NetworkInputs: ...
+    @property
+    def network_fingerprints(self) -> dict[str, str]: ...
+    def datamodule(self, users: int | None = None, history: int | None = None) -> LightningDataModule: ...
+
+
+class TrainingStage(ABC):
+    """One Lightning training: trainer, logger, selection of the best epoch and resume come with it.
+
+    A stage gives its task and the networks whose weights are kept; to come in through `training=`, it names `pipeline`
+    and `before` among the parameters of its constructor, beside its own options.
+
+    Args:
+        pipeline: Gives data, IDs and config.
+        settings: The stage's own options.
+
+    Attributes:
+        name: What it trains; the first part of its artifact's name.
+        version: Raised when the code makes something else of the same config and inputs.
+        with_reward: Whether a reward model is among the networks that it leaves.
+    """
+
+    name: str
+    version = 1
+    with_reward = False
+
+    def __init__(self, pipeline: Prepared, settings: dict[str, Any]) -> None:
+        self.pipeline = pipeline
+        self.settings = settings
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Every option that its weights depend on; subclasses add those of their networks."""
+        cfg = self.pipeline.cfg
+        return {
+            "task": self.settings,
+            "trainer": trainer_options(cfg),
+            "batch_size": cfg.datamodule.batch_size,
+            "checkpoint_selection": plain(cfg.checkpoint_selection),
+            "seed": cfg.seed,
+        }
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Name -> fingerprint of everything that it reads."""
+        return {"data": self.pipeline.data.fingerprint}
+
+    @property
+    def work(self) -> Work | None:
+        """What is to be done, by closed formulas; None where nobody knows."""
+        return None
+
+    def work_of(self, networks: Mapping[str, nn.Module | None], flops: float) -> Work:
+        """The work of all epochs, given the forward FLOPs of one."""
+        size = sum(p.numel() for network in networks.values() if network is not None for p in network.parameters())
+        epochs, steps = self.settings["epochs"], len(self.datamodule().train_dataloader())
+        return Work(size, epochs, steps, epochs * 3 * flops, precision_of(self.pipeline.cfg))
+
+    @abstractmethod
+    def networks(self) -> Mapping[str, nn.Module | None]:
+        """The untrained networks by name, the same ones for the same seed."""
+
+    @abstractmethod
+    def task(self, networks: Mapping[str, Any]) -> Any:
+        """The task that trains them, a `promise.tasks.training.SearchSelectedTask`."""
+
+    def datamodule(self) -> LightningDataModule:
+        """What to train and to validate on."""
+        return self.pipeline.datamodule()
+
+    def fit(self, folder: Path) -> dict[str, Any]:
+        """Train in a folder that may hold what a killed training left; keep the best weights there.
+
+        Returns:
+            The weights' fingerprint and facts of the training; nothing in a process of a distributed run other than
+            the first.
+        """
+        log.info(self.work.announcement(self.name) if self.work else f"training {self.name}")
+        networks = self.networks()
+        facts = train(self.pipeline.cfg, self.task(networks), self.name, folder, self.datamodule(), self.ids_path)
+        if facts is None:
+            return {}
+        save_weights(folder / WEIGHTS, networks)
+        clear_checkpoints(folder)
+        return {"fingerprint": file_fingerprint(folder / WEIGHTS), **facts}
+
+    @property
+    def ids_path(self) -> Path | None:
+        """File of the semantic IDs that it learns, an input of the logged run; None without."""
+        return None
+
+    def load(self, folder: Path) -> Mapping[str, Any]:
+        """The trained networks of a finished artifact by name, in evaluation mode."""
+        networks = self.networks()
+        load_weights(folder / WEIGHTS, networks)
+        return networks
+
+
+def trainer_options(cfg: DictConfig) -> dict[str, Any]:
+    """The trainer's options that can move weights, its precision as it becomes here, and the number of processes.
+
+    Processes draw their own dropout and negatives, so their number moves weights at one global batch too.
+
+    Raises:
+        ValueError: If nothing would be kept of a training.
+    """
+    options = {name: value for name, value in plain(cfg.trainer).items() if name not in IDLE}
+    if options.pop("fast_dev_run", False):
+        raise ValueError("trainer.fast_dev_run trains nothing that could be kept: use trainer.limit_train_batches")
+    devices = cfg.trainer.get("devices", 1)
+    if isinstance(devices, ListConfig):
+        count = len(devices)
+    elif str(devices) in ("auto", "-1"):
+        count = 1 if cfg.trainer.get("accelerator") == "cpu" else max(1, torch.cuda.device_count())
+    else:
+        count = int(devices)
+    processes = count * cfg.trainer.get("num_nodes", 1)
+    return {**options, "precision": precision_of(cfg), "processes": processes}
