@@ -18,7 +18,6 @@ from promise.bench.worlds import CODES, LEVELS, catalogue, sizes
 from promise.data.batch import Batch
 from promise.ids.codes import SemanticIds
 from promise.ids.trie import Trie
-from promise.models.neighbours import NeighbourTable
 from promise.pipeline.config import make, plain
 from promise.pipeline.fitting import build_networks
 from promise.tasks.schedule import adamw
@@ -97,24 +96,13 @@ def ours(recipe: list[str], codes: np.ndarray, batch: Batch) -> Training:
         cfg=cfg,
         ids=SemanticIds(codes, level_sizes, {}),
         trie=trie,
-        item_vectors=vectors,
-        neighbour_tables=drawn_neighbours(cfg, len(codes)),
+        content_vectors=vectors,
+        cooccurrence_tables={},
     )
     generator, reward = build_networks(prepared, with_reward=cfg.training._target_.endswith("JointTask"))
     task = make(plain(cfg.training), generator=generator, reward=reward, trie=trie, ranker=None, seed=0)
     task.to(batch.history.device)
     return Training(task, partial(task.training_step, batch, 0), batch.targets.numel())
-
-
-def drawn_neighbours(cfg: DictConfig, items: int) -> dict[str, NeighbourTable]:
-    """As many random neighbours of every item as the networks ask for, by dial."""
-    draw = torch.Generator().manual_seed(3)
-    tables = {}
-    for name, window in (("neighbours", 10), ("text_neighbours", 0)):
-        count = max(cfg.generator[name], cfg.reward[name])
-        near = torch.randint(items, (items, count), generator=draw)
-        tables[name] = NeighbourTable(near, torch.rand(items, count, generator=draw), torch.ones(items, count), window)
-    return tables
 
 
 def theirs(shape: DictConfig, codes: np.ndarray, batch: Batch) -> Training:

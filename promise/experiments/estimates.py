@@ -8,7 +8,7 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from promise.models.generator import Generator
-from promise.models.reward import Reward
+from promise.models.reward import RewardModel
 from promise.models.sasrec import SASRec
 from promise.pipeline.config import fits, make, plain
 from promise.pipeline.fitting import Fit, build_networks
@@ -31,8 +31,7 @@ SECONDS_PER_POINT = 1.0
 
 def untrained(cfg: DictConfig) -> DictConfig:
     """The config of networks of the same cost that need nothing but data and IDs, and build nothing."""
-    none = {"neighbours": 0, "text_neighbours": 0}
-    changed = OmegaConf.merge(cfg, {"build": "never", "generator": none, "reward": none})
+    changed = OmegaConf.merge(cfg, {"build": "never", "cooccurrence": None})
     assert isinstance(changed, DictConfig)
     return changed
 
@@ -45,7 +44,7 @@ class Untrained(Pipeline):
     """
 
     @cached_property
-    def networks(self) -> tuple[Generator, Reward | None]:
+    def networks(self) -> tuple[Generator, RewardModel | None]:
         return build_networks(self, any(Fit.name_of(settings) != "generator" for settings in fits(self.cfg)))
 
     @cached_property

@@ -1,12 +1,13 @@
 """Training as a stage: networks built from the config, fitted, resumed after a kill, kept with what they fit to."""
 
+import inspect
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from hydra.utils import get_class
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
@@ -14,10 +15,11 @@ from promise.data.datamodule import HistoryDataModule
 from promise.data.histories import Histories
 from promise.ids.codes import SemanticIds
 from promise.ids.trie import Trie
+from promise.models.cooccurrence import wrap
 from promise.models.generator import Generator
-from promise.models.neighbours import NeighbourTable
-from promise.models.reward import Reward
+from promise.models.reward import RewardModel
 from promise.pipeline.config import make, plain
+from promise.pipeline.cooccurrence import options
 from promise.pipeline.store import Artifact
 from promise.pipeline.trainer import precision_of
 from promise.pipeline.training_run import NETWORKS, Work, keep, train
@@ -34,7 +36,7 @@ class Prepared(Protocol):
     @property
     def data(self) -> Artifact: ...
     @property
-    def embeddings(self) -> Artifact: ...
+    def content(self) -> Artifact | None: ...
     @property
     def histories(self) -> Histories: ...
     @property
@@ -44,11 +46,11 @@ class Prepared(Protocol):
     @property
     def trie(self) -> Trie: ...
     @property
-    def item_vectors(self) -> NDArray[np.float32]: ...
+    def content_vectors(self) -> NDArray[np.float32] | None: ...
     @property
-    def neighbours(self) -> Artifact | None: ...
+    def cooccurrence(self) -> Artifact | None: ...
     @property
-    def neighbour_tables(self) -> Mapping[str, NeighbourTable]: ...
+    def cooccurrence_tables(self) -> dict[str, torch.Tensor]: ...
     def datamodule(self, users: int | None = None, history: int | None = None) -> HistoryDataModule: ...
 
 
@@ -74,6 +76,7 @@ class Fit:
             "task": settings,
             "generator": plain(cfg.generator),
             "reward": plain(cfg.reward) if self.with_reward else None,
+            "cooccurrence": options(cfg),
             "batch_size": cfg.datamodule.batch_size,
             "selection": plain(cfg.selection),
             "precision": cfg.trainer.precision,
@@ -81,10 +84,10 @@ class Fit:
             "seed": cfg.seed,
         }
         self.inputs = {"data": pipeline.data.fingerprint, "ids": pipeline.ids.fingerprint}
-        if cfg.generator.content or (self.with_reward and cfg.reward.content):
-            self.inputs["embeddings"] = pipeline.embeddings.fingerprint
-        if (neighbours := pipeline.neighbours) is not None:
-            self.inputs["neighbours"] = neighbours.fingerprint
+        if pipeline.content is not None:
+            self.inputs["content"] = pipeline.content.fingerprint
+        if pipeline.cooccurrence is not None:
+            self.inputs["cooccurrence"] = pipeline.cooccurrence.fingerprint
         if before is not None:
             self.inputs["before"] = before.fingerprint
 
@@ -110,7 +113,7 @@ class Fit:
         epochs = self.settings["epochs"]
         return Work(size, epochs, len(rows), epochs * targets * 3 * flops, precision_of(self.pipeline.cfg))
 
-    def networks(self) -> tuple[Generator, Reward | None]:
+    def networks(self) -> tuple[Generator, RewardModel | None]:
         """Untrained networks, the same ones for the same seed."""
         return build_networks(self.pipeline, self.with_reward)
 
@@ -153,6 +156,7 @@ class Fit:
             "ids": pipeline.ids.fingerprint,
             "generator": self.config["generator"],
             "reward": self.config["reward"],
+            "cooccurrence": self.config["cooccurrence"],
             "state": {
                 "generator": generator.state_dict(),
                 "reward": reward.state_dict() if reward else None,
@@ -161,35 +165,28 @@ class Fit:
         return {"fingerprint": keep(payload, folder), **facts}
 
 
-def build_networks(pipeline: Prepared, with_reward: bool) -> tuple[Generator, Reward | None]:
+def build_networks(pipeline: Prepared, with_reward: bool) -> tuple[Generator, RewardModel | None]:
     """Networks of the config with the weights that the seed gives."""
     cfg, ids, trie = pipeline.cfg, pipeline.ids, pipeline.trie
     torch.manual_seed(cfg.seed)
-    generator = make(
-        cfg.generator,
-        codes=torch.from_numpy(ids.codes),
-        level_sizes=ids.level_sizes,
-        content_vectors=torch.from_numpy(pipeline.item_vectors) if cfg.generator.content else None,
-        neighbour_tables=pipeline.neighbour_tables,
-    )
-    if not with_reward:
-        return generator, None
-    depths = range(1, trie.levels + 1)
-    content = None
-    if cfg.reward.content:
-        vectors = torch.from_numpy(pipeline.item_vectors)
-        content = [mean_below(vectors, trie.item_nodes(depth), trie.leaf_counts(depth)) for depth in depths]
-    reward = make(
-        cfg.reward,
-        user_dim=cfg.generator.dim,
-        prefixes=[trie.prefixes(depth) for depth in depths],
-        level_sizes=ids.level_sizes,
-        prefix_content=content,
-        history=cfg.generator.history,
-        item_nodes=torch.stack([trie.item_nodes(depth) for depth in depths], 1),
-        neighbour_tables=pipeline.neighbour_tables,
-    )
-    return generator, reward
+    codes = torch.from_numpy(ids.codes)
+    vectors = None if pipeline.content_vectors is None else torch.from_numpy(pipeline.content_vectors)
+    generator = make(cfg.generator, codes=codes, level_sizes=ids.level_sizes, content_vectors=vectors)
+    reward = None
+    if with_reward:
+        depths = range(1, trie.levels + 1)
+        content = None
+        if vectors is not None:
+            content = [mean_below(vectors, trie.item_nodes(depth), trie.leaf_counts(depth)) for depth in depths]
+        offered = {
+            "user_dim": cfg.generator.dim,
+            "prefixes": [trie.prefixes(depth) for depth in depths],
+            "level_sizes": ids.level_sizes,
+            "prefix_content": content,
+        }
+        named = inspect.signature(get_class(cfg.reward["_target_"])).parameters
+        reward = make(cfg.reward, **{name: value for name, value in offered.items() if name in named})
+    return wrap(cfg.cooccurrence, generator, reward, pipeline.cooccurrence_tables, codes)
 
 
 def mean_below(vectors: torch.Tensor, nodes: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
@@ -197,7 +194,7 @@ def mean_below(vectors: torch.Tensor, nodes: torch.Tensor, counts: torch.Tensor)
     return vectors.new_zeros(len(counts), vectors.shape[1]).index_add_(0, nodes, vectors) / counts.unsqueeze(1)
 
 
-def load_networks(pipeline: Prepared, path: Path) -> tuple[Generator, Reward | None]:
+def load_networks(pipeline: Prepared, path: Path) -> tuple[Generator, RewardModel | None]:
     """Networks with the weights of a checkpoint, in evaluation mode.
 
     Raises:
@@ -223,8 +220,8 @@ def checked_payload(cfg: DictConfig, path: Path) -> dict[str, Any]:
         ValueError: If it is no such file, or was trained with another config.
     """
     payload = load(path)
-    for group in ("generator", "reward"):
-        wanted = plain(cfg[group])
+    for group in ("generator", "reward", "cooccurrence"):
+        wanted = plain(cfg[group]) if cfg[group] else {}
         for name, value in (payload[group] or {}).items():
             if wanted.get(name) != value:
                 raise ValueError(

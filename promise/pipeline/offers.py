@@ -24,6 +24,7 @@ def offers(pipeline: Pipeline, names: Collection[str]) -> dict[str, Any]:
         "trie": lambda: pipeline.trie,
         "sasrec": lambda: pipeline.sasrec,
         "words": lambda: pipeline.words,
+        "item_words": lambda: pipeline.item_words,
         "training": lambda: pipeline.histories.training_items(),
         "item_count": lambda: pipeline.histories.item_count,
         "remove_seen": lambda: pipeline.cfg.evaluation.seen == "remove",

@@ -15,20 +15,20 @@ from omegaconf import DictConfig
 from scipy import sparse
 
 from promise.data.datamodule import HistoryDataModule
-from promise.data.embeddings import word_weights
+from promise.data.embeddings import NothingToEmbed, word_weights
 from promise.data.histories import Histories
 from promise.data.interactions import Interactions
 from promise.data.splits import leave_last_out
 from promise.ids.codes import SemanticIds, quality_report
 from promise.ids.collisions import make_unique
 from promise.ids.trie import Trie
+from promise.models.cooccurrence import set_scale
 from promise.models.generator import Generator
-from promise.models.neighbours import NeighbourTable
-from promise.models.reward import Reward
+from promise.models.reward import RewardModel
 from promise.models.sasrec import SASRec
 from promise.pipeline.config import fits, make, plain
+from promise.pipeline.cooccurrence import cooccurrence_stage, cooccurrence_tables
 from promise.pipeline.fitting import Fit, load_networks
-from promise.pipeline.neighbours import BACKWARD, DECAY, RARITY, TEXT_WEIGHT, WINDOW, co_visit_table, text_table
 from promise.pipeline.sasrec import SASRecFit
 from promise.pipeline.store import Artifact, Store
 from promise.pipeline.training_run import NETWORKS, file_fingerprint
@@ -36,7 +36,7 @@ from promise.pipeline.training_run import NETWORKS, file_fingerprint
 log = logging.getLogger(__name__)
 
 #: Raised when a stage's code makes something else of the same config and inputs.
-VERSIONS = {"data": 1, "embeddings": 1, "ids": 1, "neighbours": 2}
+VERSIONS = {"data": 1, "embeddings": 1, "ids": 1, "content": 1, "cooccurrence": 1}
 
 
 class Pipeline:
@@ -107,44 +107,53 @@ class Pipeline:
         Raises:
             ValueError: If no item has a text with a word in it.
         """
-        weights = word_weights(self.interactions.items["text"].to_list(), min_df=1, ngrams=1)
-        if weights is None:
+        if self.item_words is None:
             raise ValueError("search=co_visit_text needs item texts, the data have none: use search=co_visit")
-        return weights
+        return self.item_words
 
     @cached_property
-    def neighbours(self) -> Artifact | None:
-        """The nearest items of every item, as many as a network asks for; None where none does."""
-        cfg = self.cfg
-        counts = {name: max(cfg.generator[name], cfg.reward[name]) for name in ("neighbours", "text_neighbours")}
-        if not any(counts.values()):
+    def item_words(self) -> sparse.csr_matrix | None:
+        """TF-IDF of the single words of the items' texts (I, V); None where no item has a text with a word in it."""
+        return word_weights(self.interactions.items["text"].to_list(), min_df=1, ngrams=1)
+
+    @cached_property
+    def cooccurrence(self) -> Artifact | None:
+        """Tables of co-occurrence counts; None where the config has none."""
+        return cooccurrence_stage(self)
+
+    @cached_property
+    def cooccurrence_tables(self) -> dict[str, torch.Tensor]:
+        """The tables and the sequences that were counted, by name."""
+        return cooccurrence_tables(self)
+
+    @cached_property
+    def content(self) -> Artifact | None:
+        """Content vectors of the items (I, E) as network inputs, E = 0 where the data hold nothing to make them of."""
+        if self.cfg.content is None:
             return None
+        embedding = make(self.cfg.content)
 
         def build(folder: Path) -> dict[str, Any]:
-            words = word_weights(self.interactions.items["text"].to_list(), min_df=1, ngrams=1)
-            tables = {}
-            if count := counts["neighbours"]:
-                visits = self.histories.training_items()
-                tables["neighbours"] = co_visit_table(visits, self.histories.item_count, count, words)
-            if count := counts["text_neighbours"]:
-                tables["text_neighbours"] = text_table(words, self.histories.item_count, count)
-            torch.save({name: table._asdict() for name, table in tables.items()}, folder / "neighbours.pt")
-            return {
-                "fingerprint": fingerprint_of(np.concatenate([table.items.numpy() for table in tables.values()], 1)),
-                "with_any": {name: int((table.counts[:, 0] > 0).sum()) for name, table in tables.items()},
-            }
+            texts = self.interactions.items["text"].to_list()
+            try:
+                vectors = embedding.embed(texts, self.histories, self.cfg.seed)
+            except NothingToEmbed:
+                vectors = np.zeros((self.histories.item_count, 0), np.float32)
+            np.save(folder / "vectors.npy", vectors)
+            return {"fingerprint": fingerprint_of(vectors), "width": vectors.shape[1]}
 
-        config = {**counts, "co_visits": [WINDOW, DECAY, BACKWARD, RARITY, TEXT_WEIGHT]}
-        return self.stage("neighbours", config, {"data": self.data.fingerprint}, build)
+        inputs = {"data": self.data.fingerprint, "embedding": embedding.fingerprint()}
+        return self.stage("content", {"seed": self.cfg.seed}, inputs, build)
 
     @cached_property
-    def neighbour_tables(self) -> dict[str, NeighbourTable]:
-        """The nearest items of every item, by the dial that asks for them."""
-        kept = self.neighbours
-        if kept is None:
-            return {}
-        tables = torch.load(kept.path / "neighbours.pt", weights_only=True)
-        return {name: NeighbourTable(**table) for name, table in tables.items()}
+    def content_vectors(self) -> NDArray[np.float32] | None:
+        """Content vectors of the items (I, E); None where there are none."""
+        if self.content is None:
+            return None
+        vectors = np.load(self.content.path / "vectors.npy")
+        if not vectors.shape[1]:
+            log.warning("the data have nothing to make content vectors of: the networks get none")
+        return vectors if vectors.shape[1] else None
 
     @cached_property
     def embeddings(self) -> Artifact:
@@ -251,16 +260,14 @@ class Pipeline:
         return SASRecFit(self).load(self.sasrec_artifact.path)
 
     @property
-    def networks(self) -> tuple[Generator, Reward | None]:
-        """Trained generator and reward model, in evaluation mode, with the trust in counts that the config asks for."""
-        networks = generator, reward = self.loaded
-        for terms in (generator.terms, reward.terms.terms if reward is not None and reward.terms else None):
-            if terms is not None:
-                terms.trust(self.cfg.evaluation.neighbour_trust)
-        return networks
+    def networks(self) -> tuple[Generator, RewardModel | None]:
+        """Trained generator and reward model, in evaluation mode, co-occurrence counts weighed as the config asks."""
+        if self.cfg.cooccurrence:
+            set_scale(self.loaded, self.cfg.cooccurrence.scale)
+        return self.loaded
 
     @cached_property
-    def loaded(self) -> tuple[Generator, Reward | None]:
+    def loaded(self) -> tuple[Generator, RewardModel | None]:
         """The networks as they were trained."""
         return load_networks(self, self.checkpoint)
 
