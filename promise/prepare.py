@@ -14,6 +14,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     require_writable("store", cfg.store, cfg.store)
     pipeline = Pipeline(cfg)
     ids, facts = pipeline.ids, pipeline.data.manifest
+    _ = pipeline.content, pipeline.cooccurrence
     data = {name: facts[name] for name in ("users", "items", "interactions", "dropped_users", "texts")}
     show("Data", list(data), [list(data.values())])
     quality = ids.quality

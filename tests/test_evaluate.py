@@ -105,8 +105,8 @@ def test_bad_dials_are_one_line_and_leave_nothing(run: Run, tmp_path: Path) -> N
         ("seed=abc", "seed must be an integer >= 0, got abc"),
         ("seed=-1", "seed must be an integer >= 0, got -1"),
         (
-            "training.negatives=exact reward=cross_attention",
-            "training.negatives=exact needs reward=dot, got reward=cross_attention",
+            "training.negatives=full_softmax reward=cross_attention",
+            "training.negatives=full_softmax needs a reward whose targets share negatives, such as reward=dot",
         ),
         ("checkpoint=none.ckpt", "checkpoint=none.ckpt is no file"),
         (f"checkpoint={garbage}", f"checkpoint={garbage} is no file of trained networks"),

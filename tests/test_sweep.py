@@ -27,7 +27,7 @@ def test_a_sweep_from_nothing_and_again(run: Run, tmp_path: Path) -> None:
     said = answer.json
     assert {name: said[name] for name in ("verb", "points", "ran", "skipped", "failed", "trained")} == {
         "verb": "sweep", "points": 8, "ran": 8, "skipped": 0, "failed": 0,
-        "trained": ["data", "embeddings", "ids", "neighbours", "joint"],
+        "trained": ["data", "embeddings", "ids", "content", "joint"],
     }  # fmt: skip
     assert all(Path(path).is_file() for path in said["paths"].values()) and {"results", "figure"} <= set(said["paths"])
     assert Path(said["paths"]["figure"]).read_bytes().startswith(b"\x89PNG")

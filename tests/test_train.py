@@ -19,7 +19,7 @@ def test_train_once(run: Run, tmp_path: Path) -> None:
     said = answer.json
     assert set(said) == {"verb", "seed", "parameters", "training", "trained", "paths"}
     assert (said["verb"], said["seed"]) == ("train", 0)
-    assert said["trained"] == ["data", "embeddings", "ids", "neighbours", "joint"]
+    assert said["trained"] == ["data", "embeddings", "ids", "content", "joint"]
     assert set(said["training"]) == {"epochs", "best_epoch", "validation_recall@10", "training_seconds"}
     assert set(said["parameters"]) == {"generator", "reward"} and min(said["parameters"].values()) > 0
     assert all(Path(path).exists() for path in said["paths"].values())
@@ -36,7 +36,7 @@ def test_the_generator_alone_needs_no_judge(run: Run) -> None:
     "words",
     [
         ["reward=cross_attention"],
-        ["training.negatives=exact"],
+        ["training.negatives=full_softmax"],
         ["generator.attention=bidirectional"],
         ["generator.content=true", "generator.item_vectors=false"],
         ["training.softmax=all"],

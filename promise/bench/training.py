@@ -17,7 +17,6 @@ from promise.bench.worlds import CODES, LEVELS, catalogue, sizes
 from promise.data.batch import Batch
 from promise.ids.semantic_ids import SemanticIds
 from promise.ids.trie import Trie
-from promise.models.neighbours import NeighbourTable
 from promise.pipeline.config import make, plain
 from promise.pipeline.networks import NetworkInputs, build_networks
 from promise.pipeline.trainings import trains_reward
@@ -93,23 +92,11 @@ def ours(recipe: list[str], codes: np.ndarray, batch: Batch) -> Training:
     level_sizes = (CODES,) * LEVELS
     trie = Trie(codes, level_sizes)
     vectors = np.random.default_rng(2).standard_normal((len(codes), _CONTENT), dtype=np.float32)
-    inputs = NetworkInputs(SemanticIds(codes, level_sizes, {}), trie, vectors, drawn_neighbours(cfg, len(codes)))
+    inputs = NetworkInputs(SemanticIds(codes, level_sizes, {}), trie, vectors)
     generator, reward = build_networks(cfg, inputs, trains_reward(plain(cfg.training)))
     task = make(plain(cfg.training), generator=generator, reward=reward, trie=trie, ranker=None, seed=0)
     task.to(batch.history.device)
     return Training(task, partial(task.training_step, batch, 0), batch.targets.numel())
-
-
-def drawn_neighbours(cfg: DictConfig, items: int) -> dict[str, Tensor]:
-    """As many random neighbours of every item as the networks ask for, by dial."""
-    draw = torch.Generator().manual_seed(3)
-    tables: dict[str, Tensor] = {}
-    for name, window in (("neighbours", 10), ("text_neighbours", 0)):
-        count = max(cfg.generator[name], cfg.reward[name])
-        near = torch.randint(items, (items, count), generator=draw)
-        table = NeighbourTable(near, torch.rand(items, count, generator=draw), torch.ones(items, count), window)
-        tables |= {f"{name}.{field}": torch.as_tensor(value) for field, value in table._asdict().items()}
-    return tables
 
 
 def theirs(shape: DictConfig, codes: np.ndarray, batch: Batch) -> Training:

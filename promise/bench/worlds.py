@@ -181,10 +181,9 @@ def world(items: int, history: int, network: Sequence[str], reward: str = "dot",
     """
     codes = catalogue(items)
     trie = Trie(codes, (CODES,) * LEVELS)
-    plainer = ("generator.item_vectors", "generator.content", "reward.content", "generator.overlap", "reward.overlap")
+    plainer = ("generator.item_vectors", "generator.content", "reward.content")
     words = [f"reward={reward}", f"datamodule.history={history}", "reward.prefix_table=none"]
-    near = [f"{name}.{kind}neighbours=0" for name in ("generator", "reward") for kind in ("", "text_")]
-    cfg = configs.compose([*network, *words, *near, *(f"{name}=false" for name in plainer)])
+    cfg = configs.compose([*network, *words, *(f"{name}=false" for name in plainer)])
     torch.manual_seed(0)
     generator = make(plain(cfg.generator), codes=torch.from_numpy(codes), level_sizes=trie.level_sizes)
     judge = make(

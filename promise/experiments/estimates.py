@@ -8,7 +8,7 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from promise.models.generator import Generator
-from promise.models.reward import Reward
+from promise.models.reward import RewardModel
 from promise.models.sasrec import SASRec
 from promise.pipeline.config import make_with, plain, trainings
 from promise.pipeline.networks import build_networks
@@ -45,7 +45,7 @@ class Untrained(Pipeline):
     """
 
     @cached_property
-    def networks(self) -> tuple[Generator, Reward | None]:
+    def networks(self) -> tuple[Generator, RewardModel | None]:
         return build_networks(self.cfg, self.network_inputs, any(map(trains_reward, trainings(self.cfg))))
 
     @cached_property

@@ -16,7 +16,7 @@ from promise.pipeline.checks import check, check_judge
 
 #: Overrides whose values stand in columns of their own.
 TOLD = re.compile(
-    r"(data|generator|reward|training|search|search\..*|seed|split|evaluation\.(users|remove_seen|allow|deny|neighbour_trust))="
+    r"(data|generator|reward|training|search|search\..*|seed|split|evaluation\.(users|remove_seen|allow|deny)|cooccurrence\.scale)="
 )
 
 

@@ -123,9 +123,10 @@ def prepared(pipeline: Pipeline) -> list[Network]:
     if pipeline.cfg.ids.path is None:
         stages["ids"] = lambda: pipeline.store.find(pipeline.ids_path.parent.name)
     found = []
-    for name, stage in {**stages, "neighbours": lambda: pipeline.neighbours}.items():
+    stages |= {"content": lambda: pipeline.content, "cooccurrence": lambda: pipeline.cooccurrence}
+    for name, stage in stages.items():
         try:
-            if kept := stage():  # no neighbours, where no network asks for any
+            if kept := stage():  # neither content nor counts, where the config has none
                 found.append(Network(name, kept.path.name, True))
         except NotBuilt:
             found.append(Network(name, "", False))

@@ -7,6 +7,7 @@ number of real items of ONE user, or a list of them; the result is summed over u
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,28 @@ class GeneratorFlops:
         seen = sum(count * items for count, items in zip(counts, history, strict=True))
         block = sum(counts) * (28 * d * d + 4 * (level + 1) * d) + 4 * seen * d
         return self.decoder_layers * block + sum(counts) * 2 * d * self.level_sizes[level]
+
+
+class RewardFlops(Protocol):
+    """FLOPs of a reward model."""
+
+    def start(self, history: Sequence[int]) -> int: ...
+    def score(self, history: Sequence[int], paths: int | Sequence[int]) -> int: ...
+
+
+@dataclass(frozen=True)
+class DenseRewardFlops:
+    """FLOPs of a reward model that uses so many weights once per path: an estimate where there is no formula."""
+
+    weights: int
+
+    def start(self, history: Sequence[int]) -> int:
+        """Nothing is computed once per user."""
+        return 0
+
+    def score(self, history: Sequence[int], paths: int | Sequence[int]) -> int:
+        """2 FLOPs a weight and path."""
+        return 2 * self.weights * sum(of_each(paths, history))
 
 
 @dataclass(frozen=True)

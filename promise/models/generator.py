@@ -1,16 +1,13 @@
 """The generator: an encoder over history items and a decoder that proposes the next code of a semantic ID."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from promise.models.flops import GeneratorFlops
-from promise.models.history_terms import Votes, ages_of, ages_seen_from, history_terms, narrowed
 from promise.models.layers import DecoderBlock, Dropout, EncoderBlock, KeyValue, RMSNorm, initialise
-from promise.models.neighbours import NeighbourTable
-from promise.models.overlap import prefix_nodes
 from promise.models.packed_beams import PackedBeams
 from promise.models.users import EncoderOutput, check_histories, newest_items, take_rows
 
@@ -24,8 +21,6 @@ class DecoderCache(NamedTuple):
         codes: For each level so far and each block, self-attention keys and values (N_t, 2 D) of the decoded rows.
         ancestors: For each level but the newest, the row (N,) there that each row of the newest level comes from.
         rows: (B, W) row of each beam at the newest level.
-        votes: What the histories speak of; None without such terms.
-        below: (B, W, E), True at those of its items that lie below each beam's path.
     """
 
     users: EncoderOutput
@@ -33,8 +28,6 @@ class DecoderCache(NamedTuple):
     codes: list[list[Tensor]]
     ancestors: list[Tensor]
     rows: Tensor
-    votes: Votes | None
-    below: Tensor | None
 
 
 class Generator(nn.Module):
@@ -49,17 +42,13 @@ class Generator(nn.Module):
         history: Most items H of a history.
         attention: `causal` (one pass trains every position) or `bidirectional` (the paper's).
         item_vectors: Adds a learned vector per item to the item's token.
-        content: Adds a projection of the item's content embedding to the item's token.
-        overlap: Adds learned terms to the logits of the codes that history items have: see `HistoryOverlap`.
-        neighbours: Co-visited items of each history item whose codes get terms too: see `HistoryNeighbours`.
-        text_neighbours: Items of the most similar texts, likewise.
+        content: Adds a projection of the item's content vector to the item's token, where there are any.
         codes: Semantic IDs of the items (I, L).
         level_sizes: Codebook size K of each level.
-        content_vectors: Item embeddings (I, E); needed when `content`.
-        neighbour_tables: Neighbours of every item, by dial; needed when `neighbours` or `text_neighbours`.
+        content_vectors: Content vectors of the items (I, E); None = none.
 
     Raises:
-        ValueError: On an unknown `attention`, or content vectors or neighbours that are asked for and missing.
+        ValueError: On an unknown `attention`.
     """
 
     codes: Tensor
@@ -76,21 +65,16 @@ class Generator(nn.Module):
         attention: str,
         item_vectors: bool,
         content: bool,
-        overlap: bool = False,
-        neighbours: int = 0,
-        text_neighbours: int = 0,
         *,
         codes: Tensor,
         level_sizes: Sequence[int],
         content_vectors: Tensor | None = None,
-        neighbour_tables: Mapping[str, NeighbourTable] | None = None,
     ) -> None:
         super().__init__()
         if attention not in ("causal", "bidirectional"):
             raise ValueError(f"generator.attention must be causal or bidirectional, got {attention}")
-        if content and content_vectors is None:
-            raise ValueError("generator.content=true needs item embeddings, got none")
         self.dim = dim
+        content_vectors = content_vectors if content else None
         self.history = history
         self.causal = attention == "causal"
         self.level_sizes = tuple(level_sizes)
@@ -98,9 +82,9 @@ class Generator(nn.Module):
         self.register_buffer("codes", codes.long() + offsets, persistent=False)
         self.code_vectors = nn.Embedding(sum(self.level_sizes), dim)
         self.item_vectors = nn.Embedding(len(codes), dim) if item_vectors else None
-        self.register_buffer("content_vectors", content_vectors if content else None, persistent=False)
+        self.register_buffer("content_vectors", content_vectors, persistent=False)
         self.content_projection = (
-            nn.Linear(content_vectors.shape[1], dim, bias=False) if content and content_vectors is not None else None
+            None if content_vectors is None else nn.Linear(content_vectors.shape[1], dim, bias=False)
         )
         self.positions = nn.Embedding(history, dim)
         self.drop = Dropout(dropout)
@@ -111,8 +95,6 @@ class Generator(nn.Module):
         self.path_vectors = nn.ModuleList(nn.Embedding(size, dim) for size in self.level_sizes[:-1])
         self.decoder = nn.ModuleList(DecoderBlock(dim, heads, dropout) for _ in range(decoder_layers))
         self.decoder_norm = RMSNorm(dim)
-        near = {"neighbours": neighbours, "text_neighbours": text_neighbours}
-        self.terms = history_terms("generator", overlap, near, history, prefix_nodes(codes), neighbour_tables or {})
         self.codebooks = nn.ModuleList(nn.Linear(dim, size, bias=False) for size in self.level_sizes)
         self.apply(initialise)
         for codebook in self.codebooks:  # near-uniform first predictions
@@ -134,8 +116,7 @@ class Generator(nn.Module):
     def row_bytes(self) -> int:
         """Working memory of decoding one beam, in bytes: feed-forward, residual stream, logits, and the kept keys."""
         dim, levels = self.begin_vector.numel(), len(self.level_sizes)
-        entries = self.terms.entries * self.history if self.terms else 0
-        return 4 * (16 * dim + max(self.level_sizes) + 2 * dim * levels * len(self.decoder) + 3 * entries)
+        return 4 * (16 * dim + max(self.level_sizes) + 2 * dim * levels * len(self.decoder))
 
     def item_tokens(self, items: Tensor) -> Tensor:
         """Sum of an item's code vectors, its learned vector and its projected content: (...) -> (..., D)."""
@@ -177,16 +158,14 @@ class Generator(nn.Module):
             old = self.item_vectors.weight
             grown = torch.cat((old, old.new_zeros(len(codes), old.shape[1])))
             self.item_vectors = nn.Embedding.from_pretrained(grown, freeze=not old.requires_grad)
-        if self.terms is not None:
-            self.terms.move(prefix_nodes(self.codes))
 
-    def encode(self, history: Tensor, lengths: Tensor, following: Tensor | None = None) -> EncoderOutput:
+    def encode(self, history: Tensor, lengths: Tensor, users: Tensor | None = None) -> EncoderOutput:
         """Encode histories, once per user.
 
         Args:
             history: (B, H) item indices, right-padded; of a longer history the newest items count.
             lengths: (B,) real items of each, >= 1.
-            following: (B,) in training the item after each history, below 0 = none: what the networks may not know.
+            users: (B,) in training whose histories they are; of use to wrappers that have counted these users.
 
         Raises:
             ValueError: Outside training, if a history is empty or names an item that the generator doesn't know.
@@ -204,7 +183,7 @@ class Generator(nn.Module):
             x = block(x, None if self.causal else mask, self.causal)
         states = self.encoder_norm(x)
         last = states[torch.arange(batch, device=history.device), lengths - 1]
-        return EncoderOutput(states, lengths, last, mask, history, following)
+        return EncoderOutput(states, lengths, last, mask)
 
     def teacher_forced(self, users: EncoderOutput, positions: Tensor, paths: Tensor) -> list[Tensor]:
         """Logits of every code of known paths, each given the true codes before it.
@@ -227,21 +206,7 @@ class Generator(nn.Module):
         for block in self.decoder_blocks:
             x = block(x, block.cross.project(states), mask)
         x = self.decoder_norm(x)
-        logits = [codebook(x[:, :, b]) for b, codebook in enumerate(self.codebooks)]
-        if self.terms is None:
-            return logits
-        votes, ages = self.terms.votes(users), ages_seen_from(positions, states.shape[1])  # (B, P, H)
-        below = positions.new_ones((), dtype=torch.bool)  # every entry, at first
-        for b in range(levels):
-            codes = self.spoken(votes, b)
-            entries = self.terms(b + 1, votes, ages) * below  # (B, P, E)
-            logits[b] = self.terms.added(b + 1, logits[b], codes, entries)
-            below = narrowed(below, paths[..., b], codes)
-        return logits
-
-    def spoken(self, votes: Votes, level: int) -> Tensor:
-        """Codes (B, E) of the items that histories speak of, at a level (0-based)."""
-        return self.codes[votes.items, level] - sum(self.level_sizes[:level])
+        return [codebook(x[:, :, b]) for b, codebook in enumerate(self.codebooks)]
 
     def begin(self, last: Tensor) -> Tensor:
         """BOS (..., D). Deviation: it carries the state of the last item, which the paper's does not."""
@@ -250,9 +215,7 @@ class Generator(nn.Module):
     def start(self, users: EncoderOutput) -> DecoderCache:
         """Project the user states for every decoder block, once per user and search."""
         memories = [block.cross.project(users.states) for block in self.decoder_blocks]
-        votes = self.terms.votes(users) if self.terms else None
-        below = None if votes is None else torch.ones_like(votes.items, dtype=torch.bool)[:, None]
-        return DecoderCache(users, memories, [], [], users.lengths.new_empty(0), votes, below)
+        return DecoderCache(users, memories, [], [], users.lengths.new_empty(0))
 
     def next_code(
         self, cache: DecoderCache, parents: Tensor, codes: Tensor, needed: Tensor | None = None
@@ -269,7 +232,7 @@ class Generator(nn.Module):
         Returns:
             Logits (B, W, K_b), 0 at beams that are not needed, and the cache for the next level.
         """
-        users, memories, before, ancestors, row_of_parent, votes, below = cache
+        users, memories, before, ancestors, row_of_parent = cache
         level = len(before)
         if level == 0:
             rows = PackedBeams.of(None, len(users.last), 1)
@@ -285,12 +248,4 @@ class Generator(nn.Module):
             x, pair = block.step(x, path, memories[index], users.mask, rows)
             own.append(pair)
         logits = rows.by_beam(self.codebooks[level](self.decoder_norm(x)))
-        if self.terms is not None and votes is not None and below is not None:
-            if level:
-                below = below.gather(1, parents[:, :, None].expand(-1, -1, below.shape[2]))
-                below = narrowed(below, codes, self.spoken(votes, level - 1))
-                below = below if needed is None else below & needed[:, :, None]
-            ages = ages_of(users.lengths, users.items.shape[1])
-            entries = self.terms(level + 1, votes, ages)[:, None] * below  # (B, W, E)
-            logits = self.terms.added(level + 1, logits, self.spoken(votes, level), entries)
-        return logits, DecoderCache(users, memories, [*before, own], ancestors, rows.numbers(x.device), votes, below)
+        return logits, DecoderCache(users, memories, [*before, own], ancestors, rows.numbers(x.device))

@@ -144,7 +144,9 @@ class PathTable(nn.Module):
         Raises:
             ValueError: If content is needed and not there.
         """
-        content = checked_content(self.projection is not None, content) or []
+        if self.projection is not None and content is None:
+            raise ValueError("reward.content=true needs the content vectors of the new items, got none")
+        content = (content if self.projection is not None else None) or []
         moved = [places.to(self.get_buffer("prefixes_1").device) for places in moved]
         if self.own_vectors is not None and not self.hashed:
             for depth, old in enumerate(list(self.own_vectors.parameters())):
@@ -186,14 +188,3 @@ def path_hash(codes: Tensor) -> Tensor:
 def smallest_type(size: int) -> torch.dtype:
     """The smallest integer type that holds 0 .. size - 1."""
     return torch.uint8 if size <= 2**8 else torch.int16 if size <= 2**15 else torch.int32
-
-
-def checked_content(wanted: bool, content: Sequence[Tensor] | None) -> Sequence[Tensor] | None:
-    """The content to use, if any.
-
-    Raises:
-        ValueError: If it is wanted and not there.
-    """
-    if wanted and content is None:
-        raise ValueError("reward.content=true needs item embeddings, got none")
-    return content if wanted else None

@@ -14,16 +14,19 @@ class EncoderOutput(NamedTuple):
         lengths: Real items of each history (B,).
         last: U at the last real item (B, D).
         mask: (B, 1, 1, H), True at real items; None when every history is full.
-        items: The histories themselves, item indices (B, H).
-        following: In training the item after each history (B,), below 0 = none.
     """
 
     states: Tensor
     lengths: Tensor
     last: Tensor
     mask: Tensor | None
-    items: Tensor
-    following: Tensor | None = None
+
+    def seen_from(self, positions: Tensor) -> "EncoderOutput":
+        """Every target as a user of its own, who sees the items up to its position (B, P): B*P users."""
+        states = self.states.repeat_interleave(positions.shape[1], 0)  # (B*P, H, D)
+        seen = torch.arange(states.shape[1], device=states.device) <= positions.flatten()[:, None]
+        last = take_rows(self.states, positions).flatten(0, 1)
+        return EncoderOutput(states, positions.flatten() + 1, last, seen[:, None, None])
 
 
 def check_histories(history: Tensor, lengths: Tensor, items: int) -> None:

@@ -16,7 +16,7 @@ from promise.pipeline.item_files import read_ids
 from promise.pipeline.model_folder import description
 from promise.pipeline.trainings import trains_reward
 from promise.search.dials import check_dials, entries, is_number
-from promise.tasks.negatives import KINDS
+from promise.tasks.negatives import KINDS, unshared
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
     truth("evaluation.drift", cfg.evaluation.drift)
     if cfg.analysis is not None:
         check_analysis(cfg)
-    number("evaluation.neighbour_trust", cfg.evaluation.neighbour_trust, ">= 0", lambda value: value >= 0)
+    check_cooccurrence(cfg)
     one_of("evaluation.precision", cfg.evaluation.precision, ("32-true", "bf16-mixed"))
     for name in ("evaluation.users", "checkpoint_selection.users"):
         if (users := OmegaConf.select(cfg, name)) is not None:
@@ -109,6 +109,20 @@ def check_networks(cfg: DictConfig) -> None:
     number("reward.temperature", reward.get("temperature", 1), "> 0", lambda value: value > 0)
 
 
+def check_cooccurrence(cfg: DictConfig) -> None:
+    """Check the counts that the networks are wrapped in, if any.
+
+    Raises:
+        ValueError: As `check`.
+    """
+    counts = cfg.cooccurrence or {}
+    for name in counts:
+        if name in ("neighbours", "text_neighbours", "window"):
+            integer(f"cooccurrence.{name}", counts[name], least=int(name == "window"))
+        else:
+            number(f"cooccurrence.{name}", counts[name], ">= 0", lambda value: value >= 0)
+
+
 def check_trainings(cfg: DictConfig) -> None:
     """Check what only shows when a training begins, and would come late then.
 
@@ -117,8 +131,8 @@ def check_trainings(cfg: DictConfig) -> None:
     """
     reward: Any = get_class(cfg.reward["_target_"])
     for fit in trainings(cfg):
-        if fit.get("negatives") not in (None, "sampled", "hard") and not reward.shares_negatives:
-            raise ValueError(f"training.negatives={fit['negatives']} needs reward=dot, got reward=cross_attention")
+        if fit.get("negatives") in KINDS[2:] and not reward.shares_negatives:
+            raise ValueError(unshared(fit["negatives"]))
         one_of("training.softmax", fit.get("softmax", "all"), ("allowed", "all"))
         if fit.get("negatives") is not None:
             one_of("training.negatives", fit["negatives"], KINDS)
@@ -198,8 +212,8 @@ def check_schedule(group: str, fit: Mapping[str, Any]) -> None:
     integer(f"{group}.warmup_steps", fit["warmup_steps"], least=0)
     integer(f"{group}.epochs", fit["epochs"], least=1)
     integer(f"{group}.patience", fit["patience"], least=1)
-    if fit["average"] is not None:
-        number(f"{group}.average", fit["average"], "in (0, 1) or null", lambda value: 0 < value < 1)
+    if fit["ema_decay"] is not None:
+        number(f"{group}.ema_decay", fit["ema_decay"], "in (0, 1) or null", lambda value: 0 < value < 1)
 
 
 def check_judge(cfg: DictConfig) -> None:

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from promise.ids.semantic_ids import SemanticIds
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
-from promise.models.reward import Reward
+from promise.models.reward import RewardModel
 from promise.pipeline.networks import WEIGHTS, NetworkInputs, build_networks, load_weights
 from promise.pipeline.training_run import file_fingerprint
 
@@ -70,7 +70,7 @@ class Model:
         return digest(contents)
 
     @cached_property
-    def networks(self) -> tuple[Generator, Reward | None]:
+    def networks(self) -> tuple[Generator, RewardModel | None]:
         """Generator and reward model, in evaluation mode."""
         generator, reward = build_networks({"seed": 0, **self.config}, self.inputs, self.config["reward"] is not None)
         load_weights(self.weights, {"generator": generator, "reward": reward})

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from promise.ids.semantic_ids import SemanticIds
 from promise.ids.trie import Trie
+from promise.models.cooccurrence import wrap
 from promise.models.generator import Generator
-from promise.models.neighbours import tables_of
-from promise.models.reward import Reward
+from promise.models.reward import RewardModel
 from promise.pipeline.config import make_with, parameters_of, plain
 
 #: The file of trained weights, in an artifact and in a model folder.
@@ -56,7 +56,7 @@ def network_config(cfg: DictConfig, with_reward: bool) -> dict[str, Any]:
     return config
 
 
-def build_networks(config: Any, inputs: NetworkInputs, with_reward: bool) -> tuple[Generator, Reward | None]:
+def build_networks(config: Any, inputs: NetworkInputs, with_reward: bool) -> tuple[Generator, RewardModel | None]:
     """Untrained networks with the weights that the seed gives.
 
     A constructor gets those of the run-time arguments below that it names.
@@ -70,23 +70,23 @@ def build_networks(config: Any, inputs: NetworkInputs, with_reward: bool) -> tup
     depths = range(1, trie.levels + 1)
     vectors = None if inputs.item_vectors is None else torch.from_numpy(inputs.item_vectors)
     torch.manual_seed(config["seed"])
+    codes = torch.from_numpy(ids.codes)
     both: dict[str, Callable[[], Any]] = {
-        "codes": lambda: torch.from_numpy(ids.codes),
+        "codes": lambda: codes,
         "level_sizes": lambda: ids.level_sizes,
-        "neighbour_tables": lambda: tables_of(inputs.tables),
         "content_vectors": lambda: vectors,
     }
-    generator = make_with(config["generator"], both)
-    if not with_reward:
-        return generator, None
-    of_reward: dict[str, Callable[[], Any]] = {
-        "user_dim": lambda: generator.dim,
-        "history": lambda: generator.history,
-        "prefixes": lambda: [trie.prefixes(depth) for depth in depths],
-        "item_nodes": lambda: torch.stack([trie.item_nodes(depth) for depth in depths], 1),
-        "prefix_content": lambda: prefix_means(vectors, trie) if wants_vectors(config["reward"]) else None,
-    }
-    return generator, make_with(config["reward"], both | of_reward)
+    generator, reward = make_with(config["generator"], both), None
+    if with_reward:
+        of_reward: dict[str, Callable[[], Any]] = {
+            "user_dim": lambda: generator.dim,
+            "history": lambda: generator.history,
+            "prefixes": lambda: [trie.prefixes(depth) for depth in depths],
+            "item_nodes": lambda: torch.stack([trie.item_nodes(depth) for depth in depths], 1),
+            "prefix_content": lambda: prefix_means(vectors, trie) if wants_vectors(config["reward"]) else None,
+        }
+        reward = make_with(config["reward"], both | of_reward)
+    return wrap(config.get("cooccurrence"), generator, reward, inputs.tables, codes)
 
 
 def wants_vectors(node: Any) -> bool:

@@ -109,9 +109,10 @@ class Point:
 
     @property
     def trust(self) -> dict[str, float]:
-        """`neighbour_trust` where it changes what the networks say, else nothing."""
-        trust = self.pipeline.cfg.evaluation.neighbour_trust
-        return {"neighbour_trust": trust} if self.with_networks and trust != 1 else {}
+        """`cooccurrence.scale` where it changes what the networks say, else nothing."""
+        counts = self.pipeline.cfg.cooccurrence
+        acts = self.with_networks and counts and counts.scale != 1
+        return {"cooccurrence.scale": counts.scale} if acts else {}
 
     def key(self) -> dict[str, Any]:
         """What the row depends on: dials that can act, and contents of the inputs."""

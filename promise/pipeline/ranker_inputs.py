@@ -3,10 +3,8 @@
 from collections.abc import Callable, Collection
 from typing import Any
 
-from scipy import sparse
 from torch import nn
 
-from promise.data.embeddings.text import word_weights
 from promise.pipeline.model_folder import digest, fingerprint_of
 from promise.pipeline.stages import Pipeline
 
@@ -28,7 +26,8 @@ def ranker_inputs(pipeline: Pipeline) -> dict[str, Callable[[], Any]]:
         "reward": lambda: pipeline.networks[1],
         "trie": lambda: pipeline.trie,
         "sasrec": lambda: pipeline.sasrec,
-        "words": lambda: words(pipeline),
+        "words": lambda: pipeline.words,
+        "item_words": lambda: pipeline.item_words,
         "item_vectors": lambda: pipeline.item_vectors,
         "training": lambda: pipeline.histories.training_items(),
         "item_count": lambda: pipeline.histories.item_count,
@@ -60,15 +59,3 @@ def asked(pipeline: Pipeline, names: Collection[str], judged: bool) -> list[nn.M
     if "sasrec" in names:
         found.append(pipeline.sasrec)
     return [network for network in found if network is not None]
-
-
-def words(pipeline: Pipeline) -> sparse.csr_matrix:
-    """TF-IDF of the single words of the items' texts (I, V).
-
-    Raises:
-        ValueError: If no item has a text with a word in it.
-    """
-    weights = word_weights(pipeline.interactions.items["text"].to_list(), min_df=1, ngrams=1)
-    if weights is None:
-        raise ValueError("search=co_visit_text needs item texts, the data have none: use search=co_visit")
-    return weights

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
+from scipy import sparse
 
 from promise.data.datamodule import HistoryDataModule
-from promise.data.embeddings.protocol import ItemEmbedding
+from promise.data.embeddings.protocol import ItemEmbedding, NothingToEmbed
+from promise.data.embeddings.text import word_weights
 from promise.data.histories import Histories
 from promise.data.interactions import Interactions
 from promise.data.sources.protocol import Source
@@ -23,13 +26,14 @@ from promise.ids.quality import quality_report
 from promise.ids.quantizers.protocol import Quantizer
 from promise.ids.semantic_ids import SemanticIds
 from promise.ids.trie import Trie
+from promise.models.cooccurrence import set_scale
 from promise.models.generator import Generator
-from promise.models.reward import Reward
+from promise.models.reward import RewardModel
 from promise.models.sasrec import SASRec
 from promise.pipeline.config import make, make_with, plain, trainings
+from promise.pipeline.cooccurrence import cooccurrence_stage, cooccurrence_tables
 from promise.pipeline.given_model import adopted, without_paths
 from promise.pipeline.model_folder import IDS, Model, check_catalogue, fingerprint_of
-from promise.pipeline.neighbours import neighbour_stage, stored_tables
 from promise.pipeline.networks import WEIGHTS, NetworkInputs, network_config, wants_vectors
 from promise.pipeline.store import Artifact, Store
 from promise.pipeline.training_stage import TrainingStage
@@ -38,7 +42,7 @@ from promise.pipeline.trainings import SASRecTraining, training_stage
 log = logging.getLogger(__name__)
 
 #: Raised when a stage's code makes something else of the same config and inputs.
-VERSIONS = {"data": 1, "embeddings": 1, "ids": 1, "neighbours": 2}
+VERSIONS = {"data": 1, "embeddings": 1, "ids": 1, "content": 1, "cooccurrence": 1}
 
 
 class Pipeline:
@@ -122,9 +126,59 @@ class Pipeline:
         return Interactions.load(self.data.path)
 
     @cached_property
-    def neighbours(self) -> Artifact | None:
-        """The nearest items of every item, as many as a network asks for; None where none does."""
-        return neighbour_stage(self)
+    def words(self) -> sparse.csr_matrix:
+        """TF-IDF of the single words of the items' texts (I, V).
+
+        Raises:
+            ValueError: If no item has a text with a word in it.
+        """
+        if self.item_words is None:
+            raise ValueError("search=co_visit_text needs item texts, the data have none: use search=co_visit")
+        return self.item_words
+
+    @cached_property
+    def item_words(self) -> sparse.csr_matrix | None:
+        """TF-IDF of the single words of the items' texts (I, V); None where no item has a text with a word in it."""
+        return word_weights(self.interactions.items["text"].to_list(), min_df=1, ngrams=1)
+
+    @cached_property
+    def cooccurrence(self) -> Artifact | None:
+        """Tables of co-occurrence counts; None where the config has none."""
+        return cooccurrence_stage(self)
+
+    @cached_property
+    def cooccurrence_tables(self) -> dict[str, torch.Tensor]:
+        """The tables and the sequences that were counted, by name."""
+        return cooccurrence_tables(self)
+
+    @cached_property
+    def content(self) -> Artifact | None:
+        """Content vectors of the items (I, E) as network inputs, E = 0 where the data hold nothing to make them of."""
+        if self.cfg.content is None:
+            return None
+        embedding = make(self.cfg.content)
+
+        def build(folder: Path) -> dict[str, Any]:
+            texts = self.interactions.items["text"].to_list()
+            try:
+                vectors = embedding.embed(texts, self.histories, self.cfg.seed)
+            except NothingToEmbed:
+                vectors = np.zeros((self.histories.item_count, 0), np.float32)
+            np.save(folder / "vectors.npy", vectors)
+            return {"fingerprint": fingerprint_of(vectors), "width": vectors.shape[1]}
+
+        inputs = {"data": self.data.fingerprint, "embedding": embedding.fingerprint()}
+        return self.stage("content", {"seed": self.cfg.seed}, inputs, build)
+
+    @cached_property
+    def content_vectors(self) -> NDArray[np.float32] | None:
+        """Content vectors of the items (I, E); None where there are none."""
+        if self.content is None:
+            return None
+        vectors = np.load(self.content.path / "vectors.npy")
+        if not vectors.shape[1]:
+            log.warning("the data have nothing to make content vectors of: the networks get none")
+        return vectors if vectors.shape[1] else None
 
     @cached_property
     def embeddings(self) -> Artifact:
@@ -212,13 +266,13 @@ class Pipeline:
         """What networks are made of besides their config."""
         if self.given is not None:
             return self.given.inputs
-        vectors = self.item_vectors if self.wants_vectors else None
-        return NetworkInputs(self.ids, self.trie, vectors, stored_tables(self.neighbours))
+        vectors = self.content_vectors if self.wants_vectors else None
+        return NetworkInputs(self.ids, self.trie, vectors, self.cooccurrence_tables)
 
     @property
     def network_fingerprints(self) -> dict[str, str]:
         """What tells the inputs of networks from others, by name."""
-        kept = {"embeddings": self.embeddings if self.wants_vectors else None, "neighbours": self.neighbours}
+        kept = {"content": self.content if self.wants_vectors else None, "cooccurrence": self.cooccurrence}
         return {"ids": self.ids.fingerprint} | {name: each.fingerprint for name, each in kept.items() if each}
 
     @cached_property
@@ -283,12 +337,11 @@ class Pipeline:
         )
 
     @property
-    def networks(self) -> tuple[Generator, Reward | None]:
-        """Trained generator and reward model, in evaluation mode, with the trust in counts that the config asks for."""
-        networks = generator, reward = self.model.networks
-        for terms in (generator.terms, reward.terms.terms if reward is not None and reward.terms else None):
-            if terms is not None:
-                terms.trust(self.cfg.evaluation.neighbour_trust)
+    def networks(self) -> tuple[Generator, RewardModel | None]:
+        """Trained generator and reward model, in evaluation mode, co-occurrence counts weighed as the config asks."""
+        networks = self.model.networks
+        if self.cfg.cooccurrence:
+            set_scale(networks, self.cfg.cooccurrence.scale)
         return networks
 
     def datamodule(self, users: int | None = None, history: int | None = None) -> HistoryDataModule:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
-from promise.models.reward import Reward
+from promise.models.reward import RewardModel
 from promise.models.sasrec import SASRec
 from promise.pipeline.config import make, make_with, parameters_of, plain
 from promise.pipeline.networks import WEIGHTS, build_networks, load_weights, network_config
@@ -153,7 +153,7 @@ def trains_reward(settings: dict[str, Any]) -> bool:
     return bool(target.with_reward)
 
 
-def selecting_search(cfg: DictConfig, generator: Generator, reward: Reward | None, trie: Trie) -> GuidedSearch:
+def selecting_search(cfg: DictConfig, generator: Generator, reward: RewardModel | None, trie: Trie) -> GuidedSearch:
     """The search over validation users that chooses the best epoch."""
     return GuidedSearch(
         width=cfg.checkpoint_selection.width,

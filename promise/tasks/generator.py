@@ -9,8 +9,7 @@ from torch.nn import functional as F
 from promise.data.batch import Batch
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
-from promise.models.users import EncoderOutput
-from promise.tasks.training import SearchSelectedTask, Targets, following, real_targets
+from promise.tasks.training import SearchSelectedTask, Targets, real_targets
 
 
 class GeneratorTask(SearchSelectedTask):
@@ -32,14 +31,14 @@ class GeneratorTask(SearchSelectedTask):
         warmup_steps: int,
         epochs: int,
         patience: int,
-        average: float | None,
+        ema_decay: float | None,
         **run_time: Any,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, average, **run_time)
+        super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, ema_decay, **run_time)
         self.softmax = checked_softmax(softmax)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        users = self.generator.encode(batch.history, batch.lengths, following(batch))
+        users = self.generator.encode(batch.history, batch.lengths, batch.users)
         logits = next_code_logits(self.generator, users, batch, self.items)
         loss = next_code_loss(logits, batch, self.items, self.trie, self.softmax)
         self.log("train/loss", loss, prog_bar=True)
@@ -57,7 +56,7 @@ def checked_softmax(softmax: str) -> str:
     return softmax
 
 
-def next_code_logits(generator: Generator, users: EncoderOutput, batch: Batch, items: Targets) -> list[Tensor]:
+def next_code_logits(generator: Generator, users: Any, batch: Batch, items: Targets) -> list[Tensor]:
     """Logits of every code of the targets' paths, each given the true codes before it.
 
     Args:

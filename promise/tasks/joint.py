@@ -6,11 +6,11 @@ from torch import Tensor
 
 from promise.data.batch import Batch
 from promise.models.generator import Generator
-from promise.models.reward import Reward
+from promise.models.reward import RewardModel
 from promise.tasks.generator import checked_softmax, next_code_logits, next_code_loss
 from promise.tasks.negatives import Negatives
 from promise.tasks.reward import path_loss
-from promise.tasks.training import SearchSelectedTask, following
+from promise.tasks.training import SearchSelectedTask
 
 
 class JointTask(SearchSelectedTask):
@@ -18,15 +18,15 @@ class JointTask(SearchSelectedTask):
 
     Args:
         softmax: `allowed` or `all`: see `GeneratorTask`.
-        negatives: `sampled`, `hard`, `frequent`, `exact`, `exact_last` or null: see `Negatives.of`.
+        negatives: see `Negatives.of`.
         negative_count: Negatives N; null = the scorer's own.
         reward_loss_weight: Factor of the reward's loss (not the search's weight λ).
-        item_counts: How often each item is a training interaction (I,); needed for `frequent`.
+        item_counts: How often each item is a training interaction (I,); needed for `popularity`.
     """
 
     stage = "joint"
     generator: Generator
-    reward: Reward
+    reward: RewardModel
 
     def __init__(
         self,
@@ -39,12 +39,12 @@ class JointTask(SearchSelectedTask):
         warmup_steps: int,
         epochs: int,
         patience: int,
-        average: float | None,
+        ema_decay: float | None,
         *,
         item_counts: Tensor | None = None,
         **run_time: Any,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, average, **run_time)
+        super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, ema_decay, **run_time)
         if not reward_loss_weight > 0:
             raise ValueError(f"training.reward_loss_weight must be > 0, got {reward_loss_weight}")
         self.softmax = checked_softmax(softmax)
@@ -52,7 +52,7 @@ class JointTask(SearchSelectedTask):
         self.reward_loss_weight = reward_loss_weight
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        users = self.generator.encode(batch.history, batch.lengths, following(batch))
+        users = self.generator.encode(batch.history, batch.lengths, batch.users)
         logits = next_code_logits(self.generator, users, batch, self.items)
         codes = next_code_loss(logits, batch, self.items, self.trie, self.softmax)
         paths = path_loss(self.reward, users, batch, self.items, self.trie, self.negatives, logits)

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from promise.ids.trie import Trie
-from promise.models.reward import Reward
+from promise.models.reward import RewardModel
 
 #: Ways to choose negatives.
-KINDS = ("sampled", "hard", "frequent", "exact", "exact_last")
+KINDS = ("sampled", "hard", "popularity", "full_softmax", "full_softmax_last")
 
 #: Items up to which learning against all of them is the default.
-EXACT_ITEMS = 50_000
+FULL_SOFTMAX_ITEMS = 50_000
 
 #: Hard negatives of a target when the configuration names no number.
 HARD_NEGATIVES = 32
@@ -73,25 +73,25 @@ class Negatives:
 
     @classmethod
     def of(
-        cls, reward: Reward, negatives: str | None, count: int | None, trie: Trie, item_counts: Tensor | None
+        cls, reward: RewardModel, negatives: str | None, count: int | None, trie: Trie, item_counts: Tensor | None
     ) -> "Negatives":
         """The negatives of a configuration.
 
         Args:
-            reward: The scorer; its class says how many it takes by default, and whether targets share them.
+            reward: Says how many it takes by default, and whether targets share them.
             negatives: `sampled`: distinct, uniform over the valid prefixes. `hard`: a target's own, half of them what
-                the generator finds likely (`hard_negatives`), and `frequent`: as often as they occur in training (plus
-                one); both with log-Q correction, so that in the mean the softmax over all prefixes is learned.
-                `exact`: all valid prefixes of every depth. `exact_last`: all items at the last depth, which orders the
-                answer, `sampled` ones above it. null = `exact_last` for scorers that share negatives and a catalogue of
-                at most `EXACT_ITEMS`, else `sampled`.
-            count: Drawn negatives N; null = the scorer's own.
+                the generator finds likely (`hard_negatives`), and `popularity`: as often as they occur in training
+                (plus one); both with log-Q correction, so that in the mean the softmax over all prefixes is learned.
+                `full_softmax`: all valid prefixes of every depth. `full_softmax_last`: all items at the last depth,
+                which orders the answer, `sampled` ones above it. null = `full_softmax_last` for rewards that share
+                negatives and a catalogue of at most `FULL_SOFTMAX_ITEMS`, else `sampled`.
+            count: Drawn negatives N; null = the reward's own.
             trie: The catalogue's trie.
-            item_counts: (I,) how often each item occurs in training; needed for `frequent`.
+            item_counts: (I,) how often each item occurs in training; needed for `popularity`.
 
         Raises:
-            ValueError: On an unknown name, a count below 1, a scorer that can't share negatives where they must be
-                shared, or missing counts.
+            ValueError: On an unknown name, a count below 1, a reward that can't share negatives where they must
+                be shared, or missing counts.
         """
         if negatives not in (None, *KINDS):
             raise ValueError(f"training.negatives must be {', '.join(KINDS[:-1])} or {KINDS[-1]}, got {negatives}")
@@ -99,17 +99,17 @@ class Negatives:
             raise ValueError(f"training.negative_count must be an integer >= 1 or null, got {count}")
         shared = reward.shares_negatives
         if negatives is None:
-            negatives = "exact_last" if shared and trie.nodes[-1] <= EXACT_ITEMS else "sampled"
+            negatives = "full_softmax_last" if shared and trie.nodes[-1] <= FULL_SOFTMAX_ITEMS else "sampled"
         if negatives == "hard":
             return cls([count or HARD_NEGATIVES] * trie.levels, shared=False, hard=True)
         if negatives != "sampled" and not shared:
-            raise ValueError(f"training.negatives={negatives} needs reward=dot, got reward=cross_attention")
-        above = None if negatives == "exact" else count or reward.default_negatives
-        last = None if negatives == "exact_last" else above
+            raise ValueError(unshared(negatives))
+        above = None if negatives == "full_softmax" else count or reward.default_negatives
+        last = None if negatives == "full_softmax_last" else above
         shares = None
-        if negatives == "frequent":
+        if negatives == "popularity":
             if item_counts is None:
-                raise ValueError("training.negatives=frequent needs the items' counts, got none")
+                raise ValueError("training.negatives=popularity needs the items' counts, got none")
             shares = [frequencies(trie, depth, item_counts) for depth in range(1, trie.levels + 1)]
         return cls([*[above] * (trie.levels - 1), last], shared, shares)
 
@@ -130,6 +130,11 @@ class Negatives:
             nodes = torch.multinomial(share, count, replacement=True)
             log_expected = (count * share[nodes]).log()
         return Drawn(nodes, nodes == positives.unsqueeze(-1), log_expected)
+
+
+def unshared(negatives: str) -> str:
+    """The message for negatives that a reward whose targets share none cannot have."""
+    return f"training.negatives={negatives} needs a reward whose targets share negatives, such as reward=dot"
 
 
 def hard_negatives(depth: int, positives: Tensor, size: int, near: Near, count: int) -> Drawn:

@@ -9,27 +9,24 @@ from torch import Tensor
 from promise.data.batch import Batch
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
-from promise.models.reward import DotReward, Reward
-from promise.models.users import EncoderOutput
-from promise.tasks.full_softmax import Additions, full_softmax_loss
+from promise.models.reward import RewardModel
 from promise.tasks.generator import next_code_logits
 from promise.tasks.negatives import Negatives, near_misses
-from promise.tasks.training import SearchSelectedTask, Targets, following, real_targets
+from promise.tasks.training import SearchSelectedTask, Targets, real_targets
 
 
 class RewardTask(SearchSelectedTask):
     """Training of the reward model on a trained, frozen generator; see `SearchSelectedTask` for the rest.
 
     Args:
-        negatives: `sampled`, `hard`, `frequent`, `exact`, `exact_last` or null: see `Negatives.of`.
-        negative_count: Sampled negatives N; null = the scorer's own (2,048 a batch for dot, 32 a target for
-            cross-attention).
-        item_counts: How often each item is a training interaction (I,); needed for `frequent`.
+        negatives: see `Negatives.of`.
+        negative_count: Sampled negatives N; null = the reward's own `default_negatives`.
+        item_counts: How often each item is a training interaction (I,); needed for `popularity`.
     """
 
     stage = "reward"
     generator: Generator
-    reward: Reward
+    reward: RewardModel
 
     def __init__(
         self,
@@ -40,12 +37,12 @@ class RewardTask(SearchSelectedTask):
         warmup_steps: int,
         epochs: int,
         patience: int,
-        average: float | None,
+        ema_decay: float | None,
         *,
         item_counts: Tensor | None = None,
         **run_time: Any,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, average, **run_time)
+        super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, ema_decay, **run_time)
         self.negatives = Negatives.of(self.reward, negatives, negative_count, self.trie, item_counts)
         self.generator.requires_grad_(False).eval()  # Lightning's fit doesn't switch modes at its start
 
@@ -57,7 +54,7 @@ class RewardTask(SearchSelectedTask):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         with torch.no_grad():
-            users = self.generator.encode(batch.history, batch.lengths, following(batch))
+            users = self.generator.encode(batch.history, batch.lengths, batch.users)
             logits = next_code_logits(self.generator, users, batch, self.items) if self.negatives.hard else None
         loss = path_loss(self.reward, users, batch, self.items, self.trie, self.negatives, logits)
         self.log("train/loss", loss, prog_bar=True)
@@ -65,8 +62,8 @@ class RewardTask(SearchSelectedTask):
 
 
 def path_loss(
-    reward: Reward,
-    users: EncoderOutput,
+    reward: RewardModel,
+    users: Any,
     batch: Batch,
     items: Targets,
     trie: Trie,
@@ -77,7 +74,7 @@ def path_loss(
 
     Args:
         reward: The reward model.
-        users: User states of the batch.
+        users: What the generator's encoder says of the batch.
         batch: Histories and targets (B, P).
         items: Items as nodes.
         trie: The catalogue's trie.
@@ -89,7 +86,7 @@ def path_loss(
     """
     real = real_targets(batch)
     targets = batch.targets.clamp_min(0)
-    loss = users.states.new_zeros(())
+    loss = torch.zeros((), device=targets.device)
     for depth in range(1, trie.levels + 1):
         positives = items.nodes[targets, depth]  # (B, P)
         if trie.nodes[depth] == 1:
@@ -100,8 +97,7 @@ def path_loss(
             near = near_misses(trie, depth, items.nodes[targets, depth - 1], logits[depth - 1])
         drawn = negatives.draw(depth, positives, trie.nodes[depth], near)
         if drawn.absent is None:
-            assert isinstance(reward, DotReward)  # others have negatives of each target's own
-            loss = loss + exact_loss(reward, users, batch.positions, depth, positives, real, drawn.nodes)
+            loss = loss + reward.full_softmax_loss(users, batch.positions, depth, positives, real)
             continue
         positive, negative = reward.contrast(users, batch.positions, depth, positives, drawn.nodes)
         positive, negative = positive[real].float(), negative[real].float()  # (R,), (R, N)
@@ -110,31 +106,3 @@ def path_loss(
         others = negative.masked_fill(drawn.absent[real], float("-inf")).logsumexp(-1)
         loss = loss + (torch.logaddexp(positive, others) - positive).mean()
     return loss
-
-
-def exact_loss(
-    reward: DotReward,
-    users: EncoderOutput,
-    positions: Tensor,
-    depth: int,
-    positives: Tensor,
-    real: Tensor,
-    nodes: Tensor,
-) -> Tensor:
-    """InfoNCE against every prefix of a depth, the positive among them: a scalar, mean over the real targets.
-
-    Args:
-        reward: The reward model.
-        users: User states of the batch.
-        positions: (B, P) last history item each target may see.
-        depth: 1..L.
-        positives: (B, P) nodes of the true prefixes.
-        real: (B, P), True where there is a target.
-        nodes: (N,) all nodes of the depth, in order.
-    """
-    query = reward.query_from(users, positions, depth)[real]  # (R, dim)
-    additions = None
-    if reward.terms is not None:
-        spoken, terms = reward.terms.spoken(users, positions, depth)
-        additions = Additions(spoken, real.nonzero()[:, 0], terms[real])
-    return full_softmax_loss(query.float(), reward.paths(depth, nodes).float(), positives[real], additions)

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from promise.data.batch import Batch
 from promise.ids.trie import Trie
+from promise.models.full_softmax import full_softmax_loss
 from promise.models.sasrec import SASRec
 from promise.models.users import take_rows
 from promise.search.sasrec import SASRecRanker
-from promise.tasks.full_softmax import full_softmax_loss
 from promise.tasks.training import SearchSelectedTask, real_targets
 
 
@@ -31,7 +31,7 @@ class SASRecTask(SearchSelectedTask):
         warmup_steps: int,
         epochs: int,
         patience: int,
-        average: float | None,
+        ema_decay: float | None,
         *,
         network: SASRec,
         seed: int,
@@ -41,7 +41,7 @@ class SASRecTask(SearchSelectedTask):
         run_time: dict[str, Any] = {"generator": network, "reward": None, "seed": seed}
         run_time["trie"] = Trie(torch.arange(items).unsqueeze(1), (items,))
         run_time["ranker"] = SASRecRanker(sasrec=network, item_count=items)
-        super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, average, **run_time)
+        super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, ema_decay, **run_time)
 
     @property
     def network(self) -> SASRec:

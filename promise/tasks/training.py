@@ -46,7 +46,7 @@ class SearchSelectedTask(LightningModule):
         warmup_steps: Optimiser steps of linear warm-up.
         epochs: Passes over the training windows.
         patience: Epochs without a better validation score before training ends.
-        average: Decay per step, in (0, 1), of the running mean of the weights that is validated and kept; null = the
+        ema_decay: Decay per step, in (0, 1), of the running mean of the weights that is validated and kept; null = the
             weights themselves.
         generator: The generator.
         reward: The reward model, or None.
@@ -72,7 +72,7 @@ class SearchSelectedTask(LightningModule):
         warmup_steps: int,
         epochs: int,
         patience: int,
-        average: float | None,
+        ema_decay: float | None,
         *,
         generator: nn.Module,
         reward: nn.Module | None,
@@ -90,8 +90,8 @@ class SearchSelectedTask(LightningModule):
                 raise ValueError(f"training.{name} must be an integer >= {least}, got {value}")
         if not learning_rate > 0:
             raise ValueError(f"training.learning_rate must be > 0, got {learning_rate}")
-        if average is not None and not 0 < average < 1:
-            raise ValueError(f"training.average must be a number in (0, 1) or null, got {average}")
+        if ema_decay is not None and not 0 < ema_decay < 1:
+            raise ValueError(f"training.ema_decay must be a number in (0, 1) or null, got {ema_decay}")
         if not weight_decay >= 0:
             raise ValueError(f"training.weight_decay must be >= 0, got {weight_decay}")
         self.learning_rate = learning_rate
@@ -99,7 +99,7 @@ class SearchSelectedTask(LightningModule):
         self.warmup_steps = warmup_steps
         self.epochs = epochs
         self.patience = patience
-        self.average = average
+        self.ema_decay = ema_decay
         self.generator = generator
         self.reward = reward
         self.trie = trie
@@ -138,8 +138,9 @@ class SearchSelectedTask(LightningModule):
         folder = Path(self.trainer.default_root_dir) / "checkpoints"
         for depth in range(self.trie.levels + 1):
             self.trie.undecided(depth)  # weight averaging pairs buffers by their order: none may come later
+        averaged = self.ema_decay is not None
         return [
-            *([] if self.average is None else [WeightAveraging(use_buffers=False, avg_fn=partial(mean, self.average))]),
+            *([WeightAveraging(use_buffers=False, avg_fn=partial(mean, self.ema_decay))] if averaged else []),
             ModelCheckpoint(folder, "best", monitor=SELECTION, mode="max", enable_version_counter=False),
             # Lightning's own `save_last` skips the epochs that are not the best so far.
             ModelCheckpoint(folder, "last", enable_version_counter=False),
@@ -157,12 +158,6 @@ def mean(decay: float, averaged: Tensor, current: Tensor, steps: Tensor) -> Tens
         steps: Number of steps in the mean so far, a scalar.
     """
     return averaged.lerp(current, 1 - min(decay, (1 + int(steps)) / (10 + int(steps))))
-
-
-def following(batch: Batch) -> Tensor:
-    """(B,) the item after each history, -1 where there is none: the target that sees all of it."""
-    whole = batch.positions == batch.lengths[:, None] - 1  # (B, P)
-    return batch.targets.masked_fill(~whole, -1).amax(1)
 
 
 def real_targets(batch: Batch) -> Tensor:

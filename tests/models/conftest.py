@@ -7,10 +7,9 @@ import pytest
 import torch
 
 from promise.ids.trie import Trie
+from promise.models.cooccurrence import CooccurrenceGenerator, CooccurrenceReward, wrap
 from promise.models.generator import Generator
-from promise.models.neighbours import NeighbourTable
-from promise.models.overlap import prefix_nodes
-from promise.models.reward import CrossAttentionReward, DotReward
+from promise.models.reward import CrossAttentionReward, DotReward, RewardModel
 
 SIZES = (4, 5, 3)
 ITEMS = 30
@@ -34,13 +33,7 @@ def catalogue() -> SimpleNamespace:
     codes = np.stack(np.unravel_index(flat, SIZES), axis=1)
     trie = Trie(codes, SIZES)
     prefixes = [trie.prefixes(depth) for depth in range(1, trie.levels + 1)]
-    near = torch.from_numpy(np.stack([random.choice(ITEMS, 3, replace=False) for _ in range(ITEMS)]))
-    table = NeighbourTable(near, torch.from_numpy(random.random((ITEMS, 3), np.float32) * 3), torch.ones(ITEMS, 3), 2)
-    alike = NeighbourTable(
-        (torch.arange(ITEMS)[:, None] + 1) % ITEMS, torch.full((ITEMS, 1), 0.3), torch.ones(ITEMS, 1), 0
-    )
-    tables = {"neighbours": table, "lookalikes": alike}
-    return SimpleNamespace(codes=torch.from_numpy(codes), trie=trie, prefixes=prefixes, sizes=SIZES, **tables)
+    return SimpleNamespace(codes=torch.from_numpy(codes), trie=trie, prefixes=prefixes, sizes=SIZES)
 
 
 @pytest.fixture
@@ -56,10 +49,6 @@ def make_generator(catalogue):
             "attention": "causal",
             "item_vectors": True,
             "content": False,
-            "overlap": True,
-            "neighbours": 3,
-            "text_neighbours": 1,
-            "neighbour_tables": {"neighbours": catalogue.neighbours, "text_neighbours": catalogue.lookalikes},
             "codes": catalogue.codes,
             "level_sizes": catalogue.sizes,
         }
@@ -72,19 +61,36 @@ def make_generator(catalogue):
 
 @pytest.fixture
 def make_reward(catalogue):
-    def make(kind: str, seed: int = 0, **changes) -> DotReward | CrossAttentionReward:
+    def make(kind: str, seed: int = 0, **changes) -> RewardModel:
         shared = {"prefix_table": "full", "dropout": 0.3, "content": False, "user_dim": DIM}
         shared |= {"prefixes": catalogue.prefixes, "level_sizes": catalogue.sizes}
-        shared |= {"overlap": True, "history": 7, "item_nodes": prefix_nodes(catalogue.codes)}
-        shared |= {
-            "neighbours": 3,
-            "text_neighbours": 1,
-            "neighbour_tables": {"neighbours": catalogue.neighbours, "text_neighbours": catalogue.lookalikes},
-        }
         torch.manual_seed(seed)
         if kind == "dot":
             return shaken(DotReward(**{"dim": 12, "temperature": 5.0, **shared, **changes}), seed)
         return shaken(CrossAttentionReward(**{"dim": 8, "heads": 2, "blocks": 2, **shared, **changes}), seed)
+
+    return make
+
+
+@pytest.fixture
+def counted(catalogue, make_generator, make_reward):
+    """Networks wrapped in drawn counts: 3 of 4 co-visited candidates of every item, and 1 alike."""
+    random = np.random.default_rng(4)
+    near = torch.from_numpy(np.stack([random.choice(ITEMS, 4, replace=False) for _ in range(ITEMS)]))
+    tables = {
+        "co_visits.items": near,
+        "co_visits.counts": torch.from_numpy(random.random((ITEMS, 4), np.float32) * 3),
+        "co_visits.factors": torch.from_numpy(random.random((ITEMS, 4), np.float32)),
+        "texts.items": (torch.arange(ITEMS)[:, None] + 1) % ITEMS,
+        "texts.counts": torch.full((ITEMS, 1), 0.3),
+        "texts.factors": torch.ones(ITEMS, 1),
+    }
+    config = {"neighbours": 3, "text_neighbours": 1, "window": 2, "decay": 0.7, "backward": 0.4}
+
+    def make(kind: str = "dot", shake: bool = True, **changes) -> tuple[CooccurrenceGenerator, CooccurrenceReward]:
+        networks = make_generator(**changes), make_reward(kind)
+        wrapped = wrap(config, *networks, tables, catalogue.codes)
+        return tuple(shaken(network, 5) for network in wrapped) if shake else wrapped
 
     return make
 

@@ -5,7 +5,7 @@ import torch
 
 from promise.ids.trie import Trie
 from promise.models import paths as path_tables
-from promise.models.paths import PathTable, checked_content, hashed_rows, path_hash, smallest_type
+from promise.models.paths import PathTable, hashed_rows, path_hash, smallest_type
 
 KINDS = ("full", "hashed:7", "none")
 NEW = torch.tensor([[0, 0, 0], [3, 4, 2], [1, 2, 0]])
@@ -171,7 +171,7 @@ def test_frozen_vectors_stay_frozen_in_a_larger_catalogue(catalogue, grown):
 def test_a_larger_catalogue_needs_its_content(catalogue):
     paths = table(catalogue, content=content_of(catalogue.prefixes))
     moved = [torch.arange(len(codes)) for codes in catalogue.prefixes]
-    with pytest.raises(ValueError, match=r"reward\.content=true needs item embeddings, got none"):
+    with pytest.raises(ValueError, match=r"reward\.content=true needs the content vectors of the new items, got none"):
         paths.extend(catalogue.prefixes, moved, None)
 
 
@@ -182,9 +182,3 @@ def test_the_kind_of_a_prefix_table():
             hashed_rows(kind)
         message = f"reward.prefix_table must be full, none or hashed:N with N >= 1, got {kind}"
         assert str(error.value) == message
-
-
-def test_wanted_content_must_be_there():
-    assert checked_content(False, [torch.zeros(2, 3)]) is None
-    with pytest.raises(ValueError, match=r"reward\.content=true needs item embeddings, got none"):
-        checked_content(True, None)

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from promise.models import paths as path_tables
-from promise.models import reward as rewards
-from promise.models.reward import CrossAttentionReward, DotReward
+from promise.models.full_softmax import Additions
+from promise.models.reward import CrossAttentionReward, DotReward, RewardCache, RewardModel, cross_attention
 from promise.models.users import EncoderOutput
 
 KINDS = ("dot", "cross_attention")
@@ -18,8 +19,70 @@ def users() -> EncoderOutput:
     states = torch.randn(5, 7, 16, generator=torch.Generator().manual_seed(4))
     lengths = torch.tensor([7, 3, 1, 5, 7])
     mask = (torch.arange(7) < lengths[:, None])[:, None, None, :]
-    items = torch.randint(30, (5, 7), generator=torch.Generator().manual_seed(5))
-    return EncoderOutput(states, lengths, states[torch.arange(5), lengths - 1], mask, items)
+    return EncoderOutput(states, lengths, states[torch.arange(5), lengths - 1], mask)
+
+
+class Preference(RewardModel):
+    """A reward of somebody else's, as small as one can be."""
+
+    def __init__(self, *, user_dim: int, prefixes) -> None:
+        super().__init__(prefixes)
+        self.vectors = nn.ModuleList(nn.Embedding(len(codes), user_dim) for codes in prefixes)
+        self.scale = nn.Linear(user_dim, 1)
+
+    def score(self, cache, depth, nodes):
+        users = cache.values
+        real = torch.ones(users.states.shape[:2]) if users.mask is None else users.mask[:, 0, 0].float()
+        mean = (users.states * real[..., None]).sum(1) / real.sum(1, keepdim=True)  # of all that is seen
+        return (self.vectors[depth - 1](nodes) @ (users.last + mean)[..., None]).squeeze(-1)
+
+
+@torch.no_grad()
+def test_a_small_reward_of_somebody_elses_has_all_the_rest_by_default(users, catalogue):
+    torch.manual_seed(0)
+    reward = Preference(user_dim=16, prefixes=catalogue.prefixes)
+    cache, positions = reward.start(users), torch.tensor([[0, 2, 6], [0, 1, 2], [0, 0, 0], [2, 3, 4], [1, 5, 6]])
+    assert reward.flops.start([3, 4]) == 0 and reward.flops.score([3, 4], [2, 5]) == 2 * 17 * 7
+    for depth, size in enumerate(reward.sizes, start=1):
+        every = reward.score_all(cache, depth)
+        nodes = some_nodes(catalogue.trie, depth, 3)
+        assert torch.allclose(every.gather(1, nodes), reward.score(cache, depth, nodes), atol=1e-5)
+        some = reward.score(cache.select_users(torch.tensor([4, 1])), depth, nodes[[4, 1]])
+        assert torch.allclose(some, every.gather(1, nodes)[[4, 1]], atol=1e-5)
+        for negatives in (torch.arange(size), torch.randint(size, (5, 3, 4))):
+            of_nodes, of_negatives = reward.contrast(users, positions, depth, nodes, negatives)
+            for row in range(5):
+                for place, position in enumerate(positions[row].tolist()):
+                    states = users.states[row : row + 1, : position + 1]
+                    one = EncoderOutput(states, torch.tensor([position + 1]), states[:, -1], None)
+                    alone = reward.score_all(reward.start(one), depth)[0]
+                    own = negatives if negatives.ndim == 1 else negatives[row, place]
+                    assert torch.allclose(of_nodes[row, place], alone[nodes[row, place]], atol=1e-5)
+                    assert torch.allclose(of_negatives[row, place], alone[own], atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("added", [False, True])
+def test_the_default_loss_over_all_is_the_faster_one(added, users, make_reward):
+    reward, real = make_reward("dot"), torch.rand(5, 3) < 0.7
+    positions, positives = torch.randint(7, (5, 3)), torch.randint(30, (5, 3))
+    owners = real.nonzero()[:, 0]
+    terms = Additions(torch.randint(30, (5, 4)), owners, torch.randn(len(owners), 4)) if added else None
+    losses = [
+        kind.full_softmax_loss(reward, users, positions, 3, positives, real, terms) for kind in (DotReward, RewardModel)
+    ]
+    assert torch.allclose(*losses, rtol=1e-5)
+
+
+def test_some_users_of_a_cache_that_nests():
+    rows, cache = torch.tensor([2, 0]), RewardCache(([(torch.arange(3), None)], torch.arange(6).view(3, 2)))
+    pairs, table = cache.select_users(rows).values
+    assert pairs[0][0].tolist() == [2, 0] and pairs[0][1] is None and table.tolist() == [[4, 5], [0, 1]]
+
+
+def test_a_reward_that_takes_no_new_items_says_so(catalogue):
+    with pytest.raises(NotImplementedError, match="Preference takes no new items"):
+        Preference(user_dim=2, prefixes=catalogue.prefixes).extend([], [])
 
 
 def some_nodes(trie, depth: int, count: int = 6) -> torch.Tensor:
@@ -48,7 +111,7 @@ def test_search_and_training_give_a_path_the_same_score(kind, table, make_reward
 
 @torch.no_grad()
 def test_the_dot_reward_by_hand(make_reward, users, catalogue):
-    reward = make_reward("dot", overlap=False, neighbours=0, text_neighbours=0)
+    reward = make_reward("dot")
     context = reward.start(users)
     for depth in (1, 2, 3):
         for node, codes in enumerate(catalogue.prefixes[depth - 1].tolist()):
@@ -120,7 +183,7 @@ def test_a_large_catalogue_is_scored_in_parts(kind, make_reward, users, monkeypa
     reward.eval()  # forgets what is kept
     for paths in (1, 64, 150, 10_000):
         monkeypatch.setattr(path_tables, "NODES_AT_ONCE", paths)
-        monkeypatch.setattr(rewards, "PATHS_AT_ONCE", paths)
+        monkeypatch.setattr(cross_attention, "PATHS_AT_ONCE", paths)
         assert torch.allclose(reward.score(context, 2, nodes), some, atol=1e-5)
         assert torch.allclose(reward.score_all(context, 2), every, atol=1e-5)
     assert not reward.paths.kept
@@ -147,11 +210,9 @@ def test_new_items_leave_old_rewards_as_they_are(kind, table, make_reward, users
     grown = catalogue.trie.appended([codes for codes in new if tuple(codes) not in known])
     depths = (1, 2, 3)
     reward = make_reward(kind, prefix_table=table)
-    reward.terms.terms.overlap.share.zero_()  # the share of its items that a user has of a prefix changes as it must
     before = [reward.score_all(reward.start(users), depth) for depth in depths]
     moved = [catalogue.trie.moved(depth, grown) for depth in depths]
-    nodes = torch.stack([grown.item_nodes(depth) for depth in depths], 1)
-    reward.extend([grown.prefixes(depth) for depth in depths], moved, item_nodes=nodes)
+    reward.extend([grown.prefixes(depth) for depth in depths], moved)
     for depth, rewards_before, places in zip(depths, before, moved, strict=True):
         after = reward.score_all(reward.start(users), depth)
         assert after.shape == (5, grown.nodes[depth])
@@ -220,8 +281,7 @@ def test_content_counts_at_every_depth_and_is_not_kept_in_the_state(kind, make_r
 
 
 def test_wrong_settings_are_refused(make_reward):
-    with pytest.raises(ValueError, match=r"reward.content=true needs item embeddings, got none"):
-        make_reward("dot", content=True)
+    assert make_reward("dot", content=True).paths.projection is None  # where there are no vectors
     for kind in KINDS:
         with pytest.raises(ValueError, match=r"reward.prefix_table must be full, none or hashed:N with N >= 1, got h"):
             make_reward(kind, prefix_table="h")

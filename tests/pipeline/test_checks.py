@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from promise import configs
 from promise.pipeline.checks import check, check_judge, fall_back, why_not_online
 
-BASE = configs.compose(["logger=csv"])
+BASE = configs.compose(["logger=csv", "cooccurrence=counts"])
 CROSS = configs.compose(["logger=csv", "reward=cross_attention"])
 STAGED = configs.compose(["logger=csv", "training=staged"])
 CASES: list[tuple[str, Any, str]] = [
@@ -30,7 +30,9 @@ CASES: list[tuple[str, Any, str]] = [
     ("evaluation.allow", "nowhere.txt", "evaluation.allow=nowhere.txt is no file"),
     ("evaluation.deny", "items.csv", "evaluation.deny must name a .txt file, got items.csv"),
     ("evaluation.drift", "abc", "evaluation.drift must be true or false, got abc"),
-    ("evaluation.neighbour_trust", -1, "evaluation.neighbour_trust must be a number >= 0, got -1"),
+    ("cooccurrence.scale", -1, "cooccurrence.scale must be a number >= 0, got -1"),
+    ("cooccurrence.neighbours", 0.5, "cooccurrence.neighbours must be an integer >= 0, got 0.5"),
+    ("cooccurrence.window", 0, "cooccurrence.window must be an integer >= 1, got 0"),
     ("evaluation.precision", "fp8", "evaluation.precision must be 32-true or bf16-mixed, got fp8"),
     ("checkpoint_selection.users", 0, "checkpoint_selection.users must be an integer >= 1, got 0"),
     ("checkpoint_selection.width", 0, "checkpoint_selection.width must be an integer >= 1, got 0"),
@@ -69,7 +71,7 @@ CASES: list[tuple[str, Any, str]] = [
     (
         "training.negatives",
         "hards",
-        "training.negatives must be sampled, hard, frequent, exact or exact_last, got hards",
+        "training.negatives must be sampled, hard, popularity, full_softmax or full_softmax_last, got hards",
     ),
     ("training.negative_count", 0, "training.negative_count must be an integer >= 1, got 0"),
     ("training.reward_loss_weight", 0, "training.reward_loss_weight must be a number > 0, got 0"),
@@ -78,7 +80,7 @@ CASES: list[tuple[str, Any, str]] = [
     ("training.warmup_steps", -1, "training.warmup_steps must be an integer >= 0, got -1"),
     ("training.epochs", 0, "training.epochs must be an integer >= 1, got 0"),
     ("training.patience", None, "training.patience must be an integer >= 1, got None"),
-    ("training.average", 1, "training.average must be a number in (0, 1) or null, got 1"),
+    ("training.ema_decay", 1, "training.ema_decay must be a number in (0, 1) or null, got 1"),
 ]
 
 
@@ -117,10 +119,10 @@ def test_missing_values_are_all_named() -> None:
 
 
 def test_exact_negatives_need_dot() -> None:
-    message = r"training\.negatives=exact needs reward=dot, got reward=cross_attention"
+    message = r"training\.negatives=full_softmax needs a reward whose targets share negatives"
     with pytest.raises(ValueError, match=message):
-        check(changed(CROSS, **{"training.negatives": "exact"}))
-    staged = configs.compose(["training=staged", "reward=cross_attention", "training.reward.negatives=exact"])
+        check(changed(CROSS, **{"training.negatives": "full_softmax"}))
+    staged = configs.compose(["training=staged", "reward=cross_attention", "training.reward.negatives=full_softmax"])
     with pytest.raises(ValueError, match=message):
         check(staged)
 

@@ -257,11 +257,11 @@ def test_a_failing_search_ends_its_run(point_of: PointOf, monkeypatch: pytest.Mo
 
 
 def test_trust_in_counts_changes_what_networks_say_and_no_baseline(point_of: PointOf) -> None:
-    words = ("generator.neighbours=3", "reward.neighbours=3")
-    plain, trusting = (point_of("search=plain", *words, f"evaluation.neighbour_trust={trust}") for trust in (1, 50))
+    words = ("cooccurrence=counts", "cooccurrence.neighbours=3")
+    plain, trusting = (point_of("search=plain", *words, f"cooccurrence.scale={scale}") for scale in (1, 50))
     first, second = plain.result()[0], trusting.result()[0]
-    assert "neighbour_trust" not in first.row and second.row["neighbour_trust"] == 50
+    assert "cooccurrence.scale" not in first.row and second.row["cooccurrence.scale"] == 50
     assert first.row["networks"] == second.row["networks"]  # nothing was trained again
-    assert plain.key() | {"neighbour_trust": 50} == trusting.key()
+    assert plain.key() | {"cooccurrence.scale": 50} == trusting.key()
     assert (first.ranks != second.ranks).any()
-    assert point_of("search=popularity", "evaluation.neighbour_trust=50").trust == {}
+    assert point_of("search=popularity", "cooccurrence=counts", "cooccurrence.scale=50").trust == {}

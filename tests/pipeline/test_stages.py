@@ -20,7 +20,7 @@ PipelineOf = Callable[..., Any]
 def test_every_stage_is_built_once(pipeline_of: PipelineOf, tmp_path: Path) -> None:
     first = pipeline_of(store=tmp_path)
     generator, reward = first.networks
-    assert first.built == ["data", "embeddings", "ids", "neighbours", "joint"]
+    assert first.built == ["data", "embeddings", "ids", "content", "joint"]
     again = pipeline_of(store=tmp_path)
     same, _ = again.networks
     assert again.built == []
@@ -70,7 +70,7 @@ def test_a_dial_rebuilds_what_it_acts_on(
         pipeline = pipeline_of(*overrides)
         names = {"data": pipeline.data.path.name, "embeddings": pipeline.embeddings.path.name}
         names["ids"] = pipeline.ids_path.parent.name
-        _ = pipeline.neighbours
+        _ = pipeline.content
 
         def name_only(
             stage: str, config: Any, inputs: Any, version: int, *_: Any, at: Any = pipeline, **__: Any
@@ -93,7 +93,7 @@ def test_names_of_files_do_not_count(pipeline_of: PipelineOf, world: Any, tmp_pa
 def test_never_builds_nothing(pipeline_of: PipelineOf, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^build=never, but data .* `promise prepare` builds it$"):
         _ = pipeline_of("build=never", store=tmp_path).networks
-    _ = pipeline_of(store=tmp_path).ids, pipeline_of(store=tmp_path).neighbours
+    _ = pipeline_of(store=tmp_path).ids, pipeline_of(store=tmp_path).content
     with pytest.raises(ValueError, match=r"^build=never, but joint .* `promise train` builds it$"):
         _ = pipeline_of("build=never", store=tmp_path).networks
     assert not [path for path in (tmp_path / "artifacts").iterdir() if path.name.startswith((".partial", "joint"))]

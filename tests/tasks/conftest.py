@@ -14,8 +14,7 @@ from promise.data.datamodule import HistoryDataModule
 from promise.data.histories import Histories
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
-from promise.models.neighbours import NeighbourTable
-from promise.models.reward import CrossAttentionReward, DotReward
+from promise.models.reward import CrossAttentionReward, DotReward, RewardModel
 from promise.search.guided import GuidedSearch
 from promise.tasks.generator import GeneratorTask
 from promise.tasks.joint import JointTask
@@ -46,8 +45,6 @@ class World:
         counts = random.integers(3, 15, 24)
         histories = [(random.integers(ITEMS) + 7 * np.arange(n)) % ITEMS for n in counts]
         self.histories = Histories(np.concatenate(histories).astype(np.int32), np.cumsum([0, *counts]), ITEMS)
-        near = (torch.arange(ITEMS)[:, None] + torch.tensor([11, 22])) % ITEMS  # no answer from them: histories go by 7
-        self.neighbours = NeighbourTable(near, torch.full((ITEMS, 2), 1.5), torch.full((ITEMS, 2), 0.2), 2)
 
     def generator(self, **changes: Any) -> Generator:
         torch.manual_seed(changes.pop("seed", 0))
@@ -61,27 +58,16 @@ class World:
             "attention": "causal",
             "item_vectors": True,
             "content": False,
-            "overlap": True,
-            "neighbours": 2,
-            "text_neighbours": 1,
-            "neighbour_tables": {"neighbours": self.neighbours, "text_neighbours": self.neighbours},
             "codes": self.codes,
             "level_sizes": SIZES,
         }
         return Generator(**{**settings, **changes})
 
-    def reward(self, kind: str = "dot", trie: Trie | None = None, **changes: Any) -> DotReward | CrossAttentionReward:
+    def reward(self, kind: str = "dot", trie: Trie | None = None, **changes: Any) -> RewardModel:
         trie = trie or self.trie
         prefixes = [trie.prefixes(depth) for depth in range(1, trie.levels + 1)]
         shared = {"prefix_table": "full", "dropout": 0.2, "content": False, "user_dim": 16}
-        nodes = torch.stack([trie.item_nodes(depth) for depth in range(1, trie.levels + 1)], 1)
         shared |= {"prefixes": prefixes, "level_sizes": trie.level_sizes}
-        shared |= {"overlap": True, "history": LIMIT, "item_nodes": nodes}
-        shared |= {
-            "neighbours": 2,
-            "text_neighbours": 1,
-            "neighbour_tables": {"neighbours": self.neighbours, "text_neighbours": self.neighbours},
-        }
         torch.manual_seed(1)
         if kind == "dot":
             return DotReward(**{"dim": 8, "temperature": 5.0, **shared, **changes})
@@ -102,7 +88,7 @@ class World:
             "warmup_steps": 2,
             "epochs": 2,
             "patience": 9,
-            "average": None,
+            "ema_decay": None,
         }
         if kind != "reward":
             settings["softmax"] = "allowed"

@@ -63,7 +63,7 @@ def test_frequencies_are_the_counts_of_the_items_below_plus_one_each(world):
 
 def test_corrected_frequent_negatives_sum_to_the_whole_softmax_in_the_mean(world):
     counts = torch.arange(world.trie.items) ** 2
-    plan = Negatives.of(world.reward("dot"), "frequent", 8, world.trie, counts)
+    plan = Negatives.of(world.reward("dot"), "popularity", 8, world.trie, counts)
     depth, size = world.trie.levels, world.trie.nodes[-1]
     logits = torch.randn(size, generator=torch.Generator().manual_seed(3))
     positive = torch.tensor([[5]])
@@ -80,8 +80,8 @@ def test_corrected_frequent_negatives_sum_to_the_whole_softmax_in_the_mean(world
 
 
 def test_frequent_negatives_without_counts_are_refused(world):
-    with pytest.raises(ValueError, match=r"training.negatives=frequent needs the items' counts, got none"):
-        Negatives.of(world.reward("dot"), "frequent", None, world.trie, None)
+    with pytest.raises(ValueError, match=r"training.negatives=popularity needs the items' counts, got none"):
+        Negatives.of(world.reward("dot"), "popularity", None, world.trie, None)
 
 
 def near_of(world, depth, positive):

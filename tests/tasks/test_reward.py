@@ -8,11 +8,10 @@ from lightning.pytorch import Callback
 
 from promise.data.batch import Batch
 from promise.ids.trie import Trie
-from promise.models.reward import CrossAttentionReward
 from promise.models.users import EncoderOutput
 from promise.tasks.generator import next_code_logits
 from promise.tasks.negatives import Negatives, hard_negatives
-from promise.tasks.reward import exact_loss, path_loss
+from promise.tasks.reward import path_loss
 from promise.tasks.training import Targets
 
 
@@ -50,7 +49,7 @@ def plain_loss(reward, users, batch: Batch, trie: Trie, negatives_of) -> float:
                 continue
             seen = int(batch.positions[row, place]) + 1
             states = users.states[row : row + 1, :seen]
-            one = EncoderOutput(states, torch.tensor([seen]), states[:, -1], None, users.items[row : row + 1, :seen])
+            one = EncoderOutput(states, torch.tensor([seen]), states[:, -1], None)
             context = reward.start(one)
             for depth in range(1, trie.levels + 1):
                 positive = int(items.nodes[target, depth])
@@ -82,9 +81,8 @@ def test_with_negatives_enough_it_is_the_softmax_over_all_prefixes(kind, count, 
     assert float(loss) == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("terms", [True, False])
-def test_the_exact_loss_has_the_gradients_of_its_logits(terms, world, users, batch):
-    reward = world.reward("dot", overlap=terms, neighbours=2 * terms, text_neighbours=2 * terms).eval()
+def test_the_exact_loss_has_the_gradients_of_its_logits(world, users, batch):
+    reward = world.reward("dot").eval()
     with torch.no_grad():
         for weight in reward.parameters():
             weight += 0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(8))
@@ -94,7 +92,7 @@ def test_the_exact_loss_has_the_gradients_of_its_logits(terms, world, users, bat
         positives = items.nodes[batch.targets.clamp_min(0), depth]
         positive, others = reward.contrast(users, batch.positions, depth, positives, nodes)
         expected = (others.logsumexp(-1) - positive)[real].mean()
-        found = exact_loss(reward, users, batch.positions, depth, positives, real, nodes)
+        found = reward.full_softmax_loss(users, batch.positions, depth, positives, real)
         assert found.item() == pytest.approx(expected.item(), rel=1e-5)
         weights = [weight for weight in reward.parameters() if weight.requires_grad]
         slopes = [torch.autograd.grad(loss, weights, allow_unused=True) for loss in (expected, found)]
@@ -158,10 +156,9 @@ def test_own_negatives_that_repeat_count_once(world, users, batch, monkeypatch):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("terms", [True, False])
 @pytest.mark.parametrize("kind", ["dot", "cross_attention"])
-def test_hard_negatives_count_by_how_often_they_are_drawn(kind, terms, world, users, batch, monkeypatch):
-    reward = world.reward(kind, overlap=terms, neighbours=2 * terms, text_neighbours=2 * terms).eval()
+def test_hard_negatives_count_by_how_often_they_are_drawn(kind, world, users, batch, monkeypatch):
+    reward = world.reward(kind).eval()
     generator, items = world.generator().eval(), Targets(world.trie)
     logits = next_code_logits(generator, users, batch, items)
     plan = Negatives.of(reward, "hard", 6, world.trie, None)
@@ -253,13 +250,12 @@ def test_train_leaves_the_generator_in_evaluation_mode(world):
 
 def test_the_number_of_negatives(world):
     cross = world.reward("cross_attention")
-    assert isinstance(cross, CrossAttentionReward)
     above = world.trie.levels - 1
     for changes, counts in (
         ({"negatives": "sampled", "negative_count": None}, [2048] * (above + 1)),
         ({"negatives": None, "negative_count": None}, [2048] * above + [None]),
-        ({"negatives": "exact_last", "negative_count": 3}, [3] * above + [None]),
-        ({"negatives": "exact", "negative_count": None}, [None] * (above + 1)),
+        ({"negatives": "full_softmax_last", "negative_count": 3}, [3] * above + [None]),
+        ({"negatives": "full_softmax", "negative_count": None}, [None] * (above + 1)),
         ({"negatives": None, "negative_count": None, "reward": cross}, [32] * (above + 1)),
     ):
         assert world.task("reward", **changes).negatives.counts == counts
@@ -267,12 +263,17 @@ def test_the_number_of_negatives(world):
 
 def test_wrong_settings_are_refused(world):
     for kind in ("reward", "joint"):
-        with pytest.raises(ValueError, match=r"training.negatives must be .*frequent, exact or exact_last, got soft"):
+        with pytest.raises(
+            ValueError, match=r"training.negatives must be .*popularity, full_softmax or full_softmax_last, got soft"
+        ):
             world.task(kind, negatives="soft")
         for count in (0, 2.5):
             with pytest.raises(
                 ValueError, match=rf"training.negative_count must be an integer >= 1 or null, got {count}"
             ):
                 world.task(kind, negative_count=count)
-        with pytest.raises(ValueError, match=r"training.negatives=exact needs reward=dot, got reward=cross_attention"):
-            world.task(kind, reward=world.reward("cross_attention"), negatives="exact", negative_count=None)
+        with pytest.raises(
+            ValueError,
+            match=r"training.negatives=full_softmax needs a reward whose targets share negatives, such as reward=dot",
+        ):
+            world.task(kind, reward=world.reward("cross_attention"), negatives="full_softmax", negative_count=None)

@@ -18,7 +18,7 @@ DIALS: dict[str, Any] = {
     "warmup_steps": 2,
     "epochs": 2,
     "patience": 9,
-    "average": None,
+    "ema_decay": None,
 }
 LIMIT = 6
 

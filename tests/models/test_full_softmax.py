@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from promise.tasks import full_softmax
-from promise.tasks.full_softmax import Additions, full_softmax_loss
+from promise.models import full_softmax
+from promise.models.full_softmax import Additions, full_softmax_loss
 
 ROWS, ITEMS, DIM = 23, 40, 8
 

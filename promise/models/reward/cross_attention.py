@@ -1,0 +1,127 @@
+"""CrossAttentionReward: the paper's judge, the path as one token that attends to all user states."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from promise.models.flops import CrossAttentionRewardFlops
+from promise.models.layers import KeyValue, RewardBlock, RMSNorm, initialise
+from promise.models.paths import PathTable
+from promise.models.reward.model import RewardCache, RewardModel
+from promise.models.users import EncoderOutput
+
+#: Paths that are judged at once on a CPU, where their inner layers fit into its cache.
+PATHS_AT_ONCE = 4096
+
+
+class CrossAttentionReward(RewardModel):
+    """The paper's scorer: one path token attends to the user states, an MLP gives the reward.
+
+    Deviation: works at an inner width below the generator's, so that scoring stays cheap.
+
+    Args:
+        dim: Inner width; null = a quarter of `user_dim`.
+        heads: Attention heads; divides `dim`; null = one per 32 of the inner width, or the next fewer that divide it.
+        blocks: Blocks F of cross-attention and feed-forward.
+        prefix_table: `full`, `hashed:N` or `none`: see `PathTable`.
+        dropout: Probability in [0, 1).
+        content: Adds a projection of the prefix's content vector to its vector, where there are any.
+        user_dim: Width D of the user states.
+        prefixes: Valid prefixes of each depth 1..L, in the trie's node order.
+        level_sizes: K of each level.
+        prefix_content: Mean content vectors of the prefixes' items, (N_b, E) for each depth; None = none.
+
+    Raises:
+        ValueError: If there is no block, or `heads` doesn't divide `dim`.
+    """
+
+    def __init__(
+        self,
+        dim: int | None,
+        heads: int | None,
+        blocks: int,
+        prefix_table: str,
+        dropout: float,
+        content: bool,
+        *,
+        user_dim: int,
+        prefixes: Sequence[Tensor],
+        level_sizes: Sequence[int],
+        prefix_content: Sequence[Tensor] | None = None,
+    ) -> None:
+        super().__init__(prefixes)
+        if blocks < 1:
+            raise ValueError(f"reward.blocks must be >= 1, got {blocks}")
+        dim = dim or max(1, user_dim // 4)
+        heads = heads or max(h for h in range(1, max(1, dim // 32) + 1) if dim % h == 0)
+        given = prefix_content if content else None
+        self.paths = PathTable(dim, prefix_table, prefixes=prefixes, level_sizes=level_sizes, content=given)
+        self.depth_vectors = nn.Embedding(len(level_sizes), dim)
+        self.blocks = nn.ModuleList(RewardBlock(dim, heads, dropout, user_dim) for _ in range(blocks))
+        self.head = nn.Sequential(RMSNorm(dim), nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, 1))
+        self.apply(initialise)
+        self.cost = CrossAttentionRewardFlops(user_dim, dim, blocks)
+
+    @property
+    def flops(self) -> CrossAttentionRewardFlops:
+        return self.cost
+
+    @property
+    def path_bytes(self) -> int:  # type: ignore[override]
+        """Working memory of scoring one path, in bytes: feed-forward, residual stream, attention to 256 items."""
+        return 4 * (16 * self.cost.dim + 2 * 256 * self.reward_blocks[0].attention.heads)
+
+    @property
+    def reward_blocks(self) -> list[RewardBlock]:
+        """The blocks, in order."""
+        return [block for block in self.blocks if isinstance(block, RewardBlock)]
+
+    def project(self, users: EncoderOutput) -> list[KeyValue]:
+        """Keys and values of the user states, one pair per block."""
+        return [block.attention.project(users.states) for block in self.reward_blocks]
+
+    def start(self, users: EncoderOutput) -> RewardCache:
+        """Keys and values of the user states and the mask of real items, once per user."""
+        return RewardCache((self.project(users), users.mask))
+
+    def score(self, cache: RewardCache, depth: int, nodes: Tensor) -> Tensor:
+        users, paths = nodes.shape
+        size = max(1, PATHS_AT_ONCE // max(1, paths) if nodes.is_cpu else users)
+        parts = [slice(first, first + size) for first in range(0, max(1, users), size)]
+        return torch.cat(
+            [self.judge(*cache.select_users(p).values, depth, self.paths.look_up(depth, nodes[p])) for p in parts]
+        )
+
+    def score_all(self, cache: RewardCache, depth: int) -> Tensor:
+        users = len(cache.values[0][0][0])
+        parts = self.paths.every_node(depth, PATHS_AT_ONCE)
+        return torch.cat([self.score(cache, depth, nodes.expand(users, -1)) for nodes in parts], 1)
+
+    def judge(self, memories: Sequence[KeyValue], mask: Tensor | None, depth: int, vectors: Tensor) -> Tensor:
+        """Path vectors (B, C, dim) -> rewards (B, C)."""
+        x = vectors + self.depth_vectors.weight[depth - 1]
+        for block, memory in zip(self.reward_blocks, memories, strict=True):
+            x = block(x, memory, mask)
+        return self.head(x).squeeze(-1)
+
+    def contrast(
+        self, users: EncoderOutput, positions: Tensor, depth: int, positives: Tensor, negatives: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Logits for InfoNCE, with negatives (B, P, N) of each target's own: one pass over shared keys and values."""
+        nodes = torch.cat((positives.unsqueeze(-1), negatives), -1)  # (B, P, 1 + N)
+        seen = torch.arange(users.states.shape[1], device=nodes.device) <= positions[..., None]  # (B, P, H)
+        mask = seen.repeat_interleave(nodes.shape[-1], dim=1).unsqueeze(1)  # (B, 1, P*(1+N), H)
+        logits = self.judge(self.project(users), mask, depth, self.paths(depth, nodes.flatten(1)))
+        logits = logits.unflatten(1, nodes.shape[1:])  # (B, P*(1+N)) -> (B, P, 1+N)
+        return logits[..., 0], logits[..., 1:]
+
+    def extend(
+        self,
+        prefixes: Sequence[Tensor],
+        moved: Sequence[Tensor],
+        content: Sequence[Tensor] | None = None,
+        item_nodes: Tensor | None = None,
+    ) -> None:
+        self.paths.extend(prefixes, moved, content)
+        self.sizes = self.paths.sizes

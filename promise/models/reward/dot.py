@@ -1,0 +1,126 @@
+"""DotReward: the cosine of a query from the last user state and the path's vector, the cheapest judge."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from promise.models.flops import DotRewardFlops
+from promise.models.full_softmax import Additions, full_softmax_loss
+from promise.models.layers import Dropout, initialise
+from promise.models.paths import PathTable
+from promise.models.reward.model import RewardCache, RewardModel
+from promise.models.users import EncoderOutput, take_rows
+
+
+class DotReward(RewardModel):
+    """Temperature x cosine between a query from U at the last position and the path's vector, per depth.
+
+    Args:
+        dim: Width of query and path vectors.
+        prefix_table: `full`, `hashed:N` or `none`: see `PathTable`.
+        temperature: Factor of the cosine at the start; learned per depth.
+        dropout: Probability that a query feature is dropped in training.
+        content: Adds a projection of the prefix's content vector to its vector, where there are any.
+        user_dim: Width D of the user states.
+        prefixes: Valid prefixes of each depth 1..L, in the trie's node order.
+        level_sizes: K of each level.
+        prefix_content: Mean content vectors of the prefixes' items, (N_b, E) for each depth; None = none.
+
+    Raises:
+        ValueError: If `temperature` is not above 0.
+    """
+
+    default_negatives = 2048
+    shares_negatives = True
+
+    def __init__(
+        self,
+        dim: int,
+        prefix_table: str,
+        temperature: float,
+        dropout: float,
+        content: bool,
+        *,
+        user_dim: int,
+        prefixes: Sequence[Tensor],
+        level_sizes: Sequence[int],
+        prefix_content: Sequence[Tensor] | None = None,
+    ) -> None:
+        super().__init__(prefixes)
+        if not temperature > 0:
+            raise ValueError(f"reward.temperature must be > 0, got {temperature}")
+        self.user_dim, self.dim = user_dim, dim
+        given = prefix_content if content else None
+        self.paths = PathTable(dim, prefix_table, prefixes=prefixes, level_sizes=level_sizes, content=given, unit=True)
+        self.queries = nn.ModuleList(nn.Linear(user_dim, dim) for _ in prefixes)
+        self.drop = Dropout(dropout)
+        self.log_temperatures = nn.Parameter(torch.full((len(prefixes),), float(temperature)).log())
+        self.apply(initialise)
+
+    @property
+    def flops(self) -> DotRewardFlops:
+        return DotRewardFlops(self.user_dim, self.dim, len(self.queries))
+
+    @property
+    def path_bytes(self) -> int:  # type: ignore[override]
+        """Working memory of scoring one path, in bytes: its vector, looked up and laid out."""
+        return 8 * self.dim
+
+    def query(self, last: Tensor) -> Tensor:
+        """Unit vectors for every depth times its temperature: (..., D) -> (..., L, dim)."""
+        projections = [module for module in self.queries if isinstance(module, nn.Linear)]
+        weight, bias = torch.cat([p.weight for p in projections]), torch.cat([p.bias for p in projections])
+        queries = F.linear(self.drop(last), weight, bias).unflatten(-1, (len(projections), -1))  # one product for all
+        return F.normalize(queries, dim=-1) * self.log_temperatures.exp().unsqueeze(-1)
+
+    def start(self, users: EncoderOutput) -> RewardCache:
+        """Queries (B, L, dim) of every depth, once per user."""
+        return RewardCache(self.query(users.last))
+
+    def score(self, cache: RewardCache, depth: int, nodes: Tensor) -> Tensor:
+        vectors = self.paths.look_up(depth, nodes)  # (B, C, dim)
+        query = cache.values[:, depth - 1 : depth].to(vectors.dtype)  # (B, 1, dim)
+        return torch.bmm(query, vectors.transpose(1, 2)).squeeze(1)
+
+    def score_all(self, cache: RewardCache, depth: int) -> Tensor:
+        """Rewards (B, N_depth) of every prefix of a depth: one matrix product for each part of the table."""
+        query = cache.values[:, depth - 1]
+        return torch.cat([query @ vectors.T for vectors in self.paths.all(depth)], 1)
+
+    def query_from(self, users: EncoderOutput, positions: Tensor, depth: int) -> Tensor:
+        """Queries (B, P, dim) of one depth for targets that see items up to positions (B, P)."""
+        last = self.drop(take_rows(users.states, positions))  # (B, P, D)
+        return F.normalize(self.queries[depth - 1](last), dim=-1) * self.log_temperatures[depth - 1].exp()
+
+    def contrast(
+        self, users: EncoderOutput, positions: Tensor, depth: int, positives: Tensor, negatives: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        query = self.query_from(users, positions, depth)
+        positive, negative = self.paths(depth, positives), self.paths(depth, negatives)
+        of_negatives = (negative @ query.unsqueeze(-1)).squeeze(-1) if negatives.ndim == 3 else query @ negative.T
+        return (query * positive).sum(-1), of_negatives
+
+    def full_softmax_loss(
+        self,
+        users: EncoderOutput,
+        positions: Tensor,
+        depth: int,
+        positives: Tensor,
+        real: Tensor,
+        additions: Additions | None = None,
+    ) -> Tensor:
+        query = self.query_from(users, positions, depth)[real]  # (R, dim)
+        vectors = self.paths(depth, torch.arange(self.paths.sizes[depth - 1], device=positives.device))
+        return full_softmax_loss(query.float(), vectors.float(), positives[real], additions)
+
+    def extend(
+        self,
+        prefixes: Sequence[Tensor],
+        moved: Sequence[Tensor],
+        content: Sequence[Tensor] | None = None,
+        item_nodes: Tensor | None = None,
+    ) -> None:
+        self.paths.extend(prefixes, moved, content)
+        self.sizes = self.paths.sizes

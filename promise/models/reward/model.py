@@ -1,0 +1,167 @@
+"""RewardModel: the base class of everything that judges paths, with a default for all but the judging itself."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from promise.models.flops import DenseRewardFlops, RewardFlops
+from promise.models.full_softmax import Additions
+from promise.models.users import EncoderOutput
+
+
+class RewardCache(NamedTuple):
+    """What a reward model computes once per user and reads at every level of a search.
+
+    Attributes:
+        values: Tensors with one row per user, in tuples and lists as deep as need be; None stays None.
+    """
+
+    values: Any
+
+    def select_users(self, rows: Tensor | slice) -> "RewardCache":
+        """The cache of some users of the batch: their rows (b,), in any order, or a slice of them."""
+        return RewardCache(rows_of(self.values, rows))
+
+
+def rows_of(values: Any, rows: Tensor | slice) -> Any:
+    """The same rows of every tensor in nested tuples and lists."""
+    if values is None or isinstance(values, Tensor):
+        return None if values is None else values[rows]
+    parts = [rows_of(value, rows) for value in values]
+    return type(values)(*parts) if hasattr(values, "_fields") else type(values)(parts)
+
+
+class RewardModel(nn.Module, ABC):
+    """A judge of paths that can be searched with and trained; a subclass has to define `score`, and no more.
+
+    The rest has defaults: simple ones, which a subclass overrides to be faster. A configured reward is constructed with
+    those of these keyword arguments that it names: `user_dim` (width D of the user states), `prefixes` (the valid
+    prefixes of each depth 1..L as codes (N_b, b), in the trie's node order), `level_sizes` (K of each level) and
+    `prefix_content` (for each depth the mean content vector (N_b, E) of the items below each prefix).
+
+        class Preference(RewardModel):
+            def __init__(self, *, user_dim, prefixes):
+                super().__init__(prefixes)
+                self.vectors = nn.ModuleList(nn.Embedding(len(codes), user_dim) for codes in prefixes)
+
+            def score(self, cache, depth, nodes):
+                return (self.vectors[depth - 1](nodes) @ cache.values.last.unsqueeze(-1)).squeeze(-1)
+
+    Args:
+        prefixes: Valid prefixes of each depth 1..L.
+    """
+
+    #: Negatives N when the configuration names no number: of a batch where they are shared, else of each target.
+    default_negatives = 32
+    #: Whether all targets of a batch can be contrasted with the same negatives, and so with all prefixes of a depth.
+    shares_negatives = False
+    #: Working memory, at most, of scoring one path, in bytes.
+    path_bytes = 2**14
+
+    def __init__(self, prefixes: Sequence[Tensor]) -> None:
+        super().__init__()
+        self.sizes = tuple(len(codes) for codes in prefixes)
+
+    @property
+    def flops(self) -> RewardFlops:
+        """Cost by closed formula; by default every weight outside embeddings is used once per path."""
+        tables = {
+            id(weight)
+            for module in self.modules()
+            if isinstance(module, nn.Embedding)
+            for weight in module.parameters()
+        }
+        return DenseRewardFlops(sum(w.numel() for w in self.parameters() if id(w) not in tables))
+
+    def start(self, users: EncoderOutput) -> RewardCache:
+        """What is computed once per user; by default the user states as they are."""
+        return RewardCache(users)
+
+    @abstractmethod
+    def score(self, cache: RewardCache, depth: int, nodes: Tensor) -> Tensor:
+        """Rewards (B, C) of the paths that end in nodes (B, C) at depth 1..L."""
+
+    def score_all(self, cache: RewardCache, depth: int) -> Tensor:
+        """Rewards (B, N_depth) of every prefix of a depth."""
+        users, device = first_tensor(cache.values).shape[0], first_tensor(cache.values).device
+        return self.score(cache, depth, torch.arange(self.sizes[depth - 1], device=device).expand(users, -1))
+
+    def contrast(
+        self, users: EncoderOutput, positions: Tensor, depth: int, positives: Tensor, negatives: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Logits for InfoNCE; by default every target is scored as a user of its own.
+
+        Args:
+            users: User states.
+            positions: (B, P) last history item each target may see.
+            depth: 1..L.
+            positives: (B, P) nodes of the true prefixes.
+            negatives: (N,) nodes shared by all targets, or (B, P, N) of each target's own.
+
+        Returns:
+            (B, P) of the positives and (B, P, N) of the negatives.
+        """
+        own = negatives if negatives.ndim == 3 else negatives.expand(*positives.shape, -1)
+        nodes = torch.cat((positives.unsqueeze(-1), own), -1)  # (B, P, 1 + N)
+        logits = self.score(self.start(users.seen_from(positions)), depth, nodes.flatten(0, 1))
+        logits = logits.unflatten(0, positives.shape)  # (B*P, 1+N) -> (B, P, 1+N)
+        return logits[..., 0], logits[..., 1:]
+
+    def full_softmax_loss(
+        self,
+        users: EncoderOutput,
+        positions: Tensor,
+        depth: int,
+        positives: Tensor,
+        real: Tensor,
+        additions: Additions | None = None,
+    ) -> Tensor:
+        """InfoNCE against every prefix of a depth, the positive among them; for rewards that share negatives.
+
+        Args:
+            users: User states.
+            positions: (B, P) last history item each target may see.
+            depth: 1..L.
+            positives: (B, P) nodes of the true prefixes.
+            real: (B, P), True where there is a target; R of them.
+            additions: What is added to some of the logits.
+
+        Returns:
+            A scalar in nats, mean over the real targets.
+        """
+        every = torch.arange(self.sizes[depth - 1], device=positives.device)
+        logits = self.contrast(users, positions, depth, positives, every)[1][real].float()  # (R, N_depth)
+        if additions is not None:
+            logits = logits.scatter_add(1, additions.items[additions.owners], additions.terms.float())
+        return F.cross_entropy(logits, positives[real])
+
+    def extend(
+        self,
+        prefixes: Sequence[Tensor],
+        moved: Sequence[Tensor],
+        content: Sequence[Tensor] | None = None,
+        item_nodes: Tensor | None = None,
+    ) -> None:
+        """Judge the paths of a larger trie as well, in place.
+
+        Args:
+            prefixes: For each depth 1..L the prefixes of the larger trie, in its node order, (N_b, b) codes.
+            moved: For each depth 1..L the new node of every old one.
+            content: For each depth the mean content vector (N_b, E) of the items below each prefix.
+            item_nodes: Node of every item's prefix at each depth (I, L).
+
+        Raises:
+            NotImplementedError: Of a reward that cannot.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes no new items")
+
+
+def first_tensor(values: Any) -> Tensor:
+    """The first tensor in nested tuples and lists, which has one row per user."""
+    while not isinstance(values, Tensor):
+        values = next(value for value in values if value is not None)
+    return values

@@ -1,0 +1,1 @@
+"""Rankers beside the guided search."""

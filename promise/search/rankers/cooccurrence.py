@@ -1,0 +1,127 @@
+"""Cooccurrence: the table of co-visited items that networks may be wrapped in, as a ranker without learned weights."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from promise.search.baselines import CoVisit, co_visits, rarities
+from promise.search.item_lists import ItemLists
+from promise.search.protocols import Items
+
+
+class Pairs(NamedTuple):
+    """Co-visited items, sorted by item, then by similarity (count x factor) from the highest, then by neighbour.
+
+    Attributes:
+        items: (n,) items.
+        neighbours: (n,) what stood near each.
+        ranks: (n,) place of the neighbour among those of its item, from 0.
+        counts: (n,) weighted counts of training sequences: see `co_visits`.
+        factors: (n,) what turns a count into a similarity.
+    """
+
+    items: NDArray[np.int64]
+    neighbours: NDArray[np.int64]
+    ranks: NDArray[np.int64]
+    counts: NDArray[np.float64]
+    factors: NDArray[np.float64]
+
+
+def co_visited(
+    training: tuple[NDArray[np.integer], NDArray[np.int64]],
+    item_count: int,
+    *,
+    window: int,
+    decay: float,
+    backward: float,
+    rarity: float,
+    text_weight: float,
+    words: sparse.csr_array | None,
+) -> Pairs:
+    """All pairs of items that stood near each other.
+
+    Similarity as in `CoVisit`, times 1 + text_weight x the cosine of both items' words. The factors are those of all
+    data, whoever is left out of the counts.
+
+    Args:
+        training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
+        item_count: Items of the catalogue, I.
+        window: Largest distance that counts.
+        decay: A pair at distance d counts 1 / d^decay.
+        backward: Factor of that where the neighbour stood before.
+        rarity: A similarity is the count over the product of both items' interactions to this power.
+        text_weight: Factor of the cosine.
+        words: TF-IDF of the items' words (I, V), rows of length 1 or 0; None = no item has any.
+    """
+    visits = co_visits(*training, item_count, window, decay, backward).tocoo()
+    left, right = visits.row.astype(np.int64), visits.col.astype(np.int64)
+    weight = rarities(training[0], item_count, rarity)
+    factors = weight[left] * weight[right]
+    if words is not None and text_weight:
+        rows = words.tocsr()
+        factors = factors * (1.0 + text_weight * np.asarray(rows[left].multiply(rows[right]).sum(1)).ravel())
+    order = np.lexsort((right, -visits.data * factors, left))
+    left = left[order]
+    ranks = np.arange(len(left)) - np.searchsorted(left, left)
+    return Pairs(left, right[order], ranks, visits.data[order], factors[order])
+
+
+class Cooccurrence(CoVisit):
+    """Ranks by the sum over the user's items of similarity / recency (last = 1), similarities from a table of counts.
+
+    It is the table that `cooccurrence=counts` gives to the networks, and `CoVisit` but for two things: an item of the
+    history speaks of its `neighbours` nearest items alone, and similarities are multiplied by 1 + text_weight x the
+    cosine of both items' words. With as many neighbours as items and text_weight 0 it equals `CoVisit`.
+
+    Args:
+        neighbours: Nearest items that each item of the history speaks of, >= 1.
+        window: Largest distance of two items in a sequence that counts.
+        decay: How fast a pair counts less with its distance, >= 0; 0 = all alike.
+        backward: Weight of an item that stood before, >= 0; 1 = as of one that stood after.
+        rarity: How much frequent items count less, >= 0; 0.5 = cosine.
+        text_weight: Factor of the cosine of both items' words, >= 0.
+        training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
+        item_count: Items of the catalogue.
+        item_words: TF-IDF of the items' words (I, V), rows of length 1 or 0; None = no item has any.
+        remove_seen: Never return an item of the user's history.
+        allow: (n,) the only items that are ever returned; None = all.
+        deny: (n,) items that are never returned; None = none.
+
+    Raises:
+        ValueError: If a dial is out of range, or a list is wrong.
+    """
+
+    def __init__(
+        self,
+        neighbours: int,
+        window: int,
+        decay: float,
+        backward: float,
+        rarity: float,
+        text_weight: float,
+        *,
+        training: tuple[np.ndarray, np.ndarray],
+        item_count: int,
+        item_words: sparse.csr_array | None = None,
+        remove_seen: bool = False,
+        allow: Items | None = None,
+        deny: Items | None = None,
+    ) -> None:
+        for name, least in (("neighbours", neighbours), ("window", window)):
+            if not isinstance(least, int) or least < 1:
+                raise ValueError(f"search.{name} must be an integer >= 1, got {least}")
+        options = {"decay": decay, "backward": backward, "rarity": rarity, "text_weight": text_weight}
+        for name, value in options.items():
+            if not 0 <= value < math.inf:
+                raise ValueError(f"search.{name} must be a number >= 0, got {value}")
+        self.recent = None
+        self.item_count = item_count
+        self.lists = ItemLists(item_count, remove_seen=remove_seen, allow=allow, deny=deny)
+        pairs = co_visited(training, item_count, window=window, **options, words=item_words)
+        near = pairs.ranks < neighbours
+        similarities = (pairs.counts * pairs.factors)[near]
+        shape = (item_count, item_count)
+        self.similarity = sparse.csr_array((similarities, (pairs.items[near], pairs.neighbours[near])), shape=shape)
