@@ -15,7 +15,7 @@ def test_prepare_reports_data_and_ids(run: Run, world: Any, tmp_path: Path) -> N
     answer = run("prepare", store=tmp_path)
     said = answer.json
     assert set(said) == {"verb", "data", "ids", "trained", "paths"}
-    assert (said["verb"], said["trained"]) == ("prepare", ["data", "embeddings", "ids"])
+    assert (said["verb"], said["trained"]) == ("prepare", ["data", "embeddings", "ids", "content"])
     interactions = sum(map(len, world.histories.values()))
     assert said["data"] == {
         "users": 60, "items": 40, "interactions": interactions, "dropped_users": 1, "texts": 40

@@ -7,7 +7,6 @@ number of real items of ONE user, or a list of them; the result is summed over u
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -53,65 +52,31 @@ class GeneratorFlops:
         return self.decoder_layers * block + sum(counts) * 2 * d * self.level_sizes[level]
 
 
-class RewardFlops(Protocol):
-    """FLOPs of a reward model."""
-
-    def start(self, history: Sequence[int]) -> int: ...
-    def score(self, history: Sequence[int], paths: int | Sequence[int]) -> int: ...
-
-
 @dataclass(frozen=True)
-class DenseRewardFlops:
-    """FLOPs of a reward model that uses so many weights once per path: an estimate where there is no formula."""
+class RewardFlops:
+    """FLOPs of a reward model, linear in users, items and paths.
 
-    weights: int
+    Attributes:
+        user: Of each user, once.
+        item: Of each history item, once.
+        path: Of each path scored.
+        path_item: Of each path scored, for each history item.
+    """
+
+    user: int = 0
+    item: int = 0
+    path: int = 0
+    path_item: int = 0
 
     def start(self, history: Sequence[int]) -> int:
-        """Nothing is computed once per user."""
-        return 0
+        """What is computed once per user."""
+        return self.user * len(history) + self.item * sum(history)
 
     def score(self, history: Sequence[int], paths: int | Sequence[int]) -> int:
-        """2 FLOPs a weight and path."""
-        return 2 * self.weights * sum(of_each(paths, history))
-
-
-@dataclass(frozen=True)
-class DotRewardFlops:
-    """FLOPs of `promise.models.reward.DotReward`: user width D, vectors of width `dim`, L depths."""
-
-    user_dim: int
-    dim: int
-    levels: int
-
-    def start(self, history: Sequence[int]) -> int:
-        """One query per depth: 2 D dim each."""
-        return len(history) * self.levels * 2 * self.user_dim * self.dim
-
-    def score(self, history: Sequence[int], paths: int | Sequence[int]) -> int:
-        """`paths` inner products a user: one number for every user, or one for each."""
-        return sum(of_each(paths, history)) * 2 * self.dim
-
-
-@dataclass(frozen=True)
-class CrossAttentionRewardFlops:
-    """FLOPs of `promise.models.reward.CrossAttentionReward`: user width D, inner width `dim`, F blocks."""
-
-    user_dim: int
-    dim: int
-    blocks: int
-
-    def start(self, history: Sequence[int]) -> int:
-        """Keys and values of the user states, once per user: 4 H D dim a block."""
-        return self.blocks * 4 * sum(history) * self.user_dim * self.dim
-
-    def score(self, history: Sequence[int], paths: int | Sequence[int]) -> int:
-        """Per path: query and output 4 dim², attention 4 H dim, FFN 16 dim² a block; MLP 2 dim² + 2 dim.
-
-        `paths` is one number for every user, or one for each.
-        """
-        d, counts = self.dim, of_each(paths, history)
+        """`paths` paths a user: one number for every user, or one for each."""
+        counts = of_each(paths, history)
         seen = sum(count * items for count, items in zip(counts, history, strict=True))
-        return self.blocks * (sum(counts) * 20 * d * d + 4 * seen * d) + sum(counts) * (2 * d * d + 2 * d)
+        return self.path * sum(counts) + self.path_item * seen
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +13,6 @@ from safetensors.torch import load_file, save_file
 from scipy import sparse
 from torch import Tensor
 
-from promise.data.histories import Histories
 from promise.pipeline.config import plain
 from promise.pipeline.store import Artifact
 from promise.search.rankers.cooccurrence import co_visited
@@ -28,22 +27,6 @@ ITEMS_AT_ONCE = 1024
 Table = dict[str, Tensor]
 
 
-class Counted(Protocol):
-    """What the tables are made of; `promise.pipeline.stages.Pipeline` is one."""
-
-    cfg: DictConfig
-
-    @property
-    def data(self) -> Artifact: ...
-    @property
-    def histories(self) -> Histories: ...
-    @property
-    def item_words(self) -> sparse.csr_matrix | None: ...
-    @property
-    def cooccurrence(self) -> Artifact | None: ...
-    def stage(self, name: str, config: Any, inputs: Any, build: Any) -> Artifact: ...
-
-
 def options(cfg: DictConfig) -> dict[str, Any] | None:
     """What decides tables and trained networks in the group `cooccurrence`; None = nothing is counted."""
     if not cfg.cooccurrence:
@@ -51,7 +34,7 @@ def options(cfg: DictConfig) -> dict[str, Any] | None:
     return {name: value for name, value in plain(cfg.cooccurrence).items() if name != "scale"}
 
 
-def cooccurrence_stage(pipeline: Counted) -> Artifact | None:
+def cooccurrence_stage(pipeline: Any) -> Artifact | None:
     """The tables in the store, counted if need be; None where the configuration has none."""
     config = options(pipeline.cfg)
     if config is None:
@@ -76,7 +59,7 @@ def cooccurrence_stage(pipeline: Counted) -> Artifact | None:
     return pipeline.stage("cooccurrence", config, {"data": pipeline.data.fingerprint}, build)
 
 
-def cooccurrence_tables(pipeline: Counted) -> dict[str, Tensor]:
+def cooccurrence_tables(pipeline: Any) -> dict[str, Tensor]:
     """What `promise.models.cooccurrence.wrap` needs, by name: the stage's tables, and the sequences that were counted.
 
     The sequences (`sequences.items`, `sequences.offsets`) serve training alone.

@@ -17,25 +17,20 @@ class GeneratorTask(SearchSelectedTask):
 
     Args:
         softmax: `allowed` (over the codes that the trie allows after the true prefix) or `all` (over all K codes).
+
+    Raises:
+        ValueError: On an unknown softmax.
     """
 
     stage = "generator"
     with_reward = False
     generator: Generator
 
-    def __init__(
-        self,
-        softmax: str,
-        learning_rate: float,
-        weight_decay: float,
-        warmup_steps: int,
-        epochs: int,
-        patience: int,
-        ema_decay: float | None,
-        **run_time: Any,
-    ) -> None:
-        super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, ema_decay, **run_time)
-        self.softmax = checked_softmax(softmax)
+    def __init__(self, softmax: str, **shared: Any) -> None:
+        super().__init__(**shared)
+        if softmax not in ("allowed", "all"):
+            raise ValueError(f"training.softmax must be allowed or all, got {softmax}")
+        self.softmax = softmax
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         users = self.generator.encode(batch.history, batch.lengths, batch.users)
@@ -43,17 +38,6 @@ class GeneratorTask(SearchSelectedTask):
         loss = next_code_loss(logits, batch, self.items, self.trie, self.softmax)
         self.log("train/loss", loss, prog_bar=True)
         return loss
-
-
-def checked_softmax(softmax: str) -> str:
-    """The softmax by its name.
-
-    Raises:
-        ValueError: On an unknown name.
-    """
-    if softmax not in ("allowed", "all"):
-        raise ValueError(f"training.softmax must be allowed or all, got {softmax}")
-    return softmax
 
 
 def next_code_logits(generator: Generator, users: Any, batch: Batch, items: Targets) -> list[Tensor]:

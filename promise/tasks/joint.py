@@ -5,27 +5,24 @@ from typing import Any
 from torch import Tensor
 
 from promise.data.batch import Batch
-from promise.models.generator import Generator
 from promise.models.reward import RewardModel
-from promise.tasks.generator import checked_softmax, next_code_logits, next_code_loss
+from promise.tasks.generator import GeneratorTask, next_code_logits, next_code_loss
 from promise.tasks.negatives import Negatives
 from promise.tasks.reward import path_loss
-from promise.tasks.training import SearchSelectedTask
 
 
-class JointTask(SearchSelectedTask):
-    """Next-code loss plus `reward_loss_weight` times InfoNCE; see `SearchSelectedTask` for the rest.
+class JointTask(GeneratorTask):
+    """Next-code loss plus `reward_loss_weight` times InfoNCE; see `GeneratorTask` for the rest.
 
     Args:
         softmax: `allowed` or `all`: see `GeneratorTask`.
-        negatives: see `Negatives.of`.
-        negative_count: Negatives N; null = the scorer's own.
+        negatives: See `Negatives.of`.
+        negative_count: Negatives N; null = the reward's own.
         reward_loss_weight: Factor of the reward's loss (not the search's weight λ).
         item_counts: How often each item is a training interaction (I,); needed for `popularity`.
     """
 
     stage = "joint"
-    generator: Generator
     reward: RewardModel
 
     def __init__(
@@ -34,20 +31,13 @@ class JointTask(SearchSelectedTask):
         negatives: str | None,
         negative_count: int | None,
         reward_loss_weight: float,
-        learning_rate: float,
-        weight_decay: float,
-        warmup_steps: int,
-        epochs: int,
-        patience: int,
-        ema_decay: float | None,
         *,
         item_counts: Tensor | None = None,
-        **run_time: Any,
+        **shared: Any,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, ema_decay, **run_time)
+        super().__init__(softmax, **shared)
         if not reward_loss_weight > 0:
             raise ValueError(f"training.reward_loss_weight must be > 0, got {reward_loss_weight}")
-        self.softmax = checked_softmax(softmax)
         self.negatives = Negatives.of(self.reward, negatives, negative_count, self.trie, item_counts)
         self.reward_loss_weight = reward_loss_weight
 

@@ -19,7 +19,7 @@ class RewardTask(SearchSelectedTask):
     """Training of the reward model on a trained, frozen generator; see `SearchSelectedTask` for the rest.
 
     Args:
-        negatives: see `Negatives.of`.
+        negatives: See `Negatives.of`.
         negative_count: Sampled negatives N; null = the reward's own `default_negatives`.
         item_counts: How often each item is a training interaction (I,); needed for `popularity`.
     """
@@ -32,17 +32,11 @@ class RewardTask(SearchSelectedTask):
         self,
         negatives: str | None,
         negative_count: int | None,
-        learning_rate: float,
-        weight_decay: float,
-        warmup_steps: int,
-        epochs: int,
-        patience: int,
-        ema_decay: float | None,
         *,
         item_counts: Tensor | None = None,
-        **run_time: Any,
+        **shared: Any,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, ema_decay, **run_time)
+        super().__init__(**shared)
         self.negatives = Negatives.of(self.reward, negatives, negative_count, self.trie, item_counts)
         self.generator.requires_grad_(False).eval()  # Lightning's fit doesn't switch modes at its start
 

@@ -10,10 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from promise.ids.trie import Trie
+from promise.models.cooccurrence import wrap
 from promise.models.generator import Generator
-from promise.models.neighbours import NeighbourTable
-from promise.models.overlap import prefix_nodes
-from promise.models.reward import CrossAttentionReward, DotReward
+from promise.models.reward import CrossAttentionReward, DotReward, RewardModel
 from tests.search.oracles import Path, Say
 from tests.search.toys import FEATURES, ToyCodes, ToyRewards, UserBatch
 from tests.search.worlds import World, numbers
@@ -71,8 +70,8 @@ def toy_world(codes: np.ndarray, sizes: tuple[int, ...], seed: int, batch: UserB
 
 
 def networks(
-    trie: Trie, codes: torch.Tensor, kind: str, seed: int, dim: int = DIM, **changes: Any
-) -> tuple[Generator, DotReward | CrossAttentionReward]:
+    trie: Trie, codes: torch.Tensor, kind: str, seed: int, dim: int = DIM, counted: bool = True, **changes: Any
+) -> tuple[Any, RewardModel]:
     """A generator and a reward model of the kind, with weights large enough that every path differs."""
     torch.manual_seed(seed)
     chosen = {
@@ -81,26 +80,27 @@ def networks(
         "heads": 2,
         "dropout": 0.1,
         "history": 8,
-        "overlap": True,
-        "neighbours": 2,
-        "text_neighbours": 1,
     } | changes
-    count = len(codes)
-    near = (torch.arange(count)[:, None] + torch.tensor([1, 5])) % count
-    table = NeighbourTable(near, torch.full((count, 2), 1.5), torch.full((count, 2), 0.02), 2)
     generator = Generator(
         **{"dim": dim, "attention": "causal", "item_vectors": True, "content": False, **chosen},
         codes=codes,
         level_sizes=trie.level_sizes,
-        neighbour_tables={"neighbours": table, "text_neighbours": table},
     )
     given: dict[str, Any] = {"prefix_table": "full", "dropout": 0.1, "content": False, "user_dim": dim}
     given |= {"prefixes": [trie.prefixes(d + 1) for d in range(trie.levels)], "level_sizes": trie.level_sizes}
-    given |= {"overlap": chosen["overlap"], "history": chosen["history"], "item_nodes": prefix_nodes(codes)}
-    given |= {"neighbours": chosen["neighbours"], "neighbour_tables": {"neighbours": table, "text_neighbours": table}}
     if kind == "dot":
-        return shaken(generator), shaken(DotReward(dim=dim, temperature=5.0, **given))
-    return shaken(generator), shaken(CrossAttentionReward(dim=dim // 2, heads=2, blocks=2, **given))
+        reward: RewardModel = DotReward(dim=dim, temperature=5.0, **given)
+    else:
+        reward = CrossAttentionReward(dim=dim // 2, heads=2, blocks=2, **given)
+    if not counted:
+        return shaken(generator), shaken(reward)
+    count = len(codes)
+    near = (torch.arange(count)[:, None] + torch.tensor([1, 5])) % count
+    tables = {"co_visits.items": near, "co_visits.counts": torch.full((count, 2), 1.5)}
+    tables["co_visits.factors"] = torch.full((count, 2), 0.02)
+    config = {"neighbours": 2, "text_neighbours": 0, "window": 2, "decay": 1.0, "backward": 1.0}
+    wrapped = wrap(config, generator, reward, tables, codes)
+    return shaken(wrapped[0]), shaken(wrapped[1])
 
 
 def shaken(network: Any) -> Any:

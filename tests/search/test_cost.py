@@ -53,9 +53,7 @@ def test_the_formula_is_what_torch_counts(attention: str, kind: str, items: int,
         "dim": 64,
         "history": 20,
         "attention": attention,
-        "overlap": False,
-        "neighbours": 0,
-        "text_neighbours": 0,
+        "counted": False,
     }  # sums are no FLOPs
     generator, reward = networks(trie, torch.from_numpy(codes), kind, 0, **dials)
     batch = UserBatch(torch.arange(60).view(3, 20), torch.full((3,), 20))

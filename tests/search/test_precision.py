@@ -40,9 +40,7 @@ def test_bfloat16_finds_nearly_the_same_items(kind: str, dim: int, weight: float
 
 @pytest.mark.parametrize("kind", ["dot", "cross_attention"])
 def test_little_memory_changes_nothing(kind: str) -> None:
-    world = medium(
-        kind, overlap=False, neighbours=0, text_neighbours=0
-    )  # with them two paths of this world differ by rounding alone
+    world = medium(kind, counted=False)  # with counts two paths of this world differ by rounding alone
     whole = world.guided(50, expansion=4, weight=0.5).rank(world.batch, 50)
     for max_bytes in (1, 2**21):
         search = world.guided(50, expansion=4, weight=0.5, max_bytes=max_bytes)

@@ -51,6 +51,8 @@ class CooccurrenceGenerator(nn.Module):
     """
 
     codes: Tensor
+    sequence_items: Tensor | None
+    sequence_offsets: Tensor | None
 
     def __init__(
         self,
@@ -65,8 +67,9 @@ class CooccurrenceGenerator(nn.Module):
         self.tables = nn.ModuleList(tables)
         self.bias = HistoryBias(inner.history, [table.window > 0 for table in tables], item_nodes=prefix_nodes(codes))
         self.register_buffer("codes", codes.long(), persistent=False)
-        self.register_buffer("sequence_items", sequences and sequences[0], persistent=False)
-        self.register_buffer("sequence_offsets", sequences and sequences[1], persistent=False)
+        items, offsets = sequences or (None, None)
+        self.register_buffer("sequence_items", items, persistent=False)
+        self.register_buffer("sequence_offsets", offsets, persistent=False)
 
     @property
     def history(self) -> int:
@@ -81,8 +84,13 @@ class CooccurrenceGenerator(nn.Module):
     @property
     def row_bytes(self) -> int:
         """Working memory of decoding one beam, in bytes."""
-        entries = self.history * (1 + sum(int(table.count) for table in self.tables))  # type: ignore[arg-type]
+        entries = self.history * (1 + sum(table.count for table in self.neighbours))
         return self.inner.row_bytes + 4 * 3 * entries
+
+    @property
+    def neighbours(self) -> list[Neighbours]:
+        """The tables, in order."""
+        return [module for module in self.tables if isinstance(module, Neighbours)]
 
     @torch.no_grad()
     def append_items(self, codes: Tensor, content: Tensor | None = None) -> None:
@@ -90,8 +98,8 @@ class CooccurrenceGenerator(nn.Module):
         self.inner.append_items(codes, content)
         self.codes = torch.cat((self.codes, codes.to(self.codes)))
         self.bias.own.shares = prefix_shares(prefix_nodes(self.codes))
-        for table in self.tables:
-            table.grow(len(self.codes))  # type: ignore[operator]
+        for table in self.neighbours:
+            table.grow(len(self.codes))
 
     def encode(self, history: Tensor, lengths: Tensor, users: Tensor | None = None) -> CooccurrenceOutput:
         """Encode histories, once per user.
@@ -106,7 +114,7 @@ class CooccurrenceGenerator(nn.Module):
         history, lengths = newest_items(history, lengths, self.history)
         ages = lengths[:, None] - 1 - torch.arange(history.shape[1], device=history.device)
         sequence = history.masked_fill(ages < 0, -1) if users is None else self.sequences_of(users)
-        near = [table(history, sequence) for table in self.tables]
+        near = [table(history, sequence) for table in self.neighbours]
         items = torch.cat([history, *(items.flatten(1) for items, _ in near)], 1)  # (B, H, k) -> (B, H * k)
         return CooccurrenceOutput(encoded, HistoryItems(items, [similar for _, similar in near], ages))
 

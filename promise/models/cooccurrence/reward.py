@@ -1,6 +1,5 @@
 """CooccurrenceReward: any reward model, with learned terms for the paths above the items that a history speaks of."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from promise.models.cooccurrence.generator import CooccurrenceOutput
 from promise.models.cooccurrence.prefix_bias import NodeSums, PrefixBias
 from promise.models.flops import RewardFlops
 from promise.models.full_softmax import Additions
-from promise.models.reward import RewardCache, RewardModel
+from promise.models.reward.model import RewardCache, RewardModel, Tensors
 
 
 class CooccurrenceReward(RewardModel):
@@ -85,27 +84,17 @@ class CooccurrenceReward(RewardModel):
         return of_positives, of_negatives.scatter_add(2, at.clamp_min(0)[:, None].expand(sums.shape), sums)
 
     def full_softmax_loss(
-        self,
-        users: Any,
-        positions: Tensor,
-        depth: int,
-        positives: Tensor,
-        real: Tensor,
-        additions: Additions | None = None,
+        self, users: Any, positions: Tensor, depth: int, positives: Tensor, real: Tensor, extra: Additions | None = None
     ) -> Tensor:
         nodes, terms = self.seen(users, positions, depth)
         terms = terms[real]  # (R, E)
-        if additions is not None:
-            nodes, terms = torch.cat((nodes, additions.items), 1), torch.cat((terms, additions.terms), 1)
+        if extra is not None:
+            nodes, terms = torch.cat((nodes, extra.items), 1), torch.cat((terms, extra.terms), 1)
         own = Additions(nodes, real.nonzero()[:, 0], terms)
         return self.inner.full_softmax_loss(users.users, positions, depth, positives, real, own)
 
     def extend(
-        self,
-        prefixes: Sequence[Tensor],
-        moved: Sequence[Tensor],
-        content: Sequence[Tensor] | None = None,
-        item_nodes: Tensor | None = None,
+        self, prefixes: Tensors, moved: Tensors, content: Tensors | None = None, item_nodes: Tensor | None = None
     ) -> None:
         if item_nodes is None:
             raise ValueError("a reward with co-occurrence counts needs the trie nodes of the items, got none")

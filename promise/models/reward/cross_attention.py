@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from promise.models.flops import CrossAttentionRewardFlops
+from promise.models.flops import RewardFlops
 from promise.models.layers import KeyValue, RewardBlock, RMSNorm, initialise
 from promise.models.paths import PathTable
-from promise.models.reward.model import RewardCache, RewardModel
+from promise.models.reward.model import RewardCache, RewardModel, Tensors
 from promise.models.users import EncoderOutput
 
 #: Paths that are judged at once on a CPU, where their inner layers fit into its cache.
@@ -46,9 +46,9 @@ class CrossAttentionReward(RewardModel):
         content: bool,
         *,
         user_dim: int,
-        prefixes: Sequence[Tensor],
+        prefixes: Tensors,
         level_sizes: Sequence[int],
-        prefix_content: Sequence[Tensor] | None = None,
+        prefix_content: Tensors | None = None,
     ) -> None:
         super().__init__(prefixes)
         if blocks < 1:
@@ -61,16 +61,21 @@ class CrossAttentionReward(RewardModel):
         self.blocks = nn.ModuleList(RewardBlock(dim, heads, dropout, user_dim) for _ in range(blocks))
         self.head = nn.Sequential(RMSNorm(dim), nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, 1))
         self.apply(initialise)
-        self.cost = CrossAttentionRewardFlops(user_dim, dim, blocks)
+        self.user_dim, self.dim = user_dim, dim
 
     @property
-    def flops(self) -> CrossAttentionRewardFlops:
-        return self.cost
+    def flops(self) -> RewardFlops:
+        """A block: keys and values once per item, 4 D dim; per path query and output 4 dim², FFN 16 dim², attention
+        4 H dim. At the end per path an MLP, 2 dim² + 2 dim.
+        """
+        d, blocks = self.dim, len(self.blocks)
+        path = blocks * 20 * d * d + 2 * d * d + 2 * d
+        return RewardFlops(item=blocks * 4 * self.user_dim * d, path=path, path_item=blocks * 4 * d)
 
     @property
     def path_bytes(self) -> int:  # type: ignore[override]
         """Working memory of scoring one path, in bytes: feed-forward, residual stream, attention to 256 items."""
-        return 4 * (16 * self.cost.dim + 2 * 256 * self.reward_blocks[0].attention.heads)
+        return 4 * (16 * self.dim + 2 * 256 * self.reward_blocks[0].attention.heads)
 
     @property
     def reward_blocks(self) -> list[RewardBlock]:
@@ -89,9 +94,11 @@ class CrossAttentionReward(RewardModel):
         users, paths = nodes.shape
         size = max(1, PATHS_AT_ONCE // max(1, paths) if nodes.is_cpu else users)
         parts = [slice(first, first + size) for first in range(0, max(1, users), size)]
-        return torch.cat(
-            [self.judge(*cache.select_users(p).values, depth, self.paths.look_up(depth, nodes[p])) for p in parts]
-        )
+        rewards = []
+        for part in parts:
+            memories, mask = cache.select_users(part).values
+            rewards.append(self.judge(memories, mask, depth, self.paths.look_up(depth, nodes[part])))
+        return torch.cat(rewards)
 
     def score_all(self, cache: RewardCache, depth: int) -> Tensor:
         users = len(cache.values[0][0][0])
@@ -117,11 +124,7 @@ class CrossAttentionReward(RewardModel):
         return logits[..., 0], logits[..., 1:]
 
     def extend(
-        self,
-        prefixes: Sequence[Tensor],
-        moved: Sequence[Tensor],
-        content: Sequence[Tensor] | None = None,
-        item_nodes: Tensor | None = None,
+        self, prefixes: Tensors, moved: Tensors, content: Tensors | None = None, item_nodes: Tensor | None = None
     ) -> None:
         self.paths.extend(prefixes, moved, content)
         self.sizes = self.paths.sizes

@@ -1,16 +1,17 @@
 """DotReward: the cosine of a query from the last user state and the path's vector, the cheapest judge."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promise.models.flops import DotRewardFlops
+from promise.models.flops import RewardFlops
 from promise.models.full_softmax import Additions, full_softmax_loss
 from promise.models.layers import Dropout, initialise
 from promise.models.paths import PathTable
-from promise.models.reward.model import RewardCache, RewardModel
+from promise.models.reward.model import RewardCache, RewardModel, Tensors
 from promise.models.users import EncoderOutput, take_rows
 
 
@@ -44,9 +45,9 @@ class DotReward(RewardModel):
         content: bool,
         *,
         user_dim: int,
-        prefixes: Sequence[Tensor],
+        prefixes: Tensors,
         level_sizes: Sequence[int],
-        prefix_content: Sequence[Tensor] | None = None,
+        prefix_content: Tensors | None = None,
     ) -> None:
         super().__init__(prefixes)
         if not temperature > 0:
@@ -60,8 +61,9 @@ class DotReward(RewardModel):
         self.apply(initialise)
 
     @property
-    def flops(self) -> DotRewardFlops:
-        return DotRewardFlops(self.user_dim, self.dim, len(self.queries))
+    def flops(self) -> RewardFlops:
+        """One query per depth and user, 2 D dim each; one inner product per path, 2 dim."""
+        return RewardFlops(user=len(self.queries) * 2 * self.user_dim * self.dim, path=2 * self.dim)
 
     @property
     def path_bytes(self) -> int:  # type: ignore[override]
@@ -103,24 +105,14 @@ class DotReward(RewardModel):
         return (query * positive).sum(-1), of_negatives
 
     def full_softmax_loss(
-        self,
-        users: EncoderOutput,
-        positions: Tensor,
-        depth: int,
-        positives: Tensor,
-        real: Tensor,
-        additions: Additions | None = None,
+        self, users: Any, positions: Tensor, depth: int, positives: Tensor, real: Tensor, extra: Additions | None = None
     ) -> Tensor:
         query = self.query_from(users, positions, depth)[real]  # (R, dim)
         vectors = self.paths(depth, torch.arange(self.paths.sizes[depth - 1], device=positives.device))
-        return full_softmax_loss(query.float(), vectors.float(), positives[real], additions)
+        return full_softmax_loss(query.float(), vectors.float(), positives[real], extra)
 
     def extend(
-        self,
-        prefixes: Sequence[Tensor],
-        moved: Sequence[Tensor],
-        content: Sequence[Tensor] | None = None,
-        item_nodes: Tensor | None = None,
+        self, prefixes: Tensors, moved: Tensors, content: Tensors | None = None, item_nodes: Tensor | None = None
     ) -> None:
         self.paths.extend(prefixes, moved, content)
         self.sizes = self.paths.sizes

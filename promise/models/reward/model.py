@@ -8,9 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promise.models.flops import DenseRewardFlops, RewardFlops
+from promise.models.flops import RewardFlops
 from promise.models.full_softmax import Additions
 from promise.models.users import EncoderOutput
+
+#: A tensor for each depth 1..L.
+Tensors = Sequence[Tensor]
 
 
 class RewardCache(NamedTuple):
@@ -62,7 +65,7 @@ class RewardModel(nn.Module, ABC):
     #: Working memory, at most, of scoring one path, in bytes.
     path_bytes = 2**14
 
-    def __init__(self, prefixes: Sequence[Tensor]) -> None:
+    def __init__(self, prefixes: Tensors) -> None:
         super().__init__()
         self.sizes = tuple(len(codes) for codes in prefixes)
 
@@ -75,7 +78,7 @@ class RewardModel(nn.Module, ABC):
             if isinstance(module, nn.Embedding)
             for weight in module.parameters()
         }
-        return DenseRewardFlops(sum(w.numel() for w in self.parameters() if id(w) not in tables))
+        return RewardFlops(path=2 * sum(w.numel() for w in self.parameters() if id(w) not in tables))
 
     def start(self, users: EncoderOutput) -> RewardCache:
         """What is computed once per user; by default the user states as they are."""
@@ -112,13 +115,7 @@ class RewardModel(nn.Module, ABC):
         return logits[..., 0], logits[..., 1:]
 
     def full_softmax_loss(
-        self,
-        users: EncoderOutput,
-        positions: Tensor,
-        depth: int,
-        positives: Tensor,
-        real: Tensor,
-        additions: Additions | None = None,
+        self, users: Any, positions: Tensor, depth: int, positives: Tensor, real: Tensor, extra: Additions | None = None
     ) -> Tensor:
         """InfoNCE against every prefix of a depth, the positive among them; for rewards that share negatives.
 
@@ -128,23 +125,19 @@ class RewardModel(nn.Module, ABC):
             depth: 1..L.
             positives: (B, P) nodes of the true prefixes.
             real: (B, P), True where there is a target; R of them.
-            additions: What is added to some of the logits.
+            extra: What is added to some of the logits.
 
         Returns:
             A scalar in nats, mean over the real targets.
         """
         every = torch.arange(self.sizes[depth - 1], device=positives.device)
         logits = self.contrast(users, positions, depth, positives, every)[1][real].float()  # (R, N_depth)
-        if additions is not None:
-            logits = logits.scatter_add(1, additions.items[additions.owners], additions.terms.float())
+        if extra is not None:
+            logits = logits.scatter_add(1, extra.items[extra.owners], extra.terms.float())
         return F.cross_entropy(logits, positives[real])
 
     def extend(
-        self,
-        prefixes: Sequence[Tensor],
-        moved: Sequence[Tensor],
-        content: Sequence[Tensor] | None = None,
-        item_nodes: Tensor | None = None,
+        self, prefixes: Tensors, moved: Tensors, content: Tensors | None = None, item_nodes: Tensor | None = None
     ) -> None:
         """Judge the paths of a larger trie as well, in place.
 

@@ -1,14 +1,13 @@
 """Cooccurrence: the table of co-visited items that networks may be wrapped in, as a ranker without learned weights."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from promise.search.baselines import CoVisit, co_visits, rarities
-from promise.search.item_lists import ItemLists
 from promise.search.protocols import Items
 
 
@@ -110,18 +109,16 @@ class Cooccurrence(CoVisit):
         allow: Items | None = None,
         deny: Items | None = None,
     ) -> None:
-        for name, least in (("neighbours", neighbours), ("window", window)):
-            if not isinstance(least, int) or least < 1:
-                raise ValueError(f"search.{name} must be an integer >= 1, got {least}")
-        options = {"decay": decay, "backward": backward, "rarity": rarity, "text_weight": text_weight}
-        for name, value in options.items():
-            if not 0 <= value < math.inf:
-                raise ValueError(f"search.{name} must be a number >= 0, got {value}")
-        self.recent = None
-        self.item_count = item_count
-        self.lists = ItemLists(item_count, remove_seen=remove_seen, allow=allow, deny=deny)
-        pairs = co_visited(training, item_count, window=window, **options, words=item_words)
+        if not isinstance(neighbours, int) or neighbours < 1:
+            raise ValueError(f"search.neighbours must be an integer >= 1, got {neighbours}")
+        if not 0 <= text_weight < math.inf:
+            raise ValueError(f"search.text_weight must be a number >= 0, got {text_weight}")
+        counting: dict[str, Any] = {"window": window, "decay": decay, "backward": backward, "rarity": rarity}
+        permitted: dict[str, Any] = {"remove_seen": remove_seen, "allow": allow, "deny": deny}
+        super().__init__(**counting, recent=None, training=training, item_count=item_count, **permitted)
+        pairs = co_visited(training, item_count, **counting, text_weight=text_weight, words=item_words)
         near = pairs.ranks < neighbours
-        similarities = (pairs.counts * pairs.factors)[near]
-        shape = (item_count, item_count)
-        self.similarity = sparse.csr_array((similarities, (pairs.items[near], pairs.neighbours[near])), shape=shape)
+        place = pairs.items[near], pairs.neighbours[near]
+        self.similarity = sparse.csr_array(
+            ((pairs.counts * pairs.factors)[near], place), shape=(item_count, item_count)
+        )
