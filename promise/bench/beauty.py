@@ -12,7 +12,7 @@ from promise.bench.measure import Measure, Measurement, clocked
 from promise.bench.worlds import Sizes, Users, World, draw_users, sizes, world
 from promise.pipeline.fitting import build_networks, load_networks
 from promise.pipeline.stages import Pipeline
-from promise.search.protocols import Users as Batch
+from promise.search.protocols import Batch
 
 
 def beauty(cfg: DictConfig) -> Iterator[Measure]:

@@ -17,10 +17,6 @@ from promise.pipeline.points import Point
 from promise.pipeline.sasrec import SASRecFit
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.training_run import Work, matmul_flops
-from promise.search.best_of_n import BestOfN
-from promise.search.exhaustive import ExhaustiveSearch
-from promise.search.guided import GuidedSearch
-from promise.search.sasrec import SASRecRanker
 
 #: Share of a large fp32 matrix product's speed that a search reaches, for the estimate of its seconds.
 SEARCH_EFFICIENCY = 0.3
@@ -81,19 +77,7 @@ class Untrained(Pipeline):
 
 def flops_of(ranker: Any, lengths: Sequence[int]) -> float:
     """FLOPs of ranking for users with histories of some lengths; 0 for a ranker that only counts."""
-    history = list(lengths)
-    if isinstance(ranker, GuidedSearch):
-        return ranker.cost(history).flops
-    if isinstance(ranker, ExhaustiveSearch):
-        return ranker.cost(history, 0.0).flops
-    if isinstance(ranker, BestOfN):
-        trie, drawn = ranker.trie, ranker.samples
-        rows: list[int | list[int]] = [min(drawn, int(trie.undecided(depth).sum())) for depth in range(trie.levels)]
-        return ranker.cost(history, rows, [min(drawn, trie.items)] * len(history)).flops
-    if isinstance(ranker, SASRecRanker):
-        model = ranker.sasrec.flops
-        return model.encode(history) + model.score(history, ranker.item_count)
-    return 0.0
+    return ranker.cost(lengths).flops if hasattr(ranker, "cost") else 0.0
 
 
 def search_minutes(flops: float) -> float:

@@ -13,7 +13,7 @@ from promise.models.paths import hashed_rows
 from promise.pipeline.config import fits, given, plain
 from promise.pipeline.fitting import checked_payload
 from promise.pipeline.item_files import read_ids
-from promise.search.dials import check_dials, entries, is_number
+from promise.search.options import check_options, entries, is_number
 from promise.tasks.negatives import KINDS
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
         integer(name, OmegaConf.select(cfg, name), least=1)
     integer("datamodule.workers", cfg.datamodule.workers, least=0)
     number("selection.expansion", cfg.selection.expansion, ">= 1", lambda value: value >= 1)
-    check_dials(plain(cfg.search))
+    check_options(plain(cfg.search))
     check_networks(cfg)
     check_trainings(cfg)
     check_sasrec(cfg)

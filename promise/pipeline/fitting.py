@@ -124,11 +124,7 @@ class Fit:
         ranker = GuidedSearch(
             width=cfg.selection.width,
             expansion=cfg.selection.expansion if reward else 1,
-            candidates=None,
             weight=1.0 if reward else 0.0,
-            temperature=1.0,
-            rerank=False,
-            control="none",
             generator=generator,
             reward=reward,
             trie=pipeline.trie,

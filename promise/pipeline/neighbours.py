@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from promise.models.neighbours import NeighbourTable
-from promise.search.baselines import co_visits, rarities
+from promise.search.rankers.counts import co_visits, rarities
 
 #: Items whose similarities to all others are held at once.
 ITEMS_AT_ONCE = 1024

@@ -87,7 +87,7 @@ class RankingEvaluator(LightningModule):
         self.items = Targets(trie) if trie else None
         self.drift_of = drift_of
         if drift_of is not None and trie is not None:
-            self.greedy = GuidedSearch(1, 1, None, 0.0, 1.0, False, "none", generator=drift_of, reward=None, trie=trie)
+            self.greedy = GuidedSearch(1, 1, None, 0.0, 1.0, generator=drift_of, reward=None, trie=trie)
             self.teacher, self.free = LevelAccuracy(trie.levels), LevelAccuracy(trie.levels)
         self.trie = trie
         self.metrics = ranking_metrics(ks)

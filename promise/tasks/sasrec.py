@@ -9,7 +9,7 @@ from promise.data.batch import Batch
 from promise.ids.trie import Trie
 from promise.models.sasrec import SASRec
 from promise.models.users import take_rows
-from promise.search.sasrec import SASRecRanker
+from promise.search.rankers.sasrec import SASRecRanker
 from promise.tasks.full_softmax import full_softmax_loss
 from promise.tasks.training import SearchSelectedTask, real_targets
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from promise.search.dials import plan
+from promise.search.options import plan
 
 
 def random_dials(rng: np.random.Generator, levels: int) -> dict[str, Any]:
@@ -195,8 +195,8 @@ def test_batching_order_and_padding_do_not_matter(worlds: list[Any]) -> None:
 
 def test_the_same_call_gives_the_same_answer(worlds: list[Any]) -> None:
     for world in worlds[:20]:
-        search = world.guided(width=4, expansion=2, weight=0.5, control="shuffled", seed=3)
-        again = world.guided(width=4, expansion=2, weight=0.5, control="shuffled", seed=3)
+        search = world.guided(width=4, expansion=2, weight=0.5, shuffle_rewards=True, seed=3)
+        again = world.guided(width=4, expansion=2, weight=0.5, shuffle_rewards=True, seed=3)
         first, second, third = (s.rank(world.batch, 4) for s in (search, search, again))
         assert torch.equal(first.items, second.items) and torch.equal(first.scores, second.scores)
         assert torch.equal(first.items, third.items) and torch.equal(first.scores, third.scores)
@@ -207,20 +207,20 @@ def test_shuffled_control_judges_other_paths(worlds: list[Any]) -> None:
     for world in worlds:
         dials: dict[str, Any] = {"width": 2, "expansion": 10, "weight": 1.0}
         honest = world.guided(**dials).rank(world.batch, 2)
-        shuffled = world.guided(**dials, control="shuffled", seed=1).rank(world.batch, 2)
+        shuffled = world.guided(**dials, shuffle_rewards=True, seed=1).rank(world.batch, 2)
         changed += not torch.equal(honest.items, shuffled.items)
     assert changed > 50
-    plain = worlds[0].guided(width=2, control="shuffled", reward=None).rank(worlds[0].batch, 2)
+    plain = worlds[0].guided(width=2, shuffle_rewards=True, reward=None).rank(worlds[0].batch, 2)
     assert torch.equal(plain.items, worlds[0].guided(width=2).rank(worlds[0].batch, 2).items)
 
 
 def test_the_reward_is_asked_where_it_cuts_and_at_the_end(drawn: Any) -> None:
-    assert drawn.guided(width=1, expansion=2, weight=1.0).judged == {1, 2}
-    assert drawn.guided(width=2, expansion=2, weight=1.0).judged == {2}  # both codes are kept anyway
-    assert drawn.guided(width=1, expansion=[2, 1], weight=1.0).judged == {1, 2}
-    assert drawn.guided(width=1, expansion=2, weight=[1.0, 0.0]).judged == {1}
-    assert drawn.guided(width=1, expansion=2, weight=1.0, rerank=True).judged == {2}
-    assert drawn.guided(width=1, expansion=2).judged == set()
+    assert drawn.guided(width=1, expansion=2, weight=1.0).judge.depths == {1, 2}
+    assert drawn.guided(width=2, expansion=2, weight=1.0).judge.depths == {2}  # both codes are kept anyway
+    assert drawn.guided(width=1, expansion=[2, 1], weight=1.0).judge.depths == {1, 2}
+    assert drawn.guided(width=1, expansion=2, weight=[1.0, 0.0]).judge.depths == {1}
+    assert drawn.guided(width=1, expansion=2, weight=1.0, rerank=True).judge.depths == {2}
+    assert drawn.guided(width=1, expansion=2).judge.depths == set()
 
 
 def test_cost_by_hand(drawn: Any) -> None:

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from promise.ids.trie import Trie
-from promise.search import exhaustive
-from promise.search.exhaustive import stages
+from promise.search.rankers import exhaustive
+from promise.search.rankers.exhaustive import stages
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from promise.ids.trie import Trie
-from promise.search.restriction import Restrictions, hits, paths_to
+from promise.search.filters.restriction import Restrictions, hits, paths_to
 
 
 class Lists:
@@ -95,9 +95,6 @@ def test_children_lead_to_permitted_items(worlds: list[Any]) -> None:
     for seed, world in enumerate(worlds * 3):
         lists, trie = Lists(world, seed), world.trie
         restriction = Restrictions(trie, **lists.always).of(world.batch, **lists.call)
-        if restriction is None:
-            assert not lists.always["remove_seen"] and len(lists.always) == 1 and not lists.call
-            continue
         for depth in range(trie.levels):
             nodes = torch.from_numpy(lists.rng.integers(-1, trie.nodes[depth], size=(lists.users, 5)))
             children = trie.children_of(depth, nodes)
@@ -106,18 +103,18 @@ def test_children_lead_to_permitted_items(worlds: list[Any]) -> None:
             for user in range(lists.users):
                 left[user, below[list(lists.left(user))]] = True
             expected = children.valid & left[torch.arange(lists.users)[:, None, None], children.nodes]
-            found = restriction(depth, nodes, children)
+            found = restriction.children(depth, nodes)
             assert torch.equal(found.valid, expected)
             assert torch.equal(found.nodes, children.nodes) and torch.equal(found.codes, children.codes)
             part = slice(1, 3)
-            some = restriction.rows(part)(depth, nodes[part], trie.children_of(depth, nodes[part]))
+            some = restriction.rows(part).children(depth, nodes[part])
             assert torch.equal(some.valid, expected[part])
 
 
 def test_nothing_forbidden_costs_nothing(drawn: Any) -> None:
     free = Restrictions(drawn.trie)
-    assert free.of(drawn.batch) is None and not {"lists", "open"} & free.__dict__.keys()
-    assert free.of(drawn.batch, deny=[3]) is not None  # and tables are there from now on
+    assert free.of(drawn.batch).permitted is None and not {"lists", "open"} & free.__dict__.keys()
+    assert free.of(drawn.batch, deny=[3]).permitted is not None  # and tables are there from now on
 
 
 def test_a_wrong_list_shows_when_the_search_is_made(drawn: Any) -> None:
@@ -173,11 +170,10 @@ def test_drawn_world_renormalises(drawn: Any) -> None:
 def test_items_of_other_branches_are_counted_below_them_only(drawn: Any) -> None:
     batch = type(drawn.batch)(torch.tensor([[2, 2, 3, 0]]), torch.tensor([3]))  # C, C, D; the 0 is padding
     seen = Restrictions(drawn.trie, remove_seen=True).of(batch)
-    assert seen is not None
     root = torch.zeros(1, 1, dtype=torch.int64)
-    assert seen(0, root, drawn.trie.children_of(0, root)).valid.tolist() == [[[True, False]]]
+    assert seen.children(0, root).valid.tolist() == [[[True, False]]]
     both = torch.tensor([[1, 0]])
-    valid = seen(1, both, drawn.trie.children_of(1, both)).valid
+    valid = seen.children(1, both).valid
     assert valid.tolist() == [[[False, False], [True, True]]]
 
 
