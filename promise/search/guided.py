@@ -30,9 +30,7 @@ class GuidedSearch(BeamOptions):
         generator: Proposes next codes.
         reward: Judges paths; may be None when every weight is 0.
         trie: The catalogue's trie.
-        remove_seen: Never return an item of the user's history.
-        allow: The only items (n,) that may be returned; None = all.
-        deny: Items (n,) that may not be returned; None = none.
+        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
         seed: Of the shuffled rewards.
         observer: Called with every level that is searched, part by part of a batch, but not by `calibrate`.
 
@@ -88,7 +86,7 @@ class GuidedSearch(BeamOptions):
             items = self.trie.item_of(drafts.nodes) if depth == len(self.levels) else None  # they decide ties
             beams, scores = drafts.select(scores, level.width, items)
             steps.append(Step(depth, drafts.kept(), drafts.log_probs, rewards, beams.kept(), scores, decoded, judged))
-            if self.observer:
+            if self.observer and not self.judge.calibrating:
                 self.observer(steps[-1])
         refuse_nan({step.depth: step.scores for step in steps}, first)
         history = users.lengths.clamp_max(self.generator.history).tolist()
@@ -101,18 +99,13 @@ class GuidedSearch(BeamOptions):
         Raises:
             ValueError: If candidates are not adaptive, or there is no user.
         """
-        observer, self.observer = self.observer, None
-        try:
-            self.judge.calibrate(lambda batch: self.rank(batch, 1), batches, [most for *_, most in self.bounds])
-        finally:
-            self.observer = observer
+        self.judge.calibrate(lambda batch: self.rank(batch, 1), batches, [most for *_, most in self.bounds])
 
     @property
     def bounds(self) -> list[tuple[int, int, int]]:
         """Of each level the most paths to decode, the most children of one, and the most drafts."""
-        return bounds(
-            self.levels, self.trie.fan_out, [self.judge.drafts(depth + 1) for depth in range(len(self.levels))]
-        )
+        drafts = [self.judge.drafts(depth) for depth in range(1, self.trie.levels + 1)]
+        return bounds(self.levels, self.trie.fan_out, drafts)
 
     @property
     def users_at_once(self) -> int:
@@ -129,8 +122,7 @@ class GuidedSearch(BeamOptions):
             judged: Paths judged at each level, likewise; None = all candidates.
         """
         plain = bounds(self.levels, self.trie.fan_out, [level.candidates for level in self.levels])
-        depths = self.judge.depths
-        reward = self.judge.reward.flops if self.judge.reward and depths else None
+        reward = self.judge.reward.flops if self.judge.reward and self.judge.depths else None
         decoded = [rows for rows, _, _ in plain] if decoded is None else decoded
         judged = [drafts for _, _, drafts in plain] if judged is None else judged
-        return cost_of(self.generator.flops, reward, history, decoded, [judged[depth - 1] for depth in sorted(depths)])
+        return cost_of(self.generator.flops, reward, history, decoded, [judged[d - 1] for d in self.judge.depths])

@@ -33,8 +33,12 @@ class Judge:
         asked = enumerate(self.levels, start=1)
         return {depth for depth, level in asked if self.reward and level.weight and (level.guided or depth == last)}
 
+    @property
+    def calibrating(self) -> bool:
+        return self.adaptive is not None and self.adaptive.seen is not None
+
     def start(self, states: Any) -> Any:
-        """What the reward computes once per user; None if it is never asked."""
+        """Lets the reward compute what it needs once per user; None if it is never asked."""
         return self.reward.start(states) if self.reward and self.depths else None
 
     def drafts(self, depth: int) -> int:

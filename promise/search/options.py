@@ -10,7 +10,7 @@ PerLevel = float | Sequence[float]
 
 @dataclass(frozen=True)
 class Level:
-    """What a search does at one level.
+    """Width, candidates and weight of one level.
 
     Attributes:
         width: Beams kept (W).
@@ -150,7 +150,7 @@ def spread_levels(options: Mapping[str, Any], levels: int) -> list[Level]:
 
 
 def plan(options: Mapping[str, Any], nodes: Sequence[int]) -> list[Level]:
-    """What to do at each level.
+    """Plans each level.
 
     Args:
         options: Checked options: width, expansion, candidates, weight, rerank.

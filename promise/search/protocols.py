@@ -93,7 +93,7 @@ class PathRewards(Protocol):
         ...
 
     def start(self, users: Any) -> Any:
-        """What is computed once per user.
+        """Computes what is needed once per user.
 
         If it has `select_users(rows)`, the same for some rows of the batch, adaptive searches score fewer paths.
         """

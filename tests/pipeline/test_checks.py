@@ -214,7 +214,8 @@ def test_a_checkpoint_must_hold_networks(tmp_path: Path) -> None:
 def test_the_drift_analysis_needs_two_searches() -> None:
     for words in (["search=guided"], ["search=orm"], ["search.weight=[0,0,0.5,0]"]):
         check(configs.compose(["logger=csv", "analysis=drift", *words]))
-    for search, target in (("popularity", "rankers.counts.Popularity"), ("exhaustive", "rankers.exhaustive.ExhaustiveSearch")):
+    targets = {"popularity": "rankers.counts.Popularity", "exhaustive": "rankers.exhaustive.ExhaustiveSearch"}
+    for search, target in targets.items():
         with pytest.raises(ValueError) as error:
             check(configs.compose(["logger=csv", "analysis=drift", f"search={search}"]))
         assert str(error.value) == f"analysis=drift needs search=guided or search=orm, got promise.search.{target}"

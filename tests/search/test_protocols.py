@@ -116,21 +116,6 @@ def test_guided_and_exhaustive_agree(
         torch.testing.assert_close(wide.scores, exact.scores, atol=1e-4, rtol=1e-4)
 
 
-def test_batching_and_padding_do_not_matter(
-    generator: Generator, reward: DotReward | CrossAttentionReward, trie: Trie, batch: Any
-) -> None:
-    given: dict[str, Any] = {"generator": generator, "reward": reward, "trie": trie, "remove_seen": True}
-    search = GuidedSearch(4, 3, None, 0.5, 1.0, **given)
-    whole = search.rank(batch, 4)
-    again = search.rank(batch, 4)
-    assert torch.equal(again.items, whole.items) and torch.equal(again.scores, whole.scores)
-    for user in range(5):
-        length = int(batch.lengths[user])
-        alone = search.rank(type(batch)(batch.history[user : user + 1, :length], batch.lengths[user : user + 1]), 4)
-        assert torch.equal(alone.items[0], whole.items[user])
-        torch.testing.assert_close(alone.scores[0], whole.scores[user], atol=1e-4, rtol=1e-4)
-
-
 def test_half_precision_keeps_the_log_probs_in_float32(generator: Generator, trie: Trie, batch: Any) -> None:
     with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
         cache = generator.start(generator.encode(*batch))

@@ -1,1 +1,1 @@
-"""What a ranker may return and for whom: allowed and denied items, past items, histories of unknown items."""
+"""Filters of any ranker: allowed and denied items, the users' own past, histories of unknown items."""

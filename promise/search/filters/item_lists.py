@@ -80,7 +80,7 @@ class ItemLists:
         self.everyone = self.open_to_all(None, lists)
 
     def of(self, batch: Batch, allow: Items | None = None, deny: Items | None = None) -> Permitted | None:
-        """What the users of a batch may be given.
+        """Joins the lists of one call with those of every call.
 
         Args:
             batch: The users.

@@ -87,9 +87,7 @@ class Restrictions:
 
     Args:
         trie: The catalogue's trie.
-        remove_seen: Whether the items of a user's history are denied.
-        allow: (n,) the only items that may be returned; None = all.
-        deny: (n,) items that may not be returned; None = none.
+        remove_seen, allow, deny: As `ItemLists` takes them.
 
     Raises:
         ValueError: If a list holds anything but items of the catalogue, or `allow` is empty.
@@ -112,11 +110,11 @@ class Restrictions:
 
     @cached_property
     def open(self) -> Open | None:
-        """What is open to everyone in every call; None = all."""
+        """The part that is open to everyone in every call; None = all."""
         return None if self.lists.everyone is None else Open.of(self.trie, self.lists.everyone)
 
     def of(self, batch: Batch, allow: Items | None = None, deny: Items | None = None) -> Restriction:
-        """What the users of a batch may be given, by the lists of one call as `ItemLists.of` takes them.
+        """The restriction of a batch of users, by the lists of one call as `ItemLists.of` takes them.
 
         Raises:
             ValueError: As `ItemLists.of`.

@@ -36,9 +36,7 @@ class BestOfN:
         generator: Proposes next codes.
         reward: Judges paths; may be None when weight is 0.
         trie: The catalogue's trie.
-        remove_seen: Never return an item of the user's history.
-        allow: (n,) the only items that are ever returned; None = all.
-        deny: (n,) items that are never returned; None = none.
+        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
         seed: Of the draws.
 
     Raises:

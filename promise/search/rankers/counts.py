@@ -24,9 +24,7 @@ class Popularity:
     Args:
         training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
         item_count: Items of the catalogue.
-        remove_seen: Never return an item of the user's history.
-        allow: (n,) the only items that are ever returned; None = all.
-        deny: (n,) items that are never returned; None = none.
+        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
 
     Raises:
         ValueError: If a list is wrong.
@@ -88,9 +86,7 @@ class CoVisit:
         recent: Items of the history that vote, from the last one; null = all.
         training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
         item_count: Items of the catalogue.
-        remove_seen: Never return an item of the user's history.
-        allow: (n,) the only items that are ever returned; None = all.
-        deny: (n,) items that are never returned; None = none.
+        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
 
     Raises:
         ValueError: If an option is out of range, or a list is wrong.
@@ -156,18 +152,10 @@ class CoVisitText(CoVisit):
     An item that stood near none of the user's items is never returned, however much it reads like them.
 
     Args:
-        window: Largest distance of two items in a sequence that counts.
-        decay: How fast a pair counts less with its distance, >= 0.
-        backward: Weight of an item that stood before, >= 0.
-        rarity: How much frequent items count less, >= 0.
-        recent: Items of the history that vote, from the last one; null = all.
+        window, decay, backward, rarity, recent: As `CoVisit`.
         text_weight: Factor of the cosine, >= 0; 0 = `CoVisit`.
         words: TF-IDF of the items' words (I, V), rows of length 1 (or 0, for an item without words).
-        training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
-        item_count: Items of the catalogue.
-        remove_seen: Never return an item of the user's history.
-        allow: (n,) the only items that are ever returned; None = all.
-        deny: (n,) items that are never returned; None = none.
+        training, item_count, remove_seen, allow, deny: As `CoVisit`.
 
     Raises:
         ValueError: If an option is out of range, or a list is wrong.

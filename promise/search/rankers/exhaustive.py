@@ -52,9 +52,7 @@ class ExhaustiveSearch:
         generator: Proposes next codes.
         reward: Judges paths; may be None when weight is 0.
         trie: The catalogue's trie.
-        remove_seen: Never return an item of the user's history.
-        allow: (n,) the only items that are ever returned; None = all.
-        deny: (n,) items that are never returned; None = none.
+        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
 
     Raises:
         ValueError: If an option is out of range, the weight needs a reward model that is not there, or a list is wrong.

@@ -50,9 +50,7 @@ class SASRecRanker:
     Args:
         sasrec: Scores every item.
         item_count: Items of the catalogue.
-        remove_seen: Never return an item of the user's history.
-        allow: (n,) the only items that are ever returned; None = all.
-        deny: (n,) items that are never returned; None = none.
+        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
 
     Raises:
         ValueError: If a list is wrong.

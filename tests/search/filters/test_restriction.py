@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from promise.ids.trie import Trie
 from promise.search.filters.restriction import Restrictions, hits, paths_to
 
 
@@ -44,50 +43,6 @@ class Lists:
                 items = set((place[name] if place[name].dim() == 1 else place[name][user]).tolist())
                 found = found & items if name == "allow" else found - items
         return found
-
-
-def rebuilt(world: Any, user: int, left: list[int]) -> Any:
-    """The user's own world whose catalogue never held other items."""
-    one = slice(user, user + 1)
-    small = world.with_batch(world.batch.history[one], world.batch.lengths[one])
-    small.trie = Trie(world.codes[left], world.sizes)
-    nodes = [world.trie.node_of(small.trie.prefixes(depth)) for depth in range(world.levels + 1)]
-    small.reward = type(world.reward)([t[n] for t, n in zip(world.reward.tables, nodes, strict=True)])
-    return small
-
-
-DIALS: list[dict[str, Any]] = [
-    {"width": 3},
-    {"width": 2, "expansion": 3, "weight": 1.0},
-    {"width": 3, "expansion": 2, "weight": 0.5},
-    {"width": 2, "candidates": 5, "weight": 1.0, "rerank": True},
-]
-
-
-@pytest.mark.parametrize("dials", [*DIALS, 0.0, 0.5, 1.0], ids=str)
-def test_equals_a_trie_of_the_permitted_items_alone(worlds: list[Any], dials: Any) -> None:
-    def search(world: Any, **offers: Any) -> Any:
-        return world.guided(**dials, **offers) if isinstance(dials, dict) else world.exhaustive(dials, **offers)
-
-    empty = 0
-    for seed, world in enumerate(worlds):
-        lists = Lists(world, seed)
-        found = search(world, **lists.always).rank(world.batch, 3, **lists.call)
-        for user in range(lists.users):
-            left = sorted(lists.left(user))
-            items = [item for item in found.items[user].tolist() if item >= 0]
-            scores = found.scores[user]
-            assert (scores[len(items) :] == -math.inf).all() and (found.items[user, len(items) :] == -1).all()
-            if not left:
-                empty += 1
-                assert items == []
-                continue
-            small = rebuilt(world, user, left)
-            expected = search(small).rank(small.batch, 3)
-            real = [item for item in expected.items[0].tolist() if item >= 0]
-            assert items == [left[item] for item in real]
-            torch.testing.assert_close(scores[: len(real)], expected.scores[0, : len(real)])
-    assert empty > 5
 
 
 def test_children_lead_to_permitted_items(worlds: list[Any]) -> None:
@@ -141,20 +96,6 @@ def test_one_item_left(worlds: list[Any], weight: float) -> None:
             assert (ranking.scores[0] > -math.inf).tolist() == [item >= 0 for item in ranking.items[0].tolist()]
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
-def test_no_item_left_for_one_user(worlds: list[Any], weight: float) -> None:
-    for world in worlds[:40]:
-        past = list(range(world.items))
-        full = world.with_batch(torch.tensor([past, past]), torch.tensor([len(past), 1]))
-        for search in (
-            full.guided(width=4, expansion=2, weight=weight, remove_seen=True),
-            full.exhaustive(weight, remove_seen=True),
-        ):
-            ranking = search.rank(full.batch, 4)
-            assert (ranking.items[0] == -1).all() and (ranking.scores[0] == -math.inf).all()
-            assert (ranking.items[1] >= 0).sum() == min(4, world.items - 1)  # the neighbour loses its own item only
-
-
 def test_drawn_world_renormalises(drawn: Any) -> None:
     for ranking in (
         drawn.guided(width=4, remove_seen=True).rank(drawn.batch, 4),
@@ -175,16 +116,6 @@ def test_items_of_other_branches_are_counted_below_them_only(drawn: Any) -> None
     both = torch.tensor([[1, 0]])
     valid = seen.children(1, both).valid
     assert valid.tolist() == [[[False, False], [True, True]]]
-
-
-@pytest.mark.parametrize("weight", [0.0, 1.0])
-def test_an_empty_history_removes_nothing(drawn: Any, weight: float) -> None:
-    empty = type(drawn.batch)(torch.tensor([[0]]), torch.tensor([0]))
-    for search in (
-        drawn.guided(width=4, weight=weight, remove_seen=True),
-        drawn.exhaustive(weight, remove_seen=True),
-    ):
-        assert sorted(search.rank(empty, 4).items[0].tolist()) == [0, 1, 2, 3]
 
 
 def test_paths_and_hits_by_hand(drawn: Any) -> None:
