@@ -11,7 +11,7 @@ from promise.bench.measure import Measure, Measurement, clocked
 from promise.bench.worlds import Sizes, Users, World, draw_users, sizes, world
 from promise.pipeline.networks import build_networks
 from promise.pipeline.stages import Pipeline
-from promise.search.protocols import Users as Batch
+from promise.search.protocols import Batch
 
 
 def beauty(cfg: DictConfig) -> Iterator[Measure]:

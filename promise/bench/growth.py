@@ -13,7 +13,7 @@ from promise.bench.worlds import World, draw_users, sizes, world
 from promise.ids.trie import Trie
 
 #: What a search asks of a trie; whatever of it is asked is replayed.
-_QUESTIONS = ("children_of", "child", "allowed", "undecided", "item_of")
+_QUESTIONS = ("children_of", "child", "allowed", "branching", "item_of")
 
 #: Scores of items in one timed call of the reward over a catalogue; it takes so many fewer users.
 _SCORES = 16_000_000

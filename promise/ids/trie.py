@@ -1,4 +1,4 @@
-"""Trie: which codes may follow a prefix and which item a path names, as flat arrays on the device."""
+"""Trie: the codes that may follow a prefix and the item that a path names, as flat arrays on the device."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -205,12 +205,12 @@ class Trie(nn.Module):
         empty = torch.empty(rows, 0, dtype=torch.int64, device=self._leaf_items.device)
         return torch.stack(columns, dim=1) if columns else empty
 
-    def undecided(self, depth: int) -> Tensor:
-        """(N_depth,) bool, True at nodes above several items: below the others the codes follow of themselves.
+    def branching(self, depth: int) -> Tensor:
+        """(N_depth,) bool, True at nodes above several items: the others have a single way down.
 
         Built by the first call for a depth, 0 .. L, and kept.
         """
-        name = f"_undecided_{depth}"
+        name = f"_branching_{depth}"
         if name not in self._buffers:
             with torch.inference_mode(False):  # what is kept must serve a training, too
                 self.register_buffer(name, self.leaf_counts(depth) > 1, persistent=False)

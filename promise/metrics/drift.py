@@ -1,8 +1,7 @@
-"""Where along the path a search loses the target: hits per level, and accuracy per level."""
+"""Drift along the path: hits of the true prefix and accuracy of the codes, level by level."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from torchmetrics import Metric
 
 
 def prefix_hits(kept: Tensor, true: Tensor) -> Tensor:
-    """Say for every user whether the target's own prefix is among the prefixes kept at a level.
+    """Says for every user whether the target's own prefix is among the prefixes kept at a level.
 
     Args:
         kept: (B, W) trie nodes of the paths kept at one level; -1 = no path in this place.
@@ -33,7 +32,7 @@ def prefix_hits(kept: Tensor, true: Tensor) -> Tensor:
 
 
 def first_error(right: Tensor) -> Tensor:
-    """Find the level at which a path first leaves the true one.
+    """Finds the level at which a path first leaves the true one.
 
     Args:
         right: (B, L) bool, whether each code of the path is the true one.
@@ -53,8 +52,16 @@ def first_error(right: Tensor) -> Tensor:
     return right.long().cumprod(dim=1).sum(dim=1) + 1
 
 
-class _SharePerLevel(Metric):
-    """Share of users that count as right, for each level; states are sums over users."""
+class LevelShares(Metric):
+    """Share of users that are right, for each level on its own; states are sums over users.
+
+    Fed with `prefix_hits` it is HRecall@b@W. Fed with whether a code is the true one it is an accuracy: teacher-forced
+    for the likeliest codes after **true** prefixes, free-running for the codes of one decoded path; their gap is the
+    drift.
+
+    Args:
+        levels: Number of levels L of a semantic ID.
+    """
 
     is_differentiable = False
     higher_is_better = True
@@ -70,57 +77,17 @@ class _SharePerLevel(Metric):
         self.add_state("right", torch.zeros(levels, dtype=torch.int64), dist_reduce_fx="sum")
         self.add_state("users", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
+    def update(self, right: Tensor) -> None:
+        """Adds one batch: (B, L) bool.
+
+        Raises:
+            ValueError: If there are not L levels.
+        """
+        if right.ndim != 2 or right.shape[1] != self.levels:
+            raise ValueError(f"right must be (B, {self.levels}), got {tuple(right.shape)}")
+        self.right += right.sum(dim=0)
+        self.users += len(right)
+
     def compute(self) -> Tensor:
-        """Return the share per level: (levels,) float64 in [0, 1], NaN without users."""
+        """Returns the share per level: (L,) float64 in [0, 1], NaN without users."""
         return self.right.to(torch.float64) / self.users
-
-
-class HRecall(_SharePerLevel):
-    """HRecall@b@W: share of users whose true depth-b prefix is among the W paths kept at level b.
-
-    Args:
-        levels: Number of levels L of the search.
-    """
-
-    def update(self, hits: Sequence[Tensor]) -> None:
-        """Add one batch.
-
-        Args:
-            hits: One (B,) bool tensor per level, as `prefix_hits` returns it.
-
-        Raises:
-            ValueError: If there is not one tensor per level.
-        """
-        if len(hits) != self.levels:
-            raise ValueError(f"hits must hold {self.levels} levels, got {len(hits)}")
-        stacked = torch.stack(tuple(hits))  # L x (B,) -> (L, B)
-        self.right += stacked.sum(dim=1)
-        self.users += stacked.shape[1]
-
-
-class LevelAccuracy(_SharePerLevel):
-    """Share of users whose predicted code equals the true one, for each level on its own.
-
-    Fed with the likeliest code after the **true** prefix it is teacher-forced accuracy, fed with
-    the codes of one decoded path it is free-running accuracy; their gap is the drift.
-
-    Args:
-        levels: Number of levels L of a semantic ID.
-    """
-
-    def update(self, predicted: Tensor, true: Tensor) -> None:
-        """Add one batch.
-
-        Args:
-            predicted: (B, L) codes; -1 = no prediction (never right).
-            true: (B, L) codes.
-
-        Raises:
-            ValueError: If the shapes differ or do not have L levels.
-        """
-        if predicted.shape != true.shape or true.ndim != 2 or true.shape[1] != self.levels:
-            raise ValueError(
-                f"predicted and true must be (B, {self.levels}), got {tuple(predicted.shape)} and {tuple(true.shape)}"
-            )
-        self.right += (predicted == true).sum(dim=0)
-        self.users += len(true)

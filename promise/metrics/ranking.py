@@ -1,8 +1,8 @@
-"""Recall, NDCG and MRR at k, all computed from the rank of each user's one target item."""
+"""Recall and NDCG at k, computed from the rank of each user's one target item."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ NOT_RANKED: int = 2**31 - 1
 
 
 def target_ranks(items: Tensor, targets: Tensor) -> Tensor:
-    """Find the place of every user's target in that user's ranked list.
+    """Finds the place of every user's target in that user's ranked list.
 
     Args:
         items: (B, k) item indices, best first; -1 = no item at this place.
@@ -41,9 +41,7 @@ def target_ranks(items: Tensor, targets: Tensor) -> Tensor:
 
 
 def recall_values(ranks: NDArray[np.integer], k: int) -> NDArray[np.float64]:
-    """Say for every user whether the target is among the first k.
-
-    With one target a user, recall@k is the hit rate: `1[rank < k]`.
+    """Recall@k of each user: with one target a user it is the hit rate, `1[rank < k]`.
 
     Args:
         ranks: (n,) 0-based ranks as `target_ranks` returns them.
@@ -59,9 +57,7 @@ def recall_values(ranks: NDArray[np.integer], k: int) -> NDArray[np.float64]:
 
 
 def ndcg_values(ranks: NDArray[np.integer], k: int) -> NDArray[np.float64]:
-    """Give every user the discounted gain of the target's place.
-
-    With one target a user the ideal gain is 1, so NDCG@k is `1[rank < k] / log2(rank + 2)`.
+    """NDCG@k of each user: with one target a user the ideal gain is 1, so it is `1[rank < k] / log2(rank + 2)`.
 
     Args:
         ranks: (n,) 0-based ranks as `target_ranks` returns them.
@@ -76,20 +72,18 @@ def ndcg_values(ranks: NDArray[np.integer], k: int) -> NDArray[np.float64]:
     return _ndcg(torch.tensor(ranks), _checked(k)).numpy()
 
 
-def mrr_values(ranks: NDArray[np.integer], k: int) -> NDArray[np.float64]:
-    """Give every user the reciprocal of the target's place, `1[rank < k] / (rank + 1)`.
+def _recall(ranks: Tensor, k: int) -> Tensor:
+    return (ranks < k).to(torch.float64)
 
-    Args:
-        ranks: (n,) 0-based ranks as `target_ranks` returns them.
-        k: Length of the list that counts, >= 1.
 
-    Returns:
-        (n,) values in [0, 1].
+def _ndcg(ranks: Tensor, k: int) -> Tensor:
+    return (ranks < k) / torch.log2(ranks.to(torch.float64) + 2)
 
-    Raises:
-        ValueError: If k < 1.
-    """
-    return _mrr(torch.tensor(ranks), _checked(k)).numpy()
+
+def _checked(k: int) -> int:
+    if k < 1:
+        raise ValueError(f"k must be >= 1, got {k}")
+    return k
 
 
 class _MeanOverUsers(Metric):
@@ -98,6 +92,7 @@ class _MeanOverUsers(Metric):
     is_differentiable = False
     higher_is_better = True
     full_state_update = False
+    values: Callable[[Tensor, int], Tensor]
     total: Tensor
     users: Tensor
 
@@ -107,13 +102,9 @@ class _MeanOverUsers(Metric):
         self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("users", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
-    def values(self, ranks: Tensor) -> Tensor:
-        """Turn ranks (B,) into values (B,) in [0, 1]."""
-        raise NotImplementedError
-
     def update(self, ranks: Tensor) -> None:
         """Add the users of one batch, given their target ranks (B,)."""
-        self.total += self.values(ranks).sum()
+        self.total += self.values(ranks, self.k).sum()
         self.users += ranks.numel()
 
     def compute(self) -> Tensor:
@@ -124,25 +115,13 @@ class _MeanOverUsers(Metric):
 class Recall(_MeanOverUsers):
     """Recall@k over target ranks: see `recall_values`."""
 
-    def values(self, ranks: Tensor) -> Tensor:
-        """Turn ranks (B,) into hits (B,), 0.0 or 1.0."""
-        return _recall(ranks, self.k)
+    values = staticmethod(_recall)
 
 
 class NDCG(_MeanOverUsers):
     """NDCG@k over target ranks: see `ndcg_values`."""
 
-    def values(self, ranks: Tensor) -> Tensor:
-        """Turn ranks (B,) into discounted gains (B,) in [0, 1]."""
-        return _ndcg(ranks, self.k)
-
-
-class MRR(_MeanOverUsers):
-    """MRR@k over target ranks: see `mrr_values`."""
-
-    def values(self, ranks: Tensor) -> Tensor:
-        """Turn ranks (B,) into reciprocal places (B,) in [0, 1]."""
-        return _mrr(ranks, self.k)
+    values = staticmethod(_ndcg)
 
 
 def ranking_metrics(ks: Sequence[int] = (5, 10, 20)) -> MetricCollection:
@@ -162,21 +141,3 @@ def ranking_metrics(ks: Sequence[int] = (5, 10, 20)) -> MetricCollection:
     # Compute groups would merge metrics whose states agree after the first batch, such as two
     # recalls that found nothing yet, and share one state between them from then on.
     return MetricCollection(metrics, compute_groups=False)
-
-
-def _recall(ranks: Tensor, k: int) -> Tensor:
-    return (ranks < k).to(torch.float64)
-
-
-def _ndcg(ranks: Tensor, k: int) -> Tensor:
-    return (ranks < k) / torch.log2(ranks.to(torch.float64) + 2)
-
-
-def _mrr(ranks: Tensor, k: int) -> Tensor:
-    return (ranks < k) / (ranks.to(torch.float64) + 1)
-
-
-def _checked(k: int) -> int:
-    if k < 1:
-        raise ValueError(f"k must be >= 1, got {k}")
-    return k

@@ -1,4 +1,4 @@
-"""What guidance changes: users it rescues and damages, and how well a judge knows the true prefix among candidates."""
+"""Effects of guidance: users it rescues and damages, and how well a judge knows the true prefix among candidates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def rescued(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
-    """Say whom a second search rescues and whom it damages.
+    """Says whom a second search rescues and whom it damages.
 
     Misses before - misses after = rescued - damaged, for any two searches of the same users.
 
@@ -35,7 +35,7 @@ def rescued(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def true_rank(scores: Tensor, nodes: Tensor, true: Tensor) -> Tensor:
-    """Find the place of the true prefix when a judge sorts the candidates.
+    """Finds the place of the true prefix when a judge sorts the candidates.
 
     Ties share the mean of their places, so that a judge who scores all alike is no better than chance.
 
@@ -58,7 +58,7 @@ def true_rank(scores: Tensor, nodes: Tensor, true: Tensor) -> Tensor:
 
 
 class Belief(NamedTuple):
-    """What a judge believes of a user's candidates.
+    """A judge's confidence in its favourite among a user's candidates.
 
     Attributes:
         confidence: (B,) float64, softmax of the score of the best candidate; NaN where the truth is no candidate.
@@ -70,7 +70,7 @@ class Belief(NamedTuple):
 
 
 def belief(scores: Tensor, nodes: Tensor, true: Tensor) -> Belief:
-    """Take a judge's scores as probabilities: softmax over the candidates of a user.
+    """Takes a judge's scores as probabilities: softmax over the candidates of a user.
 
     Scores learnt by InfoNCE are log-probabilities up to a constant of the user, given that one of the candidates is
     the true one; so users for whom none is are left out (NaN).
@@ -110,7 +110,7 @@ class Reliability(NamedTuple):
 
 
 def reliability(confidence: ArrayLike, right: ArrayLike, bins: int = 10) -> Reliability:
-    """Compare confidence with accuracy in bins.
+    """Compares confidence with accuracy in bins.
 
     Args:
         confidence: (n,) in [0, 1].

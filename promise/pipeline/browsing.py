@@ -7,7 +7,7 @@ import polars as pl
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from promise.data.wording import Wording
+from promise.data.distinctive_terms import DistinctiveTerms
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.verb import cell
 
@@ -69,13 +69,13 @@ def branch_table(pipeline: Pipeline, item: int) -> pl.DataFrame:
         item: Item index.
     """
     trie, path = pipeline.trie, pipeline.ids.codes[item]
-    wording = Wording(pipeline.interactions.items["text"].to_list())
+    terms = DistinctiveTerms(pipeline.interactions.items["text"].to_list())
     rows = []
     for depth in range(trie.levels + 1):
         node = trie.node_of(torch.from_numpy(path[:depth].astype(np.int64)))
         below = items_below(pipeline, depth, int(node))
         following = int(trie.child_counts(depth)[node]) if depth < trie.levels else None
-        rows.append((depth, spelled(path[:depth]), len(below), following, wording.of(below)))
+        rows.append((depth, spelled(path[:depth]), len(below), following, terms.of(below)))
     return pl.DataFrame(rows, schema=["depth", "prefix", "items", "next_codes", "holds"], orient="row")
 
 

@@ -15,7 +15,7 @@ from promise.pipeline.config import given, plain, trainings
 from promise.pipeline.item_files import read_ids
 from promise.pipeline.model_folder import description
 from promise.pipeline.trainings import trains_reward
-from promise.search.dials import check_dials, entries, is_number
+from promise.search.options import check_options, entries, is_number
 from promise.tasks.negatives import KINDS, unshared
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
         integer(name, OmegaConf.select(cfg, name), least=1)
     integer("datamodule.workers", cfg.datamodule.workers, least=0)
     number("checkpoint_selection.expansion", cfg.checkpoint_selection.expansion, ">= 1", lambda value: value >= 1)
-    check_dials(plain(cfg.search))
+    check_options(plain(cfg.search))
     check_networks(cfg)
     check_trainings(cfg)
     check_sasrec(cfg)

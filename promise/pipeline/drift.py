@@ -16,12 +16,19 @@ from promise.pipeline.points import Point
 from promise.pipeline.store import written_whole
 from promise.pipeline.trainer import make_trainer
 from promise.pipeline.verb import show
-from promise.search.dials import Level
 from promise.search.guided import GuidedSearch
+from promise.search.options import Level
 from promise.tasks.drift import JUDGES, LISTED, SEARCHES, Drift, DriftRecorder
 
 #: Dials that turn any beam search into the plain one of the same width.
-PLAIN = {"expansion": 1, "candidates": None, "weight": 0.0, "rerank": False, "control": "none", "adaptive": "none"}
+PLAIN = {
+    "expansion": 1,
+    "candidates": None,
+    "weight": 0.0,
+    "rerank": False,
+    "shuffle_rewards": False,
+    "adaptive": "none",
+}
 
 #: Columns of the CSV file, in order.
 COLUMNS = ("dataset", "split", "seed", "seen", "users", "W", "C", "depth", "measure", "value", "low", "high")

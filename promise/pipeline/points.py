@@ -26,7 +26,7 @@ from promise.pipeline.ranker_inputs import OF_THE_MODEL, asked, fingerprints, ra
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.store import written_whole
 from promise.pipeline.trainer import finish, make_logger, make_trainer
-from promise.search.dials import active_dials, candidates_of, per_level
+from promise.search.options import active_options, candidates_of, per_level
 from promise.tasks.evaluation import EvaluationResult, RankingEvaluator
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Point:
     def acting(self) -> dict[str, Any]:
         """The dials that can act, by name, in one spelling."""
         if self.is_beam:
-            return active_dials(self.dials, self.pipeline.trie.levels)
+            return active_options(self.dials, self.pipeline.trie.levels)
         acting = {name: value for name, value in self.dials.items() if name != "_target_"}
         if acting.get("weight") in (0, 1) and "samples" not in acting:  # there it is the temperature of the draws
             acting.pop("temperature")
@@ -133,7 +133,7 @@ class Point:
         if self.with_networks:
             key["drift"] = cfg.evaluation.drift
             key |= self.trust
-        if "seed" in self.accepts and (not self.is_beam or self.acting.get("control", "none") != "none"):
+        if "seed" in self.accepts and (not self.is_beam or self.acting.get("shuffle_rewards")):
             key["seed"] = cfg.seed
         if "adaptive" in self.acting:
             key["calibration"] = cfg.checkpoint_selection.users
@@ -257,7 +257,7 @@ class Point:
         )
         row["search.weight"] = one_if_equal(per_level("weight", dials["weight"], levels)) if guided else 0.0
         row["search.temperature"] = acting.get("temperature")
-        row["search.control"] = acting.get("control")
+        row["search.control"] = {True: "shuffled", False: "none"}.get(acting.get("shuffle_rewards"))
         row |= {f"search.{name}": acting[name] for name in ("adaptive", "adaptive_cap") if name in acting}
         return row
 

@@ -8,7 +8,7 @@ import polars as pl
 import torch
 
 from promise.data.datasets import EvaluationDataset
-from promise.data.wording import Wording
+from promise.data.distinctive_terms import DistinctiveTerms
 from promise.pipeline.browsing import item_table, items_below, spelled
 from promise.pipeline.drift import searches
 from promise.pipeline.points import Point
@@ -90,7 +90,7 @@ class UserTrace:
                 {
                     "prefix": self.prefix(level, int(level.nodes[row])),
                     "items": len(below),
-                    "holds": self.wording.of(below),
+                    "holds": self.terms.of(below),
                     "log_prob": float(level.log_probs[row]),
                     "reward": float(level.rewards[row]),
                     "plain": MARK if level.plain[row] else "",
@@ -111,9 +111,9 @@ class UserTrace:
         return pl.DataFrame(columns)
 
     @cached_property
-    def wording(self) -> Wording:
+    def terms(self) -> DistinctiveTerms:
         """Names groups of items."""
-        return Wording(self.pipeline.interactions.items["text"].to_list())
+        return DistinctiveTerms(self.pipeline.interactions.items["text"].to_list())
 
     def prefix(self, level: LevelTrace, node: int) -> str:
         """A node's codes as a reader sees them."""

@@ -158,11 +158,7 @@ def selecting_search(cfg: DictConfig, generator: Generator, reward: RewardModel 
     return GuidedSearch(
         width=cfg.checkpoint_selection.width,
         expansion=cfg.checkpoint_selection.expansion if reward else 1,
-        candidates=None,
         weight=1.0 if reward else 0.0,
-        temperature=1.0,
-        rerank=False,
-        control="none",
         generator=generator,
         reward=reward,
         trie=trie,

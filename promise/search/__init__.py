@@ -1,1 +1,1 @@
-"""Everything that ranks items for users: beam searches guided by a reward, exhaustive scoring, count baselines."""
+"""Everything that ranks items for users: the guided beam search, other rankers, and filters for all of them."""

@@ -1,13 +1,15 @@
-"""Adaptive candidates: users whose level is uncertain are judged on more drafts, at an average that the user sets."""
+"""Adaptive candidates: users whose level is uncertain are judged on more drafts, at a chosen average."""
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from promise.search.dials import Level, is_number
-from promise.search.protocols import PathRewards
+from promise.search.beams import Beams
+from promise.search.options import Level
+from promise.search.protocols import Batch, PathRewards
 
 #: Uncertainties up to this are rounding errors: such a user is certain.
 CERTAIN = 1e-12
@@ -21,7 +23,7 @@ GROUPS = 8
 
 @dataclass(frozen=True)
 class Budget:
-    """How many drafts of a level a user is judged on: W for a certain one, C on average over those of a calibration.
+    """Number of drafts of a level that a user is judged on: W for a certain one, C on average over a calibration.
 
     Attributes:
         width: W, the fewest.
@@ -45,72 +47,86 @@ class Budget:
 class Adaptive:
     """Spends an average of C candidates on users by how uncertain their level is.
 
-    What a user gets depends on that user and on the calibration, never on the others of a batch. `calibrate` must have
-    seen a level, on users of its own, before `budgets` is asked for it.
+    What a user gets depends on that user and on the calibration, never on the others of a batch.
 
     Args:
         measure: `entropy` of the likelihood over the drafts, or `margin`: how little separates the last of the W
             likeliest drafts from the last of the C likeliest.
         cap: The most candidates of one user, over the average C; >= 1.
+        levels: What the search does at each level; where the reward cuts, users get candidates of their own number.
 
-    Raises:
-        ValueError: On an unknown measure or a cap below 1.
+    Attributes:
+        budgets: Depth 1..L -> what its users get; empty before `calibrate`.
     """
 
-    def __init__(self, measure: str, cap: float) -> None:
-        if measure not in ("entropy", "margin"):
-            raise ValueError(f"search.adaptive must be none, entropy or margin, got {measure}")
-        if not is_number(cap) or cap < 1:
-            raise ValueError(f"search.adaptive_cap must be a number >= 1, got {cap}")
+    def __init__(self, measure: str, cap: float, levels: Sequence[Level]) -> None:
         self.measure = measure
         self.cap = cap
-        self.calibrated: dict[int, Budget] = {}
+        self.levels = {depth: level for depth, level in enumerate(levels, start=1) if level.guided}
+        self.budgets: dict[int, Budget] = {}
+        self.seen: dict[int, list[Tensor]] | None = None  # uncertainties, during a calibration
 
-    def most(self, level: Level) -> int:
+    def drafts(self, depth: int) -> int:
         """Drafts to draw at a level, so that the user who gets the most has them."""
-        return int(self.cap * level.candidates)
+        return int(self.cap * self.levels[depth].candidates)
 
     def uncertainty(self, level: Level, log_probs: Tensor) -> Tensor:
-        """How uncertain each user is.
+        """How uncertain each user is: (B,) float64, >= 0, of log-probabilities (B, M) of drafts, best first."""
+        return entropy(log_probs) if self.measure == "entropy" else margin(log_probs, level.width, level.candidates)
+
+    def judge(
+        self, reward: PathRewards, context: Any, depth: int, drafts: Beams
+    ) -> tuple[Beams, Tensor | None, int | list[int]]:
+        """Lets the reward score each user's own number of drafts.
 
         Args:
-            level: Gives W and C.
-            log_probs: (B, M) cumulative log-probabilities of the `most` drafts, best first; -inf where there is none.
+            reward: The reward model.
+            context: What it computed of the users.
+            depth: 1..L.
+            drafts: (B, M), best first.
 
         Returns:
-            (B,) float64, >= 0.
-        """
-        if self.measure == "entropy":
-            return entropy(log_probs)
-        return margin(log_probs, level.width, level.candidates)
+            The drafts, gone beyond a user's own number; their rewards (B, M); the number scored for each user.
 
-    def calibrate(self, depth: int, level: Level, most: int, uncertainty: Tensor) -> None:
-        """Fix the scale of a level so that these users get C candidates on average.
+        Raises:
+            ValueError: If the level was never calibrated.
+        """
+        level = self.levels[depth]
+        uncertainty = self.uncertainty(level, drafts.log_probs)
+        if self.seen is not None:
+            self.seen.setdefault(depth, []).append(uncertainty)
+            count = torch.full_like(uncertainty, level.candidates).long()
+        elif depth in self.budgets:
+            count = self.budgets[depth].of(uncertainty)
+        else:
+            raise ValueError(f"adaptive candidates need a calibration of level {depth} first")
+        rewards, paths = score_within(reward, context, depth, drafts.nodes, count)
+        return drafts._replace(log_probs=within(drafts.log_probs, count)), rewards, paths
+
+    def calibrate(self, rank: Callable[[Batch], object], batches: Iterable[Batch], most: Sequence[int]) -> None:
+        """Fixes the budgets of every level so that these users get C candidates on average.
 
         Args:
-            depth: 1..L.
-            level: Gives W and C.
-            most: Drafts that were drawn per user; a catalogue may hold fewer than were asked for.
-            uncertainty: (n,) of the calibration's users at this level.
+            rank: Lets the search run for a batch.
+            batches: Users, such as validation users.
+            most: The most drafts there are at each level; a catalogue may hold fewer than were asked for.
 
         Raises:
             ValueError: Without users, or on an uncertainty that is no number >= 0.
         """
-        if not len(uncertainty) or not (uncertainty.isfinite() & (uncertainty >= 0)).all():
-            raise ValueError(f"uncertainties must be finite numbers >= 0 of at least one user, got {uncertainty}")
-        candidates = min(level.candidates, most)
-        width = min(level.width, candidates)
-        self.calibrated[depth] = solved(width, candidates, most, uncertainty)
-
-    def budgets(self, depth: int, uncertainty: Tensor) -> Tensor:
-        """Candidates C_u of each user (B,), int64, by uncertainties (B,) at a depth 1..L.
-
-        Raises:
-            ValueError: If the depth was never calibrated.
-        """
-        if depth not in self.calibrated:
-            raise ValueError(f"adaptive candidates need a calibration of level {depth} first")
-        return self.calibrated[depth].of(uncertainty)
+        self.seen = {}
+        try:
+            for batch in batches:
+                rank(batch)
+            if self.levels and not self.seen:
+                raise ValueError("a calibration needs at least one user, got none")
+            for depth, uncertainties in self.seen.items():
+                drafts = min(self.drafts(depth), most[depth - 1])
+                candidates = min(self.levels[depth].candidates, drafts)
+                width = min(self.levels[depth].width, candidates)
+                self.budgets[depth] = solved(width, candidates, drafts, torch.cat(uncertainties))
+        finally:
+            self.seen = None
 
 
 def entropy(log_probs: Tensor) -> Tensor:
@@ -154,7 +170,12 @@ def solved(width: int, candidates: int, most: int, uncertainty: Tensor) -> Budge
         candidates: C in W..most.
         most: The most of one user.
         uncertainty: (n,), finite and >= 0, n >= 1.
+
+    Raises:
+        ValueError: If there is none, or one is no number >= 0.
     """
+    if not len(uncertainty) or not (uncertainty.isfinite() & (uncertainty >= 0)).all():
+        raise ValueError(f"uncertainties must be finite numbers >= 0 of at least one user, got {uncertainty}")
     uncertain = uncertainty[uncertainty > CERTAIN].double()
     if candidates == width or not len(uncertain):
         return Budget(width, candidates, most, 0.0)

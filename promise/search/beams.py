@@ -1,4 +1,4 @@
-"""The beams of a search: which paths a user keeps, how they are extended and cut."""
+"""Beams: the partial paths that a search keeps for each user, how they are extended and cut."""
 
 from typing import NamedTuple
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from promise.ids.trie import Children, Trie
+from promise.search.scoring import stable_topk
 
 
 class Beams(NamedTuple):
@@ -54,24 +55,54 @@ class Beams(NamedTuple):
             log_probs=log_probs,
         )
 
-    def select(self, scores: Tensor, width: int) -> tuple["Beams", Tensor]:
-        """The `width` beams of the highest scores (B, C), best first, and those scores; -inf takes a beam away."""
-        top, index = scores.topk(min(width, scores.shape[1]))
+    def select(self, scores: Tensor, width: int, items: Tensor | None = None) -> tuple["Beams", Tensor]:
+        """The `width` beams of the highest scores (B, C), best first, and those scores; -inf takes a beam away.
+
+        With the items (B, C) in which the paths end, those of equal scores stand in the order of their items.
+        """
+        if items is None:
+            top, index = scores.topk(min(width, scores.shape[1]))
+        else:
+            top, index = stable_topk(scores, width, items)
         beams = Beams(*(field.gather(1, index) for field in self))
         return beams._replace(log_probs=beams.log_probs.masked_fill(top == -torch.inf, -torch.inf)), top
 
-    def needed(self, trie: Trie, depth: int) -> Tensor | None:
-        """(B, W), True at beams of a depth with a choice left: the others follow of themselves, p = 1.
+    def active(self, trie: Trie, depth: int) -> Tensor | None:
+        """(B, W), True at beams of a depth with a choice left: the others have a single way down, p = 1.
 
         None on an accelerator: shapes that depend on the data would cost more there than the rows that they save.
         """
         if not self.nodes.is_cpu:
             return None
-        return trie.undecided(depth)[self.nodes] & (self.log_probs > -torch.inf)
+        return trie.branching(depth)[self.nodes] & (self.log_probs > -torch.inf)
 
     def kept(self) -> Tensor:
         """Nodes (B, W) with -1 where there is no beam."""
         return self.nodes.masked_fill(self.log_probs == -torch.inf, -1)
+
+
+class Step(NamedTuple):
+    """One level of a search, for the users of one part of a batch.
+
+    Attributes:
+        depth: 1..L.
+        nodes: (B, C) trie nodes of the candidates, -1 = none.
+        log_probs: (B, C) their cumulative log-probabilities; -inf where there is none.
+        rewards: (B, C) their rewards, of any value where there is none; None where the reward was not asked.
+        kept: (B, W) trie nodes of the beams that went on, -1 = none.
+        scores: (B, W) what those beams were kept for, best first.
+        decoded: Paths that were decoded, for all users alike or of each.
+        judged: Paths that the reward scored, likewise.
+    """
+
+    depth: int
+    nodes: Tensor
+    log_probs: Tensor
+    rewards: Tensor | None
+    kept: Tensor
+    scores: Tensor
+    decoded: int | list[int]
+    judged: int | list[int]
 
 
 def allowed_log_softmax(logits: Tensor, children: Children) -> Tensor:

@@ -1,6 +1,10 @@
-"""What a search spent: FLOPs by closed formula, decoder tokens, reward paths, seconds."""
+"""Cost of a search: FLOPs by closed formula, decoder tokens, reward paths, seconds."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from typing import Protocol
+
+from promise.models.flops import of_each
 
 
 @dataclass(frozen=True)
@@ -22,13 +26,7 @@ class Cost:
     seconds: float = 0.0
 
     def __add__(self, other: "Cost") -> "Cost":
-        return Cost(
-            self.users + other.users,
-            self.flops + other.flops,
-            self.decoder_tokens + other.decoder_tokens,
-            self.prm_paths + other.prm_paths,
-            self.seconds + other.seconds,
-        )
+        return Cost(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
     def per_user(self) -> dict[str, float]:
         """The cost of one user, by the names of result rows; `seconds` stays the total.
@@ -44,3 +42,42 @@ class Cost:
             "prm_paths_per_user": self.prm_paths / self.users,
             "seconds": self.seconds,
         }
+
+
+class GeneratorCost(Protocol):
+    """FLOPs of a generator, summed over users whose histories have the given lengths."""
+
+    def encode(self, history: Sequence[int]) -> int: ...
+    def start(self, history: Sequence[int]) -> int: ...
+    def next_code(self, history: Sequence[int], rows: int | Sequence[int], level: int) -> int: ...
+
+
+class RewardCost(Protocol):
+    """FLOPs of a reward model, summed over users whose histories have the given lengths."""
+
+    def start(self, history: Sequence[int]) -> int: ...
+    def score(self, history: Sequence[int], paths: int | Sequence[int]) -> int: ...
+
+
+def cost_of(
+    generator: GeneratorCost,
+    reward: RewardCost | None,
+    history: Sequence[int],
+    rows: Sequence[int | list[int]],
+    paths: Sequence[int | list[int]],
+) -> Cost:
+    """Closed-formula cost of a search over the tree of codes, without seconds.
+
+    Args:
+        generator: Encodes every user once.
+        reward: None = it is not asked.
+        history: Items that the generator reads, of each user.
+        rows: Paths decoded at each level, for all users alike or of each; empty = nothing is decoded.
+        paths: Paths scored in each pass of the reward, likewise.
+    """
+    flops = generator.encode(history) + (generator.start(history) if rows else 0)
+    flops += sum(generator.next_code(history, of_each(decoded, history), level) for level, decoded in enumerate(rows))
+    if reward is not None:
+        flops += reward.start(history) + sum(reward.score(history, of_each(scored, history)) for scored in paths)
+    tokens, judged = (sum(sum(of_each(count, history)) for count in counts) for counts in (rows, paths))
+    return Cost(len(history), flops, tokens, judged if reward is not None else 0)

@@ -1,18 +1,18 @@
-"""What a search asks of others: a batch, a proposer of next codes, a judge of paths; and what every ranker gives."""
+"""Interfaces of search: batches and networks that go in, and `Ranker`, which everything that ranks implements."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from promise.search.cost import Cost
+from promise.search.cost import Cost, GeneratorCost, RewardCost
 
 #: Item indices; -1 names none.
 Items = ArrayLike | Tensor
 
 
-class Users(Protocol):
+class Batch(Protocol):
     """A batch of users: the fields of `promise.data.batch.Batch` that a ranker reads."""
 
     @property
@@ -26,39 +26,24 @@ class Users(Protocol):
         ...
 
 
-class SomeUsers(NamedTuple):
-    """Some users of a batch: history (B, H) and lengths (B,)."""
+class UserRows(NamedTuple):
+    """Some rows of a batch: history (B, H) and lengths (B,)."""
 
     history: Tensor
     lengths: Tensor
 
-    @classmethod
-    def parts(cls, batch: Users, size: int) -> Iterator[tuple[slice, "SomeUsers"]]:
-        """A batch in parts of at most `size` users, each with its rows.
 
-        Raises:
-            ValueError: If the batch is empty.
-        """
-        if not len(batch.history):
-            raise ValueError("a batch must hold at least one user, got 0")
-        for first in range(0, len(batch.history), size):
-            part = slice(first, first + size)
-            yield part, cls(batch.history[part], batch.lengths[part])
+def split(batch: Batch, size: int) -> Iterator[tuple[slice, UserRows]]:
+    """Splits a batch into parts of at most `size` users, each with its rows.
 
-
-class GeneratorCost(Protocol):
-    """FLOPs of a proposer, summed over users whose histories have the given lengths."""
-
-    def encode(self, history: Sequence[int]) -> int: ...
-    def start(self, history: Sequence[int]) -> int: ...
-    def next_code(self, history: Sequence[int], rows: int | Sequence[int], level: int) -> int: ...
-
-
-class RewardCost(Protocol):
-    """FLOPs of a judge, summed over users whose histories have the given lengths."""
-
-    def start(self, history: Sequence[int]) -> int: ...
-    def score(self, history: Sequence[int], paths: int | Sequence[int]) -> int: ...
+    Raises:
+        ValueError: If the batch is empty.
+    """
+    if not len(batch.history):
+        raise ValueError("a batch must hold at least one user, got 0")
+    for first in range(0, len(batch.history), size):
+        part = slice(first, first + size)
+        yield part, UserRows(batch.history[part], batch.lengths[part])
 
 
 class NextCodes(Protocol):
@@ -85,10 +70,12 @@ class NextCodes(Protocol):
         """A decoding cache without any code yet."""
         ...
 
-    def next_code(self, cache: Any, parents: Tensor, codes: Tensor, needed: Tensor | None = None) -> tuple[Tensor, Any]:
+    def next_code(
+        self, cache: Any, parents: Tensor, codes: Tensor, active: Tensor | None = None, /
+    ) -> tuple[Tensor, Any]:
         """Logits (B, W, K_b), and the cache for the next level.
 
-        Where `needed` (B, W) is False, neither this beam's logits nor those of its extensions matter: a model may
+        Where `active` (B, W) is False, neither this beam's logits nor those of its extensions matter: a model may
         leave them out (any number but NaN in their place), or ignore the mask.
         """
         ...
@@ -106,7 +93,7 @@ class PathRewards(Protocol):
         ...
 
     def start(self, users: Any) -> Any:
-        """What is computed once per user.
+        """Computes what is needed once per user.
 
         If it has `select_users(rows)`, the same for some rows of the batch, adaptive searches score fewer paths.
         """
@@ -138,9 +125,13 @@ class Ranking(NamedTuple):
 
 
 class Ranker(Protocol):
-    """Anything that ranks items for users, so that every number in a table comes from one evaluator."""
+    """Anything that ranks items for users, so that every number in a table comes from one evaluator.
 
-    def rank(self, batch: Users, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
+    Items of equal score stand in the order of their numbers, which is that of their ids: neither the order of a file
+    nor anybody's targets decide between them.
+    """
+
+    def rank(self, batch: Batch, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
         """The k best items of every user.
 
         Args:

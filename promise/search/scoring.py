@@ -1,4 +1,4 @@
-"""How likelihood and reward mix, and the controls that show whether the reward means anything."""
+"""Scores: the blend of likelihood and reward, the best of them without luck in ties, and rewards of the wrong paths."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from promise.ids.trie import Trie
-from promise.search.protocols import PathRewards, RewardCost
+from promise.search.cost import RewardCost
+from promise.search.protocols import PathRewards
 
 
 def blend(log_probs: Tensor, rewards: Tensor | None, weight: float, temperature: float) -> Tensor:
@@ -29,8 +30,44 @@ def blend(log_probs: Tensor, rewards: Tensor | None, weight: float, temperature:
     return mixed.masked_fill(absent, -torch.inf)
 
 
+def best_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k items of the highest scores, those of equal scores by their numbers.
+
+    Args:
+        scores: (B, I) by item; -inf where an item may not be returned.
+        k: Items wanted; fewer if there are no more.
+
+    Returns:
+        Scores (B, min(k, I)), falling (NaN first), and items (B, min(k, I)), -1 at a score of -inf.
+    """
+    top, items = stable_topk(scores, k)
+    return top, items.masked_fill(top == -torch.inf, -1)
+
+
+def stable_topk(scores: Tensor, k: int, items: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The k highest of scores (B, n), NaN first, and their places; equal ones by item (B, n), or by place."""
+    count = scores.shape[1]
+    top, places = scores.topk(min(k + 1, count))
+    if k < count:
+        # topk picks any of the scores that tie at the cut; rarely are there any, and only they need a sort.
+        tied = ((top[:, k - 1] == top[:, k]) & (top[:, k] > -torch.inf)).nonzero().squeeze(1)
+        top, places = top[:, :k], places[:, :k].clone()
+        if len(tied):
+            places[tied] = stable_order(scores[tied], None if items is None else items[tied])[:, :k]
+    order = stable_order(top, places if items is None else items.gather(1, places))
+    return top.gather(1, order), places.gather(1, order)
+
+
+def stable_order(scores: Tensor, items: Tensor | None) -> Tensor:
+    """(B, n) places that sort scores (B, n), best first and NaN before all, equal ones by item (B, n) or place."""
+    if items is None:
+        return scores.sort(dim=1, descending=True, stable=True).indices
+    by_item = items.argsort(dim=1)
+    return by_item.gather(1, stable_order(scores.gather(1, by_item), None))
+
+
 def refuse_nan(scores: Mapping[int, Tensor], first: int = 0) -> None:
-    """Refuse an answer that rests on a NaN of the networks: sorted by score it would come first.
+    """Refuses an answer that rests on a NaN of the networks: sorted by score it would come first.
 
     Args:
         scores: For each level 1..L that was cut the scores (B, W) that were kept, best first.
@@ -46,7 +83,7 @@ def refuse_nan(scores: Mapping[int, Tensor], first: int = 0) -> None:
 
 
 class ShuffledRewards:
-    """A control: the reward model with its paths permuted within each depth, so that it judges the wrong ones.
+    """The reward model with its paths permuted within each depth, so that it judges the wrong ones: a control.
 
     Whatever gain survives this comes from the search's shape and not from the reward.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,8 +16,11 @@ from promise.ids.trie import Trie
 from promise.metrics.drift import prefix_hits
 from promise.metrics.rescue import belief, true_rank
 from promise.models.generator import Generator
-from promise.search.guided import GuidedSearch, Step
-from promise.search.protocols import PathRewards, Ranking, RewardCost, SomeUsers, Users
+from promise.search.beams import Step
+from promise.search.cost import RewardCost
+from promise.search.guided import GuidedSearch
+from promise.search.protocols import Batch as SearchBatch
+from promise.search.protocols import PathRewards, Ranking, UserRows, split
 from promise.tasks.training import Targets
 
 #: Length of the final lists that are compared.
@@ -128,14 +131,14 @@ class DriftRecorder(LightningModule):
 
     def __init__(self, *, guided: GuidedSearch, plain: GuidedSearch, generator: Generator, trie: Trie) -> None:
         super().__init__()
-        if guided.reward is None or not guided.judged:
+        if not guided.judge.depths:
             raise ValueError("drift needs a guided search whose reward model acts, got a plain one")
         self.steps: list[Step] = []
         self.guided = copy(guided)
         self.guided.observer = self.steps.append
         self.plain = plain
         self.oracle = oracle_of(guided)
-        self.greedy = GuidedSearch(1, 1, None, 0.0, 1.0, False, "none", generator=generator, reward=None, trie=trie)
+        self.greedy = GuidedSearch(1, generator=generator, reward=None, trie=trie)
         self.generator = generator
         self.trie = trie
         self.items = Targets(trie)
@@ -143,12 +146,12 @@ class DriftRecorder(LightningModule):
 
     def test_step(self, batch: Batch, index: int) -> None:
         # Parts of the batch that no search cuts further: steps and oracle then belong to all users of a part.
-        for part, users in SomeUsers.parts(batch, self.guided.users_at_once):
+        for part, users in split(batch, self.guided.users_at_once):
             columns = {"users": batch.users[part], **self.record(users, batch.targets[part, 0])}
             self.found.append({name: column.cpu().numpy() for name, column in columns.items()})
 
     @torch.inference_mode()
-    def record(self, users: SomeUsers, targets: Tensor) -> dict[str, Tensor]:
+    def record(self, users: UserRows, targets: Tensor) -> dict[str, Tensor]:
         """Columns of a part of a batch, by the names of `Drift` (`kept.plain`): (B,) or (B, L).
 
         Args:
@@ -197,10 +200,10 @@ class DriftRecorder(LightningModule):
 
 def oracle_of(guided: GuidedSearch) -> tuple[GuidedSearch, OracleRewards]:
     """The same search under a judge that knows the target, and this judge; `guided` stays as it is."""
-    assert guided.reward is not None
-    rewards = OracleRewards(guided.reward)
+    assert guided.judge.reward is not None
+    rewards = OracleRewards(guided.judge.reward)
     search = copy(guided)
-    search.reward, search.observer = rewards, None
+    search.judge, search.observer = replace(guided.judge, reward=rewards), None
     return search, rewards
 
 
@@ -224,7 +227,7 @@ def per_level(values: Iterable[Tensor]) -> Tensor:
     return torch.stack(tuple(values), dim=1)
 
 
-def likeliest_codes(generator: Generator, users: Users, targets: Tensor, items: Targets, trie: Trie) -> Tensor:
+def likeliest_codes(generator: Generator, users: SearchBatch, targets: Tensor, items: Targets, trie: Trie) -> Tensor:
     """Likeliest allowed codes (B, L), each after the true ones of the targets (B,)."""
     states = generator.encode(users.history, users.lengths)
     last = (states.lengths - 1).unsqueeze(1)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from promise.data.batch import Batch
 from promise.ids.trie import Trie
-from promise.metrics.drift import HRecall, LevelAccuracy, prefix_hits
+from promise.metrics.drift import LevelShares, prefix_hits
 from promise.metrics.ranking import ranking_metrics, target_ranks
 from promise.models.generator import Generator
 from promise.search.cost import Cost
@@ -87,11 +87,11 @@ class RankingEvaluator(LightningModule):
         self.items = Targets(trie) if trie else None
         self.drift_of = drift_of
         if drift_of is not None and trie is not None:
-            self.greedy = GuidedSearch(1, 1, None, 0.0, 1.0, False, "none", generator=drift_of, reward=None, trie=trie)
-            self.teacher, self.free = LevelAccuracy(trie.levels), LevelAccuracy(trie.levels)
+            self.greedy = GuidedSearch(1, 1, None, 0.0, 1.0, generator=drift_of, reward=None, trie=trie)
+            self.teacher, self.free = LevelShares(trie.levels), LevelShares(trie.levels)
         self.trie = trie
         self.metrics = ranking_metrics(ks)
-        self.hrecall = HRecall(trie.levels) if trie else None
+        self.hrecall = LevelShares(trie.levels) if trie else None
         self.found: list[tuple[NDArray[np.generic], ...]] = []
         self.entries = torch.zeros(3, dtype=torch.int64)  # returned, invalid, duplicate
         self.cost = Cost()
@@ -107,7 +107,7 @@ class RankingEvaluator(LightningModule):
         if self.items and self.hrecall and ranking.kept:
             nodes = self.items.nodes[targets]  # (B, L+1)
             by_level = [prefix_hits(kept, nodes[:, d]) for d, kept in enumerate(ranking.kept, 1)]
-            self.hrecall.update(by_level)
+            self.hrecall.update(torch.stack(by_level, dim=1))
             hits = torch.stack(by_level, dim=1)
         if self.drift_of is not None:
             self.measure_drift(batch)
@@ -120,8 +120,8 @@ class RankingEvaluator(LightningModule):
         assert self.drift_of is not None and self.items is not None and self.trie is not None
         targets = batch.targets[:, 0]
         true = self.items.codes[targets]  # (B, L)
-        self.teacher.update(likeliest_codes(self.drift_of, batch, targets, self.items, self.trie), true)
-        self.free.update(self.items.codes[self.greedy.rank(batch, 1).items[:, 0]], true)
+        self.teacher.update(likeliest_codes(self.drift_of, batch, targets, self.items, self.trie) == true)
+        self.free.update(self.items.codes[self.greedy.rank(batch, 1).items[:, 0]] == true)
 
     def result(self) -> EvaluationResult:
         """What was found, over all processes, users in ascending order."""

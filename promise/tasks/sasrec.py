@@ -10,7 +10,7 @@ from promise.ids.trie import Trie
 from promise.models.full_softmax import full_softmax_loss
 from promise.models.sasrec import SASRec
 from promise.models.users import take_rows
-from promise.search.sasrec import SASRecRanker
+from promise.search.rankers.sasrec import SASRecRanker
 from promise.tasks.training import SearchSelectedTask, real_targets
 
 

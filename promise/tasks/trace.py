@@ -11,8 +11,9 @@ from torch import Tensor
 
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
-from promise.search.guided import GuidedSearch, Step
-from promise.search.protocols import Ranking, Users
+from promise.search.beams import Step
+from promise.search.guided import GuidedSearch
+from promise.search.protocols import Batch, Ranking
 from promise.tasks.drift import LISTED, Drift
 from promise.tasks.training import Targets
 
@@ -64,7 +65,7 @@ class Trace:
 
 
 @torch.inference_mode()
-def traced(user: Users, target: int, guided: GuidedSearch, plain: GuidedSearch, generator: Generator) -> Trace:
+def traced(user: Batch, target: int, guided: GuidedSearch, plain: GuidedSearch, generator: Generator) -> Trace:
     """Let both searches run for one user and look at every level.
 
     Args:
@@ -79,12 +80,12 @@ def traced(user: Users, target: int, guided: GuidedSearch, plain: GuidedSearch, 
     """
     if len(user.history) != 1:
         raise ValueError(f"a trace is of one user, got {len(user.history)}")
-    if guided.reward is None:
+    if guided.judge.reward is None:
         raise ValueError("a trace needs a search with a reward model, got a plain one")
     trie = guided.trie
     (met, found), (beams, listed) = stepped(guided, user), stepped(plain, user)
     states = generator.encode(user.history, user.lengths)
-    context = guided.reward.start(states)
+    context = guided.judge.reward.start(states)
     items = Targets(trie)
     true = items.nodes[target]  # (L+1,)
     log_probs = true_log_probs(generator, user, torch.tensor([target]), items, trie)[0]
@@ -99,7 +100,7 @@ def traced(user: Users, target: int, guided: GuidedSearch, plain: GuidedSearch, 
                 depth=step.depth,
                 nodes=nodes.numpy(),
                 log_probs=np.array([known[node] for node in nodes.tolist()]),
-                rewards=guided.reward.score(context, step.depth, nodes[None])[0].double().numpy(),
+                rewards=guided.judge.reward.score(context, step.depth, nodes[None])[0].double().numpy(),
                 candidates=torch.isin(nodes, step.nodes[0]).numpy(),
                 plain=torch.isin(nodes, beam.kept[0]).numpy(),
                 guided=torch.isin(nodes, step.kept[0]).numpy(),
@@ -109,7 +110,7 @@ def traced(user: Users, target: int, guided: GuidedSearch, plain: GuidedSearch, 
     return Trace(target, tuple(levels), listed.items[0].numpy(), found.items[0].numpy())
 
 
-def stepped(search: GuidedSearch, users: Users) -> tuple[list[Step], Ranking]:
+def stepped(search: GuidedSearch, users: Batch) -> tuple[list[Step], Ranking]:
     """What a search meets at every level, and its answer; the search stays as it is."""
     steps: list[Step] = []
     watched = copy(search)
@@ -117,7 +118,7 @@ def stepped(search: GuidedSearch, users: Users) -> tuple[list[Step], Ranking]:
     return steps, watched.rank(users, LISTED)
 
 
-def true_log_probs(generator: Generator, users: Users, targets: Tensor, items: Targets, trie: Trie) -> Tensor:
+def true_log_probs(generator: Generator, users: Batch, targets: Tensor, items: Targets, trie: Trie) -> Tensor:
     """Cumulative log-probabilities (B, L) of the prefixes of the targets (B,), over the codes that the trie allows."""
     states = generator.encode(users.history, users.lengths)
     codes = items.codes[targets]  # (B, L)

@@ -137,7 +137,7 @@ class SearchSelectedTask(LightningModule):
         """Keep the best and the last checkpoint; stop when validation no longer improves; average the weights."""
         folder = Path(self.trainer.default_root_dir) / "checkpoints"
         for depth in range(self.trie.levels + 1):
-            self.trie.undecided(depth)  # weight averaging pairs buffers by their order: none may come later
+            self.trie.branching(depth)  # weight averaging pairs buffers by their order: none may come later
         averaged = self.ema_decay is not None
         return [
             *([WeightAveraging(use_buffers=False, avg_fn=partial(mean, self.ema_decay))] if averaged else []),

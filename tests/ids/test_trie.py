@@ -142,7 +142,7 @@ def test_answers_are_int64_and_buffers_are_not_saved() -> None:
     assert all(not buffer.is_floating_point() for buffer in trie.buffers())
 
 
-def test_parents_leaves_and_what_is_undecided() -> None:
+def test_parents_leaves_and_branching_nodes() -> None:
     for seed in range(100):
         codes, sizes = random_world(seed)
         trie, oracle = Trie(codes, sizes), DictionaryTrie(codes)
@@ -153,7 +153,7 @@ def test_parents_leaves_and_what_is_undecided() -> None:
             found = [list(range(a, b)) for a, b in zip(begin.tolist(), end.tolist(), strict=True)]
             assert found == [[], *leaves]
             assert trie.leaf_bounds(depth).tolist() == [below[0] for below in leaves] + [trie.items]
-            assert trie.undecided(depth).tolist() == [len(below) > 1 for below in leaves]
+            assert trie.branching(depth).tolist() == [len(below) > 1 for below in leaves]
             if depth:
                 above = [oracle.nodes[depth - 1].index(prefix[:-1]) for prefix in oracle.nodes[depth]]
                 assert trie.parent(depth, nodes).tolist() == [-1, *above]
@@ -161,11 +161,11 @@ def test_parents_leaves_and_what_is_undecided() -> None:
                 assert torch.equal(trie.parent(depth, twice)[:, 1], trie.parent(depth, nodes))
 
 
-def test_what_is_undecided_is_kept_and_serves_a_training() -> None:
+def test_branching_nodes_are_kept_and_serves_a_training() -> None:
     trie = Trie(*random_world(5))
     with torch.inference_mode():
-        kept = trie.undecided(1)
-    assert trie.undecided(1) is kept and not kept.is_inference() and not trie.state_dict()
+        kept = trie.branching(1)
+    assert trie.branching(1) is kept and not kept.is_inference() and not trie.state_dict()
 
 
 def test_appended_equals_a_trie_built_at_once() -> None:
@@ -224,7 +224,7 @@ def test_refuses_a_depth_that_is_not_there() -> None:
         for depth in (-1, 2):
             with pytest.raises(ValueError, match=rf"depth must lie in 0 .. 1, got {depth}"):
                 ask(depth, nodes)
-    for whole in (trie.prefixes, trie.item_nodes, trie.leaf_counts, trie.undecided):
+    for whole in (trie.prefixes, trie.item_nodes, trie.leaf_counts, trie.branching):
         with pytest.raises(ValueError, match=r"depth must lie in 0 .. 2, got 3"):
             whole(3)
     for wrong in (0, 3):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from promise.metrics.drift import HRecall, LevelAccuracy, first_error, prefix_hits
+from promise.metrics.drift import LevelShares, first_error, prefix_hits
 
 
 def test_drawn_world() -> None:
@@ -13,8 +13,8 @@ def test_drawn_world() -> None:
     level_2 = prefix_hits(torch.tensor([[5, 6], [3, -1], [0, 1]]), torch.tensor([7, 3, 6]))
     assert level_1.tolist() == [True, True, False]
     assert level_2.tolist() == [False, True, False]
-    metric = HRecall(2)
-    metric.update([level_1, level_2])
+    metric = LevelShares(2)
+    metric.update(torch.stack([level_1, level_2], 1))
     torch.testing.assert_close(metric.compute(), torch.tensor([2 / 3, 1 / 3], dtype=torch.float64))
 
 
@@ -34,31 +34,16 @@ def test_no_paths_kept_is_no_hit() -> None:
 def test_metrics_over_batches_equal_numpy(seed: int) -> None:
     rng = np.random.default_rng(seed)
     predicted, true = (torch.from_numpy(rng.integers(0, 4, (50, 3))) for _ in range(2))
-    accuracy, hrecall = LevelAccuracy(3), HRecall(3)
+    metric = LevelShares(3)
     for rows in torch.arange(50).split(8):
-        accuracy.update(predicted[rows], true[rows])
-        hrecall.update(list((predicted == true)[rows].T))
-    expected = (predicted == true).numpy().mean(axis=0)
-    np.testing.assert_allclose(accuracy.compute().numpy(), expected)
-    np.testing.assert_allclose(hrecall.compute().numpy(), expected)
-
-
-def test_no_prediction_is_never_right() -> None:
-    metric = LevelAccuracy(2)
-    metric.update(torch.tensor([[3, -1]]), torch.tensor([[3, 0]]))
-    assert metric.compute().tolist() == [1.0, 0.0]
-
-
-def test_states_are_sums_over_users() -> None:
-    metric = HRecall(1)
-    metric.update([torch.tensor([True, False, True])])
-    assert (metric.right.tolist(), metric.users.item()) == ([2], 3)
-    assert all(reduction is not None for reduction in metric._reductions.values())
+        metric.update((predicted == true)[rows])
+    np.testing.assert_allclose(metric.compute().numpy(), (predicted == true).numpy().mean(axis=0))
+    assert metric.users == 50 and all(reduction is not None for reduction in metric._reductions.values())
 
 
 def test_no_users_is_nan_not_zero() -> None:
-    metric = LevelAccuracy(2)
-    metric.update(torch.zeros(0, 2), torch.zeros(0, 2))
+    metric = LevelShares(2)
+    metric.update(torch.zeros(0, 2, dtype=torch.bool))
     assert torch.isnan(metric.compute()).all()
 
 
@@ -74,10 +59,8 @@ def test_errors() -> None:
     with pytest.raises(ValueError, match=r"^right must be \(B, L\) bool, got \(2,\) torch\.float32$"):
         first_error(torch.zeros(2))
     with pytest.raises(ValueError, match=r"^levels must be >= 1, got 0$"):
-        HRecall(0)
-    with pytest.raises(ValueError, match=r"^hits must hold 2 levels, got 1$"):
-        HRecall(2).update([torch.tensor([True])])
-    with pytest.raises(ValueError, match=r"^predicted and true must be \(B, 2\), got \(1, 2\) and \(1, 3\)$"):
-        LevelAccuracy(2).update(torch.zeros(1, 2), torch.zeros(1, 3))
+        LevelShares(0)
+    with pytest.raises(ValueError, match=r"^right must be \(B, 2\), got \(1, 3\)$"):
+        LevelShares(2).update(torch.zeros(1, 3))
     with pytest.raises(ValueError, match=r"^kept must be \(B, W\) and true \(B,\), got \(3,\) and \(3,\)$"):
         prefix_hits(torch.zeros(3), torch.zeros(3))

@@ -6,22 +6,20 @@ import math
 import numpy as np
 import pytest
 import torch
-from torchmetrics.retrieval import RetrievalMRR, RetrievalNormalizedDCG, RetrievalRecall
+from torchmetrics.retrieval import RetrievalNormalizedDCG, RetrievalRecall
 
 from promise.metrics.ranking import (
-    MRR,
     NDCG,
     NOT_RANKED,
     Recall,
-    mrr_values,
     ndcg_values,
     ranking_metrics,
     recall_values,
     target_ranks,
 )
 
-VALUES = {"recall": recall_values, "ndcg": ndcg_values, "mrr": mrr_values}
-CLASSES = {"recall": Recall, "ndcg": NDCG, "mrr": MRR}
+VALUES = {"recall": recall_values, "ndcg": ndcg_values}
+CLASSES = {"recall": Recall, "ndcg": NDCG}
 
 
 def plain_rank(items: list[int], target: int) -> int:
@@ -34,7 +32,7 @@ def plain_rank(items: list[int], target: int) -> int:
 def plain_value(name: str, rank: int, k: int) -> float:
     if rank >= k:
         return 0.0
-    return {"recall": 1.0, "ndcg": 1 / math.log2(rank + 2), "mrr": 1 / (rank + 1)}[name]
+    return {"recall": 1.0, "ndcg": 1 / math.log2(rank + 2)}[name]
 
 
 def random_lists(seed: int, users: int = 50, k: int = 8, items: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
@@ -53,7 +51,6 @@ def test_drawn_world() -> None:
     np.testing.assert_allclose(recall_values(ranks.numpy(), 1), [0, 1, 0])
     np.testing.assert_allclose(recall_values(ranks.numpy(), 2), [1, 1, 0])
     np.testing.assert_allclose(ndcg_values(ranks.numpy(), 2), [1 / math.log2(3), 1, 0])
-    np.testing.assert_allclose(mrr_values(ranks.numpy(), 2), [0.5, 1, 0])
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -109,7 +106,6 @@ def test_equals_torchmetrics_retrieval() -> None:
     for ours, theirs in (
         (Recall(4), RetrievalRecall(top_k=4)),
         (NDCG(4), RetrievalNormalizedDCG(top_k=4)),
-        (MRR(4), RetrievalMRR(top_k=4)),
     ):
         ours.update(ranks)
         theirs.update(scores.flatten(), relevant.flatten(), queries.flatten())

@@ -55,7 +55,7 @@ CASES: list[tuple[str, Any, str]] = [
     ("search.weight", [0, 2], "search.weight must be a number in [0, 1], got 2"),
     ("search.temperature", 0, "search.temperature must be a number > 0, got 0"),
     ("search.rerank", "maybe", "search.rerank must be true or false, got maybe"),
-    ("search.control", "x", "search.control must be none or shuffled, got x"),
+    ("search.shuffle_rewards", "x", "search.shuffle_rewards must be true or false, got x"),
     ("generator.dim", "abc", "generator.dim must be an integer >= 1, got abc"),
     ("generator.heads", 3, "generator.dim must be a multiple of generator.heads=3, got 128"),
     ("generator.history", 5, "generator.history must be datamodule.history=20, got 5"),
@@ -216,7 +216,8 @@ def test_a_checkpoint_must_hold_networks(tmp_path: Path) -> None:
 def test_the_drift_analysis_needs_two_searches() -> None:
     for words in (["search=guided"], ["search=orm"], ["search.weight=[0,0,0.5,0]"]):
         check(configs.compose(["logger=csv", "analysis=drift", *words]))
-    for search, target in (("popularity", "baselines.Popularity"), ("exhaustive", "exhaustive.ExhaustiveSearch")):
+    targets = {"popularity": "rankers.counts.Popularity", "exhaustive": "rankers.exhaustive.ExhaustiveSearch"}
+    for search, target in targets.items():
         with pytest.raises(ValueError) as error:
             check(configs.compose(["logger=csv", "analysis=drift", f"search={search}"]))
         assert str(error.value) == f"analysis=drift needs search=guided or search=orm, got promise.search.{target}"

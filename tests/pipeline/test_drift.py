@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from promise.pipeline.drift import COLUMNS, Measure, as_table, by_name, final_name, measured
-from promise.search.dials import Level
+from promise.search.options import Level
 from promise.tasks.drift import SEARCHES, Drift
 
 Run = Callable[..., Any]
@@ -162,7 +162,7 @@ def test_the_verb(run: Run, tmp_path: Path) -> None:
     [
         "search=orm evaluation.remove_seen=true",
         "search.adaptive=entropy evaluation.users=30",
-        "search.width=[2,5,5,3] search.control=shuffled evaluation.precision=bf16-mixed",
+        "search.width=[2,5,5,3] search.shuffle_rewards=true evaluation.precision=bf16-mixed",
     ],
 )
 def test_other_searches(run: Run, words: str) -> None:

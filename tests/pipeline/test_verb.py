@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from promise.pipeline.config import make
 from promise.pipeline.verb import is_check, own_words, show, sized
-from promise.search.dials import check_dials
+from promise.search.options import check_options
 
 
 def raised(function: object, *values: object) -> Exception:
@@ -20,7 +20,7 @@ def raised(function: object, *values: object) -> Exception:
 
 
 def test_an_error_of_our_own_lines_is_a_check() -> None:
-    error = raised(check_dials, {"width": 0})
+    error = raised(check_options, {"width": 0})
     assert is_check(error)
     assert own_words(error) == "search.width must be an integer >= 1, got 0"
 

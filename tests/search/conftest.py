@@ -1,7 +1,7 @@
 """Worlds of the search's tests: a hundred random ones, and one whose answer is written out."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -47,16 +47,3 @@ def drawn() -> World:
         generator=ToyCodes((2, 3), torch.eye(FEATURES)[[0, 0, 0, 0]], [table(first), table(*second)], history=5),
         reward=ToyRewards([table([0.0])[0], table([-1.0, 2.0])[0], table([0.0, 1.0, -1.0, 3.0])[0]]),
     )
-
-
-@pytest.fixture(scope="session")
-def assert_same() -> Callable[..., None]:
-    """Compares a row of a ranking with scores by item: the best k, falling, then -1 and -inf."""
-
-    def check(items: Tensor, scores: Tensor, expected: dict[int, float]) -> None:
-        wanted = sorted(expected, key=lambda item: -expected[item])[: len(items)]
-        assert items.tolist() == wanted + [-1] * (len(items) - len(wanted))
-        values = [expected[item] for item in wanted] + [-math.inf] * (len(items) - len(wanted))
-        assert scores.tolist() == pytest.approx(values, rel=1e-4, abs=1e-4)
-
-    return check

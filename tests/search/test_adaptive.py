@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from promise.ids.trie import Trie
 from promise.search.adaptive import CERTAIN, Adaptive, Budget, entropy, margin, score_within, solved, within
-from promise.search.dials import Level
+from promise.search.options import Level
 from tests.search.strategies import NetworkWorld, networks, repeatable
 from tests.search.toys import FEATURES, ToyRewards, UserBatch
 
@@ -32,10 +32,13 @@ def users(count: int, seed: int = 0) -> torch.Tensor:
     return values * (torch.rand(count, generator=random) > 0.1)
 
 
-def calibrated(values: torch.Tensor, level: Level = LEVEL, cap: float = 4.0) -> Adaptive:
-    adaptive = Adaptive("entropy", cap)
-    adaptive.calibrate(1, level, adaptive.most(level), values)
-    return adaptive
+def adaptive(measure: str = "entropy", level: Level = LEVEL, cap: float = 4.0) -> Adaptive:
+    return Adaptive(measure, cap, [level])
+
+
+def budget(values: torch.Tensor, level: Level = LEVEL, cap: float = 4.0) -> Budget:
+    """What a level gives after a calibration on these users."""
+    return solved(level.width, level.candidates, int(cap * level.candidates), values)
 
 
 # The measures.
@@ -66,9 +69,9 @@ def test_margin_by_hand() -> None:
 def test_flat_likelihoods_are_more_uncertain_than_steep_ones(measure: str) -> None:
     slopes = torch.tensor([0.0, 0.01, 0.1, 1.0, 10.0])
     drafts = -slopes[:, None] * torch.arange(200)
-    found = Adaptive(measure, 4.0).uncertainty(LEVEL, drafts)
+    found = adaptive(measure).uncertainty(LEVEL, drafts)
     assert (found.diff() < 0).all() and (found >= 0).all()
-    torch.testing.assert_close(Adaptive(measure, 4.0).uncertainty(LEVEL, drafts - 7), found, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(adaptive(measure).uncertainty(LEVEL, drafts - 7), found, atol=1e-5, rtol=1e-5)
 
 
 # Budgets.
@@ -93,103 +96,48 @@ def test_the_average_is_met_within_rounding(values: list[float], width: int, ext
 
 
 def test_the_average_over_other_users_is_close() -> None:
-    budgets = calibrated(users(5000)).budgets(1, users(5000, seed=1))
+    budgets = budget(users(5000)).of(users(5000, seed=1))
     assert abs(budgets.double().mean() - 50) < 2
     assert budgets.min() == 10 and budgets.max() == 200
 
 
-def test_certain_users_get_the_width() -> None:
-    adaptive = calibrated(users(500))
-    assert adaptive.budgets(1, torch.tensor([0.0, 1e-13])).tolist() == [10, 10]
-    assert calibrated(torch.full((9,), 1e-15)).budgets(1, torch.tensor([1e-15])).item() == 10
-    assert calibrated(torch.zeros(9)).budgets(1, torch.tensor([0.0, 1.0])).tolist() == [10, 10]
-
-
-def test_equal_users_get_equal_budgets() -> None:
-    assert calibrated(torch.full((7,), 0.3)).budgets(1, torch.tensor([0.3])).tolist() == [50]
+def test_certain_users_get_the_width_and_equal_users_the_same() -> None:
+    assert budget(users(500)).of(torch.tensor([0.0, 1e-13, math.nan])).tolist() == [10, 10, 10]
+    assert budget(torch.full((9,), 1e-15)).of(torch.tensor([1e-15])).item() == 10
+    assert budget(torch.zeros(9)).of(torch.tensor([0.0, 1.0])).tolist() == [10, 10]
+    assert budget(torch.full((7,), 0.3)).of(torch.tensor([0.3])).tolist() == [50]
 
 
 def test_budgets_grow_with_uncertainty_average_and_cap() -> None:
     values = users(400).sort().values
     means = []
     for candidates in (10, 11, 30, 50, 120):
-        level = Level(10, candidates, 1.0)
-        budgets = calibrated(values, level).budgets(1, values)
+        budgets = budget(values, Level(10, candidates, 1.0)).of(values)
         assert (budgets.diff() >= 0).all()
         means.append(budgets.double().mean().item())
     assert means == sorted(means) and means == pytest.approx([10, 11, 30, 50, 120], abs=1)
-    peaks = [calibrated(values, cap=cap).budgets(1, values).max().item() for cap in (1, 1.5, 2, 4)]
-    assert peaks == [50, 75, 100, 200]
-    assert (calibrated(values, cap=1).budgets(1, values) == torch.where(values > 0, 50, 10)).all()
+    assert [budget(values, cap=cap).of(values).max().item() for cap in (1, 1.5, 2, 4)] == [50, 75, 100, 200]
+    assert (budget(values, cap=1).of(values) == torch.where(values > 0, 50, 10)).all()
 
 
-def test_a_budget_does_not_depend_on_the_batch() -> None:
-    adaptive, values = calibrated(users(300)), users(64, seed=2)
-    whole = adaptive.budgets(1, values)
-    assert torch.equal(torch.cat([adaptive.budgets(1, one) for one in values.split(1)]), whole)
-    assert torch.equal(adaptive.budgets(1, values.flip(0)).flip(0), whole)
+def test_uncertainty_does_not_depend_on_the_batch() -> None:
     drafts = torch.randn(8, 200, generator=torch.Generator().manual_seed(0)).sort(descending=True).values
     for measure in ("entropy", "margin"):
-        found = Adaptive(measure, 4.0).uncertainty(LEVEL, drafts)
-        alone = [Adaptive(measure, 4.0).uncertainty(LEVEL, one) for one in drafts.split(1)]
+        found = adaptive(measure).uncertainty(LEVEL, drafts)
+        alone = [adaptive(measure).uncertainty(LEVEL, one) for one in drafts.split(1)]
         torch.testing.assert_close(torch.cat(alone), found, atol=1e-12, rtol=1e-12)
-
-
-def test_levels_have_scales_of_their_own() -> None:
-    adaptive = Adaptive("margin", 2)
-    adaptive.calibrate(1, LEVEL, 100, torch.tensor([1.0, 1.0]))
-    adaptive.calibrate(3, LEVEL, 100, torch.tensor([0.5, 0.5]))
-    assert adaptive.budgets(1, torch.tensor([0.5])).item() == 30 and adaptive.budgets(3, torch.tensor([0.5])) == 50
-
-
-def test_a_small_catalogue_bounds_all() -> None:
-    adaptive = Adaptive("entropy", 4.0)
-    adaptive.calibrate(1, LEVEL, 7, users(20))  # seven drafts, and ten beams for them
-    assert adaptive.calibrated[1] == Budget(7, 7, 7, 0.0)
-    adaptive.calibrate(1, LEVEL, 30, users(20))  # fewer than the average that was asked for
-    assert adaptive.calibrated[1].most == adaptive.calibrated[1].candidates == 30
-
-
-def test_most_drafts() -> None:
-    assert Adaptive("entropy", 4.0).most(LEVEL) == 200 and Adaptive("entropy", 1.25).most(LEVEL) == 62
 
 
 def test_what_is_beyond_a_budget_is_no_draft() -> None:
     drafts = torch.tensor([[-1.0, -2.0, -3.0], [-1.0, -2.0, NONE]])
     assert within(drafts, torch.tensor([1, 3])).tolist() == [[-1.0, NONE, NONE], [-1.0, -2.0, NONE]]
-
-
-def test_nan_stays_within_the_width_for_the_search_to_refuse() -> None:
-    adaptive = calibrated(users(50))
-    drafts = torch.tensor([[math.nan] + [-1.0] * 199])
-    budgets = adaptive.budgets(1, adaptive.uncertainty(LEVEL, drafts))
-    assert budgets.tolist() == [10] and within(drafts, budgets)[0, 0].isnan()
-
-
-# Bad input.
-
-
-@pytest.mark.parametrize(
-    ("measure", "cap", "message"),
-    [
-        ("variance", 4.0, "search.adaptive must be none, entropy or margin, got variance"),
-        ("entropy", 0.5, "search.adaptive_cap must be a number >= 1, got 0.5"),
-        ("entropy", math.inf, "search.adaptive_cap must be a number >= 1, got inf"),
-        ("margin", "wide", "search.adaptive_cap must be a number >= 1, got wide"),
-    ],
-)
-def test_bad_dials_are_refused(measure: str, cap: float, message: str) -> None:
-    with pytest.raises(ValueError) as caught:
-        Adaptive(measure, cap)
-    assert str(caught.value) == message
+    assert within(torch.tensor([[math.nan, -1.0]]), torch.tensor([1]))[0, 0].isnan()  # for the search to refuse
 
 
 def test_a_calibration_needs_users_and_numbers() -> None:
-    with pytest.raises(ValueError, match=r"^adaptive candidates need a calibration of level 2 first$"):
-        calibrated(users(5)).budgets(2, users(5))
     for bad in (torch.tensor([]), torch.tensor([1.0, math.nan]), torch.tensor([math.inf]), torch.tensor([-1.0])):
         with pytest.raises(ValueError, match=r"^uncertainties must be finite numbers >= 0 of at least one user, got "):
-            Adaptive("entropy", 2).calibrate(1, LEVEL, 100, bad)
+            solved(10, 50, 100, bad)
 
 
 # In the search.
@@ -229,8 +177,7 @@ def test_an_adaptive_search_keeps_its_average_and_no_user_depends_on_another(wor
     dials: dict[str, Any] = {"expansion": 4, "weight": 1.0, "adaptive": measure}
     search, flat = world.guided(5, **dials), world.guided(5, expansion=4, weight=1.0)
     search.calibrate([world.batch])
-    asked = {depth: search.adaptive.calibrated[depth] for depth in sorted(search.adapted)}
-    assert list(asked) == [1, 2, 3] or list(asked) == [2, 3]
+    assert sorted(search.judge.adaptive.budgets) in ([1, 2, 3], [2, 3])
     whole = search.rank(world.batch, 5)
     flat_paths = flat.rank(world.batch, 5).cost.prm_paths
     assert 0.5 * flat_paths < whole.cost.prm_paths < 1.5 * flat_paths
@@ -243,9 +190,9 @@ def test_a_cap_of_one_is_the_search_that_does_not_adapt(world: NetworkWorld) -> 
     search = world.guided(5, expansion=4, weight=1.0, adaptive="entropy", adaptive_cap=1.0)
     flat = world.guided(5, expansion=4, weight=1.0).rank(world.batch, 5)
     search.calibrate([world.batch])
-    for depth, budget in search.adaptive.calibrated.items():
-        assert budget.most == search.levels[depth - 1].candidates
-    search.adaptive.calibrated = {d: Budget(b.most, b.most, b.most, 0.0) for d, b in search.adaptive.calibrated.items()}
+    budgets = search.judge.adaptive.budgets
+    assert all(found.most == search.levels[depth - 1].candidates for depth, found in budgets.items())
+    budgets |= {depth: Budget(found.most, found.most, found.most, 0.0) for depth, found in budgets.items()}
     assert torch.equal(search.rank(world.batch, 5).items, flat.items)
 
 
@@ -267,4 +214,4 @@ def test_a_calibration_that_ends_early_leaves_nothing_behind(world: NetworkWorld
 
     with pytest.raises(OSError, match="no more"):
         search.calibrate(broken())
-    assert search.calibrating is None
+    assert search.judge.adaptive.seen is None and search.observer is None

@@ -1,6 +1,7 @@
 """What every search keeps in any world: real and distinct items, NaN refused, -inf as nothing, a cost that grows."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from promise.search.best_of_n import BestOfN
 from promise.search.protocols import Ranker
+from promise.search.rankers.best_of_n import BestOfN
 from tests.search.oracles import DictTrie, exhaustive_scores
 from tests.search.strategies import TOY, dials, repeatable, toy_world, worlds
 from tests.search.toys import ToyCodes, UserBatch
@@ -153,10 +154,10 @@ def test_nan_logits_are_refused_with_the_first_level_and_row(world: World, data:
 def test_one_nan_reward_is_refused_with_its_level_and_row(world: World, data: st.DataObject) -> None:
     search = world.guided(1, expansion=FAR, weight=1.0)
     level, row = (
-        data.draw(st.sampled_from(sorted(search.judged))),
+        data.draw(st.sampled_from(sorted(search.judge.depths))),
         data.draw(st.integers(0, len(world.batch.lengths) - 1)),
     )
-    search.reward = PoisonedRewards(world.reward, {(level, row): slice(0, 1)})
+    search.judge = replace(search.judge, reward=PoisonedRewards(world.reward, {(level, row): slice(0, 1)}))
     with pytest.raises(ValueError, match=f"^the networks gave NaN at level {level} for row {row} of the batch$"):
         search.rank(world.batch, 3)
     place = data.draw(st.integers(0, world.items - 1))

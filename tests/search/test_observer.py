@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from promise.search.guided import Step
+from promise.search.beams import Step
 
 
 def test_the_drawn_world(drawn: Any) -> None:

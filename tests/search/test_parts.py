@@ -5,17 +5,17 @@ from typing import Any
 import torch
 
 from promise.search.cost import Cost
+from promise.search.filters.restriction import Restriction, Restrictions
 from promise.search.parts import rank_in_parts
-from promise.search.protocols import Ranking, SomeUsers
-from promise.search.restriction import Restriction, Restrictions
+from promise.search.protocols import Ranking, UserRows
 
 
 def test_parts_make_the_whole(drawn: Any) -> None:
-    batch = SomeUsers(torch.tensor([[0], [1], [2]]), torch.ones(3, dtype=torch.int64))
+    batch = UserRows(torch.tensor([[0], [1], [2]]), torch.ones(3, dtype=torch.int64))
     seen: list[tuple[int, bool]] = []
 
-    def search(users: SomeUsers, restriction: Restriction | None, first: int) -> Ranking:
-        seen.append((first, restriction is None))
+    def search(users: UserRows, restriction: Restriction, first: int) -> Ranking:
+        seen.append((first, restriction.permitted is None))
         scores = users.history.float()
         return Ranking(users.history, scores, Cost(len(scores), 10), [users.history + 5])
 

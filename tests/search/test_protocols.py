@@ -11,9 +11,9 @@ from promise.ids.trie import Trie
 from promise.models.generator import Generator
 from promise.models.reward import CrossAttentionReward, DotReward
 from promise.search.beams import allowed_log_softmax
-from promise.search.exhaustive import ExhaustiveSearch
 from promise.search.guided import GuidedSearch
-from promise.search.protocols import SomeUsers
+from promise.search.protocols import UserRows, split
+from promise.search.rankers.exhaustive import ExhaustiveSearch
 
 SIZES = (4, 1, 5, 3)
 HISTORY = 4
@@ -81,14 +81,14 @@ def exact_log_probs(generator: Generator, trie: Trie, batch: Any) -> torch.Tenso
 def test_cached_decoding_is_teacher_forcing(generator: Generator, trie: Trie, batch: Any) -> None:
     exact = exact_log_probs(generator, trie, batch)
     for search in (
-        GuidedSearch(25, 1, None, 0.0, 1.0, False, "none", generator=generator, reward=None, trie=trie),
+        GuidedSearch(25, 1, None, 0.0, 1.0, generator=generator, reward=None, trie=trie),
         ExhaustiveSearch(0.0, 1.0, generator=generator, reward=None, trie=trie),
     ):
         ranking = search.rank(batch, 25)
         assert torch.equal(ranking.items.sort().values, torch.arange(25).expand(5, -1))
         torch.testing.assert_close(ranking.scores, exact.gather(1, ranking.items), atol=1e-4, rtol=1e-4)
     assert exact.std() > 0.1
-    narrow = GuidedSearch(3, 1, None, 0.0, 1.0, False, "none", generator=generator, reward=None, trie=trie)
+    narrow = GuidedSearch(3, 1, None, 0.0, 1.0, generator=generator, reward=None, trie=trie)
     ranking = narrow.rank(batch, 3)  # beams are cut and re-ordered: the caches must follow their parents
     torch.testing.assert_close(ranking.scores, exact.gather(1, ranking.items), atol=1e-4, rtol=1e-4)
 
@@ -110,25 +110,10 @@ def test_guided_and_exhaustive_agree(
 ) -> None:
     for weight, remove_seen in itertools.product((0.5, 1.0), (False, True)):
         given: dict[str, Any] = {"generator": generator, "reward": reward, "trie": trie, "remove_seen": remove_seen}
-        wide = GuidedSearch(25, 1, None, weight, 2.0, False, "none", **given).rank(batch, 10)
+        wide = GuidedSearch(25, 1, None, weight, 2.0, **given).rank(batch, 10)
         exact = ExhaustiveSearch(weight, 2.0, **given).rank(batch, 10)
         assert torch.equal(wide.items, exact.items)
         torch.testing.assert_close(wide.scores, exact.scores, atol=1e-4, rtol=1e-4)
-
-
-def test_batching_and_padding_do_not_matter(
-    generator: Generator, reward: DotReward | CrossAttentionReward, trie: Trie, batch: Any
-) -> None:
-    given: dict[str, Any] = {"generator": generator, "reward": reward, "trie": trie, "remove_seen": True}
-    search = GuidedSearch(4, 3, None, 0.5, 1.0, False, "none", **given)
-    whole = search.rank(batch, 4)
-    again = search.rank(batch, 4)
-    assert torch.equal(again.items, whole.items) and torch.equal(again.scores, whole.scores)
-    for user in range(5):
-        length = int(batch.lengths[user])
-        alone = search.rank(type(batch)(batch.history[user : user + 1, :length], batch.lengths[user : user + 1]), 4)
-        assert torch.equal(alone.items[0], whole.items[user])
-        torch.testing.assert_close(alone.scores[0], whole.scores[user], atol=1e-4, rtol=1e-4)
 
 
 def test_half_precision_keeps_the_log_probs_in_float32(generator: Generator, trie: Trie, batch: Any) -> None:
@@ -137,15 +122,15 @@ def test_half_precision_keeps_the_log_probs_in_float32(generator: Generator, tri
         root = torch.zeros(5, 1, dtype=torch.int64)
         logits, _ = generator.next_code(cache, root, root)
         assert allowed_log_softmax(logits, trie.children_of(0, root)).dtype == torch.float32
-        search = GuidedSearch(4, 1, None, 0.0, 1.0, False, "none", generator=generator, reward=None, trie=trie)
+        search = GuidedSearch(4, 1, None, 0.0, 1.0, generator=generator, reward=None, trie=trie)
         assert search.rank(batch, 4).scores.dtype == torch.float32
 
 
 def test_a_batch_comes_in_parts_and_an_empty_one_is_refused() -> None:
-    batch = SomeUsers(torch.arange(10).view(5, 2), torch.full((5,), 2))
-    parts = list(SomeUsers.parts(batch, 2))
+    batch = UserRows(torch.arange(10).view(5, 2), torch.full((5,), 2))
+    parts = list(split(batch, 2))
     assert [(rows.start, users.history.tolist()) for rows, users in parts] == [
         (0, [[0, 1], [2, 3]]), (2, [[4, 5], [6, 7]]), (4, [[8, 9]]),
     ]  # fmt: skip
     with pytest.raises(ValueError, match=r"^a batch must hold at least one user, got 0$"):
-        next(SomeUsers.parts(SomeUsers(batch.history[:0], batch.lengths[:0]), 2))
+        next(split(UserRows(batch.history[:0], batch.lengths[:0]), 2))

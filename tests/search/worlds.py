@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from promise.ids.trie import Trie
-from promise.search.exhaustive import ExhaustiveSearch
 from promise.search.guided import GuidedSearch
+from promise.search.rankers.exhaustive import ExhaustiveSearch
 from tests.search.oracles import DictTrie, Levels, Path, Say, exhaustive_scores, guided_search
 from tests.search.toys import FEATURES, ToyCodes, ToyRewards, UserBatch
 
@@ -34,9 +34,8 @@ class World:
 
     def guided(self, width: Any, **dials: Any) -> GuidedSearch:
         """A beam search over this world, plain unless told."""
-        chosen = {"expansion": 1, "candidates": None, "weight": 0.0, "temperature": 1.0, "rerank": False}
         offers = {"generator": self.generator, "reward": self.reward, "trie": self.trie}
-        return GuidedSearch(width, **{**chosen, "control": "none", "max_bytes": 2**30, **offers, **dials})
+        return GuidedSearch(width, **{**offers, **dials})
 
     def exhaustive(self, weight: float, temperature: float = 1.0, **offers: Any) -> ExhaustiveSearch:
         """The whole catalogue scored."""

@@ -75,7 +75,7 @@ class World:
 
     def ranker(self, generator: Generator, reward: Any, width: int = 10) -> GuidedSearch:
         weight = 1.0 if reward else 0.0
-        dials = (width, 2 if reward else 1, None, weight, 1.0, False, "none")
+        dials = (width, 2 if reward else 1, None, weight, 1.0, False)
         return GuidedSearch(*dials, generator=generator, reward=reward, trie=self.trie)
 
     def task(self, kind: str, generator: Generator | None = None, reward: Any = None, **changes: Any) -> Any:

@@ -9,7 +9,8 @@ import torch
 from lightning.pytorch import Trainer
 
 from promise.metrics.drift import prefix_hits
-from promise.search.guided import GuidedSearch, Step
+from promise.search.beams import Step
+from promise.search.guided import GuidedSearch
 from promise.tasks.drift import SEARCHES, Drift, DriftRecorder, OracleRewards, judgement, oracle_of
 from promise.tasks.evaluation import RankingEvaluator
 
@@ -29,7 +30,7 @@ def search(world: Any) -> Callable[..., GuidedSearch]:
     generator, reward = world.generator().eval(), world.reward().eval()
 
     def make(width: Any = WIDTH, expansion: float = 3, weight: Any = 1.0, **dials: Any) -> GuidedSearch:
-        chosen = {"candidates": None, "temperature": 1.0, "rerank": False, "control": "none", **dials}
+        chosen = {"candidates": None, "temperature": 1.0, "rerank": False, **dials}
         offers = {"generator": generator, "reward": reward, "trie": world.trie}
         return GuidedSearch(width, expansion, weight=weight, **chosen, **offers)
 
@@ -53,7 +54,7 @@ DIALS: list[dict[str, Any]] = [
     {},
     {"width": [1, 2, 6], "expansion": 2.0, "weight": 0.4},
     {"rerank": True},
-    {"control": "shuffled", "width": 2},
+    {"shuffle_rewards": True, "width": 2},
     {"weight": [0.0, 1.0, 0.5]},
 ]
 

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from promise.search.guided import GuidedSearch
-from promise.search.protocols import SomeUsers
+from promise.search.protocols import UserRows
 from promise.tasks.drift import Drift, DriftRecorder
 from promise.tasks.trace import LevelTrace, rescued_user, traced, true_log_probs
 
@@ -20,8 +20,8 @@ def searches(world: Any) -> tuple[GuidedSearch, GuidedSearch]:
     """A guided search and a plain one of its width."""
     offers = {"generator": world.generator().eval(), "reward": world.reward().eval(), "trie": world.trie}
     return (
-        GuidedSearch(WIDTH, 3, None, 1.0, 1.0, False, "none", **offers),
-        GuidedSearch(WIDTH, 1, None, 0.0, 1.0, False, "none", **offers),
+        GuidedSearch(WIDTH, 3, None, 1.0, 1.0, **offers),
+        GuidedSearch(WIDTH, 1, None, 0.0, 1.0, **offers),
     )
 
 
@@ -31,8 +31,8 @@ def batch(world: Any) -> Any:
     return batch
 
 
-def alone(batch: Any, row: int) -> SomeUsers:
-    return SomeUsers(batch.history[row : row + 1], batch.lengths[row : row + 1])
+def alone(batch: Any, row: int) -> UserRows:
+    return UserRows(batch.history[row : row + 1], batch.lengths[row : row + 1])
 
 
 def test_it_is_what_the_drift_recorder_sees(
@@ -76,7 +76,7 @@ def test_log_probabilities_of_the_true_prefixes_are_those_of_a_search_that_keeps
     world: Any, searches: tuple[GuidedSearch, GuidedSearch], batch: Any
 ) -> None:
     guided = searches[0]
-    everything = GuidedSearch(30, 1, None, 0.0, 1.0, False, "none", generator=guided.generator, reward=None,
+    everything = GuidedSearch(30, 1, None, 0.0, 1.0, generator=guided.generator, reward=None,
                               trie=world.trie)  # fmt: skip
     items = traced(alone(batch, 0), 5, guided, everything, guided.generator)
     for target in (0, 5, 29):
@@ -100,7 +100,7 @@ def test_wrong_input(searches: tuple[GuidedSearch, GuidedSearch], batch: Any) ->
     guided, plain = searches
     with pytest.raises(ValueError, match=r"^a trace is of one user, got 24$"):
         traced(batch, 0, guided, plain, guided.generator)
-    bare = GuidedSearch(3, 1, None, 0.0, 1.0, False, "none", generator=guided.generator, reward=None, trie=guided.trie)
+    bare = GuidedSearch(3, 1, None, 0.0, 1.0, generator=guided.generator, reward=None, trie=guided.trie)
     with pytest.raises(ValueError, match=r"^a trace needs a search with a reward model, got a plain one$"):
         traced(alone(batch, 0), 0, bare, plain, guided.generator)
 

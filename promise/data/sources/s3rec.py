@@ -3,26 +3,21 @@
 import gzip
 import hashlib
 import json
-import time
 import zlib
 from array import array
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import Progress
 
 from promise.data.interactions import EVENT_COLUMNS, ITEM_COLUMNS, Interactions
 
 _VERSION = 2  # raised when this reader would make another table of the same bytes
 _FEWEST = 3  # interactions a user needs: one each to train on, to validate and to test
 _INT64_MAX = 2**63 - 1
-_QUIET_SECONDS = 2.0
 
 
 class S3Rec:
@@ -212,38 +207,17 @@ def _words(value: Any) -> list[str]:
 def _numbered_lines(name: str, path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines of a text file, gzipped or not, with their numbers from 1; blank ones are left out."""
     try:
-        with path.open("rb") as file, _progress(f"reading {path.name}", path.stat().st_size) as show:
+        with path.open("rb") as file:
             gzipped = file.peek(2).startswith(b"\x1f\x8b")
             for number, line in enumerate(gzip.GzipFile(fileobj=file) if gzipped else file, start=1):
                 if b"\0" in line:
                     raise ValueError(f"{name}: {path.name}:{number}: not a text file (it holds NUL bytes)")
-                if number % 1024 == 0:
-                    show(file.tell())
                 if number == 1:
                     line = line.removeprefix(b"\xef\xbb\xbf")
                 if line := line.strip():
                     yield number, line
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{name}: cannot read {path.name}: {error}") from error
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on stderr which appears only when the work is not done within two seconds."""
-    begin = time.monotonic()
-    bar = Progress(console=Console(stderr=True))
-    task = bar.add_task(what, total=total)
-
-    def show(done: int) -> None:
-        bar.update(task, completed=done)
-        if time.monotonic() - begin > _QUIET_SECONDS:
-            bar.start()
-
-    try:
-        yield show
-    finally:
-        if bar.live.is_started:
-            bar.stop()
 
 
 def _shown(text: bytes) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from promise.search.dials import is_number
+from promise.search.options import is_number
 
 Scalar = str | int | float | bool | None
 

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from promise.experiments.tuning.search_space import Space
 from promise.pipeline.checks import integer, number, one_of
-from promise.search.dials import is_number
+from promise.search.options import is_number
 
 #: Columns of a row that a study can look for, by the direction in which they are better.
 BETTER = {

@@ -1,1 +1,1 @@
-"""Rankers beside the guided search."""
+"""Rankers beside guided search: exhaustive scoring, best of N, counts, and networks that score every item."""

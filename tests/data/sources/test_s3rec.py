@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from promise.data.interactions import Interactions
-from promise.data.sources import s3rec
 from promise.data.sources.s3rec import S3Rec
 
 REAL = Path(__file__).parents[4] / "shared" / "data"
@@ -226,17 +225,6 @@ def test_a_field_of_the_items_is_their_order_from_which_nothing_learns(tmp_path)
     assert table.items["order"].null_count() == 4
     assert source.read().fingerprint() == table.fingerprint()
     assert source.fingerprint() != S3Rec("s.txt", "i.jsonl", str(tmp_path)).fingerprint()
-
-
-def test_a_bar_appears_on_stderr_only_for_slow_files(tmp_path, capsys, monkeypatch):
-    lines = "".join(f"u{user} 1 2 3\n" for user in range(3000))
-    read(tmp_path, lines)
-    assert capsys.readouterr() == ("", "")
-    monkeypatch.setattr(s3rec, "_QUIET_SECONDS", -1.0)
-    read(tmp_path, lines)
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "reading s.txt" in err
 
 
 @pytest.mark.parametrize(

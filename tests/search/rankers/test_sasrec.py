@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from promise.search import sasrec
-from promise.search.sasrec import SASRecRanker
+from promise.search.rankers import sasrec
+from promise.search.rankers.sasrec import SASRecRanker
 from tests.search.toys import UserBatch
 
 ITEMS, USERS = 20, 5

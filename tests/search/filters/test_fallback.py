@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from promise.search.baselines import Popularity
 from promise.search.cost import Cost
-from promise.search.fallback import KnownHistories
+from promise.search.filters.fallback import KnownHistories
 from promise.search.protocols import Ranking
+from promise.search.rankers.counts import Popularity
 
 
 class Users(NamedTuple):

@@ -1,4 +1,4 @@
-"""Which items a ranker may return: allowed and denied items, for all users or for each, and the users' own past."""
+"""ItemLists: allowed and denied items, for all users or for each, joined with the users' own past."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from promise.search.protocols import Items, Users
+from promise.search.protocols import Batch, Items
 
 
 class Permitted(NamedTuple):
@@ -76,11 +76,11 @@ class ItemLists:
         self.remove_seen = remove_seen
         self.place = place
         device = torch.device("cpu") if place is None else place.device
-        lists = {name: self.checked(name, items, device, None) for name, items in given(allow, deny).items()}
+        lists = {name: self.checked(name, items, device, None) for name, items in named(allow, deny).items()}
         self.everyone = self.open_to_all(None, lists)
 
-    def of(self, batch: Users, allow: Items | None = None, deny: Items | None = None) -> Permitted | None:
-        """What the users of a batch may be given.
+    def of(self, batch: Batch, allow: Items | None = None, deny: Items | None = None) -> Permitted | None:
+        """Joins the lists of one call with those of every call.
 
         Args:
             batch: The users.
@@ -96,7 +96,7 @@ class ItemLists:
                 or `allow` (n,) is empty.
         """
         users, device = batch.history.shape[0], batch.history.device
-        lists = {name: self.checked(name, items, device, users) for name, items in given(allow, deny).items()}
+        lists = {name: self.checked(name, items, device, users) for name, items in named(allow, deny).items()}
         own = {name: self.places(lists.pop(name)) for name in list(lists) if lists[name].dim() == 2}
         everyone = self.open_to_all(self.everyone, lists)
         lost = [own["deny"]] if "deny" in own else []
@@ -143,12 +143,12 @@ class ItemLists:
         return everyone
 
 
-def given(allow: Items | None, deny: Items | None) -> dict[str, Items]:
+def named(allow: Items | None, deny: Items | None) -> dict[str, Items]:
     """The lists that are there, by name."""
     return {name: items for name, items in (("allow", allow), ("deny", deny)) if items is not None}
 
 
-def real_items(batch: Users) -> Tensor:
+def real_items(batch: Batch) -> Tensor:
     """(B, H), False in the padding."""
     steps = torch.arange(batch.history.shape[1], device=batch.history.device)
     return steps < batch.lengths[:, None]

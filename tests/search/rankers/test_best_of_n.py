@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from promise.search import best_of_n
 from promise.search.beams import Beams
-from promise.search.best_of_n import BestOfN
 from promise.search.protocols import Ranking
+from promise.search.rankers import best_of_n
+from promise.search.rankers.best_of_n import BestOfN
 from tests.search.strategies import TOY, repeatable, worlds
 from tests.search.toys import FEATURES, ToyCodes, UserBatch
 from tests.search.worlds import World
@@ -217,7 +217,7 @@ def test_decoding_every_prefix_changes_only_the_cost(worlds: list[World], monkey
         search = best_of(world, 5, distinct=bool(seed % 2), weight=0.5, remove_seen=True)
         packed = search.rank(world.batch, 4)
         with monkeypatch.context() as patch:
-            patch.setattr(Beams, "needed", lambda *_: None)
+            patch.setattr(Beams, "active", lambda *_: None)
             static = search.rank(world.batch, 4)
         assert torch.equal(static.items, packed.items) and torch.equal(static.scores, packed.scores)
         assert static.cost.decoder_tokens >= packed.cost.decoder_tokens and static.cost.flops >= packed.cost.flops

@@ -1,4 +1,4 @@
-"""Words for groups of items: those that are far more frequent in their texts than in the whole catalogue's."""
+"""DistinctiveTerms: words that are far more frequent in a group of items than in the whole catalogue."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,14 @@ from numpy.typing import ArrayLike
 from sklearn.feature_extraction.text import CountVectorizer
 
 
-class Wording:
-    """Says in a few words what a group of items has in common.
+class DistinctiveTerms:
+    """Names groups of items by the few words that set them apart.
 
     Args:
         texts: (I,) text of every item, None where it has none.
 
     Example:
-        >>> Wording(["Red Lamp", "Blue Lamp", "Red Mug", "Blue Mug", None]).of([0, 1], count=1)
+        >>> DistinctiveTerms(["Red Lamp", "Blue Lamp", "Red Mug", "Blue Mug", None]).of([0, 1], count=1)
         'Lamp 100 %'
     """
 

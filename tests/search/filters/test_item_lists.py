@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from promise.search.item_lists import ItemLists, Permitted, contained, distinct, given, marked, real_items
+from promise.search.filters.item_lists import ItemLists, Permitted, contained, distinct, marked, named, real_items
 
 
 class Users(NamedTuple):
@@ -20,7 +20,7 @@ USERS = Users(torch.tensor([[3, 0, 0], [1, 1, 3]]), torch.tensor([1, 3]))
 
 
 def left(permitted: Permitted | None, count: int) -> list[list[int]]:
-    """The places that each of two users may be given, as `narrow` says."""
+    """The places that each of two users may be named, as `narrow` says."""
     if permitted is None:
         return [list(range(count))] * 2
     return [row.nonzero()[:, 0].tolist() for row in permitted.narrow(torch.zeros(2, count)) == 0]
@@ -107,7 +107,7 @@ def test_padding_is_no_item() -> None:
 
 
 def test_given_names_what_is_there() -> None:
-    assert given(None, [1]) == {"deny": [1]} and given(None, None) == {}
+    assert named(None, [1]) == {"deny": [1]} and named(None, None) == {}
 
 
 def test_sets_of_places_by_hand() -> None:

@@ -8,7 +8,7 @@ from scipy import stats
 
 from promise.ids.trie import Children
 from promise.search.beams import Beams
-from promise.search.sampling import PLACES, STEP, Distinct, Independent, Noise, mixed, tempered
+from promise.search.rankers.sampling import PLACES, STEP, Distinct, Independent, Noise, mixed, tempered
 
 
 def noise(seed: int = 0, users: int = 1, limit: int = 20) -> Noise:

@@ -1,5 +1,6 @@
 """A trie restricted for each user while it is searched: no path may end in an item that is not permitted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -9,12 +10,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promise.ids.trie import Children, Trie
-from promise.search.item_lists import ItemLists, Permitted, given
-from promise.search.protocols import Items, Users
+from promise.search.filters.item_lists import ItemLists, Permitted, named
+from promise.search.protocols import Batch, Items
 
 
 class Open(NamedTuple):
-    """What lists for all users leave of a trie.
+    """The part of a trie that lists for all users leave open.
 
     Attributes:
         nodes: For each depth 0..L (N_depth,) bool, True above a leaf that is open.
@@ -39,44 +40,54 @@ class Restriction:
     Equal to a trie rebuilt for each user without the other items: probabilities are normalised over what is left.
 
     Attributes:
-        permitted: The leaves that are open.
+        trie: The catalogue's trie.
+        permitted: The leaves that are open; None = all of them.
         nodes: As `Open.nodes`; None = nothing is closed to all, or all depends on `paths`.
         paths: For each depth 0..L the nodes (B, n) above a user's own leaves, ascending after -1; empty = no own.
         marks: For each depth 0..L which of them (B, n) lead to open leaves (`permitted.only`), or to lost ones
             alone (`permitted.less`).
     """
 
-    permitted: Permitted
-    nodes: list[Tensor] | None
-    paths: list[Tensor]
-    marks: list[Tensor]
+    trie: Trie
+    permitted: Permitted | None = None
+    nodes: list[Tensor] | None = None
+    paths: Sequence[Tensor] = ()
+    marks: Sequence[Tensor] = ()
 
     def rows(self, part: slice) -> "Restriction":
         """The same for some of the users."""
+        if self.permitted is None:
+            return self
         paths, marks = ([table[part] for table in tables] for tables in (self.paths, self.marks))
         return replace(self, permitted=self.permitted.rows(part), paths=paths, marks=marks)
 
-    def __call__(self, depth: int, nodes: Tensor, children: Children) -> Children:
-        """Narrow `valid` of children (B, W, M) of nodes (B, W) of a depth 0..L-1 to those above a permitted item."""
+    def narrow(self, scores: Tensor) -> Tensor:
+        """Scores (B, I) by leaf, -inf where it is not open."""
+        return scores if self.permitted is None else self.permitted.narrow(scores)
+
+    def children(self, depth: int, nodes: Tensor) -> Children:
+        """The children (B, W, M) of nodes (B, W) of a depth 0..L-1; valid are those above a permitted item."""
+        return self.permit(depth, nodes, self.trie.children_of(depth, nodes))
+
+    def permit(self, depth: int, nodes: Tensor, children: Children) -> Children:
+        """Narrows `valid` of the children (B, W, M) of nodes (B, W) to those above a permitted item."""
         valid = children.valid
         if self.nodes is not None:
             valid = valid & self.nodes[depth + 1][children.nodes]
-        if self.paths:
+        if self.permitted is not None and self.paths:
             hit = hits(nodes, children, self.paths[depth], self.paths[depth + 1], self.marks[depth + 1])
             valid = valid & (~hit if self.permitted.only is None else hit)
         return children._replace(valid=valid)
 
 
 class Restrictions:
-    """What a search may return: in every call, and by call.
+    """Builds the restriction of each call from its lists and those of every call, as `ItemLists` joins them.
 
-    The lists are those of `ItemLists`. Tables (4 bytes an item and 1 a node) are built when the first list comes.
+    Tables (4 bytes an item and 1 a node) are built when the first list comes.
 
     Args:
         trie: The catalogue's trie.
-        remove_seen: Whether the items of a user's history are denied.
-        allow: (n,) the only items that may be returned; None = all.
-        deny: (n,) items that may not be returned; None = none.
+        remove_seen, allow, deny: As `ItemLists` takes them.
 
     Raises:
         ValueError: If a list holds anything but items of the catalogue, or `allow` is empty.
@@ -87,7 +98,7 @@ class Restrictions:
     ) -> None:
         self.trie = trie
         self.remove_seen = remove_seen
-        self.always = given(allow, deny)
+        self.always = named(allow, deny)
         if self.always:
             _ = self.open  # a wrong list shows now
 
@@ -99,29 +110,20 @@ class Restrictions:
 
     @cached_property
     def open(self) -> Open | None:
-        """What is open to everyone in every call; None = all."""
+        """The part that is open to everyone in every call; None = all."""
         return None if self.lists.everyone is None else Open.of(self.trie, self.lists.everyone)
 
-    def of(self, batch: Users, allow: Items | None = None, deny: Items | None = None) -> Restriction | None:
-        """What the users of a batch may be given.
-
-        Args:
-            batch: The users.
-            allow: The only items that may be returned: (n,) for all users, or (B, n) for each, where a user whose
-                list is empty gets nothing; None = all.
-            deny: Items that may not be returned, (n,) or (B, n); None = none.
-
-        Returns:
-            None when nothing is forbidden.
+    def of(self, batch: Batch, allow: Items | None = None, deny: Items | None = None) -> Restriction:
+        """The restriction of a batch of users, by the lists of one call as `ItemLists.of` takes them.
 
         Raises:
             ValueError: As `ItemLists.of`.
         """
-        if not (self.remove_seen or self.always or given(allow, deny)):
-            return None
+        if not (self.remove_seen or self.always or named(allow, deny)):
+            return Restriction(self.trie)
         permitted = self.lists.of(batch, allow, deny)
         if permitted is None:
-            return None
+            return Restriction(self.trie)
         everyone = None
         if permitted.everyone is not None and permitted.only is None:
             kept = permitted.everyone is self.lists.everyone
@@ -130,7 +132,7 @@ class Restrictions:
         marks = [nodes >= 0 for nodes in paths]
         if permitted.only is None:
             marks = [self.spent(depth, nodes, everyone) for depth, nodes in enumerate(paths)]
-        return Restriction(permitted, everyone.nodes if everyone else None, paths, marks)
+        return Restriction(self.trie, permitted, everyone.nodes if everyone else None, paths, marks)
 
     def spent(self, depth: int, nodes: Tensor, everyone: Open | None) -> Tensor:
         """(B, n) bool, nodes of a depth, one above each leaf that a user loses, that have no other open leaf."""

@@ -1,17 +1,18 @@
 """Best of N: whole paths drawn from the generator, ranked by likelihood and reward."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
 
 from promise.ids.trie import Trie
 from promise.search.beams import Beams, allowed_log_softmax
-from promise.search.cost import Cost
-from promise.search.dials import check_dials
-from promise.search.parts import rank_in_parts
-from promise.search.protocols import Items, NextCodes, PathRewards, Ranking, Users
-from promise.search.restriction import Restriction, Restrictions
-from promise.search.sampling import Distinct, Draw, Independent, Noise, tempered
+from promise.search.cost import Cost, cost_of
+from promise.search.filters.restriction import Restriction, Restrictions
+from promise.search.options import check_options
+from promise.search.parts import rank_in_parts, users_at_once
+from promise.search.protocols import Batch, Items, NextCodes, PathRewards, Ranking, UserRows
+from promise.search.rankers.sampling import Distinct, Draw, Independent, Noise, tempered
 from promise.search.scoring import blend, refuse_nan
 
 #: Working memory beyond networks and tables; a batch that would take more is drawn in parts.
@@ -35,13 +36,11 @@ class BestOfN:
         generator: Proposes next codes.
         reward: Judges paths; may be None when weight is 0.
         trie: The catalogue's trie.
-        remove_seen: Never return an item of the user's history.
-        allow: (n,) the only items that are ever returned; None = all.
-        deny: (n,) items that are never returned; None = none.
+        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
         seed: Of the draws.
 
     Raises:
-        ValueError: If a dial is out of range, the weight needs a reward model that is not there, or a list is wrong.
+        ValueError: If an option is out of range, the weight needs a reward model that is not there, or a list is wrong.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class BestOfN:
         deny: Items | None = None,
         seed: int = 0,
     ) -> None:
-        check_dials({"samples": samples, "temperature": temperature, "distinct": distinct, "weight": weight})
+        check_options({"samples": samples, "temperature": temperature, "distinct": distinct, "weight": weight})
         if weight and reward is None:
             raise ValueError(f"search.weight={weight} needs a reward model, got a generator alone")
         self.samples = samples
@@ -73,37 +72,28 @@ class BestOfN:
         self.seed = seed
 
     @torch.inference_mode()
-    def rank(self, batch: Users, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
+    def rank(self, batch: Batch, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
         """The k best items among those drawn, each once; -1 where fewer were drawn.
 
-        `allow` and `deny` are those of `promise.search.item_lists.ItemLists.of`.
+        `allow` and `deny` are those of `Ranker.rank`.
 
         Raises:
             ValueError: If the networks give NaN, or a list is wrong.
         """
         return rank_in_parts(partial(self.search, k), batch, self.users_at_once, self.restrictions, allow, deny)
 
-    def search(self, k: int, users: Users, restriction: Restriction | None, first: int) -> Ranking:
-        """Draw and rank, for as many users as memory allows; the cost is without seconds.
-
-        Args:
-            k: Items wanted.
-            users: Some users of a batch.
-            restriction: What they may be given; None = everything.
-            first: Row of the batch at which they begin.
-        """
+    def search(self, k: int, users: UserRows, restriction: Restriction, first: int) -> Ranking:
+        """Draws and ranks, for users who fit memory: rows of a batch from `first` on; the cost is without seconds."""
         states = self.generator.encode(users.history, users.lengths)
         cache = self.generator.start(states)
         draw: Draw = self.draw_of(self.samples, Noise(self.seed, users.history, users.lengths, self.generator.history))
         beams = Beams.root(len(users.history), users.history.device)
         kept, peaks, rows = [], {}, []
         for depth in range(self.trie.levels):
-            needed = beams.needed(self.trie, depth)
-            logits, cache = self.generator.next_code(cache, beams.parents, beams.codes, needed)
-            rows.append(beams.nodes.shape[1] if needed is None else needed.sum(1).tolist())
-            children = self.trie.children_of(depth, beams.nodes)
-            if restriction:
-                children = restriction(depth, beams.nodes, children)
+            active = beams.active(self.trie, depth)
+            logits, cache = self.generator.next_code(cache, beams.parents, beams.codes, active)
+            rows.append(beams.nodes.shape[1] if active is None else active.sum(1).tolist())
+            children = restriction.children(depth, beams.nodes)
             log_probs = allowed_log_softmax(logits, children)
             beams = draw.extend(depth, beams, children, log_probs, tempered(log_probs, self.temperature))
             kept.append(beams.kept())
@@ -112,7 +102,8 @@ class BestOfN:
         rewards = None
         if self.reward is not None:
             rewards = self.reward.score(self.reward.start(states), self.trie.levels, beams.nodes)
-        best, scores = beams.select(blend(beams.log_probs, rewards, self.weight, 1.0), k)
+        scores = blend(beams.log_probs, rewards, self.weight, 1.0)
+        best, scores = beams.select(scores, k, self.trie.item_of(beams.nodes))
         refuse_nan({self.trie.levels: scores}, first)
         judged = (beams.log_probs > -torch.inf).sum(1).tolist()
         cost = self.cost(users.lengths.clamp_max(self.generator.history).tolist(), rows, judged)
@@ -120,27 +111,23 @@ class BestOfN:
 
     @property
     def users_at_once(self) -> int:
-        """Users whose draws take at most `MAX_BYTES`, by the sizes of the largest tensors; at least 1."""
-        model = self.generator
-        most, rows = model.history * model.row_bytes, 1
+        """Users whose draws take at most `MAX_BYTES`; at least 1."""
+        steps, rows = [], 1
         for fan_out in self.trie.fan_out:
-            most = max(most, rows * (model.row_bytes + fan_out * CHILD_BYTES))
-            rows = min(self.samples, rows * fan_out)
-        return max(1, MAX_BYTES // max(most, rows * self.reward.path_bytes if self.reward else 0))
+            steps.append((rows, fan_out, min(self.samples, rows * fan_out)))
+            rows = steps[-1][-1]
+        path_bytes = self.reward.path_bytes if self.reward else 0
+        return users_at_once(MAX_BYTES, self.generator, steps, path_bytes, CHILD_BYTES)
 
-    def cost(self, history: list[int], rows: list[int | list[int]], judged: list[int]) -> Cost:
-        """Closed-formula cost of some users, without seconds.
+    def cost(self, history: Sequence[int], rows: list | None = None, judged: list[int] | int | None = None) -> Cost:
+        """Closed-formula cost, without seconds, of users with histories of the given lengths.
 
         Args:
             history: Items that the generator reads, of each user.
-            rows: Prefixes decoded at each level, for all users alike or of each.
-            judged: Distinct items drawn for each user.
+            rows: Prefixes decoded at each level, for all users alike or of each; None = as many as can be.
+            judged: Distinct items drawn for each user; None likewise.
         """
-        model, users = self.generator.flops, len(history)
-        flops = model.encode(history) + model.start(history)
-        flops += sum(model.next_code(history, decoded, depth) for depth, decoded in enumerate(rows))
-        tokens = sum(decoded * users if isinstance(decoded, int) else sum(decoded) for decoded in rows)
-        if self.reward is None:
-            return Cost(users, flops, tokens)
-        flops += self.reward.flops.start(history) + self.reward.flops.score(history, judged)
-        return Cost(users, flops, tokens, sum(judged))
+        if rows is None:
+            rows = [min(self.samples, int(self.trie.branching(depth).sum())) for depth in range(self.trie.levels)]
+        judged = min(self.samples, self.trie.items) if judged is None else judged
+        return cost_of(self.generator.flops, self.reward.flops if self.reward else None, history, rows, [judged])

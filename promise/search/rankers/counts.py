@@ -10,8 +10,9 @@ from scipy import sparse
 from torch import Tensor
 
 from promise.search.cost import Cost
-from promise.search.item_lists import ItemLists, contained
-from promise.search.protocols import Items, Ranking, Users
+from promise.search.filters.item_lists import ItemLists, contained
+from promise.search.protocols import Batch, Items, Ranking, split
+from promise.search.scoring import best_items
 
 #: Scores (users x items) held at once: 64 Mi numbers.
 SCORES_AT_ONCE = 1 << 26
@@ -23,9 +24,7 @@ class Popularity:
     Args:
         training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
         item_count: Items of the catalogue.
-        remove_seen: Never return an item of the user's history.
-        allow: (n,) the only items that are ever returned; None = all.
-        deny: (n,) items that are never returned; None = none.
+        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
 
     Raises:
         ValueError: If a list is wrong.
@@ -47,7 +46,7 @@ class Popularity:
         place = self.order.argsort()
         self.lists = ItemLists(item_count, remove_seen=remove_seen, allow=allow, deny=deny, place=place)
 
-    def rank(self, batch: Users, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
+    def rank(self, batch: Batch, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
         """The k most popular of the items that are permitted.
 
         Raises:
@@ -87,12 +86,10 @@ class CoVisit:
         recent: Items of the history that vote, from the last one; null = all.
         training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
         item_count: Items of the catalogue.
-        remove_seen: Never return an item of the user's history.
-        allow: (n,) the only items that are ever returned; None = all.
-        deny: (n,) items that are never returned; None = none.
+        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
 
     Raises:
-        ValueError: If a dial is out of range, or a list is wrong.
+        ValueError: If an option is out of range, or a list is wrong.
     """
 
     def __init__(
@@ -122,7 +119,7 @@ class CoVisit:
         scale = sparse.diags_array(rarities(training[0], item_count, rarity))
         self.similarity = (scale @ co_visits(*training, item_count, window, decay, backward) @ scale).tocsr()
 
-    def rank(self, batch: Users, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
+    def rank(self, batch: Batch, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
         """The k permitted items of the highest score; only items with a score above 0.
 
         Raises:
@@ -136,28 +133,17 @@ class CoVisit:
         votes = (recency >= 1) & (recency <= (self.recent or width))
         rows = np.nonzero(votes)[0]
         query = sparse.csr_array((1.0 / recency[votes], (rows, history[votes])), shape=(users, self.item_count))
-        chunk = max(1, SCORES_AT_ONCE // self.item_count)
-        parts = []
-        for first in range(0, users, chunk):
-            part = slice(first, first + chunk)
-            dense = self.scores(query[part], history[part], lengths[part])
-            if permitted:
-                dense = permitted.rows(part).narrow(dense)
-            parts.append(self.best(dense, k))
-        scores, items = torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
-        device = batch.history.device
-        cost = Cost(users=users, seconds=time.perf_counter() - began)
-        return Ranking(items.to(device), scores.to(device), cost, [])
+        found = []
+        for part, _ in split(batch, max(1, SCORES_AT_ONCE // self.item_count)):
+            scores = self.scores(query[part], history[part], lengths[part])
+            scores = scores.masked_fill(scores <= 0, -torch.inf)
+            found.append(best_items(permitted.rows(part).narrow(scores) if permitted else scores, k))
+        scores, items = (torch.cat(tensors).to(batch.history.device) for tensors in zip(*found, strict=True))
+        return Ranking(items, scores, Cost(users=users, seconds=time.perf_counter() - began), [])
 
     def scores(self, query: sparse.csr_array, history: np.ndarray, lengths: np.ndarray) -> Tensor:
         """Scores (B, I) of votes (B, I) that come from histories (B, H) of the given lengths (B,)."""
         return torch.from_numpy((query @ self.similarity).toarray()).float()
-
-    def best(self, scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """Top k of dense scores (B, I), as scores and items (B, k)."""
-        top, items = scores.topk(min(k, self.item_count))
-        absent = top <= 0
-        return top.masked_fill(absent, -torch.inf), items.masked_fill(absent, -1)
 
 
 class CoVisitText(CoVisit):
@@ -166,21 +152,13 @@ class CoVisitText(CoVisit):
     An item that stood near none of the user's items is never returned, however much it reads like them.
 
     Args:
-        window: Largest distance of two items in a sequence that counts.
-        decay: How fast a pair counts less with its distance, >= 0.
-        backward: Weight of an item that stood before, >= 0.
-        rarity: How much frequent items count less, >= 0.
-        recent: Items of the history that vote, from the last one; null = all.
+        window, decay, backward, rarity, recent: As `CoVisit`.
         text_weight: Factor of the cosine, >= 0; 0 = `CoVisit`.
         words: TF-IDF of the items' words (I, V), rows of length 1 (or 0, for an item without words).
-        training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
-        item_count: Items of the catalogue.
-        remove_seen: Never return an item of the user's history.
-        allow: (n,) the only items that are ever returned; None = all.
-        deny: (n,) items that are never returned; None = none.
+        training, item_count, remove_seen, allow, deny: As `CoVisit`.
 
     Raises:
-        ValueError: If a dial is out of range, or a list is wrong.
+        ValueError: If an option is out of range, or a list is wrong.
     """
 
     def __init__(

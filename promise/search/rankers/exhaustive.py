@@ -1,6 +1,8 @@
 """Exact scores of the whole catalogue with the same blend: the reference point of every search."""
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -8,11 +10,11 @@ from torch import Tensor
 
 from promise.ids.trie import Children, Trie
 from promise.search.beams import allowed_log_softmax
-from promise.search.cost import Cost
-from promise.search.dials import check_dials
-from promise.search.protocols import Items, NextCodes, PathRewards, Ranking, SomeUsers, Users
-from promise.search.restriction import Restriction, Restrictions
-from promise.search.scoring import blend, refuse_nan
+from promise.search.cost import Cost, cost_of
+from promise.search.filters.restriction import Restriction, Restrictions
+from promise.search.options import check_options
+from promise.search.protocols import Batch, Items, NextCodes, PathRewards, Ranking, split
+from promise.search.scoring import best_items, blend, refuse_nan
 
 #: Decoder rows (users x prefixes) computed at once; 256 logits each make 32 MiB.
 ROWS_AT_ONCE = 32_768
@@ -22,7 +24,7 @@ SCORES_AT_ONCE = 1 << 24
 
 
 class Stage(NamedTuple):
-    """What a depth of the trie needs for exact log-probabilities, the same for every user.
+    """A depth of the trie as exact log-probabilities need it, the same for every user.
 
     Attributes:
         rows: Nodes that the decoder is run for: they, or a prefix below them, have several children.
@@ -50,12 +52,10 @@ class ExhaustiveSearch:
         generator: Proposes next codes.
         reward: Judges paths; may be None when weight is 0.
         trie: The catalogue's trie.
-        remove_seen: Never return an item of the user's history.
-        allow: (n,) the only items that are ever returned; None = all.
-        deny: (n,) items that are never returned; None = none.
+        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
 
     Raises:
-        ValueError: If a dial is out of range, the weight needs a reward model that is not there, or a list is wrong.
+        ValueError: If an option is out of range, the weight needs a reward model that is not there, or a list is wrong.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class ExhaustiveSearch:
         allow: Items | None = None,
         deny: Items | None = None,
     ) -> None:
-        check_dials({"weight": weight, "temperature": temperature})
+        check_options({"weight": weight, "temperature": temperature})
         if weight and reward is None:
             raise ValueError(f"search.weight={weight} needs a reward model, got a generator alone")
         self.weight = float(weight)
@@ -79,34 +79,32 @@ class ExhaustiveSearch:
         self.reward = reward if weight else None
         self.trie = trie
         self.restrictions = Restrictions(trie, remove_seen=remove_seen, allow=allow, deny=deny)
+        self.leaves = trie.item_nodes(trie.levels)
         self.stages = [] if self.weight == 1.0 else stages(trie)
         widest = max((len(stage.rows) for stage in self.stages), default=0)
         self.users_at_once = max(1, min(ROWS_AT_ONCE // max(1, widest), SCORES_AT_ONCE // trie.items))
 
     @torch.inference_mode()
-    def rank(self, batch: Users, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
-        """The k best items of every user; `allow` and `deny` as `promise.search.item_lists.ItemLists.of`.
+    def rank(self, batch: Batch, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
+        """The k best items of every user; `allow` and `deny` as `Ranker.rank`.
 
         Raises:
             ValueError: If the networks give NaN, or a list is wrong.
         """
         began = time.perf_counter()
         restriction = self.restrictions.of(batch, allow, deny)
-        scores, items = [], []
-        for part, users in SomeUsers.parts(batch, self.users_at_once):
-            found = self.score(users, restriction.rows(part) if restriction else None)
-            top, leaves = found.topk(min(k, self.trie.items))
-            scores.append(top)
-            items.append(self.trie.item_of(leaves.masked_fill(top == -torch.inf, -1)))
-        ranked = torch.cat(scores)
-        refuse_nan({self.trie.levels: ranked})
-        if items[0].is_cuda:
+        found = [
+            best_items(self.score(users, restriction.rows(part))[:, self.leaves], k)
+            for part, users in split(batch, self.users_at_once)
+        ]
+        scores, items = (torch.cat(tensors) for tensors in zip(*found, strict=True))
+        refuse_nan({self.trie.levels: scores})
+        if items.is_cuda:
             torch.cuda.synchronize()
-        history = batch.lengths.clamp_max(self.generator.history).tolist()
-        cost = self.cost(history, time.perf_counter() - began)
-        return Ranking(torch.cat(items), ranked, cost, [])
+        cost = self.cost(batch.lengths.clamp_max(self.generator.history).tolist())
+        return Ranking(items, scores, replace(cost, seconds=time.perf_counter() - began), [])
 
-    def score(self, batch: Users, restriction: Restriction | None) -> Tensor:
+    def score(self, batch: Batch, restriction: Restriction) -> Tensor:
         """Scores of every leaf (B, I), -inf where it is not permitted."""
         users = self.generator.encode(batch.history, batch.lengths)
         rewards = None
@@ -116,11 +114,9 @@ class ExhaustiveSearch:
             log_probs = self.log_probs(users, batch, restriction)
         else:
             log_probs = torch.zeros(len(batch.history), self.trie.items, device=batch.history.device)
-        if restriction:
-            log_probs = restriction.permitted.narrow(log_probs)
-        return blend(log_probs, rewards, self.weight, self.temperature)
+        return blend(restriction.narrow(log_probs), rewards, self.weight, self.temperature)
 
-    def log_probs(self, users: Any, batch: Users, restriction: Restriction | None) -> Tensor:
+    def log_probs(self, users: Any, batch: Batch, restriction: Restriction) -> Tensor:
         """Exact log-probabilities of every leaf (B, I)."""
         count = len(batch.history)
         cache = self.generator.start(users)
@@ -131,39 +127,29 @@ class ExhaustiveSearch:
                 logits, cache = self.generator.next_code(
                     cache, stage.parents.expand(count, -1), stage.codes.expand(count, -1)
                 )
-                nodes = stage.rows[stage.branching]
-                one = self.trie.children_of(depth, nodes)  # (W, M), the same for every user
-                children = Children(*(field.expand(count, -1, -1) for field in one))
-                if restriction and len(nodes):
-                    children = restriction(depth, nodes.expand(count, -1), children)
-                log_probs = allowed_log_softmax(logits[:, stage.branching], children)  # (B, W, M)
-                step[:, one.nodes[one.valid]] = log_probs[:, one.valid]
+                if len(nodes := stage.rows[stage.branching]):
+                    one = self.trie.children_of(depth, nodes)  # (W, M), the same for every user
+                    every = Children(*(field.expand(count, -1, -1) for field in one))
+                    children = restriction.permit(depth, nodes.expand(count, -1), every)
+                    log_probs = allowed_log_softmax(logits[:, stage.branching], children)  # (B, W, M)
+                    step[:, one.nodes[one.valid]] = log_probs[:, one.valid]
             total = total[:, stage.parent_of_next] + step
         return total
 
-    def cost(self, history: list[int], seconds: float) -> Cost:
-        """Closed-formula cost of one batch of users whose histories have the given lengths."""
-        model, users = self.generator.flops, len(history)
-        flops = model.encode(history)
-        tokens = paths = 0
-        if self.stages:
-            flops += model.start(history)
-        for depth, stage in enumerate(self.stages):
-            flops += model.next_code(history, len(stage.rows), depth)
-            tokens += len(stage.rows) * users
-        if self.reward is not None:
-            flops += self.reward.flops.start(history) + self.reward.flops.score(history, self.trie.items)
-            paths = self.trie.items * users
-        return Cost(users, flops, tokens, paths, seconds)
+    def cost(self, history: Sequence[int]) -> Cost:
+        """Closed-formula cost, without seconds, of users whose histories have the given lengths."""
+        rows = [len(stage.rows) for stage in self.stages]
+        reward = None if self.reward is None else self.reward.flops
+        return cost_of(self.generator.flops, reward, history, rows, [self.trie.items])
 
 
 def stages(trie: Trie) -> list[Stage]:
-    """Which prefixes must be decoded, depth by depth."""
+    """Finds the prefixes that must be decoded, depth by depth."""
     device = trie.leaf_items.device
     result: list[Stage] = []
     row_of_node = torch.zeros(1, dtype=torch.int64, device=device)
     for depth in range(trie.levels):
-        rows = trie.undecided(depth).nonzero().squeeze(1)
+        rows = trie.branching(depth).nonzero().squeeze(1)
         if depth:
             parents = row_of_node[trie.parent(depth, rows)]
             codes = trie.last_code(depth, rows)

@@ -1,12 +1,12 @@
-"""Histories from outside: items that the catalogue does not know are dropped, and users who have no other are told."""
+"""KnownHistories: drops unknown items from histories and sends users who have no other to a fallback."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from promise.search.item_lists import real_items
-from promise.search.protocols import Items, Ranker, Ranking, SomeUsers, Users
+from promise.search.filters.item_lists import real_items
+from promise.search.protocols import Batch, Items, Ranker, Ranking, UserRows
 
 
 class KnownHistories:
@@ -15,7 +15,7 @@ class KnownHistories:
     Args:
         inner: Ranks the users who have a known item.
         item_count: Items of the catalogue; numbers outside 0 .. item_count - 1 are dropped, the order stays.
-        fallback: Ranks the users who have none, such as `promise.search.baselines.Popularity`; None = they are an
+        fallback: Ranks the users who have none, such as `promise.search.rankers.counts.Popularity`; None = they are an
             error.
 
     Attributes:
@@ -29,7 +29,7 @@ class KnownHistories:
         self.fallback = fallback
         self.dropped = self.dropped_last = 0
 
-    def rank(self, batch: Users, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
+    def rank(self, batch: Batch, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
         """The k best items of every user, from the one ranker or the other; their costs add up.
 
         Raises:
@@ -40,7 +40,7 @@ class KnownHistories:
         self.dropped_last = int((real & ~known).sum())
         self.dropped += self.dropped_last
         first = (~known).byte().argsort(dim=1, stable=True)  # the known items, in their order
-        users = SomeUsers(history.masked_fill(~known, 0).gather(1, first), known.sum(1))
+        users = UserRows(history.masked_fill(~known, 0).gather(1, first), known.sum(1))
         lost = users.lengths == 0
         if not lost.any():
             return self.inner.rank(users, k, allow=allow, deny=deny)
@@ -50,7 +50,7 @@ class KnownHistories:
         parts = []
         for ranker, rows in ((self.inner, (~lost).nonzero()[:, 0]), (self.fallback, lost.nonzero()[:, 0])):
             if len(rows):
-                some = SomeUsers(users.history[rows], users.lengths[rows])
+                some = UserRows(users.history[rows], users.lengths[rows])
                 parts.append((rows, ranker.rank(some, k, allow=of_rows(allow, rows), deny=of_rows(deny, rows))))
         return joined(parts, len(history))
 

@@ -1,7 +1,6 @@
 """Exact scores of the whole catalogue against hand-written answers and the plain-Python sum over all paths."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,8 +8,8 @@ import pytest
 import torch
 
 from promise.ids.trie import Trie
-from promise.search import exhaustive
-from promise.search.exhaustive import stages
+from promise.search.rankers import exhaustive
+from promise.search.rankers.exhaustive import stages
 
 
 @pytest.mark.parametrize(
@@ -33,34 +32,6 @@ def test_drawn_world(drawn: Any, weight: float, temperature: float, items: list[
     assert ranking.scores[0].tolist() == pytest.approx(scores, abs=1e-5)
 
 
-@pytest.mark.parametrize("remove_seen", [False, True])
-@pytest.mark.parametrize("weight", [0.0, 0.4, 1.0])
-def test_equals_the_plain_python_scorer(
-    worlds: list[Any], assert_same: Callable[..., None], weight: float, remove_seen: bool
-) -> None:
-    for world in worlds:
-        ranking = world.exhaustive(weight, 1.5, remove_seen=remove_seen).rank(world.batch, 12)
-        for user in range(len(world.batch.history)):
-            removed = set(world.past(user)) if remove_seen else set()
-            expected = world.slow_exhaustive(user, weight, 1.5, removed)
-            assert_same(ranking.items[user], ranking.scores[user], expected)
-
-
-def test_lists_of_each_user_go_with_their_rows(worlds: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exhaustive, "ROWS_AT_ONCE", 1)
-    for seed, world in enumerate(worlds[:40]):
-        rng, users = np.random.default_rng(seed), len(world.batch.history)
-        allow, deny = rng.integers(-1, world.items, size=(users, 4)), rng.integers(world.items, size=(users, 1))
-        search = world.exhaustive(0.5)
-        together = search.rank(world.batch, 5, allow=allow, deny=deny)
-        for user in range(users):
-            one = slice(user, user + 1)
-            alone = search.rank(type(world.batch)(*(field[one] for field in world.batch)), 5, allow[one], deny[one])
-            assert torch.equal(together.items[one], alone.items)
-            left = set(allow[user].tolist()) - {-1, *deny[user].tolist()}
-            assert {item for item in alone.items[0].tolist() if item >= 0} == left
-
-
 def test_few_users_at_once_change_nothing(worlds: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     for world in worlds[:30]:
         whole = world.exhaustive(0.5, remove_seen=True).rank(world.batch, 5)
@@ -71,16 +42,6 @@ def test_few_users_at_once_change_nothing(worlds: list[Any], monkeypatch: pytest
             ranking = one_by_one.rank(world.batch, 5)
         assert torch.equal(ranking.items, whole.items) and ranking.cost.flops == whole.cost.flops
         torch.testing.assert_close(ranking.scores, whole.scores)
-
-
-def test_padding_does_not_matter_and_the_same_call_gives_the_same_answer(worlds: list[Any]) -> None:
-    for world in worlds[:30]:
-        search = world.exhaustive(0.5, remove_seen=True)
-        first, again = (search.rank(world.batch, 5) for _ in range(2))
-        assert torch.equal(first.items, again.items) and torch.equal(first.scores, again.scores)
-        padded = torch.nn.functional.pad(world.batch.history, (0, 2), value=world.items - 1)
-        longer = search.rank(type(world.batch)(padded, world.batch.lengths), 5)
-        assert torch.equal(longer.items, first.items)
 
 
 def test_only_prefixes_that_branch_or_lead_to_branches_are_decoded() -> None:
@@ -110,22 +71,3 @@ def test_bad_dials_are_refused(drawn: Any) -> None:
         drawn.exhaustive(1.0, 0)
     with pytest.raises(ValueError, match=r"^search\.weight=1\.0 needs a reward model, got a generator alone$"):
         drawn.exhaustive(1.0, reward=None)
-
-
-def test_nan_is_refused(worlds: list[Any]) -> None:
-    world = next(w for w in worlds if len(w.batch.history) > 1 and w.items > 3)
-
-    class Broken:
-        flops = world.reward.flops
-
-        def start(self, users: Any) -> Any:
-            return users
-
-        def score_all(self, context: Any, depth: int) -> torch.Tensor:
-            rewards = world.reward.score_all(context, depth)
-            rewards[1, -1] = math.nan
-            return rewards
-
-    message = f"^the networks gave NaN at level {world.levels} for row 1 of the batch$"
-    with pytest.raises(ValueError, match=message):
-        world.exhaustive(1.0, reward=Broken()).rank(world.batch, 1)

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from promise.ids.trie import Trie
-from promise.search.restriction import Restrictions, hits, paths_to
+from promise.search.filters.restriction import Restrictions, hits, paths_to
 
 
 class Lists:
@@ -46,58 +45,11 @@ class Lists:
         return found
 
 
-def rebuilt(world: Any, user: int, left: list[int]) -> Any:
-    """The user's own world whose catalogue never held other items."""
-    one = slice(user, user + 1)
-    small = world.with_batch(world.batch.history[one], world.batch.lengths[one])
-    small.trie = Trie(world.codes[left], world.sizes)
-    nodes = [world.trie.node_of(small.trie.prefixes(depth)) for depth in range(world.levels + 1)]
-    small.reward = type(world.reward)([t[n] for t, n in zip(world.reward.tables, nodes, strict=True)])
-    return small
-
-
-DIALS: list[dict[str, Any]] = [
-    {"width": 3},
-    {"width": 2, "expansion": 3, "weight": 1.0},
-    {"width": 3, "expansion": 2, "weight": 0.5},
-    {"width": 2, "candidates": 5, "weight": 1.0, "rerank": True},
-]
-
-
-@pytest.mark.parametrize("dials", [*DIALS, 0.0, 0.5, 1.0], ids=str)
-def test_equals_a_trie_of_the_permitted_items_alone(worlds: list[Any], dials: Any) -> None:
-    def search(world: Any, **offers: Any) -> Any:
-        return world.guided(**dials, **offers) if isinstance(dials, dict) else world.exhaustive(dials, **offers)
-
-    empty = 0
-    for seed, world in enumerate(worlds):
-        lists = Lists(world, seed)
-        found = search(world, **lists.always).rank(world.batch, 3, **lists.call)
-        for user in range(lists.users):
-            left = sorted(lists.left(user))
-            items = [item for item in found.items[user].tolist() if item >= 0]
-            scores = found.scores[user]
-            assert (scores[len(items) :] == -math.inf).all() and (found.items[user, len(items) :] == -1).all()
-            if not left:
-                empty += 1
-                assert items == []
-                continue
-            small = rebuilt(world, user, left)
-            expected = search(small).rank(small.batch, 3)
-            real = [item for item in expected.items[0].tolist() if item >= 0]
-            assert items == [left[item] for item in real]
-            torch.testing.assert_close(scores[: len(real)], expected.scores[0, : len(real)])
-    assert empty > 5
-
-
 def test_children_lead_to_permitted_items(worlds: list[Any]) -> None:
     """At every node of every depth, asked for in any order, twice and with -1 among them."""
     for seed, world in enumerate(worlds * 3):
         lists, trie = Lists(world, seed), world.trie
         restriction = Restrictions(trie, **lists.always).of(world.batch, **lists.call)
-        if restriction is None:
-            assert not lists.always["remove_seen"] and len(lists.always) == 1 and not lists.call
-            continue
         for depth in range(trie.levels):
             nodes = torch.from_numpy(lists.rng.integers(-1, trie.nodes[depth], size=(lists.users, 5)))
             children = trie.children_of(depth, nodes)
@@ -106,18 +58,18 @@ def test_children_lead_to_permitted_items(worlds: list[Any]) -> None:
             for user in range(lists.users):
                 left[user, below[list(lists.left(user))]] = True
             expected = children.valid & left[torch.arange(lists.users)[:, None, None], children.nodes]
-            found = restriction(depth, nodes, children)
+            found = restriction.children(depth, nodes)
             assert torch.equal(found.valid, expected)
             assert torch.equal(found.nodes, children.nodes) and torch.equal(found.codes, children.codes)
             part = slice(1, 3)
-            some = restriction.rows(part)(depth, nodes[part], trie.children_of(depth, nodes[part]))
+            some = restriction.rows(part).children(depth, nodes[part])
             assert torch.equal(some.valid, expected[part])
 
 
 def test_nothing_forbidden_costs_nothing(drawn: Any) -> None:
     free = Restrictions(drawn.trie)
-    assert free.of(drawn.batch) is None and not {"lists", "open"} & free.__dict__.keys()
-    assert free.of(drawn.batch, deny=[3]) is not None  # and tables are there from now on
+    assert free.of(drawn.batch).permitted is None and not {"lists", "open"} & free.__dict__.keys()
+    assert free.of(drawn.batch, deny=[3]).permitted is not None  # and tables are there from now on
 
 
 def test_a_wrong_list_shows_when_the_search_is_made(drawn: Any) -> None:
@@ -144,20 +96,6 @@ def test_one_item_left(worlds: list[Any], weight: float) -> None:
             assert (ranking.scores[0] > -math.inf).tolist() == [item >= 0 for item in ranking.items[0].tolist()]
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
-def test_no_item_left_for_one_user(worlds: list[Any], weight: float) -> None:
-    for world in worlds[:40]:
-        past = list(range(world.items))
-        full = world.with_batch(torch.tensor([past, past]), torch.tensor([len(past), 1]))
-        for search in (
-            full.guided(width=4, expansion=2, weight=weight, remove_seen=True),
-            full.exhaustive(weight, remove_seen=True),
-        ):
-            ranking = search.rank(full.batch, 4)
-            assert (ranking.items[0] == -1).all() and (ranking.scores[0] == -math.inf).all()
-            assert (ranking.items[1] >= 0).sum() == min(4, world.items - 1)  # the neighbour loses its own item only
-
-
 def test_drawn_world_renormalises(drawn: Any) -> None:
     for ranking in (
         drawn.guided(width=4, remove_seen=True).rank(drawn.batch, 4),
@@ -173,22 +111,11 @@ def test_drawn_world_renormalises(drawn: Any) -> None:
 def test_items_of_other_branches_are_counted_below_them_only(drawn: Any) -> None:
     batch = type(drawn.batch)(torch.tensor([[2, 2, 3, 0]]), torch.tensor([3]))  # C, C, D; the 0 is padding
     seen = Restrictions(drawn.trie, remove_seen=True).of(batch)
-    assert seen is not None
     root = torch.zeros(1, 1, dtype=torch.int64)
-    assert seen(0, root, drawn.trie.children_of(0, root)).valid.tolist() == [[[True, False]]]
+    assert seen.children(0, root).valid.tolist() == [[[True, False]]]
     both = torch.tensor([[1, 0]])
-    valid = seen(1, both, drawn.trie.children_of(1, both)).valid
+    valid = seen.children(1, both).valid
     assert valid.tolist() == [[[False, False], [True, True]]]
-
-
-@pytest.mark.parametrize("weight", [0.0, 1.0])
-def test_an_empty_history_removes_nothing(drawn: Any, weight: float) -> None:
-    empty = type(drawn.batch)(torch.tensor([[0]]), torch.tensor([0]))
-    for search in (
-        drawn.guided(width=4, weight=weight, remove_seen=True),
-        drawn.exhaustive(weight, remove_seen=True),
-    ):
-        assert sorted(search.rank(empty, 4).items[0].tolist()) == [0, 1, 2, 3]
 
 
 def test_paths_and_hits_by_hand(drawn: Any) -> None:

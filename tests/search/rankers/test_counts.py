@@ -9,8 +9,8 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from promise.search import baselines
-from promise.search.baselines import CoVisit, CoVisitText, Popularity
+from promise.search.rankers import counts
+from promise.search.rankers.counts import CoVisit, CoVisitText, Popularity
 
 
 class Users(NamedTuple):
@@ -141,7 +141,7 @@ def draw_words(shop: Shop) -> tuple[sparse.csr_array, list[dict[int, float]]]:
 def test_co_visit_text_weighs_every_score_by_the_likeness_to_the_last_item(
     text_weight: float, remove_seen: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(baselines, "SCORES_AT_ONCE", 40)
+    monkeypatch.setattr(counts, "SCORES_AT_ONCE", 40)
     for shop in SHOPS:
         matrix, words = draw_words(shop)
         given: dict[str, Any] = {"training": shop.training, "item_count": shop.item_count, "remove_seen": remove_seen}
@@ -170,7 +170,7 @@ def test_few_users_at_once_batch_order_and_padding_do_not_matter(monkeypatch: py
             whole = ranker.rank(shop.batch, 3)
             assert torch.equal(ranker.rank(flipped, 3).items.flip(0), whole.items)
             with monkeypatch.context() as patch:
-                patch.setattr(baselines, "SCORES_AT_ONCE", 1)
+                patch.setattr(counts, "SCORES_AT_ONCE", 1)
                 assert torch.equal(ranker.rank(shop.batch, 3).items, whole.items)
 
 

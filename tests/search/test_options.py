@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from promise.search.dials import Level, active_dials, candidates_of, check_dials, per_level, plan
+from promise.search.options import Level, active_options, candidates_of, check_options, per_level, plan
 
 PLAIN: dict[str, Any] = {
     "width": 20,
@@ -15,7 +15,7 @@ PLAIN: dict[str, Any] = {
     "weight": 0.0,
     "temperature": 1.0,
     "rerank": False,
-    "control": "none",
+    "shuffle_rewards": False,
 }
 WIDE = (1, 1000, 1000, 1000)
 
@@ -32,17 +32,17 @@ def dials(**chosen: Any) -> dict[str, Any]:
         {"candidates": 20},
         {"candidates": [20, 40, 80], "width": [20, 40, 80]},
         {"width": [1, 2, 3], "candidates": 3},
-        {"weight": 1, "temperature": 0.01, "rerank": True, "control": "shuffled"},
+        {"weight": 1, "temperature": 0.01, "rerank": True, "shuffle_rewards": True},
     ],
 )
 def test_good_dials_pass(chosen: dict[str, Any]) -> None:
-    check_dials(dials(**chosen))
+    check_options(dials(**chosen))
 
 
 def test_dials_that_are_not_there_are_not_checked() -> None:
-    check_dials({})
-    check_dials({"weight": 0.5, "temperature": 2})
-    check_dials({"samples": 1, "temperature": 0.1, "distinct": False, "weight": 1})
+    check_options({})
+    check_options({"weight": 0.5, "temperature": 2})
+    check_options({"samples": 1, "temperature": 0.1, "distinct": False, "weight": 1})
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_dials_that_are_not_there_are_not_checked() -> None:
         ({"temperature": -1}, "search.temperature must be a number > 0, got -1"),
         ({"temperature": [1, 2]}, "search.temperature must be a number > 0, got [1, 2]"),
         ({"rerank": "yes"}, "search.rerank must be true or false, got yes"),
-        ({"control": "random"}, "search.control must be none or shuffled, got random"),
-        ({"control": None}, "search.control must be none or shuffled, got None"),
+        ({"shuffle_rewards": "random"}, "search.shuffle_rewards must be true or false, got random"),
+        ({"shuffle_rewards": None}, "search.shuffle_rewards must be true or false, got None"),
         ({"samples": 0}, "search.samples must be an integer >= 1, got 0"),
         ({"samples": 2.5}, "search.samples must be an integer >= 1, got 2.5"),
         ({"samples": True}, "search.samples must be an integer >= 1, got True"),
@@ -88,7 +88,7 @@ def test_dials_that_are_not_there_are_not_checked() -> None:
 )
 def test_bad_dials_are_refused(chosen: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError) as caught:
-        check_dials(dials(**chosen))
+        check_options(dials(**chosen))
     assert str(caught.value) == message
 
 
@@ -134,7 +134,7 @@ def test_plan_of_rerank_carries_all_candidates_to_the_end() -> None:
     ("one", "other"),
     [
         ({"expansion": 1}, {"expansion": 10}),
-        ({"expansion": 1}, {"candidates": 99, "temperature": 3.0, "control": "shuffled"}),
+        ({"expansion": 1}, {"candidates": 99, "temperature": 3.0, "shuffle_rewards": True}),
         ({"width": 20}, {"width": [20, 20, 20], "weight": [0, 0, 0.0]}),
         ({"weight": 1, "expansion": 2, "temperature": 1}, {"weight": 1.0, "candidates": 40, "temperature": 9.0}),
         ({"weight": [0, 1, 0], "expansion": [1, 4, 1]}, {"weight": [0, 1, 0], "expansion": [3, 4, 7]}),
@@ -146,7 +146,7 @@ def test_plan_of_rerank_carries_all_candidates_to_the_end() -> None:
     ],
 )
 def test_equal_searches_have_equal_keys(one: dict[str, Any], other: dict[str, Any]) -> None:
-    assert active_dials(dials(**one), 3) == active_dials(dials(**other), 3)
+    assert active_options(dials(**one), 3) == active_options(dials(**other), 3)
 
 
 @pytest.mark.parametrize(
@@ -157,13 +157,13 @@ def test_equal_searches_have_equal_keys(one: dict[str, Any], other: dict[str, An
         ({"weight": 1.0, "expansion": 2}, {"weight": 1.0, "expansion": 4}),
         ({"weight": 1.0, "expansion": 2}, {"weight": 0.9, "expansion": 2}),
         ({"weight": 1.0, "expansion": 2}, {"weight": 1.0, "expansion": 2, "rerank": True}),
-        ({"weight": 1.0, "expansion": 2}, {"weight": 1.0, "expansion": 2, "control": "shuffled"}),
+        ({"weight": 1.0, "expansion": 2}, {"weight": 1.0, "expansion": 2, "shuffle_rewards": True}),
         ({"weight": 0.5, "expansion": 2}, {"weight": 0.5, "expansion": 2, "temperature": 2.0}),
         ({"weight": 1.0}, {"weight": 0.0}),
     ],
 )
 def test_different_searches_have_different_keys(one: dict[str, Any], other: dict[str, Any]) -> None:
-    assert active_dials(dials(**one), 3) != active_dials(dials(**other), 3)
+    assert active_options(dials(**one), 3) != active_options(dials(**other), 3)
 
 
 def test_equal_keys_mean_equal_plans() -> None:
@@ -179,7 +179,7 @@ def test_equal_keys_mean_equal_plans() -> None:
             [level.candidates if act else level.width for level, act in zip(levels, acts, strict=True)],
             weights,
             chosen["temperature"] if mixes else None,
-            chosen["control"] if any(weights) else None,
+            chosen["shuffle_rewards"] if any(weights) else None,
         )
 
     found: dict[str, Any] = {}
@@ -189,9 +189,9 @@ def test_equal_keys_mean_equal_plans() -> None:
         [0.0, 0.5, 1.0, [0, 0, 1], [1, 0.5, 0]],
         [1, 2],
         [False, True],
-        ["none", "shuffled"],
+        [False, True],
     )
-    names = ("width", "expansion", "weight", "temperature", "rerank", "control")
+    names = ("width", "expansion", "weight", "temperature", "rerank", "shuffle_rewards")
     for values in grid:
         chosen = dials(**dict(zip(names, values, strict=True)))
-        assert found.setdefault(repr(active_dials(chosen, 3)), deeds(chosen)) == deeds(chosen)
+        assert found.setdefault(repr(active_options(chosen, 3)), deeds(chosen)) == deeds(chosen)

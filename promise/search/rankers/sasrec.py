@@ -1,15 +1,17 @@
-"""Ranker over a network that scores every item at once, such as SASRec: one product, then the best k."""
+"""SASRecRanker: ranks by a network that scores every item at once; one product, then the best k."""
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from promise.search.cost import Cost
-from promise.search.item_lists import ItemLists
-from promise.search.protocols import Items, Ranking, SomeUsers, Users
+from promise.search.filters.item_lists import ItemLists
+from promise.search.protocols import Batch, Items, Ranking, split
+from promise.search.scoring import best_items
 
 #: Scores (users x items) held at once: 64 MiB.
 SCORES_AT_ONCE = 1 << 24
@@ -48,9 +50,7 @@ class SASRecRanker:
     Args:
         sasrec: Scores every item.
         item_count: Items of the catalogue.
-        remove_seen: Never return an item of the user's history.
-        allow: (n,) the only items that are ever returned; None = all.
-        deny: (n,) items that are never returned; None = none.
+        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
 
     Raises:
         ValueError: If a list is wrong.
@@ -70,7 +70,7 @@ class SASRecRanker:
         self.lists = ItemLists(item_count, remove_seen=remove_seen, allow=allow, deny=deny)
 
     @torch.inference_mode()
-    def rank(self, batch: Users, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
+    def rank(self, batch: Batch, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
         """The k best items of every user.
 
         Raises:
@@ -79,15 +79,18 @@ class SASRecRanker:
         began = time.perf_counter()
         permitted = self.lists.of(batch, allow, deny)
         found = []
-        for part, users in SomeUsers.parts(batch, max(1, SCORES_AT_ONCE // self.item_count)):
+        for part, users in split(batch, max(1, SCORES_AT_ONCE // self.item_count)):
             scores = self.sasrec.scores(self.sasrec.encode(users.history, users.lengths)).float()
             if permitted:
                 scores = permitted.rows(part).narrow(scores)
-            found.append(scores.topk(min(k, self.item_count)))
-        scores, items = torch.cat([best.values for best in found]), torch.cat([best.indices for best in found])
+            found.append(best_items(scores, k))
+        scores, items = (torch.cat(tensors) for tensors in zip(*found, strict=True))
         if (wrong := scores[:, 0].isnan()).any():  # topk puts NaN before all numbers
             raise ValueError(f"the network gave NaN for row {int(wrong.nonzero()[0])} of the batch")
-        lengths = batch.lengths.clamp_max(self.sasrec.history).tolist()
-        flops = self.sasrec.flops.encode(lengths) + self.sasrec.flops.score(lengths, self.item_count)
-        cost = Cost(users=len(lengths), flops=flops, seconds=time.perf_counter() - began)
-        return Ranking(items.masked_fill(scores == -torch.inf, -1), scores, cost, [])
+        cost = self.cost(batch.lengths.clamp_max(self.sasrec.history).tolist())
+        return Ranking(items, scores, replace(cost, seconds=time.perf_counter() - began), [])
+
+    def cost(self, history: Sequence[int]) -> Cost:
+        """Closed-formula cost, without seconds, of users with histories of the given lengths."""
+        flops = self.sasrec.flops
+        return Cost(len(history), flops.encode(history) + flops.score(history, self.item_count))
