@@ -108,8 +108,12 @@ def test_bad_dials_are_one_line_and_leave_nothing(run: Run, tmp_path: Path) -> N
             "training.negatives=full_softmax reward=cross_attention",
             "training.negatives=full_softmax needs a reward whose targets share negatives, such as reward=dot",
         ),
-        ("checkpoint=none.ckpt", "checkpoint=none.ckpt is no file"),
-        (f"checkpoint={garbage}", f"checkpoint={garbage} is no file of trained networks"),
+        ("checkpoint=none", "checkpoint=none is no folder"),
+        (
+            f"checkpoint={garbage}",
+            f"checkpoint={garbage} is a file: it must name a model folder (paths.model of `promise train`)",
+        ),
+        (f"predictions={garbage}/p.parquet", f"predictions={garbage}/p.parquet cannot be written: File exists"),
         ("ids.path=none.npz", "ids.path=none.npz is no file"),
         ("embeddings.parts.text.embedding.dim=0", "embeddings.dim must be an integer >= 1, got 0"),
         (
@@ -139,8 +143,8 @@ def test_files_that_do_not_fit(run: Run, tmp_path: Path) -> None:
     error = run("evaluate", *files, f"ids.path={made['ids']}", store=tmp_path / "one").error
     assert error.endswith("has 40 items, the data have 3")
     for verb, more in (("evaluate", []), ("sweep", ["+sweeps=weight"])):
-        error = run(verb, *files, *more, f"checkpoint={made['checkpoint']}", store=tmp_path / verb).error
-        assert "was trained on semantic IDs" in error
+        error = run(verb, *files, *more, f"checkpoint={made['model']}", store=tmp_path / verb).error
+        assert error.endswith("has a catalogue of 40 items, the data have 3")
         assert not (tmp_path / verb / "rows").exists()
     assert run("evaluate", "build=never", store=tmp_path / "never").error.startswith("build=never, but data (data-")
 

@@ -83,7 +83,7 @@ class Costs:
         return self._pipeline
 
     def training(self, point: SweepPoint, network: Network) -> dict[str, Any]:
-        """Parameters, FLOPs and minutes of a training; None where they can't be told, such as before the data are there."""
+        """Parameters, FLOPs and minutes of a training; None where nobody knows, or not yet."""
         try:
             work = self.pipeline(point).work(network.name)
         except NotBuilt:

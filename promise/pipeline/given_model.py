@@ -4,6 +4,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -27,7 +29,7 @@ def adopted(cfg: DictConfig, model: Model) -> DictConfig:
     Raises:
         ValueError: If a chosen option contradicts the model; the option and both values are named.
     """
-    place, usual, names = f"checkpoint={cfg.checkpoint}", configs.compose(), typed()
+    place, usual, names = f"checkpoint={cfg.checkpoint}", root_config(), typed()
     changed = copy.deepcopy(cfg)
     for group, theirs in {**model.config, **model.origin["config"]}.items():
         ours, of_model, default = (flat(group, node) for node in (cfg.get(group), theirs, usual.get(group)))
@@ -49,6 +51,11 @@ def adopted(cfg: DictConfig, model: Model) -> DictConfig:
     if cfg.ids.path is not None and SemanticIds.load(cfg.ids.path).fingerprint != model.inputs.ids.fingerprint:
         raise ValueError(f"{place} has other semantic IDs than ids.path={cfg.ids.path}: leave that out")
     return changed
+
+
+def root_config() -> DictConfig:
+    """The root config as it is without any option, within a Hydra app or outside."""
+    return hydra.compose("config") if GlobalHydra.instance().is_initialized() else configs.compose()
 
 
 def typed() -> dict[str, str]:

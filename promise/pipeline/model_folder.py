@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from promise.ids.semantic_ids import SemanticIds
 from promise.ids.trie import Trie
@@ -90,7 +90,7 @@ class Model:
         self.items.write_parquet(part / ITEMS)
         vectors = {} if self.inputs.item_vectors is None else {VECTORS: torch.from_numpy(self.inputs.item_vectors)}
         tensors = {**vectors, **self.inputs.tables}
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part / TABLES)
+        (part / TABLES).write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}))
         described = {
             "format": FORMAT,
             "name": self.name,

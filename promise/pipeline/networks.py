@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from promise.ids.semantic_ids import SemanticIds
@@ -115,7 +115,7 @@ def save_weights(path: Path, networks: Mapping[str, nn.Module | None]) -> None:
         if network is not None
         for key, value in network.state_dict().items()
     }
-    save_file(state, path)
+    path.write_bytes(save(state))
 
 
 def load_weights(path: Path, networks: Mapping[str, nn.Module | None]) -> None:

@@ -39,5 +39,5 @@ def test_the_files_of_beauty(quick: DictConfig, tmp_path: Path) -> None:
     (found,) = beauty.beauty(quick)
     assert found.note.startswith("30 users, Amazon Beauty, untrained; W=4")
     quick.bench.checkpoint = str(tmp_path / "Beauty.txt")
-    with pytest.raises(ValueError, match="is no file of trained networks"):
+    with pytest.raises(ValueError, match="is a file: it must name a model folder"):
         beauty.real(quick, sizes(quick))

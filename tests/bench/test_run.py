@@ -90,7 +90,7 @@ def test_bad_input(fake: None, quick: DictConfig, name: str, value: Any, message
 
 def test_a_checkpoint_that_is_not_there(fake: None, quick: DictConfig, tmp_path: Path) -> None:
     quick.what, quick.bench.root, quick.bench.checkpoint = "all", str(tmp_path), "x.ckpt"
-    with pytest.raises(ValueError, match=r"^bench\.checkpoint=x\.ckpt is no file$"):
+    with pytest.raises(ValueError, match=r"^bench\.checkpoint=x\.ckpt is no folder$"):
         run.run(quick)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from omegaconf import OmegaConf
 
 from promise.pipeline.points import Point, one_if_equal
 from promise.pipeline.predictions import write_predictions
@@ -141,7 +140,7 @@ def test_a_row_is_searched_for_once(point_of: PointOf) -> None:
     assert json.loads(first.path.read_text()) == first.row
     assert not [path for path in first.path.parent.iterdir() if path.name.startswith(".")]
     kept, answers = point_of("search.width=11").result(keep_answers=True)
-    assert kept.searched and answers is not None and len(answers.users) == 60
+    assert not kept.searched and kept.row == first.row and answers is not None and len(answers.users) == 60
 
 
 def test_metrics_above_the_width_are_missing(point_of: PointOf) -> None:
@@ -230,7 +229,7 @@ def test_the_key_holds_what_the_lists_say_and_not_where(point_of: PointOf, tmp_p
 def test_unknown_items_and_rankers_without_lists_are_refused(
     point_of: PointOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Pipeline, "networks_fingerprint", property(lambda self: pytest.fail("too late")))
+    monkeypatch.setattr(Pipeline, "model", property(lambda self: pytest.fail("too late")))
     unknown = ids_file(tmp_path / "unknown.txt", [7, 8, 9])
     message = r"^evaluation\.deny names 2 of 3 items that the data don't have, first 8$"
     with pytest.raises(ValueError, match=message):
@@ -250,7 +249,7 @@ def test_a_failing_search_ends_its_run(point_of: PointOf, monkeypatch: pytest.Mo
     ended = []
     monkeypatch.setattr("promise.pipeline.points.finish", ended.append)
     point = point_of("search.width=12")
-    OmegaConf.update(point.search, "temperature", 0)
+    point.dials["temperature"] = 0
     with pytest.raises(ValueError, match=r"search\.temperature must be a number > 0"):
         point.evaluate()
     assert len(ended) == 1

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from promise.ids.semantic_ids import SemanticIds
-from promise.pipeline.stages import fingerprint_of
+from promise.pipeline.model_folder import fingerprint_of
 
 PipelineOf = Callable[..., Any]
 
@@ -20,14 +20,14 @@ PipelineOf = Callable[..., Any]
 def test_every_stage_is_built_once(pipeline_of: PipelineOf, tmp_path: Path) -> None:
     first = pipeline_of(store=tmp_path)
     generator, reward = first.networks
-    assert first.built == ["data", "embeddings", "ids", "content", "joint"]
+    assert sorted(first.built) == ["content", "data", "embeddings", "ids", "joint"]
     again = pipeline_of(store=tmp_path)
     same, _ = again.networks
     assert again.built == []
     assert reward is not None and not generator.training and not reward.training
     for name, value in generator.state_dict().items():
         assert torch.equal(value, same.state_dict()[name])
-    assert again.networks_fingerprint == first.networks_fingerprint
+    assert again.model.fingerprint == first.model.fingerprint
     assert not list(tmp_path.rglob("*resume*")) and not list(tmp_path.rglob("checkpoints"))
 
 
@@ -46,11 +46,19 @@ def test_facts_of_the_data(
     ("words", "rebuilt"),
     [
         (["search=plain", "search.width=3", "evaluation.users=5", "split=test", "evaluation.remove_seen=true"], []),
-        (["datamodule.evaluation_batch_size=7", "logger.save_dir=elsewhere", "trainer.devices=2"], []),
+        (["datamodule.evaluation_batch_size=7", "logger.save_dir=elsewhere"], []),
+        (["+trainer.profiler=simple", "+trainer.log_every_n_steps=1", "datamodule.workers=2"], []),
         (["training.epochs=1"], ["joint"]),
         (["datamodule.batch_size=16"], ["joint"]),
         (["datamodule.history=10"], ["joint"]),
-        (["trainer.precision=32-true"], ["joint"]),
+        (["trainer.precision=64-true"], ["joint"]),
+        (["trainer.devices=2"], ["joint"]),
+        (["+trainer.limit_train_batches=2"], ["joint"]),
+        (["+trainer.limit_val_batches=1"], ["joint"]),
+        (["+trainer.max_steps=5"], ["joint"]),
+        (["+trainer.accumulate_grad_batches=2"], ["joint"]),
+        (["+trainer.min_epochs=2"], ["joint"]),
+        (["+trainer.overfit_batches=1"], ["joint"]),
         (["checkpoint_selection.users=10"], ["joint"]),
         (["generator.dropout=0.1"], ["joint"]),
         (["ids.codes=4"], ["ids", "joint"]),
@@ -79,7 +87,7 @@ def test_a_dial_rebuilds_what_it_acts_on(
 
         monkeypatch.setattr(pipeline.store, "get_or_build", name_only)
         with pytest.raises(KeyError) as key:
-            _ = pipeline.checkpoint
+            _ = pipeline.trained_networks
         built.append(names | {"joint": key.value.args[0]})
     assert [stage for stage in built[0] if built[0][stage] != built[1][stage]] == rebuilt
 
@@ -117,11 +125,9 @@ def test_given_ids(pipeline_of: PipelineOf, tmp_path: Path) -> None:
         pipeline_of(f"ids.path={tmp_path / 'few.npz'}").check_inputs()
 
 
-def test_check_inputs_looks_at_a_given_checkpoint(pipeline_of: PipelineOf) -> None:
-    path = pipeline_of().checkpoint
-    pipeline_of(f"checkpoint={path}").check_inputs()
-    with pytest.raises(ValueError, match="was trained on semantic IDs"):
-        pipeline_of(f"checkpoint={path}", "ids.codes=4").check_inputs()
+def test_a_debugging_run_that_keeps_nothing_is_refused(pipeline_of: PipelineOf) -> None:
+    with pytest.raises(ValueError, match=r"^trainer\.fast_dev_run trains nothing that could be kept"):
+        _ = pipeline_of("+trainer.fast_dev_run=true").trained_networks
 
 
 def test_fingerprints_know_the_shape() -> None:

@@ -102,7 +102,7 @@ def test_refusing_to_build_names_stage_and_command(tmp_path: Path) -> None:
 def test_announced_before_it_is_built_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     for _ in range(2):
-        build(Store(tmp_path), announce="ids: about 5 % of a minute")
+        build(Store(tmp_path))
     assert [record.getMessage() for record in caplog.records].count("ids: about 5 % of a minute") == 1
 
 

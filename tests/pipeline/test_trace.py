@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from promise.pipeline.opening import opened
 
+from promise.api import open_point
 from promise.pipeline.trace import MARK, TARGET, UserTrace, trace_user
 
 WORDS = ("search=guided", "search.width=3", "search.expansion=4", "analysis=drift")
@@ -15,7 +15,7 @@ WORDS = ("search=guided", "search.width=3", "search.expansion=4", "analysis=drif
 
 @pytest.fixture(scope="module")
 def open_point(world: Any, shared_store: Path) -> Callable[..., Any]:
-    return lambda *words: opened([*world.words, f"store={shared_store}", *words])
+    return lambda *words: open_point([*world.words, f"store={shared_store}", *words])
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Trainings: what they start from, what they keep, and what a checkpoint must fit to."""
+"""Trainings: what they start from, what they keep, and what names them."""
 
 import logging
 from collections.abc import Callable
@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from promise.pipeline.fitting import Fit, load, load_networks
+from omegaconf import OmegaConf
+from safetensors.torch import load_file
 
-from promise.pipeline.config import fits
-from promise.pipeline.training_run import NETWORKS
+from promise.pipeline.config import trainings
+from promise.pipeline.networks import WEIGHTS, load_weights, save_weights
+from promise.pipeline.training_stage import IDLE, trainer_options
+from promise.pipeline.trainings import training_stage
 
 PipelineOf = Callable[..., Any]
 
@@ -43,35 +46,32 @@ def test_stages_share_the_generator(staged: Callable[..., Any], pipeline_of: Pip
     assert alone.built == [] and none is None
     assert all(map(torch.equal, parameters(generator), parameters(same)))
     other = staged("reward=cross_attention")
-    _ = other.checkpoint
+    _ = other.networks
     assert other.built == ["reward"]
 
 
 def test_a_seed_makes_the_same_networks(pipeline_of: PipelineOf, tmp_path: Path) -> None:
     first, again = pipeline_of(), pipeline_of(store=tmp_path)
     torch.rand(3)
-    assert first.networks_fingerprint == again.networks_fingerprint
+    assert first.model.fingerprint == again.model.fingerprint
 
 
 def test_what_is_kept(pipeline_of: PipelineOf) -> None:
-    path = pipeline_of().checkpoint
-    payload = load(path)
-    assert payload["ids"] == pipeline_of().ids.fingerprint
-    assert payload["generator"]["dim"] == 16 and set(payload["state"]) == {"generator", "reward"}
-    manifest = pipeline_of().store.find(path.parent.name).manifest
+    _, artifact = pipeline_of().trained_networks
+    manifest = artifact.manifest
     assert manifest["epochs"] == 2 and 1 <= manifest["best_epoch"] <= 2
     assert 0 <= manifest["validation_recall@10"] <= 1
-    assert list(manifest["files"]) == [NETWORKS]
+    assert list(manifest["files"]) == [WEIGHTS]
+    assert {name.partition(".")[0] for name in load_file(artifact.path / WEIGHTS)} == {"generator", "reward"}
 
 
 def test_the_announcement_says_what_is_to_come(pipeline_of: PipelineOf, caplog: pytest.LogCaptureFixture) -> None:
     pipeline = pipeline_of()
-    fit = Fit(pipeline, fits(pipeline.cfg)[0], None)
-    generator, reward = fit.networks()
-    assert reward is not None
-    size = sum(p.numel() for network in (generator, reward) for p in network.parameters())
+    stage = training_stage(pipeline, trainings(pipeline.cfg)[0], None)
+    size = sum(p.numel() for network in stage.networks().values() for p in network.parameters())
+    assert stage.work is not None
     assert (
-        fit.work.announcement(fit.name)
+        stage.work.announcement(stage.name)
         == f"training joint: {size:,} parameters, 2 epochs of 1 steps, at most about 1 min"
     )
     with caplog.at_level(logging.INFO):
@@ -80,21 +80,22 @@ def test_the_announcement_says_what_is_to_come(pipeline_of: PipelineOf, caplog: 
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["generator.dim=32"], r"was trained with generator\.dim=16, the config says 32"),
-        (["reward=cross_attention"], r"was trained with reward\._target_=.*DotReward, the config says .*Cross"),
-        (["seed=1", "ids.codes=4"], r"was trained on semantic IDs \w{16}, these are \w{16}"),
-    ],
+    ("trainer", "processes"),
+    [({"devices": 3}, 3), ({"devices": [0, 1]}, 2), ({"devices": "auto"}, 1), ({"devices": 2, "num_nodes": 4}, 8)],
 )
-def test_a_checkpoint_must_fit(pipeline_of: PipelineOf, words: list[str], message: str) -> None:
-    with pytest.raises(ValueError, match=rf"^checkpoint=.*{NETWORKS} {message}"):
-        load_networks(pipeline_of(*words), pipeline_of().checkpoint)
+def test_processes_are_part_of_the_name(pipeline_of: PipelineOf, trainer: dict[str, Any], processes: int) -> None:
+    cfg = pipeline_of().cfg.copy()
+    OmegaConf.set_struct(cfg, False)
+    cfg.trainer = {**cfg.trainer, **trainer}
+    options = trainer_options(cfg)
+    assert options["processes"] == processes and not options.keys() & IDLE
+    assert options["precision"] in ("32-true", "bf16-mixed")  # what auto becomes
 
 
-@pytest.mark.parametrize("content", [b"", b"garbage", {"state_dict": {}}, [1, 2]])
-def test_garbage_is_no_checkpoint(tmp_path: Path, content: Any) -> None:
-    path = tmp_path / "x.ckpt"
-    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
-    with pytest.raises(ValueError, match=r"^checkpoint=.*x\.ckpt is no file of trained networks$"):
-        load(path)
+@pytest.mark.parametrize("damage", [b"", b"garbage", None])
+def test_weights_must_be_those_of_the_networks(pipeline_of: PipelineOf, tmp_path: Path, damage: bytes | None) -> None:
+    generator, _ = pipeline_of().networks
+    path = tmp_path / WEIGHTS
+    save_weights(path, {"reward": torch.nn.Linear(2, 2)}) if damage is None else path.write_bytes(damage)
+    with pytest.raises(ValueError, match=r"weights\.safetensors does not hold the weights of these networks: "):
+        load_weights(path, {"generator": generator})

@@ -5,18 +5,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from promise.pipeline.offers import asked, fingerprints, offers
 
+from promise.pipeline.ranker_inputs import asked, fingerprints, ranker_inputs
 from promise.pipeline.stages import Pipeline
 
 PipelineOf = Callable[..., Any]
 
 
 def test_nobody_gets_what_he_does_not_ask_for(pipeline_of: PipelineOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("networks", "sasrec_artifact", "ids"):
+    for name in ("networks", "sasrec_artifact", "ids", "model"):
         monkeypatch.setattr(Pipeline, name, property(lambda self: pytest.fail("built for nothing")))
     pipeline = pipeline_of("evaluation.remove_seen=true", "seed=3")
-    found = offers(pipeline, {"training", "item_count", "remove_seen", "seed", "width", "allow"})
+    makers = ranker_inputs(pipeline)
+    found = {name: makers[name]() for name in ("training", "item_count", "remove_seen", "seed")}
     items, offsets = found.pop("training")
     assert found == {"item_count": 40, "remove_seen": True, "seed": 3}
     assert len(items) == offsets[-1] and len(offsets) == 61
@@ -24,7 +25,7 @@ def test_nobody_gets_what_he_does_not_ask_for(pipeline_of: PipelineOf, monkeypat
 
 
 def test_words_of_the_texts(pipeline_of: PipelineOf) -> None:
-    words = offers(pipeline_of(), {"words"})["words"]
+    words = ranker_inputs(pipeline_of())["words"]()
     assert words.shape[0] == 40
     likeness = (words @ words.T).toarray()
     np.testing.assert_allclose(likeness.diagonal(), 1, atol=1e-6)
@@ -40,10 +41,10 @@ def test_no_texts_are_told(run: Any) -> None:
 def test_networks_that_are_asked(pipeline_of: PipelineOf) -> None:
     pipeline = pipeline_of()
     generator, reward = pipeline.networks
-    assert asked(pipeline, {"generator"}, True) == [generator, reward]
-    assert asked(pipeline, {"generator"}, False) == [generator]
-    assert set(fingerprints(pipeline, {"generator"})) == {"ids", "networks"}
-    assert offers(pipeline, {"reward", "trie"}) == {"reward": reward, "trie": pipeline.trie}
+    assert asked(pipeline, {"generator", "reward"}, True) == [generator, reward]
+    assert asked(pipeline, {"generator", "reward"}, False) == asked(pipeline, {"generator"}, True) == [generator]
+    assert fingerprints(pipeline, {"generator"}) == {"networks": pipeline.model.fingerprint}
+    assert set(fingerprints(pipeline, {"trie", "item_vectors"})) == {"networks", "vectors"}
 
 
 @pytest.mark.parametrize("seen", ["keep", "remove"])

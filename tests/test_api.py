@@ -1,0 +1,140 @@
+"""A model folder recommends without data, what is opened in Python is what the command runs, wrong words say so."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from promise.api import Recommender, load, open_point
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def model(run: Run) -> Path:
+    """The folder of the tiny model."""
+    return Path(run("train").json["paths"]["model"])
+
+
+def test_a_model_recommends_the_same_anywhere(
+    run: Run, run_bare: Run, world: Any, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here.parquet"
+    run("evaluate", f"predictions={here}", "split=test")
+    moved = shutil.copytree(model, tmp_path / "elsewhere" / "my model")
+    monkeypatch.chdir(moved.parent)
+    data = world.words[:3]
+    words = [*data, "split=test", "store=other", "logger=csv", "checkpoint='my model'", "predictions=p.parquet"]
+    said = run_bare("evaluate", *words).json
+    assert said["trained"] == ["data"] and said["dials"]["generator"] == "tiny"
+    first, again = pl.read_parquet(here), pl.read_parquet("p.parquet")
+    assert first.equals(again)
+    histories = [world.histories[user][:-1] for user in first["user"]]
+    found = load("my model").recommend(histories, k=20)
+    assert found == first["items"].to_list()
+    assert [len(row) for row in load("my model", remove_seen=True).recommend(histories[:3], k=5)] == [5, 5, 5]
+
+
+def test_wrong_histories(model: Path) -> None:
+    recommender = load(model)
+    with pytest.raises(ValueError, match=r"^the history of user 1 names item 8, which the model does not know$"):
+        recommender.recommend([[7, 10], [7, 8]])
+    with pytest.raises(ValueError, match=r"^the history of user 0 is empty$"):
+        recommender.recommend([[]])
+    recommender.model.search["_target_"] = "promise.search.baselines.Popularity"
+    with pytest.raises(ValueError, match=r"^the model's search .* needs data: training$"):
+        Recommender(recommender.model)
+
+
+@pytest.mark.parametrize(
+    "name", ["model.json", "weights.safetensors", "ids.npz", "tables.safetensors", "items.parquet"]
+)
+def test_a_missing_or_changed_file_is_named(model: Path, tmp_path: Path, name: str) -> None:
+    folder = shutil.copytree(model, tmp_path / "model")
+    content = (folder / name).read_bytes()
+    half = len(content) // 2
+    (folder / name).write_bytes(content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :])
+    with pytest.raises(ValueError, match=rf"^{folder / name} has changed since the model was written$"):
+        load(folder)
+    (folder / name).unlink()
+    with pytest.raises(ValueError, match=rf"^{folder / name} is missing: "):
+        load(folder)
+
+
+def test_a_later_format_is_refused(model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(model, tmp_path / "model")
+    described = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(described | {"format": 99}))
+    with pytest.raises(ValueError, match=r"model\.json is of format 99, this version reads 1$"):
+        load(folder)
+
+
+def test_the_name_is_a_function_of_the_contents(run: Run, model: Path, tmp_path: Path) -> None:
+    assert run("train").json["paths"]["model"] == str(model)
+    again = Path(run("train", store=tmp_path / "again").json["paths"]["model"])
+    assert again.name == model.name and not list(again.parent.glob(".*"))
+    assert Path(run("train", "training.epochs=1").json["paths"]["model"]).name != model.name
+    plain = Path(run("train", "search=plain").json["paths"]["model"])
+    networks = [json.loads((folder / "model.json").read_text())["networks"] for folder in (plain, model)]
+    assert plain.name != model.name and networks[0] == networks[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["generator.dim=32"], "generator.dim=16, the config says 32"),
+        (["reward=cross_attention"], "reward._target_=promise.models.reward.DotReward, the config says promise"),
+        (["embeddings=text"], "embeddings._target_="),
+        (["embeddings.parts.text.embedding.ngrams=1"], "embeddings.parts.text.embedding.ngrams=2, the config says 1"),
+        (["ids.codes=4"], "ids.codes=8, the config says 4"),
+        (["datamodule.history=5"], "generator.history=20, the config says 5"),
+    ],
+)
+def test_what_contradicts_a_model_is_named(run: Run, model: Path, words: list[str], message: str) -> None:
+    error = run("evaluate", f"checkpoint={model}", *words).error
+    assert error.startswith(f"checkpoint={model} has {message}")
+
+
+def test_other_ids_and_another_catalogue_are_named(run: Run, world: Any, model: Path, tmp_path: Path) -> None:
+    other = run("prepare", "seed=1").json["paths"]["ids"]
+    error = run("evaluate", f"checkpoint={model}", f"ids.path={other}").error
+    assert error == f"checkpoint={model} has other semantic IDs than ids.path={other}: leave that out"
+    lines = (world.folder / "items.jsonl").read_text().splitlines()
+    (tmp_path / "items.jsonl").write_text("\n".join([*lines, json.dumps({"id": 999, "text": "new"})]))
+    error = run("evaluate", f"checkpoint={model}", f"data.items={tmp_path / 'items.jsonl'}").error
+    assert error.endswith("has a catalogue of 40 items, the data have 41")
+
+
+def test_rows_are_keyed_by_what_they_depend_on(run: Run, model: Path, tmp_path: Path) -> None:
+    first = run("evaluate", "search.width=9").json
+    path = Path(first["paths"]["row"])
+    before = path.read_bytes()
+    given = run("evaluate", "search.width=9", f"checkpoint={model}", f"predictions={tmp_path / 'p.parquet'}").json
+    assert given["paths"]["row"] == first["paths"]["row"] and path.read_bytes() == before
+    other = Path(run("train", "embeddings=text", "embeddings.dim=12").json["paths"]["model"])
+    words = ["search.width=9", f"checkpoint={other}", "embeddings=text", "embeddings.dim=12"]
+    theirs = run("evaluate", *words, f"predictions={tmp_path / 'q.parquet'}").json
+    assert theirs["paths"]["row"] != first["paths"]["row"] and path.read_bytes() == before
+    again = run("evaluate", "search.width=9").json
+    assert again["metrics"] == first["metrics"] and again["paths"] == first["paths"]
+
+
+def test_it_is_the_point_of_the_command(run: Run, world: Any, shared_store: Path) -> None:
+    options = ("search=guided", "search.width=7", "search.expansion=2")
+    point = open_point([*world.words, f"store={shared_store}", *options])
+    result, _ = point.result()
+    said = run("evaluate", *options, "build=never").json
+    assert said["paths"]["row"] == str(result.path)
+    assert said["metrics"]["recall@5"] == result.row["recall@5"]
+    assert result.row["data"] == "s3rec" and result.row["search"] == "guided"
+
+
+def test_wrong_words() -> None:
+    with pytest.raises(ValueError, match=r"^search.width must be an integer >= 1, got 0$"):
+        open_point(["search.width=0"])
+    with pytest.raises(ValueError, match=r"^search\.weight=1\.0 needs a reward model"):
+        open_point(["training=generator"])
