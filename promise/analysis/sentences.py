@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from promise.analysis.curves import NAMES, curves
-from promise.analysis.figures import flops_words, metric_name
+from promise.analysis.plots.curves import NAMES, curves
+from promise.analysis.plots.drawing import flops_words, metric_name
 
 INTERVAL = "95 % interval"
 
