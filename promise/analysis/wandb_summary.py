@@ -122,9 +122,15 @@ def _charts(rows: pl.DataFrame, metric: str) -> dict[str, Any]:
         pairs = {curve.name: np.stack([curve.along(place), curve.along("value")]) for curve in drawn}
         pairs = {name: xy[:, np.isfinite(xy[0])].tolist() for name, xy in pairs.items() if np.isfinite(xy[0]).any()}
         lines[f"accuracy_over_{place}"] = pairs, metric, unit
-    levels = {kept.name: kept.shares for kept in kept_prefixes(rows)}
-    lines["hrecall_per_level"] = _per_level(levels), "HRecall", "level"
-    lines["drift_per_level"] = _per_level(_greedy_accuracy(rows)), "accuracy of the greedy code", "level"
+    kept = {each.name: each.shares for each in kept_prefixes(rows)}
+    greedy = {
+        name: row
+        for name in ("teacher_forced", "free_running")
+        for row in rows.select(f"^{name}@[0-9]+$").drop_nulls().head(1).rows()
+    }
+    for name, title, shares in (("hrecall", "HRecall", kept), ("drift", "accuracy of the greedy code", greedy)):
+        pairs = {key: [list(range(1, len(values) + 1)), list(values)] for key, values in shares.items()}
+        lines[f"{name}_per_level"] = pairs, title, "level"
     found = {}
     for name, (pairs, title, unit) in lines.items():
         if pairs:
@@ -133,20 +139,4 @@ def _charts(rows: pl.DataFrame, metric: str) -> dict[str, Any]:
     points = usable(rows, metric).filter(pl.col("flops_per_user") > 0).select("search", "flops_per_user", metric)
     if len(points):
         found["points"] = wandb.plot.scatter(_table(points), "flops_per_user", metric, title=f"{metric} over FLOPs")
-    return found
-
-
-def _per_level(shares: Mapping[str, Sequence[float]]) -> dict[str, tuple[list[int], list[float]]]:
-    """Lines over levels 1..L."""
-    return {name: (list(range(1, len(values) + 1)), list(values)) for name, values in shares.items()}
-
-
-def _greedy_accuracy(rows: pl.DataFrame) -> dict[str, list[float]]:
-    """Accuracy of greedy codes per level, after true codes and after own ones, of the first point that measured it."""
-    found = {}
-    for name in ("teacher_forced", "free_running"):
-        levels = sum(column.startswith(f"{name}@") for column in rows.columns)
-        columns = [f"{name}@{level}" for level in range(1, levels + 1)]
-        for row in rows.select(columns).drop_nulls().head(1).rows() if columns else ():
-            found[name] = list(row)
     return found

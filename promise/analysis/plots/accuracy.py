@@ -1,4 +1,7 @@
-"""Accuracy against candidates, against compute and against λ; the trials of a study against what they cost."""
+"""Accuracy against candidates, against compute and against λ; the trials of a study against what they cost.
+
+Tables are as `results_table` makes them; a metric that is no column of them raises ValueError.
+"""
 
 from __future__ import annotations
 
@@ -28,18 +31,7 @@ COSTS = {
 
 
 def candidates_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
-    """Draw accuracy against candidates (left) and against FLOPs per user (right).
-
-    Args:
-        rows: A table as `results_table` makes it.
-        metric: Name of the metric's column.
-
-    Returns:
-        A figure of two panels with one accuracy axis; points without the metric are left out.
-
-    Raises:
-        ValueError: If there is no such metric.
-    """
+    """Draw accuracy against candidates (left) and FLOPs per user (right); points without the metric are left out."""
     drawn = curves(rows, metric, "candidates")
     if all(len(curve.points) == 1 for curve in drawn if curve.search in WEIGHTED):
         drawn = curves(rows, metric, "width")  # one C for each width: widths are what a line joins
@@ -56,15 +48,7 @@ def candidates_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
 
 
 def frontier_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
-    """Draw accuracy against FLOPs per user, one line per generator and kind of search; the frontier, and its knee.
-
-    Args:
-        rows: A table as `results_table` makes it.
-        metric: Name of the metric's column.
-
-    Raises:
-        ValueError: If there is no such metric.
-    """
+    """Draw accuracy against FLOPs per user, one line per generator and kind of search; the frontier, and its knee."""
     drawn = curves(rows, metric, "width")
     with _sweep_figure(rows, metric, drawn, panels=1) as figure:
         _cost_panel(figure.axes[0], drawn)
@@ -72,15 +56,7 @@ def frontier_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
 
 
 def weight_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
-    """Draw accuracy against λ, the weight of the reward model; searches without λ are horizontal lines.
-
-    Args:
-        rows: A table as `results_table` makes it.
-        metric: Name of the metric's column.
-
-    Raises:
-        ValueError: If there is no such metric.
-    """
+    """Draw accuracy against λ, the weight of the reward model; searches without λ are horizontal lines."""
     drawn = curves(rows, metric, "weight")
     with _sweep_figure(rows, metric, drawn, panels=1) as figure:
         ax = figure.axes[0]
@@ -137,15 +113,12 @@ def looks(drawn: Sequence[SearchCurve]) -> dict[str, drawing.Look]:
     coloured = [curve.name for curve in drawn if curve.search not in REFERENCES]
     chosen = {}
     for curve in drawn:
-        if curve.search in COUNTS:
-            color = drawing.PALE
-        elif len(contexts) > 1 and curve.context:
+        if len(contexts) > 1 and curve.context and curve.search not in COUNTS:
             color = drawing.PALETTE[contexts.index(curve.context) % len(drawing.PALETTE)]
         elif curve.name in coloured:
             color = drawing.PALETTE[coloured.index(curve.name) % len(drawing.PALETTE)]
         else:
-            likelihood = curve.search == "plain" or all(point.weight == 0 for point in curve.points)
-            color = drawing.GREY if likelihood else drawing.BLACK
+            color = {"plain": drawing.GREY, **dict.fromkeys(COUNTS, drawing.PALE)}.get(curve.search, drawing.BLACK)
         chosen[curve.name] = drawing.Look(color, LINES.get(curve.search, "-"), MARKERS.get(curve.search, "o"))
     return chosen
 

@@ -153,20 +153,20 @@ def curves(rows: pl.DataFrame, metric: str, along: Along) -> list[SearchCurve]:
         ValueError: If there is no such metric.
     """
     found = usable(rows, metric).to_dicts()
+    for row in found:
+        row["further"] = row.get("further") or ""  # no further dials is the choice of their defaults
     contexts = [
         {name: row.get(name) for name in _CONTEXT if row["search"] not in COUNTS or name in _MEASURED} for row in found
     ]
     values = {name: {context.get(name) for context in contexts} - {None} for name in _CONTEXT}
-    # No generator, say, is no choice of one; no further dials is the choice of their defaults.
-    further = {context["further"] for context in contexts if "further" in context}
-    varying = [name for name in _CONTEXT if len(further if name == "further" else values[name]) > 1]
-    crowded = len(further) > MOST_LINES  # too many for colours: then they are treated as search dials are
+    varying = [name for name in _CONTEXT if len(values[name]) > 1]
+    crowded = len(values["further"]) > MOST_LINES  # too many for colours: then they are treated as search dials are
     if crowded:
         varying.remove("further")
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row, context in zip(found, contexts, strict=True):
-        words = [_CONTEXT[name](context[name]) for name in varying if context.get(name) is not None]
-        groups.setdefault((row["search"], *words), []).append(row)
+        words = (_CONTEXT[name](context[name]) for name in varying if context.get(name) is not None)
+        groups.setdefault((row["search"], *filter(None, words)), []).append(row)
     drawn = []
     for (search, *words), members in groups.items():
         found_points = [_point(row, metric, crowded) for row in members]
@@ -194,8 +194,9 @@ def _point(row: dict[str, Any], metric: str, further: bool) -> SearchPoint:
     if not candidates and widths:
         candidates = [max(widths) * max(per_level(row.get("search.expansion")), default=1.0)]
     control = row.get("search.control")
-    others = "" if control in (None, "none") else str(control), words_of(row.get("further") or "") if further else ""
-    low, high = (row.get(f"{metric}_{end}") for end in ("low", "high"))
+    others = "" if control in (None, "none") else str(control), words_of(row["further"]) if further else ""
+    numbers = {name: row.get(name) for name in ("flops_per_user", f"{metric}_low", f"{metric}_high")}
+    flops, low, high = (math.nan if value is None else value for value in numbers.values())
     return SearchPoint(
         width=max(widths, default=math.nan),
         candidates=max(candidates, default=math.nan),
@@ -203,10 +204,10 @@ def _point(row: dict[str, Any], metric: str, further: bool) -> SearchPoint:
         width_name=spelled(widths),
         weight_name=spelled(weights),
         others=tuple(filter(None, others)),
-        flops=row.get("flops_per_user") or math.nan,
+        flops=flops or math.nan,
         value=float(row[metric]),
-        low=math.nan if low is None else low,
-        high=math.nan if high is None else high,
+        low=low,
+        high=high,
         seeds=(float(row[metric]),),
     )
 

@@ -73,16 +73,13 @@ def page(size: tuple[float, float], title: str, note: str) -> Iterator[Figure]:
         lines = [part for line in note.splitlines() for part in textwrap.wrap(line, round(14.5 * size[0]))]
         figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=8.5, color=GREY)
         yield figure
-        pairs = [pair for ax in figure.axes for pair in zip(*ax.get_legend_handles_labels(), strict=True)]
-        named = {label: handle for handle, label in reversed(pairs)}  # of panels that share a name, the first
+        named: dict[str, Any] = {}
+        for ax in figure.axes:
+            for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+                named.setdefault(label, handle)
         if named and not any(ax.get_legend() for ax in figure.axes):
-            labels = list(dict.fromkeys(label for _, label in pairs))
-            figure.legend(
-                [named[label] for label in labels],
-                labels,
-                loc="outside right upper",
-                fontsize=9 if len(labels) <= 20 else 6.5,
-            )
+            size_of_text = 9 if len(named) <= 20 else 6.5
+            figure.legend(named.values(), named.keys(), loc="outside right upper", fontsize=size_of_text)
 
 
 @contextmanager
@@ -206,16 +203,6 @@ def metric_name(metric: str) -> str:
         return f"HRecall at level {k} (share of users)"
     name = {"recall": "Recall"}.get(family, family.upper())
     return f"{name}@{k} ({'share of users' if family == 'recall' else 'mean over users, 0 to 1'})"
-
-
-def flops_words(flops: float) -> str:
-    """A FLOP count with its unit.
-
-    >>> flops_words(1.94e6)
-    '1.94 MFLOP'
-    """
-    place = min(max(math.floor(math.log10(flops) / 3), 0), 5) if flops > 0 else 0
-    return f"{flops / 1000.0**place:.3g} {('', 'k', 'M', 'G', 'T', 'P')[place]}FLOP"
 
 
 def save_figure(figure: Figure, path: str | Path) -> tuple[Path, Path]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from promise.analysis.plots import drawing
 from promise.analysis.plots.curves import spelled
@@ -53,22 +52,6 @@ BARS = (
 """The same of bars, with their direction and colour."""
 
 
-class MeasureSeries(NamedTuple):
-    """A measure along the levels.
-
-    Attributes:
-        places: (n,) places along x: levels 1..L, rising; L + 1 for the whole path or the final list.
-        values: (n,) the measure.
-        low: (n,) lower ends of its intervals; NaN where there is none.
-        high: (n,) upper ends.
-    """
-
-    places: NDArray[np.float64]
-    values: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-
-
 def drift_figure(rows: pl.DataFrame) -> Figure:
     """Draw the analysis of one split.
 
@@ -84,8 +67,7 @@ def drift_figure(rows: pl.DataFrame) -> Figure:
     missing = COLUMNS - set(rows.columns)
     if missing or rows.is_empty():
         raise ValueError(f"no table of the drift analysis: it lacks {', '.join(sorted(missing)) or 'rows'}")
-    lengths = rows["measure"].str.extract(r"^recall@(\d+)_").drop_nulls().to_list()
-    k = "".join(map(str, lengths[:1]))
+    k = next((name[7:].partition("_")[0] for name in rows["measure"].to_list() if name.startswith("recall@")), "")
     finals = {"errors": "none", "beams": k and f"top {k}", "changes": k and f"top {k}"}
     with drawing.page((14.0, 8.0), title(rows), NOTE) as figure:
         panels = dict(zip(TITLES, figure.subplots(2, 3).ravel(), strict=True))
@@ -93,8 +75,9 @@ def drift_figure(rows: pl.DataFrame) -> Figure:
             draw_bars(panels[panel], series(rows, measure, final.format(k)), name, sign, color)
         for panel, measure, final, name, look in LINES:
             line = series(rows, measure, final.format(k))
-            if len(line.places):
-                drawing.series(panels[panel], line.places, line.values, line[2:], name, look)
+            if len(line):
+                ends = line["low"].to_numpy(), line["high"].to_numpy()
+                drawing.series(panels[panel], line["place"], line["value"], ends, name, look)
         write_medians(panels["ranks"], rows)
         for panel, ax in panels.items():
             ax.set(
@@ -115,12 +98,23 @@ def title(rows: pl.DataFrame) -> str:
     return f"{first['dataset']} · {first['split']} split · {rows['users'].max():,} users · {', '.join(dials)}"
 
 
-def series(rows: pl.DataFrame, name: str, final: str = "") -> MeasureSeries:
-    """A measure per level, and what it is called for the whole path or the final list, if it has a name there."""
+def series(rows: pl.DataFrame, name: str, final: str = "") -> pl.DataFrame:
+    """A measure along the levels.
+
+    Args:
+        rows: The table of the analysis.
+        name: Name of the measure.
+        final: What it is called for the whole path or the final list; empty = it is not measured there.
+
+    Returns:
+        `place` along x (level 1..L, rising; L + 1 for the final one), `value`, and its interval `low`, `high` (NaN
+        where there is none), as floats.
+    """
     here = (pl.col("measure") == name) & pl.col("depth").is_not_null()
     there = (pl.col("measure") == final) & pl.col("depth").is_null()
-    found = rows.filter(here | there).with_columns(pl.col("depth").fill_null(level_count(rows) + 1)).sort("depth")
-    return MeasureSeries(*(found[column].cast(pl.Float64).to_numpy() for column in ("depth", "value", "low", "high")))
+    place = pl.col("depth").fill_null(level_count(rows) + 1).alias("place")
+    found = rows.filter(here | there).select(place.cast(pl.Float64), pl.col("value", "low", "high").cast(pl.Float64))
+    return found.with_columns(pl.col("low", "high").fill_null(float("nan"))).sort("place")
 
 
 def level_count(rows: pl.DataFrame) -> int:
@@ -128,14 +122,15 @@ def level_count(rows: pl.DataFrame) -> int:
     return int(rows["depth"].max() or 0)  # type: ignore[arg-type]
 
 
-def draw_bars(ax: Axes, bars: MeasureSeries, name: str, sign: int, color: str) -> None:
+def draw_bars(ax: Axes, bars: pl.DataFrame, name: str, sign: int, color: str) -> None:
     """Draw shares of users as bars with their numbers, upwards or downwards."""
-    if not len(bars.places):
+    if bars.is_empty():
         return
-    reach = np.nan_to_num(np.abs([bars.values - bars.low, bars.high - bars.values]))
+    values = bars["value"].to_numpy()
+    reach = np.nan_to_num(np.abs([values - bars["low"].to_numpy(), bars["high"].to_numpy() - values]))
     style: Any = {"yerr": reach[::sign], "error_kw": {"elinewidth": 1.1}, "color": color, "alpha": 0.55, "zorder": 1}
-    drawn = ax.bar(bars.places, sign * bars.values, 0.6, label=name, **style)
-    ax.bar_label(drawn, [f"{value:.1%}" for value in bars.values], padding=2, fontsize=8)
+    drawn = ax.bar(bars["place"], sign * values, 0.6, label=name, **style)
+    ax.bar_label(drawn, [f"{value:.1%}" for value in values], padding=2, fontsize=8)
     ax.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     ax.margins(y=0.15)
 
@@ -143,9 +138,8 @@ def draw_bars(ax: Axes, bars: MeasureSeries, name: str, sign: int, color: str) -
 def write_medians(ax: Axes, rows: pl.DataFrame) -> None:
     """Write the median rank of the true prefix by each judge at its mean reciprocal rank."""
     for judge, look, offset in (("reward", FIRST, 9), ("likelihood", THIRD, -17)):
-        means, medians = series(rows, f"{judge}_mrr"), series(rows, f"{judge}_median_rank")
-        middle = dict(zip(medians.places, medians.values, strict=True))
-        for x, y in zip(means.places, means.values, strict=True):
-            if x in middle:
-                ax.annotate(f"{middle[x]:g}", (x, y), (0, offset), textcoords="offset points", ha="center",
-                            color=look.color, fontsize=8.5, path_effects=drawing.OUTLINE, zorder=5)  # fmt: skip
+        medians = series(rows, f"{judge}_median_rank").select("place", median="value")
+        found = series(rows, f"{judge}_mrr").join(medians, "place")
+        for x, y, median in found.select("place", "value", "median").rows():
+            ax.annotate(f"{median:g}", (x, y), (0, offset), textcoords="offset points", ha="center", fontsize=8.5,
+                        color=look.color, path_effects=drawing.OUTLINE, zorder=5)  # fmt: skip

@@ -1,4 +1,7 @@
-"""Which figures a table of results supports, which of them comes first, and all of them as files."""
+"""Which figures a table of results supports, which of them comes first, and all of them as files.
+
+Tables are as `results_table` makes them; a metric that is no column of them raises ValueError.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +34,6 @@ def supported(rows: pl.DataFrame, metric: str = "recall@10") -> list[str]:
 
     Several levels at which the reward acts: `depth`. Several generators, or trials of a study: `frontier`. More values
     of λ than of C in guided or ORM search: `weight`. Anything else: `candidates`, which any table has.
-
-    Args:
-        rows: A table as `results_table` makes it.
-        metric: Name of the metric's column.
-
-    Raises:
-        ValueError: If there is no such metric.
     """
     done = usable(rows, metric)
     judged = done.filter(pl.col("search").is_in(("guided", "orm")))
@@ -71,19 +67,16 @@ def write_figures(rows: pl.DataFrame, folder: Path, metric: str = "recall@10") -
     """Write every figure that a table supports: the first as `figure`, the others as `figure-NAME`, .svg and .png.
 
     Args:
-        rows: A table as `results_table` makes it.
-        folder: Where the files lie; it is made.
+        rows: The table.
+        folder: Where the files lie; it is made, and figures of an earlier run with other points are removed.
         metric: Name of the metric's column.
 
     Returns:
         The files by name: `figure`, `figure_svg`, `figure_NAME`, `figure_NAME_svg`.
-
-    Raises:
-        ValueError: If there is no such metric.
     """
     rows = compared(rows)
     for old in folder.glob("figure*.*"):
-        old.unlink()  # of an earlier run with other points
+        old.unlink()
     paths: dict[str, str] = {}
     for place, name in enumerate(supported(rows, metric)):
         stem, key = ("figure", "figure") if place == 0 else (f"figure-{name}", f"figure_{name}")

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from promise.analysis.equations import Law
-from promise.analysis.fit import Comparison, Fit
+from promise.analysis.fit import Comparison, Fit, NoFit
 from promise.analysis.plots import drawing
 
 COLORS = dict(zip(Law, drawing.PALETTE, strict=False))
@@ -169,7 +169,7 @@ def _caption(panel: LawPanel) -> str:
     """The parameters of every law with their intervals, or the reason why it has none, and the verdict, as lines."""
     found = []
     for fit in panel.comparison.fits:
-        if not isinstance(fit, Fit):
+        if isinstance(fit, NoFit):
             found.append(f"{fit.law}: not fitted; {fit.reason}")
             continue
         numbers = [f"{name} = {value.text(2 if name == 'c' else 4)}" for name, value in fit.parameters.items()]

@@ -1,4 +1,7 @@
-"""Figures over the levels of semantic IDs: what the reward is worth at which of them, and where prefixes are lost."""
+"""Figures over the levels of semantic IDs: what the reward is worth at which of them, and where prefixes are lost.
+
+Tables are as `results_table` makes them; a metric that is no column of them raises ValueError.
+"""
 
 from __future__ import annotations
 
@@ -33,16 +36,9 @@ MOST = 6
 def depth_settings(rows: pl.DataFrame, metric: str = "recall@10") -> tuple[str, pl.DataFrame]:
     """The settings of one width and C, those with the fewest rewarded levels first.
 
-    Args:
-        rows: A table as `results_table` makes it.
-        metric: Name of the metric's column.
-
     Returns:
         Which dials they share, and the settings, means over seeds: `name` (such as `levels 3, 4`), `kind` of search,
         `value` with `low` and `high` (null where there is none). No row where none gives the reward to some levels.
-
-    Raises:
-        ValueError: If there is no such metric.
     """
     done = usable(rows, metric).filter(pl.col("search").is_in(("plain", "guided", "orm")))
     weights = [per_level(weight) for weight in done["search.weight"]]
@@ -82,12 +78,8 @@ def depth_settings(rows: pl.DataFrame, metric: str = "recall@10") -> tuple[str, 
 def depth_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
     """Draw accuracy by the levels at which the reward selects, a line for each setting.
 
-    Args:
-        rows: A table as `results_table` makes it.
-        metric: Name of the metric's column.
-
     Raises:
-        ValueError: If there is no such metric, or no row gives the reward to some levels only.
+        ValueError: If no row gives the reward to some levels only.
     """
     shared, settings = depth_settings(rows, metric)
     if settings.is_empty():
@@ -136,9 +128,6 @@ class KeptPrefixes:
 def kept_prefixes(rows: pl.DataFrame) -> list[KeptPrefixes]:
     """The searches to show: of every guided curve over C the last point, of plain beams those of the same widths.
 
-    Args:
-        rows: A table as `results_table` makes it.
-
     Returns:
         Searches as they stand in other figures, of many guided ones those that keep most at the last level; none where
         no row has HRecall at every level, or dials were drawn at random. An ORM carries C beams, not W: its shares are
@@ -175,12 +164,7 @@ def gain_over_plain(kept: KeptPrefixes, found: Sequence[KeptPrefixes]) -> NDArra
 def hrecall_figure(rows: pl.DataFrame, metric: str = "hrecall@1") -> Figure:
     """Draw HRecall per level, and its difference to the plain beam of the same width.
 
-    Args:
-        rows: A table as `results_table` makes it.
-        metric: Metric that decides which points count as finished.
-
-    Returns:
-        A figure of two panels; the right one is empty, and says so, where no plain beam has the width of a guided one.
+    The right panel is empty, and says so, where no plain beam has the width of a guided one.
 
     Raises:
         ValueError: If no finished search has HRecall.

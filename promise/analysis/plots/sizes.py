@@ -1,4 +1,7 @@
-"""A larger generator or more search: accuracy over both."""
+"""A larger generator or more search: accuracy over both.
+
+Tables are as `results_table` makes them; a metric that is no column of them raises ValueError.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from matplotlib.ticker import EngFormatter
 from promise.analysis.plots import drawing
 from promise.analysis.plots.curves import NAMES, spelled, usable
 from promise.analysis.results import per_level
+from promise.analysis.units import flops_text
 
 NOTE = (
     "In a cell: the metric, mean over seeds, and FLOPs per user. The parameters of guided search are those of both "
@@ -21,18 +25,11 @@ NOTE = (
 def size_grids(rows: pl.DataFrame, metric: str = "recall@10") -> dict[str, pl.DataFrame]:
     """The kinds of search that ran on several generators with several budgets: plain, then guided.
 
-    Args:
-        rows: A table as `results_table` makes it.
-        metric: Name of the metric's column.
-
     Returns:
         A table of plain beams over W, and one of guided search over C, of the width and λ with the most points, by a
         name such as `guided, W = 20`; each only where two generators share two budgets. Columns, means over seeds:
         `generator` (the smallest first), `budget` (rising; those that all generators have), `value`, `flops_per_user`,
         `parameters`.
-
-    Raises:
-        ValueError: If there is no such metric.
     """
     done = usable(rows, metric).drop_nulls(["generator", "search.candidates"])
     budgets = [max(per_level(each)) for each in done["search.candidates"]]
@@ -55,17 +52,10 @@ def size_grids(rows: pl.DataFrame, metric: str = "recall@10") -> dict[str, pl.Da
 
 
 def size_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
-    """Draw accuracy over the generator's size and the budget of the search.
-
-    Args:
-        rows: A table as `results_table` makes it.
-        metric: Name of the metric's column.
-
-    Returns:
-        A heat map of plain beams and one of guided search, as far as there are such rows, in one scale of colours.
+    """Draw accuracy over the generator's size and the budget of the search: a heat map of plain beams, one of guided.
 
     Raises:
-        ValueError: If there is no such metric, or no two generators share two budgets.
+        ValueError: If no two generators share two budgets.
     """
     grids = size_grids(rows, metric)
     if not grids:
@@ -84,7 +74,7 @@ def size_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
             for i, row in enumerate(grid.to_dicts()):
                 text = f"{row['value']:.4f}"
                 if row["flops_per_user"]:
-                    text += f"\n{drawing.flops_words(row['flops_per_user'])}"
+                    text += f"\n{flops_text(row['flops_per_user'])}"
                 color = "white" if scale(row["value"]) < 0.5 else "black"
                 ax.text(i % shape[1], i // shape[1], text, ha="center", va="center", fontsize=8, color=color)
             sizes = grid.unique("generator", keep="first", maintain_order=True).select("generator", "parameters").rows()

@@ -69,13 +69,6 @@ def test_wilson_intervals() -> None:
     assert low[1] == 0 and high[2] == 1
 
 
-@pytest.mark.parametrize(
-    ("flops", "words"), [(0.0, "0 FLOP"), (950.0, "950 FLOP"), (1.94e6, "1.94 MFLOP"), (3e10, "30 GFLOP")]
-)
-def test_flops_words(flops: float, words: str) -> None:
-    assert drawing.flops_words(flops) == words
-
-
 def test_the_same_figure_gives_the_same_file(tmp_path: Path) -> None:
     files = []
     for name in ("a", "b"):

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 from matplotlib.axes import Axes
@@ -101,9 +100,10 @@ def test_what_is_not_there_is_left_out(left_out: str) -> None:
 
 def test_series_with_and_without_an_interval() -> None:
     found = series(made(MEASURES), "reward_ece")
-    assert found.places.tolist() == [2, 3] and np.isnan([*found.low, *found.high]).all()
-    assert series(made(MEASURES), "nothing").places.tolist() == []
-    assert series(made(MEASURES), "rescue", "rescue@10").high.tolist() == pytest.approx([0.022, 0.044, 0.077, 0.066])
+    assert found["place"].to_list() == [2, 3] and found["low"].is_nan().all()
+    assert series(made(MEASURES), "nothing").is_empty()
+    found = series(made(MEASURES), "rescue", "rescue@10")
+    assert found["high"].to_list() == pytest.approx([0.022, 0.044, 0.077, 0.066])
 
 
 def test_errors() -> None:
