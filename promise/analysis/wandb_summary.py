@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from promise.analysis.frontier import pareto
 from promise.analysis.plots.curves import curves, usable
 from promise.analysis.plots.gallery import compared
 from promise.analysis.plots.levels import kept_prefixes
 from promise.analysis.results import METRICS
 
-MODES = ("offline", "online")
 STEP = "search/flops"
 """FLOPs per user, over which W&B draws the metrics of the points."""
 
@@ -32,7 +30,7 @@ def summary_run(
 ) -> Path:
     """Write the summary run of a sweep, beside the runs of its jobs.
 
-    It holds the tables `results` and `front`, every point as `search/KIND/METRIC` over `search/flops`, W&B's own
+    It holds the table `results`, every point as `search/KIND/METRIC` over `search/flops`, W&B's own
     charts (`accuracy_over_candidates`, `accuracy_over_flops`, `points`, `hrecall_per_level`, `drift_per_level`), and
     the figures as images. A run that is already active is left alone.
 
@@ -50,10 +48,8 @@ def summary_run(
         The folder of the run, which `wandb sync` uploads.
 
     Raises:
-        ValueError: If the mode is unknown, or there is no such metric.
+        ValueError: If there is no such metric.
     """
-    if mode not in MODES:
-        raise ValueError(f"logger.mode must be {' or '.join(MODES)}, got {mode}")
     done = usable(rows, metric)
     import wandb
 
@@ -77,8 +73,7 @@ def summary_run(
         images = {
             f"figures/{path.stem}": wandb.Image(str(path)) for path in map(Path, figures) if path.suffix == ".png"
         }
-        tables = {"results": _table(rows), "front": _table(_front(done, metric))}
-        run.log({**tables, **_charts(compared(rows), metric), **images})
+        run.log({"results": _table(rows), **_charts(compared(rows), metric), **images})
         for name in METRICS:
             if (best := done[name].max()) is not None:
                 run.summary[f"best/{name}"] = best
@@ -94,15 +89,6 @@ def points_by_cost(rows: pl.DataFrame) -> list[dict[str, float]]:
         values = {f"search/{row['search']}/{name}": row[name] for name in METRICS if row[name] is not None}
         entries.append({STEP: float(row["flops_per_user"]), **values})
     return entries
-
-
-def _front(done: pl.DataFrame, metric: str) -> pl.DataFrame:
-    """The points that no other one beats at the same or a lower cost, cheapest first."""
-    known = done.filter(pl.col("flops_per_user") > 0)
-    mask = pareto(known["flops_per_user"].cast(pl.Float64).to_numpy(), known[metric].cast(pl.Float64).to_numpy())
-    dials = ("search", "generator", "search.width", "search.candidates", "search.weight")
-    names = [name for name in (*dials, metric, f"{metric}_low", f"{metric}_high") if name in known.columns]
-    return known.filter(pl.Series(mask, dtype=pl.Boolean)).select(*names, "flops_per_user").sort("flops_per_user")
 
 
 def _table(rows: pl.DataFrame) -> Any:
@@ -129,8 +115,8 @@ def _charts(rows: pl.DataFrame, metric: str) -> dict[str, Any]:
         for row in rows.select(f"^{name}@[0-9]+$").drop_nulls().head(1).rows()
     }
     for name, title, shares in (("hrecall", "HRecall", kept), ("drift", "accuracy of the greedy code", greedy)):
-        pairs = {key: [list(range(1, len(values) + 1)), list(values)] for key, values in shares.items()}
-        lines[f"{name}_per_level"] = pairs, title, "level"
+        per_level = {key: (list(range(1, len(values) + 1)), list(values)) for key, values in shares.items()}
+        lines[f"{name}_per_level"] = per_level, title, "level"
     found = {}
     for name, (pairs, title, unit) in lines.items():
         if pairs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any, Literal
@@ -68,7 +68,7 @@ class SearchPoint:
         candidates: Paths scored before the cut to width (the largest of the levels'); NaN likewise.
         weight: λ in [0, 1] (the mean of the levels'); NaN where it does not act.
         width_name: The width as a reader sees it: `20`, or `50-20-20` when it is per level.
-        weight_name: λ likewise.
+        weights: λ by level, or one for all; empty where it does not act.
         others: Further dials to name: a control, options without a column.
         flops: FLOPs per user; NaN when unknown or 0.
         value: The metric, mean over users and seeds.
@@ -81,7 +81,7 @@ class SearchPoint:
     candidates: float
     weight: float
     width_name: str
-    weight_name: str
+    weights: tuple[float, ...]
     others: tuple[str, ...]
     flops: float
     value: float
@@ -92,7 +92,7 @@ class SearchPoint:
     @property
     def dials(self) -> tuple[Any, ...]:
         """What tells points apart that are no seeds of each other."""
-        return self.width_name, str(self.candidates), self.weight_name, self.others
+        return self.width_name, str(self.candidates), self.weights, self.others
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,8 @@ def curves(rows: pl.DataFrame, metric: str, along: Along) -> list[SearchCurve]:
         varying.remove("further")
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row, context in zip(found, contexts, strict=True):
-        words = (_CONTEXT[name](context[name]) for name in varying if context.get(name) is not None)
-        groups.setdefault((row["search"], *filter(None, words)), []).append(row)
+        named = (_CONTEXT[name](context[name]) for name in varying if context.get(name) is not None)
+        groups.setdefault((row["search"], *filter(None, named)), []).append(row)
     drawn = []
     for (search, *words), members in groups.items():
         found_points = [_point(row, metric, crowded) for row in members]
@@ -202,7 +202,7 @@ def _point(row: dict[str, Any], metric: str, further: bool) -> SearchPoint:
         candidates=max(candidates, default=math.nan),
         weight=math.fsum(weights) / len(weights) if weights else math.nan,
         width_name=spelled(widths),
-        weight_name=spelled(weights),
+        weights=tuple(weights),
         others=tuple(filter(None, others)),
         flops=flops or math.nan,
         value=float(row[metric]),
@@ -219,7 +219,7 @@ def _mean(seeds: list[SearchPoint]) -> SearchPoint:
     return replace(seeds[0], flops=flops, value=value, low=low, high=high, seeds=values)
 
 
-def spelled(levels: list[float]) -> str:
+def spelled(levels: Sequence[float]) -> str:
     """A dial's numbers per level as a reader sees them.
 
     >>> spelled([20.0, 20.0]), spelled([50.0, 20.0, 20.0])
@@ -230,7 +230,7 @@ def spelled(levels: list[float]) -> str:
 
 def _labels(search: str, points: list[SearchPoint], along: Along) -> list[str]:
     """Name the dials that tell the points of one kind of search apart, except those along the line."""
-    widths, weights = {point.width_name for point in points}, {point.weight_name for point in points}
+    widths, weights = {point.width_name for point in points}, {point.weights for point in points}
     ratios = {point.candidates / point.width for point in points}
     labels = []
     for point in points:
@@ -242,7 +242,7 @@ def _labels(search: str, points: list[SearchPoint], along: Along) -> list[str]:
                 label.append(f"C = {point.candidates:g}")
             elif along == "width" and len(widths) > 1:
                 label.append(f"C = {point.candidates / point.width:.3g} W")
-        if point.weight_name and along != "weight" and (search == "exhaustive" or len(weights) > 1):
-            label.append(f"λ = {point.weight_name}")
+        if point.weights and along != "weight" and (search == "exhaustive" or len(weights) > 1):
+            label.append(f"λ = {spelled(point.weights)}")
         labels.append(", ".join([*label, *point.others]))
     return labels

@@ -67,7 +67,7 @@ def drift_figure(rows: pl.DataFrame) -> Figure:
     missing = COLUMNS - set(rows.columns)
     if missing or rows.is_empty():
         raise ValueError(f"no table of the drift analysis: it lacks {', '.join(sorted(missing)) or 'rows'}")
-    k = next((name[7:].partition("_")[0] for name in rows["measure"].to_list() if name.startswith("recall@")), "")
+    k = next((name[7:].partition("_")[0] for name in map(str, rows["measure"]) if name.startswith("recall@")), "")
     finals = {"errors": "none", "beams": k and f"top {k}", "changes": k and f"top {k}"}
     with drawing.page((14.0, 8.0), title(rows), NOTE) as figure:
         panels = dict(zip(TITLES, figure.subplots(2, 3).ravel(), strict=True))
@@ -95,7 +95,7 @@ def title(rows: pl.DataFrame) -> str:
     """What the numbers were measured on; width and candidates are those of every level, where they differ."""
     first, levels = rows.row(0, named=True), rows.drop_nulls("depth").unique("depth").sort("depth")
     dials = (f"{name} = {spelled(levels[name].cast(pl.Float64).to_list())}" for name in ("W", "C"))
-    return f"{first['dataset']} · {first['split']} split · {rows['users'].max():,} users · {', '.join(dials)}"
+    return f"{first['dataset']} · {first['split']} split · {max(rows['users'].to_list()):,} users · {', '.join(dials)}"
 
 
 def series(rows: pl.DataFrame, name: str, final: str = "") -> pl.DataFrame:

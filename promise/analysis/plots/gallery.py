@@ -39,7 +39,7 @@ def supported(rows: pl.DataFrame, metric: str = "recall@10") -> list[str]:
     judged = done.filter(pl.col("search").is_in(("guided", "orm")))
     weights = {tuple(per_level(weight)) for weight in judged["search.weight"].to_list()}
     searches = done.filter(pl.col("search").is_in(BEAMS)).group_by("search").agg(pl.col("search.candidates").n_unique())
-    depth = not depth_settings(rows, metric)[1].is_empty()
+    depth = bool(depth_settings(rows, metric)[1])
     several = done["generator"].drop_nulls().n_unique() > 1
     there = {
         "candidates": any(count > 1 for count in searches["search.candidates"].to_list()),

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from promise.analysis.plots import drawing
 from promise.analysis.plots.accuracy import looks
-from promise.analysis.plots.curves import curves, usable
-from promise.analysis.results import per_level
+from promise.analysis.plots.curves import BEAMS, SearchPoint, curves, usable
 
 DEPTH_NOTE = (
     "Bars: 95 % bootstrap interval over users. At the other levels the likelihood alone selects.\n"
@@ -33,46 +32,44 @@ MOST = 6
 """Guided searches that a panel of HRecall shows."""
 
 
-def depth_settings(rows: pl.DataFrame, metric: str = "recall@10") -> tuple[str, pl.DataFrame]:
+def depth_settings(rows: pl.DataFrame, metric: str = "recall@10") -> tuple[str, list[tuple[str, str, SearchPoint]]]:
     """The settings of one width and C, those with the fewest rewarded levels first.
 
     Returns:
-        Which dials they share, and the settings, means over seeds: `name` (such as `levels 3, 4`), `kind` of search,
-        `value` with `low` and `high` (null where there is none). No row where none gives the reward to some levels.
+        Which dials they share; of each setting its name, such as `levels 3, 4`, its kind of search and its point. No
+        setting where no row gives the reward to some levels only.
     """
-    done = usable(rows, metric).filter(pl.col("search").is_in(("plain", "guided", "orm")))
-    weights = [per_level(weight) for weight in done["search.weight"]]
-    done = done.with_columns(
-        pl.Series("depth", map(len, weights), pl.Int64),
-        pl.Series("at", [[i for i, w in enumerate(each, 1) if w > 0] for each in weights], pl.List(pl.Int64)),
-        pl.Series("weight", [max(each, default=0.0) for each in weights], pl.Float64),
-    )
-    same = ["generator", "search.width", "search.candidates", "weight"]
-    partly = done.filter(pl.col("search") == "guided", pl.col("at").list.len().is_between(1, pl.col("depth") - 1))
-    if partly.is_empty():
-        return "", partly
-    depth = int(partly["depth"].max())  # type: ignore[arg-type]
-    shared = partly.group_by(same, maintain_order=True).len().sort("len", descending=True, maintain_order=True).row(0)
-    equal = [pl.col(name).eq_missing(value) for name, value in zip(same, shared, strict=False)]
-    plain = pl.col("search") == "plain"
-    kept = done.filter((plain & equal[0] & equal[1]) | (~plain & pl.all_horizontal(equal))).with_columns(
-        pl.when(pl.col("depth") > 1).then("at").otherwise(pl.lit(list(range(1, depth + 1)))).alias("at")
-    )
-    names = [_setting_name(search, levels, depth) for search, levels in kept.select("search", "at").rows()]
-    found = (
-        kept.with_columns(pl.Series("name", names))
-        .group_by("name", maintain_order=True)
-        .agg(
-            pl.col("search").first().alias("kind"),
-            pl.col("at").first(),
-            pl.col(metric).mean().alias("value"),
-            pl.col(f"{metric}_low").mean().alias("low"),
-            pl.col(f"{metric}_high").mean().alias("high"),
-        )
-        .sort(pl.col("kind") == "orm", pl.col("kind") != "plain", pl.col("at").list.len(), "at")
-    )
-    words = [shared[0], f"W = {shared[1]}", f"C = {shared[2]}", f"λ = {shared[3]:g}"]
-    return ", ".join(filter(None, words)), found
+    drawn = [curve for curve in curves(rows, metric, "candidates") if curve.search in BEAMS]
+    found = [(curve, point, rewarded_levels(point)) for curve in drawn for point in curve.points]
+    keys = [(curve.context, p.width_name, p.candidates, max(p.weights, default=0.0)) for curve, p, _ in found]
+    partly = [
+        key for key, (curve, point, levels) in zip(keys, found, strict=True)
+        if curve.search == "guided" and 0 < len(levels) < len(point.weights)
+    ]  # fmt: skip
+    if not partly:
+        return "", []
+    shared = max(dict.fromkeys(partly), key=partly.count)
+    depth = max(len(point.weights) for _, point, _ in found)
+    settings: list[tuple[tuple[int, ...], tuple[str, str, SearchPoint]]] = []
+    for key, (curve, point, levels) in zip(keys, found, strict=True):
+        if curve.search == "plain" and key[:2] == shared[:2]:
+            settings.append(((0,), ("no level (plain beam)", curve.search, point)))
+        elif curve.search == "orm" and key == shared:
+            settings.append(((2,), ("ORM", curve.search, point)))
+        elif curve.search == "guided" and key == shared:
+            everywhere = len(levels) in (len(point.weights), depth)
+            count_of = depth if everywhere else len(levels)
+            name = f"level {levels[0]} only" if count_of == 1 else f"levels {', '.join(map(str, levels))}"
+            name = f"all {depth} levels" if everywhere else name
+            settings.append(((1, count_of, *levels), (name, curve.search, point)))
+    context, width, candidates, weight = shared
+    words = (*context, f"W = {width}", f"C = {candidates:g}", f"λ = {weight:g}")
+    return ", ".join(words), [setting for _, setting in sorted(settings, key=lambda each: each[0])]
+
+
+def rewarded_levels(point: SearchPoint) -> tuple[int, ...]:
+    """The levels at which λ is above 0."""
+    return tuple(level for level, weight in enumerate(point.weights, start=1) if weight > 0)
 
 
 def depth_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
@@ -82,21 +79,18 @@ def depth_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
         ValueError: If no row gives the reward to some levels only.
     """
     shared, settings = depth_settings(rows, metric)
-    if settings.is_empty():
+    if not settings:
         raise ValueError("search.weight must be 0 at some levels and above 0 at others in some row, got no such row")
     with drawing.sweep_page(rows, metric, (8.4, 1.9 + 0.4 * len(settings)), DEPTH_NOTE) as figure:
         ax = figure.subplots()
         looks = {"plain": (drawing.GREY, "s"), "guided": (drawing.BLUE, "o"), "orm": (drawing.BLACK, "^")}
-        for place, each in enumerate(settings.to_dicts()):
-            color, marker = looks[each["kind"]]
-            reach = [
-                [each["value"] - (each["low"] or each["value"])],
-                [(each["high"] or each["value"]) - each["value"]],
-            ]
-            ax.errorbar(each["value"], place, xerr=reach, fmt=marker, color=color, markersize=7)
-            ax.annotate(f"{each['value']:.4f}", (each["value"], place), xytext=(0, 7), textcoords="offset points",
+        for place, (_, search, point) in enumerate(settings):
+            color, marker = looks[search]
+            reach = np.nan_to_num([[point.value - point.low], [point.high - point.value]])
+            ax.errorbar(point.value, place, xerr=reach, fmt=marker, color=color, markersize=7)
+            ax.annotate(f"{point.value:.4f}", (point.value, place), xytext=(0, 7), textcoords="offset points",
                         ha="center", fontsize=9, color=color)  # fmt: skip
-        ax.set_yticks(range(len(settings)), settings["name"].to_list())
+        ax.set_yticks(range(len(settings)), [name for name, *_ in settings])
         ax.set_ylim(len(settings) - 0.4, -0.7)
         ax.yaxis.grid(False)
         ax.set_xlabel(drawing.metric_name(metric))
@@ -197,12 +191,3 @@ def hrecall_figure(rows: pl.DataFrame, metric: str = "hrecall@1") -> Figure:
         for ax in (left, right):
             drawing.level_axis(ax, len(places))
     return figure
-
-
-def _setting_name(search: str, levels: Sequence[int], depth: int) -> str:
-    """What a setting of the reward's levels is called."""
-    if search != "guided":
-        return "ORM" if search == "orm" else "no level (plain beam)"
-    if len(levels) == depth:
-        return f"all {depth} levels"
-    return f"level {levels[0]} only" if len(levels) == 1 else f"levels {', '.join(map(str, levels))}"
