@@ -17,7 +17,7 @@ from promise.pipeline.model_folder import Model
 from promise.pipeline.points import Point
 from promise.pipeline.ranker_inputs import OF_DATA
 from promise.pipeline.stages import Pipeline
-from promise.search.protocols import SomeUsers
+from promise.search.protocols import UserRows
 
 #: Users searched for at once.
 AT_ONCE = 256
@@ -68,7 +68,7 @@ class Recommender:
             answers += [[self.ids[item] for item in row if item >= 0] for row in items]
         return answers
 
-    def batch(self, histories: Sequence[Sequence[Hashable]], first: int) -> SomeUsers:
+    def batch(self, histories: Sequence[Sequence[Hashable]], first: int) -> UserRows:
         """Some histories as item indices; `first` is the number of their first user, for the error."""
         for user, history in enumerate(histories, first):
             if not len(history):
@@ -78,7 +78,7 @@ class Recommender:
         lengths = np.array([len(history) for history in histories])
         flat = np.array([self.index[item] for history in histories for item in history])
         padded = pad_rows(flat, np.cumsum(lengths) - lengths, lengths)
-        return SomeUsers(torch.from_numpy(padded), torch.from_numpy(lengths))
+        return UserRows(torch.from_numpy(padded), torch.from_numpy(lengths))
 
 
 def load(folder: str | Path, remove_seen: bool = False) -> Recommender:

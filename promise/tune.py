@@ -137,10 +137,10 @@ def conduct(
     found, rows, paths = write_study(study, given)
     show_findings(study.settings, found, rows)
     if done := [row for row in rows if row["status"] == "done"]:
-        from promise.analysis.figures import save_figure
+        from promise.analysis.plots.accuracy import study_figure
+        from promise.analysis.plots.drawing import save_figure
         from promise.analysis.results import results_table
         from promise.analysis.sentences import trial_sentence
-        from promise.analysis.study_figure import study_figure
         from promise.experiments.report import write_report
 
         goals = dict(zip(study.settings.directions, study.settings.objectives, strict=True))

@@ -7,8 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from promise.analysis.curves import NAMES, curves
-from promise.analysis.figures import flops_words, metric_name
+from promise.analysis.plots.curves import NAMES, curves
+from promise.analysis.plots.drawing import metric_name
+from promise.analysis.units import flops_text
 
 INTERVAL = "95 % interval"
 
@@ -69,7 +70,7 @@ def best_sentence(rows: pl.DataFrame, metric: str = "recall@10") -> str:
     if curve.scattered and point.weight == point.weight:
         words += f", λ = {point.weight:g}"
     if point.flops == point.flops:
-        words += f", at {flops_words(point.flops)} per user"
+        words += f", at {flops_text(point.flops)} per user"
     return words + "; being the highest of several, it is somewhat flattered."
 
 
@@ -92,7 +93,7 @@ def trial_sentence(row: Mapping[str, Any], role: str, metric: str = "recall@10")
     if row.get(f"{metric}_low") is not None:
         words += f" ({INTERVAL} {row[f'{metric}_low']:.4f} to {row[f'{metric}_high']:.4f})"
     if row.get("flops_per_user"):
-        words += f", at {flops_words(row['flops_per_user'])} per user"
+        words += f", at {flops_text(row['flops_per_user'])} per user"
     names = {"width": "W", "candidates": "C", "weight": "λ"}
     dials = [(name, row.get(f"search.{dial}")) for dial, name in names.items()]
     if row["search"] == "plain":

@@ -17,9 +17,9 @@ from promise.pipeline.ranker_inputs import ranker_inputs
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.training_run import Work, matmul_flops
 from promise.pipeline.trainings import SASRecTraining, training_name, training_stage, trains_reward
+from promise.search.guided import GuidedSearch
 from promise.search.rankers.best_of_n import BestOfN
 from promise.search.rankers.exhaustive import ExhaustiveSearch
-from promise.search.guided import GuidedSearch
 from promise.search.rankers.sasrec import SASRecRanker
 
 #: Share of a large fp32 matrix product's speed that a search reaches, for the estimate of its seconds.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from promise.analysis.curves import COUNTS
+from promise.analysis.plots.curves import COUNTS
 from promise.metrics.intervals import Interval, paired_interval
 from promise.metrics.ranking import recall_values
 

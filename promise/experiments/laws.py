@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from promise.analysis.figures import save_figure
 from promise.analysis.fit import Comparison, Fit, NoFit, fit_all
-from promise.analysis.law_figure import LawPanel, LevelCurve, law_figure, level_figure
+from promise.analysis.plots.drawing import save_figure
+from promise.analysis.plots.laws import LawPanel, LevelCurve, law_figure, level_figure
 from promise.experiments.findings import Measured
 from promise.metrics.ranking import ndcg_values, recall_values
 

@@ -1,4 +1,4 @@
-"""What a sweep or a study leaves beside its table: every figure, one page, and the summary run of W&B."""
+"""What a sweep or a study leaves beside its table: every figure, one page, and its points in the configured logger."""
 
 import csv
 import os
@@ -7,17 +7,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from hydra.core.hydra_config import HydraConfig
+from lightning.pytorch.loggers import TensorBoardLogger
+from matplotlib.image import imread
 from omegaconf import DictConfig, OmegaConf
 
-from promise.analysis.gallery import write_figures
-from promise.analysis.html_report import Page, report_html
+from promise.analysis.plots.gallery import FIGURES, compared, supported, write_figures
+from promise.analysis.report.html import Page, report_html
 from promise.analysis.results import results_table
-from promise.analysis.wandb_report import Destination, summary_run
+from promise.analysis.wandb_summary import STEP, points_by_cost, summary_run
 from promise.pipeline.config import plain, without_passwords
+from promise.pipeline.trainer import finish, make_logger
 
-#: Drawings that other parts of a sweep write, by their headings in the page.
-DRAWINGS = {
+#: Figures that other parts of a sweep write, by their headings in the page.
+LAWS = {
     "law_figure": "Scaling laws",
     "level_laws_figure": "Scaling laws of the true prefixes that are kept",
     "level_figure": "True prefixes over candidates",
@@ -33,7 +37,7 @@ def write_report(
     lead: str | None = None,
     command: str | None = None,
 ) -> dict[str, str]:
-    """Write `figure*.svg`, `figure*.png` and `report.html`, and the summary run where W&B is the logger.
+    """Write `figure*.svg`, `figure*.png` and `report.html`; log points and figures as the config's logger can.
 
     Args:
         cfg: The root config.
@@ -50,6 +54,7 @@ def write_report(
     before = paths or {}
     table = results_table(rows)
     written = write_figures(table, folder)
+    drawings = [Path(path) for name, path in written.items() if name.endswith("_svg")]
     if command is None:
         command = f"promise sweep {shlex.join(without_passwords(list(HydraConfig.get().overrides.task)))}"
     config = without_passwords(plain(cfg))
@@ -64,17 +69,31 @@ def write_report(
         findings=findings,
         lead=lead,
         laws=laws,
-        images={title: Path(before[f"{name}_svg"]) for name, title in DRAWINGS.items() if f"{name}_svg" in before},
+        figures={FIGURES[name][0]: path for name, path in zip(supported(compared(table)), drawings, strict=True)}
+        | {title: Path(before[f"{name}_svg"]) for name, title in LAWS.items() if f"{name}_svg" in before},
     )
     path, part = folder / "report.html", folder / f".report.html.{os.getpid()}"
     part.write_text(report_html(table, page), encoding="utf-8")
     part.replace(path)
     written["report"] = str(path)
+    images = [path for path in {**written, **before}.values() if path.endswith(".png")]
     if "WandbLogger" in cfg.logger["_target_"]:
-        images = [path for path in {**written, **before}.values() if path.endswith(".png")]
-        to = Destination(cfg.logger.project, str(cfg.sweep.name), cfg.logger.save_dir, cfg.logger.mode, config)
-        written["wandb"] = str(summary_run(table, images, to))
+        group, where = str(cfg.sweep.name), (cfg.logger.save_dir, cfg.logger.mode)
+        written["wandb"] = str(summary_run(table, images, cfg.logger.project, group, *where, config))
+    else:
+        log_points(cfg, table, images)
     return written
+
+
+def log_points(cfg: DictConfig, table: pl.DataFrame, images: Sequence[str]) -> None:
+    """Log the metrics of every point at a step that is its FLOPs per user; TensorBoard shows the figures, too."""
+    logger = make_logger(cfg, str(cfg.sweep.name), "summary")
+    for entry in points_by_cost(table):
+        logger.log_metrics(entry, step=round(entry[STEP]))
+    if isinstance(logger, TensorBoardLogger):
+        for path in images:
+            logger.experiment.add_image(f"figures/{Path(path).stem}", imread(path), dataformats="HWC")
+    finish(logger)
 
 
 def numeric(text: str | None) -> Any:

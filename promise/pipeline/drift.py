@@ -99,8 +99,8 @@ def analyse_drift(point: Point) -> dict[str, Any]:
     Raises:
         ValueError: If the trainer has several processes, or the networks lack a reward model.
     """
-    from promise.analysis.drift_figure import drift_figure  # after the checks: matplotlib takes its time
-    from promise.analysis.figures import save_figure
+    from promise.analysis.plots.drawing import save_figure  # after the checks: matplotlib takes its time
+    from promise.analysis.plots.drift import drift_figure
 
     drift, levels = recorded(point)
     names, cfg = point.names(), point.pipeline.cfg

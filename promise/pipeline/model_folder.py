@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save
 
 from promise.ids.semantic_ids import SemanticIds
 from promise.ids.trie import Trie
+from promise.models.cooccurrence import set_scale
 from promise.models.generator import Generator
 from promise.models.reward import RewardModel
 from promise.pipeline.networks import WEIGHTS, NetworkInputs, build_networks, load_weights
@@ -74,6 +75,8 @@ class Model:
         """Generator and reward model, in evaluation mode."""
         generator, reward = build_networks({"seed": 0, **self.config}, self.inputs, self.config["reward"] is not None)
         load_weights(self.weights, {"generator": generator, "reward": reward})
+        if wrapper := self.config.get("cooccurrence"):
+            set_scale((generator, reward), wrapper["scale"])
         return generator, reward
 
     def save(self, folder: Path) -> Path:

@@ -4,8 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
+import polars as pl
 import pytest
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from promise import configs
 from promise.experiments import report as sweep_report
@@ -36,15 +39,15 @@ def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., di
 
 def test_files_and_the_page(written: Callable[..., dict[str, str]], tmp_path: Path) -> None:
     laws = tmp_path / "laws.csv"
-    names = "along,metric,generator,width,weight,form,a,reason,verdict"
-    laws.write_text(f"{names}\ncandidates,recall@10,tiny,10,1.0,y = a,.5,,x\n")
+    names = "along,metric,generator,width,weight,form,a,b,c,predicted,observed,reason,verdict"
+    laws.write_text(f"{names}\ncandidates,recall@10,tiny,10,1.0,y = a,.5,,,.5,.5,,x\n")
     drawing = tmp_path / "law.svg"
     drawing.write_text("<svg/>")
     paths = written((), {"laws": str(laws), "law_figure_svg": str(drawing)}, lead="We found it.")
     assert set(paths) == {"figure", "figure_svg", "figure_frontier", "figure_frontier_svg", "report"}
     text = Path(paths["report"]).read_text("utf-8")
     assert '<p class="finding">We found it.</p>' in text
-    assert "recall@10, tiny, W = 10, λ = 1" in text and "Scaling laws</h2><img" in text
+    assert "recall@10, tiny, W = 10, λ = 1" in text and "Scaling laws</h2><svg/>" in text
     assert "postgresql://me:***@host/db" in text and "secret@" not in text
     assert sorted(path.name for path in (tmp_path / "sweep").iterdir()) == [
         "figure-frontier.png", "figure-frontier.svg", "figure.png", "figure.svg", "report.html"
@@ -63,10 +66,27 @@ def test_wandb_gets_the_config_and_all_images(
     monkeypatch.setattr(sweep_report, "summary_run", kept)
     law = str(tmp_path / "law.png")
     assert written((), {"law_figure": law}, logger="wandb")["wandb"] == str(tmp_path / "run")
-    _, images, to = given
+    _, images, _, group, _, mode, config = given
     assert [Path(image).name for image in images] == ["figure.png", "figure-frontier.png", "law.png"]
-    assert (to.group, to.mode) == ("mine", "offline")
-    assert to.config["sweep"]["storage"] == "postgresql://me:***@host/db"
+    assert (group, mode) == ("mine", "offline")
+    assert config["sweep"]["storage"] == "postgresql://me:***@host/db"
+
+
+def test_other_loggers_get_every_point_by_its_flops(written: Callable[..., dict[str, str]], tmp_path: Path) -> None:
+    written(())
+    (path,) = tmp_path.glob("logs/summary-mine/*/metrics.csv")
+    table = pl.read_csv(path)
+    assert table["step"].to_list() == [10_000_000, 20_000_000]
+    assert table["search/plain/recall@10"].to_list() == [0.01, 0.02]
+
+
+def test_tensorboard_gets_the_figures(written: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    logger = Mock(spec=TensorBoardLogger)
+    monkeypatch.setattr(sweep_report, "make_logger", lambda *_: logger)
+    written(())
+    assert [call.kwargs["step"] for call in logger.log_metrics.call_args_list] == [10_000_000, 20_000_000]
+    names = {call.args[0]: call.args[1].shape[2] for call in logger.experiment.add_image.call_args_list}
+    assert names == {"figures/figure": 4, "figures/figure-frontier": 4}
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from scipy import sparse
 from promise.models.cooccurrence.neighbours import Neighbours
 from promise.pipeline import cooccurrence
 from promise.pipeline.cooccurrence import co_visit_table, fingerprint_of_tables, text_table
-from promise.search.rankers.counts import CoVisit
 from promise.search.rankers.cooccurrence import Cooccurrence
+from promise.search.rankers.counts import CoVisit
 
 ITEMS, WINDOW, DECAY, BACKWARD, RARITY, TEXT_WEIGHT = 12, 3, 0.7, 0.35, 0.3, 30.0
 OPTIONS = {"window": WINDOW, "decay": DECAY, "backward": BACKWARD, "rarity": RARITY, "text_weight": TEXT_WEIGHT}

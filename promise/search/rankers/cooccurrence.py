@@ -38,7 +38,7 @@ def co_visited(
     backward: float,
     rarity: float,
     text_weight: float,
-    words: sparse.csr_array | None,
+    words: sparse.csr_matrix | None,
 ) -> Pairs:
     """All pairs of items that stood near each other.
 
@@ -104,7 +104,7 @@ class Cooccurrence(CoVisit):
         *,
         training: tuple[np.ndarray, np.ndarray],
         item_count: int,
-        item_words: sparse.csr_array | None = None,
+        item_words: sparse.csr_matrix | None = None,
         remove_seen: bool = False,
         allow: Items | None = None,
         deny: Items | None = None,

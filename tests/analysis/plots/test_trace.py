@@ -1,13 +1,11 @@
 """What the figure of one user's search draws."""
 
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from promise.analysis.figures import save_figure
-from promise.analysis.trace_figure import trace_figure, verdict
+from promise.analysis.plots.trace import trace_figure
 
 
 def prefix(level: int, log_prob: float, reward: float, plain: bool, guided: bool, target: bool = False) -> Any:
@@ -34,7 +32,7 @@ ROWS = pl.DataFrame(
 )
 
 
-def test_marks_cuts_and_the_target(tmp_path: Path) -> None:
+def test_marks_cuts_and_the_target() -> None:
     figure = trace_figure(ROWS, "User 3")
     first, second = figure.axes
     drawn = {str(line.get_label()): line.get_xydata().tolist() for line in first.lines}
@@ -44,24 +42,14 @@ def test_marks_cuts_and_the_target(tmp_path: Path) -> None:
     cuts = [line for line in first.lines if str(line.get_label()).startswith("_")]
     assert [line.get_linestyle() for line in cuts] == ["--", ":"]
     assert cuts[0].get_xdata()[0] == -2.0 and cuts[1].get_ydata()[0] == 1.5
-    assert first.get_title("left") == "Level 1: both keep the target"
-    assert second.get_title("left") == "Level 2: only guided search keeps the target"
-    assert "nats" in first.get_xlabel() and "reward" in first.get_ylabel()
-    (legend,) = figure.legends
-    assert len(legend.get_texts()) == 5
-    assert figure.get_suptitle() == "User 3"
-    assert all(path.stat().st_size > 1000 for path in save_figure(figure, tmp_path / "trace"))
+    titles = [ax.get_title("left") for ax in (first, second)]
+    assert titles == ["Level 1: target kept by both", "Level 2: target kept by guided search alone"]
+    assert len(figure.legends[0].get_texts()) == 5
 
 
 def test_a_level_without_beams_or_target() -> None:
     (ax,) = trace_figure(pl.DataFrame([prefix(1, -1.0, 0.5, False, False)])).axes
     assert ax.get_title("left") == "Level 1" and len(ax.lines) == 1
-
-
-def test_verdicts() -> None:
-    found = [verdict({"plain": plain, "guided": guided}) for plain in (True, False) for guided in (True, False)]
-    assert found == [f"{who} the target" for who in ("both keep", "only the plain beam keeps",
-                                                     "only guided search keeps", "neither keeps")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("rows", "lacks"), [(ROWS.drop("reward", "plain"), "reward, plain"), (ROWS[:0], "rows")])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any, Literal
 
 import numpy as np
@@ -29,6 +30,8 @@ COUNTS = frozenset(("popularity", "co_visit", "co_visit_text"))
 """The baselines that no network takes part in."""
 WEIGHTED = frozenset(("guided", "orm", "exhaustive"))
 """The searches in which λ acts."""
+MOST_LINES = 8
+"""Of one kind of search, lines that a reader can tell apart; where more of them are single points, none is joined."""
 
 
 def words_of(overrides: str) -> str:
@@ -53,40 +56,47 @@ _CONTEXT: dict[str, Callable[[Any], str]] = {
     "search.temperature": lambda temperature: f"temperature {temperature:g}",
     "further": words_of,
 }
-MOST_LINES = 8
-"""Of one kind of search, lines that a reader can tell apart; where more of them are single points, none is joined."""
 _MEASURED = ("data", "split", "users", "seen")
 
 
 @dataclass(frozen=True)
-class Point:
-    """One setting of the dials: its place on the axes and its accuracy, averaged over seeds.
+class SearchPoint:
+    """One setting of the search's dials with its accuracy, averaged over seeds.
 
     Attributes:
         width: Beams kept (the largest of the levels'); NaN for a search without beams.
         candidates: Paths scored before the cut to width (the largest of the levels'); NaN likewise.
         weight: λ in [0, 1] (the mean of the levels'); NaN where it does not act.
+        width_name: The width as a reader sees it: `20`, or `50-20-20` when it is per level.
+        weights: λ by level, or one for all; empty where it does not act.
+        others: Further dials to name: a control, options without a column.
         flops: FLOPs per user; NaN when unknown or 0.
         value: The metric, mean over users and seeds.
         low: Lower end of its interval (mean over seeds); NaN when there is none.
         high: Upper end.
         seeds: The metric of every seed.
-        width_name: The width as a reader sees it: `20`, or `50-20-20` when it is per level.
     """
 
     width: float
     candidates: float
     weight: float
+    width_name: str
+    weights: tuple[float, ...]
+    others: tuple[str, ...]
     flops: float
     value: float
     low: float
     high: float
     seeds: tuple[float, ...]
-    width_name: str
+
+    @property
+    def dials(self) -> tuple[Any, ...]:
+        """What tells points apart that are no seeds of each other."""
+        return self.width_name, str(self.candidates), self.weights, self.others
 
 
 @dataclass(frozen=True)
-class Curve:
+class SearchCurve:
     """The points of one line, in the order in which they are joined.
 
     Attributes:
@@ -100,8 +110,12 @@ class Curve:
     name: str
     search: str
     context: tuple[str, ...]
-    points: tuple[Point, ...]
+    points: tuple[SearchPoint, ...]
     scattered: bool = False
+
+    def along(self, field: str) -> np.ndarray:
+        """(points,) a number of every point, such as `value` or `flops`."""
+        return np.array([getattr(point, field) for point in self.points], dtype=np.float64)
 
 
 def usable(rows: pl.DataFrame, metric: str) -> pl.DataFrame:
@@ -110,9 +124,6 @@ def usable(rows: pl.DataFrame, metric: str) -> pl.DataFrame:
     Args:
         rows: A table as `results_table` makes it.
         metric: Name of a metric column.
-
-    Returns:
-        The rows to draw.
 
     Raises:
         ValueError: If there is no such column.
@@ -126,7 +137,7 @@ def usable(rows: pl.DataFrame, metric: str) -> pl.DataFrame:
     return rows.filter(keep)
 
 
-def curves(rows: pl.DataFrame, metric: str, along: Along) -> list[Curve]:
+def curves(rows: pl.DataFrame, metric: str, along: Along) -> list[SearchCurve]:
     """Sort the finished points into curves.
 
     Args:
@@ -142,54 +153,40 @@ def curves(rows: pl.DataFrame, metric: str, along: Along) -> list[Curve]:
         ValueError: If there is no such metric.
     """
     found = usable(rows, metric).to_dicts()
+    for row in found:
+        row["further"] = row.get("further") or ""  # no further dials is the choice of their defaults
     contexts = [
         {name: row.get(name) for name in _CONTEXT if row["search"] not in COUNTS or name in _MEASURED} for row in found
     ]
     values = {name: {context.get(name) for context in contexts} - {None} for name in _CONTEXT}
-    # No generator, say, is no choice of one; no further dials is the choice of their defaults.
-    further = {context["further"] for context in contexts if "further" in context}
-    varying = [name for name in _CONTEXT if len(further if name == "further" else values[name]) > 1]
-    crowded = len(further) > MOST_LINES  # too many for colours: then they are treated as search dials are
+    varying = [name for name in _CONTEXT if len(values[name]) > 1]
+    crowded = len(values["further"]) > MOST_LINES  # too many for colours: then they are treated as search dials are
     if crowded:
         varying.remove("further")
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row, context in zip(found, contexts, strict=True):
-        words = [_CONTEXT[name](context[name]) for name in varying if context.get(name) is not None]
-        groups.setdefault((row["search"], *words), []).append(row)
+        named = (_CONTEXT[name](context[name]) for name in varying if context.get(name) is not None)
+        groups.setdefault((row["search"], *filter(None, named)), []).append(row)
     drawn = []
     for (search, *words), members in groups.items():
-        dial = "width" if search == "plain" else along
-        dials = [_dials(row, crowded) for row in members]
-        labels = _labels(search, dials, along)
+        found_points = [_point(row, metric, crowded) for row in members]
+        labels = _labels(search, found_points, along)
         lines = len(set(labels))
-        scattered = lines > MOST_LINES and len(set(dials)) < 2 * lines
-        if scattered:
-            labels = [("dials vary",)] * len(members)
-        for label in dict.fromkeys(labels):
-            mine = [i for i, other in enumerate(labels) if other == label]
-            points = _points([members[i] for i in mine], [dials[i] for i in mine], metric)
-            points.sort(key=lambda point: getattr(point, dial))
-            name = ", ".join([*words, NAMES.get(search, search), *label])
-            drawn.append(Curve(name, search, tuple(words), tuple(points), scattered))
+        scattered = lines > MOST_LINES and len({point.dials for point in found_points}) < 2 * lines
+        same: dict[str, dict[tuple[Any, ...], list[SearchPoint]]] = {}
+        for point, label in zip(found_points, labels, strict=True):
+            same.setdefault("dials vary" if scattered else label, {}).setdefault(point.dials, []).append(point)
+        order = attrgetter("width" if search == "plain" else along)
+        for label, seeds in same.items():
+            points = tuple(sorted(map(_mean, seeds.values()), key=order))
+            name = ", ".join(word for word in (*words, NAMES.get(search, search), label) if word)
+            drawn.append(SearchCurve(name, search, tuple(words), points, scattered))
     rank = {search: place for place, search in enumerate(SEARCHES)}
     return sorted(drawn, key=lambda curve: rank.get(curve.search, len(rank)))
 
 
-@dataclass(frozen=True)
-class _Dials:
-    """A row's search dials: each the number that places it, or the text that names it."""
-
-    width: float
-    candidates: float
-    weight: float
-    width_name: str
-    weight_name: str
-    control: str
-    further: str
-
-
-def _dials(row: dict[str, Any], further: bool) -> _Dials:
-    """Read a row's search dials, leaving out those that cannot act; on request those that no column tells, too."""
+def _point(row: dict[str, Any], metric: str, further: bool) -> SearchPoint:
+    """Read a row, leaving out dials that cannot act; on request those that no column tells are named, too."""
     search = row["search"]
     widths = per_level(row.get("search.width")) if search in BEAMS else []
     weights = per_level(row.get("search.weight")) if search in WEIGHTED else []
@@ -197,61 +194,55 @@ def _dials(row: dict[str, Any], further: bool) -> _Dials:
     if not candidates and widths:
         candidates = [max(widths) * max(per_level(row.get("search.expansion")), default=1.0)]
     control = row.get("search.control")
-    return _Dials(
+    others = "" if control in (None, "none") else str(control), words_of(row["further"]) if further else ""
+    numbers = {name: row.get(name) for name in ("flops_per_user", f"{metric}_low", f"{metric}_high")}
+    flops, low, high = (math.nan if value is None else value for value in numbers.values())
+    return SearchPoint(
         width=max(widths, default=math.nan),
         candidates=max(candidates, default=math.nan),
         weight=math.fsum(weights) / len(weights) if weights else math.nan,
-        width_name=_name(widths),
-        weight_name=_name(weights),
-        control="" if control in (None, "none") else str(control),
-        further=words_of(row.get("further") or "") if further else "",
+        width_name=spelled(widths),
+        weights=tuple(weights),
+        others=tuple(filter(None, others)),
+        flops=flops or math.nan,
+        value=float(row[metric]),
+        low=low,
+        high=high,
+        seeds=(float(row[metric]),),
     )
 
 
-def _name(levels: list[float]) -> str:
+def _mean(seeds: list[SearchPoint]) -> SearchPoint:
+    """One point of those that differ in their seed only."""
+    flops, value, low, high = np.mean([(p.flops, p.value, p.low, p.high) for p in seeds], axis=0).tolist()
+    values = tuple(point.value for point in seeds)
+    return replace(seeds[0], flops=flops, value=value, low=low, high=high, seeds=values)
+
+
+def spelled(levels: Sequence[float]) -> str:
+    """A dial's numbers per level as a reader sees them.
+
+    >>> spelled([20.0, 20.0]), spelled([50.0, 20.0, 20.0])
+    ('20', '50-20-20')
+    """
     return "-".join(f"{value:g}" for value in (levels if len(set(levels)) > 1 else levels[:1]))
 
 
-def _labels(search: str, dials: list[_Dials], along: Along) -> list[tuple[str, ...]]:
-    """Name the dials that tell the rows of one kind of search apart, except those along the line."""
-    widths, weights = {dial.width_name for dial in dials}, {dial.weight_name for dial in dials}
-    ratios = {dial.candidates / dial.width for dial in dials}
+def _labels(search: str, points: list[SearchPoint], along: Along) -> list[str]:
+    """Name the dials that tell the points of one kind of search apart, except those along the line."""
+    widths, weights = {point.width_name for point in points}, {point.weights for point in points}
+    ratios = {point.candidates / point.width for point in points}
     labels = []
-    for dial in dials:
+    for point in points:
         label = []
         if search in BEAMS and (along == "weight" or (along == "candidates" and search != "plain")):
-            label.append(f"W = {dial.width_name}")
+            label.append(f"W = {point.width_name}")
         if search in WEIGHTED and search != "exhaustive" and len(ratios) > 1:
             if along == "weight":
-                label.append(f"C = {dial.candidates:g}")
+                label.append(f"C = {point.candidates:g}")
             elif along == "width" and len(widths) > 1:
-                label.append(f"C = {dial.candidates / dial.width:.3g} W")
-        if dial.weight_name and along != "weight" and (search == "exhaustive" or len(weights) > 1):
-            label.append(f"λ = {dial.weight_name}")
-        labels.append((*label, *(word for word in (dial.control, dial.further) if word)))
+                label.append(f"C = {point.candidates / point.width:.3g} W")
+        if point.weights and along != "weight" and (search == "exhaustive" or len(weights) > 1):
+            label.append(f"λ = {spelled(point.weights)}")
+        labels.append(", ".join([*label, *point.others]))
     return labels
-
-
-def _points(rows: list[dict[str, Any]], dials: list[_Dials], metric: str) -> list[Point]:
-    """Average the rows that differ in their seed only."""
-    groups: dict[_Dials, list[dict[str, Any]]] = {}
-    for row, dial in zip(rows, dials, strict=True):
-        groups.setdefault(dial, []).append(row)
-
-    def mean(members: list[dict[str, Any]], name: str) -> float:
-        return float(np.mean([math.nan if row.get(name) is None else row[name] for row in members]))
-
-    return [
-        Point(
-            width=dial.width,
-            candidates=dial.candidates,
-            weight=dial.weight,
-            flops=mean(members, "flops_per_user") or math.nan,
-            value=mean(members, metric),
-            low=mean(members, f"{metric}_low"),
-            high=mean(members, f"{metric}_high"),
-            seeds=tuple(float(row[metric]) for row in members),
-            width_name=dial.width_name,
-        )
-        for dial, members in groups.items()
-    ]

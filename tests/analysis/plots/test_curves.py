@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from promise.analysis.curves import curves, usable
+from promise.analysis.plots.curves import curves, usable
 from promise.analysis.results import results_table
 
 
@@ -18,11 +18,10 @@ def test_the_candidates_sweep(sweep) -> None:
         "plain beam", "guided, W = 10", "guided, W = 20", "exhaustive, λ = 0", "exhaustive, λ = 1",
     ]  # fmt: skip
     plain, _, guided, exhaustive, _ = drawn
-    assert [point.width for point in plain.points] == [point.candidates for point in plain.points] == [10, 20, 50]
-    assert [point.candidates for point in guided.points] == [20, 40, 80, 200]
-    assert [point.value for point in guided.points] == pytest.approx([0.061, 0.062, 0.064, 0.07])
-    assert guided.points[0].low == pytest.approx(0.058)
-    assert math.isnan(exhaustive.points[0].candidates)
+    assert plain.along("width").tolist() == plain.along("candidates").tolist() == [10, 20, 50]
+    assert guided.along("candidates").tolist() == [20, 40, 80, 200]
+    assert guided.along("value").tolist() == pytest.approx([0.061, 0.062, 0.064, 0.07])
+    assert guided.points[0].low == pytest.approx(0.058) and math.isnan(exhaustive.points[0].candidates)
 
 
 def test_along_width_and_weight(sweep, row) -> None:
@@ -31,17 +30,15 @@ def test_along_width_and_weight(sweep, row) -> None:
     rows += [row("plain", 0.05, 1e8, width=w) for w in (10, 20)]
     drawn = curves(results_table(rows), "recall@10", "weight")
     assert [curve.name for curve in drawn] == ["plain beam, W = 10", "plain beam, W = 20", "guided, W = 20"]
-    assert [point.weight for point in drawn[-1].points] == [0.0, 0.5, 1.0]
+    assert drawn[-1].along("weight").tolist() == [0.0, 0.5, 1.0]
     assert names(rows) == ["plain beam", *(f"guided, W = 20, λ = {x}" for x in ("0", "0.5", "1"))]
 
 
 def test_seeds_become_one_point(row) -> None:
     rows = [row("plain", value, 1e8, width=20, seed=seed) for seed, value in enumerate((0.04, 0.05, 0.06))]
-    (curve,) = curves(results_table(rows), "recall@10", "candidates")
-    (point,) = curve.points
-    assert point.value == pytest.approx(0.05)
+    ((point,),) = (curve.points for curve in curves(results_table(rows), "recall@10", "candidates"))
+    assert (point.value, point.low, point.high) == pytest.approx((0.05, 0.047, 0.053))
     assert point.seeds == (0.04, 0.05, 0.06)
-    assert (point.low, point.high) == pytest.approx((0.047, 0.053))
 
 
 def test_dials_without_a_column_are_no_seeds(row) -> None:
@@ -62,20 +59,15 @@ def test_dials_without_a_column_are_no_seeds(row) -> None:
 
 def test_labels_name_what_differs_and_only_that(row) -> None:
     rows = [
-        row("plain", 0.05, 1e8, width=20, generator=name, seen=seen)
-        for name in ("tiny", "base")
-        for seen in ("keep", "remove")
+        row("plain", 0.05, 1e8, width=20, generator=g, seen=s) for g in ("tiny", "base") for s in ("keep", "remove")
     ]
     assert sorted(names(rows)) == [
         "past items kept, base, plain beam", "past items kept, tiny, plain beam",
         "past items removed, base, plain beam", "past items removed, tiny, plain beam",
     ]  # fmt: skip
     assert names(rows[:1]) == ["plain beam"]
-
-
-def test_a_control_is_always_named(row) -> None:
-    rows = [row("guided", 0.05, 1e8, width=20, control=control) for control in (None, "none", "shuffled")]
-    assert names(rows) == ["guided, W = 20", "guided, W = 20, shuffled"]
+    controls = [row("guided", 0.05, 1e8, width=20, control=control) for control in (None, "none", "shuffled")]
+    assert names(controls) == ["guided, W = 20", "guided, W = 20, shuffled"]
 
 
 def test_baselines_do_not_depend_on_the_network(row) -> None:
@@ -84,19 +76,14 @@ def test_baselines_do_not_depend_on_the_network(row) -> None:
     assert names(rows) == ["popularity", "co-visit", "base, plain beam", "tiny, plain beam"]
 
 
-def test_per_level_dials(row) -> None:
+def test_per_level_dials_and_missing_candidates(row) -> None:
     rows = [row("guided", 0.05, 1e8, width=[50, 20, 20], candidates=[50, 80, 80], weight=[0, 1, 1])]
     (curve,) = curves(results_table(rows), "recall@10", "candidates")
     assert curve.name == "guided, W = 50-20-20"
     assert (curve.points[0].candidates, curve.points[0].weight) == (80, pytest.approx(2 / 3))
-    same = [row("guided", 0.05, 1e8, width=[20, 20], candidates=[80, 80])]
-    assert names(same) == ["guided, W = 20"]
-
-
-def test_candidates_follow_from_the_expansion_when_they_are_missing(row) -> None:
+    assert names([row("guided", 0.05, 1e8, width=[20, 20], candidates=[80, 80])]) == ["guided, W = 20"]
     rows = [row("guided", 0.05, 1e8, width=20, expansion=4), row("guided", 0.05, 1e8, width=30)]
-    first, second = curves(results_table(rows), "recall@10", "candidates")
-    assert (first.points[0].candidates, second.points[0].candidates) == (80, 30)
+    assert [curve.points[0].candidates for curve in curves(results_table(rows), "recall@10", "candidates")] == [80, 30]
 
 
 def test_unfinished_rows_and_missing_values(row) -> None:
@@ -110,11 +97,7 @@ def test_unfinished_rows_and_missing_values(row) -> None:
     table = results_table(rows)
     assert usable(table, "recall@10")["search.width"].to_list() == [50, 10]
     points = {p.width: p for curve in curves(table, "recall@10", "candidates") for p in curve.points}
-    assert math.isnan(points[10].flops)
-    assert math.isnan(points[50].low)
-
-
-def test_no_rows() -> None:
+    assert math.isnan(points[10].flops) and math.isnan(points[50].low)
     assert names([]) == []
 
 

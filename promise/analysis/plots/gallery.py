@@ -1,4 +1,7 @@
-"""Which figures a table of results supports, which of them comes first, and all of them as files."""
+"""Which figures a table of results supports, which of them comes first, and all of them as files.
+
+Tables are as `results_table` makes them; a metric that is no column of them raises ValueError.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,22 @@ from pathlib import Path
 import polars as pl
 from matplotlib.figure import Figure
 
-from promise.analysis.curves import BEAMS, WEIGHTED, usable
-from promise.analysis.depth_figure import depth_figure, depth_settings
-from promise.analysis.figures import frontier_figure, save_figure, scaling_figure, weight_figure
-from promise.analysis.hrecall_figure import hrecall_figure, kept_prefixes
+from promise.analysis.plots.accuracy import candidates_figure, frontier_figure, weight_figure
+from promise.analysis.plots.curves import BEAMS, WEIGHTED, usable
+from promise.analysis.plots.drawing import save_figure
+from promise.analysis.plots.levels import depth_figure, depth_settings, hrecall_figure, kept_prefixes
+from promise.analysis.plots.sizes import size_figure, size_grids
 from promise.analysis.results import per_level
-from promise.analysis.size_figure import size_figure, size_grids
 
-FIGURES: dict[str, Callable[[pl.DataFrame, str], Figure]] = {
-    "candidates": scaling_figure,
-    "frontier": frontier_figure,
-    "weight": weight_figure,
-    "size": size_figure,
-    "depth": depth_figure,
-    "hrecall": lambda rows, _: hrecall_figure(rows),
+FIGURES: dict[str, tuple[str, Callable[[pl.DataFrame, str], Figure]]] = {
+    "candidates": ("Accuracy against candidates and compute", candidates_figure),
+    "frontier": ("Accuracy against compute", frontier_figure),
+    "weight": ("Accuracy against the weight of the reward model", weight_figure),
+    "size": ("A larger generator or more search", size_figure),
+    "depth": ("Accuracy by the levels at which the reward selects", depth_figure),
+    "hrecall": ("True prefix still among the beams, level by level", lambda rows, _: hrecall_figure(rows)),
 }
-"""Every figure of a sweep by its name."""
+"""Every figure of a sweep by its name, with its heading."""
 
 
 def supported(rows: pl.DataFrame, metric: str = "recall@10") -> list[str]:
@@ -31,13 +34,6 @@ def supported(rows: pl.DataFrame, metric: str = "recall@10") -> list[str]:
 
     Several levels at which the reward acts: `depth`. Several generators, or trials of a study: `frontier`. More values
     of λ than of C in guided or ORM search: `weight`. Anything else: `candidates`, which any table has.
-
-    Args:
-        rows: A table as `results_table` makes it.
-        metric: Name of the metric's column.
-
-    Raises:
-        ValueError: If there is no such metric.
     """
     done = usable(rows, metric)
     judged = done.filter(pl.col("search").is_in(("guided", "orm")))
@@ -46,30 +42,17 @@ def supported(rows: pl.DataFrame, metric: str = "recall@10") -> list[str]:
     depth = bool(depth_settings(rows, metric)[1])
     several = done["generator"].drop_nulls().n_unique() > 1
     there = {
-        "depth": depth,
+        "candidates": any(count > 1 for count in searches["search.candidates"].to_list()),
         "frontier": len(done.filter(pl.col("flops_per_user") > 0)) > 1,
         "weight": len(weights) > 2 and not depth,
-        "candidates": any(count > 1 for count in searches["search.candidates"].to_list()),
         "size": several and bool(size_grids(rows, metric)),
+        "depth": depth,
         "hrecall": bool(set(done["search"].to_list()) & (BEAMS & WEIGHTED)) and bool(kept_prefixes(rows)),
     }
     more_weights = len(weights) > max(judged["search.candidates"].n_unique(), 1)
     several |= "trial" in rows.columns  # dials that a study chose are compared by what they cost
     first = "depth" if depth else "frontier" if several else "weight" if more_weights else "candidates"
     return [first, *(name for name in FIGURES if there[name] and name != first)]
-
-
-def choose_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
-    """Draw the figure that shows the dial that varies.
-
-    Args:
-        rows: A table as `results_table` makes it.
-        metric: Name of the metric's column.
-
-    Raises:
-        ValueError: If there is no such metric.
-    """
-    return FIGURES[supported(rows, metric)[0]](rows, metric)
 
 
 def compared(rows: pl.DataFrame) -> pl.DataFrame:
@@ -84,22 +67,19 @@ def write_figures(rows: pl.DataFrame, folder: Path, metric: str = "recall@10") -
     """Write every figure that a table supports: the first as `figure`, the others as `figure-NAME`, .svg and .png.
 
     Args:
-        rows: A table as `results_table` makes it.
-        folder: Where the files lie; it is made.
+        rows: The table.
+        folder: Where the files lie; it is made, and figures of an earlier run with other points are removed.
         metric: Name of the metric's column.
 
     Returns:
         The files by name: `figure`, `figure_svg`, `figure_NAME`, `figure_NAME_svg`.
-
-    Raises:
-        ValueError: If there is no such metric.
     """
     rows = compared(rows)
     for old in folder.glob("figure*.*"):
-        old.unlink()  # of an earlier run with other points
+        old.unlink()
     paths: dict[str, str] = {}
     for place, name in enumerate(supported(rows, metric)):
         stem, key = ("figure", "figure") if place == 0 else (f"figure-{name}", f"figure_{name}")
-        svg, png = save_figure(FIGURES[name](rows, metric), folder / stem)
+        svg, png = save_figure(FIGURES[name][1](rows, metric), folder / stem)
         paths |= {key: str(png), f"{key}_svg": str(svg)}
     return paths
