@@ -23,6 +23,7 @@ class JointTask(GeneratorTask):
     """
 
     stage = "joint"
+    with_reward = True
     reward: RewardModel
 
     def __init__(

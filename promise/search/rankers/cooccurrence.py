@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from promise.search.baselines import CoVisit, co_visits, rarities
+from promise.search.rankers.counts import CoVisit, co_visits, rarities
 from promise.search.protocols import Items
 
 
