@@ -11,6 +11,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from promise.models.paths import hashed_rows
+from promise.models.reward import RewardModel
 from promise.pipeline.config import fits, given, plain
 from promise.pipeline.fitting import checked_payload
 from promise.pipeline.item_files import read_ids
@@ -125,7 +126,8 @@ def check_trainings(cfg: DictConfig) -> None:
         ValueError: As `check`.
     """
     for fit in fits(cfg):
-        if fit.get("negatives") in KINDS[2:] and not get_class(cfg.reward["_target_"]).shares_negatives:
+        reward: type[RewardModel] = get_class(cfg.reward["_target_"])
+        if fit.get("negatives") in KINDS[2:] and not reward.shares_negatives:
             raise ValueError(unshared(fit["negatives"]))
         one_of("training.softmax", fit.get("softmax", "all"), ("allowed", "all"))
         if fit.get("negatives") is not None:

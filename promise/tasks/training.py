@@ -131,9 +131,9 @@ class SearchSelectedTask(LightningModule):
         folder = Path(self.trainer.default_root_dir) / "checkpoints"
         for depth in range(self.trie.levels + 1):
             self.trie.undecided(depth)  # weight averaging pairs buffers by their order: none may come later
-        averaged = self.ema_decay is not None
+        decay = self.ema_decay
         return [
-            *([WeightAveraging(use_buffers=False, avg_fn=partial(mean, self.ema_decay))] if averaged else []),
+            *([] if decay is None else [WeightAveraging(use_buffers=False, avg_fn=partial(mean, decay))]),
             ModelCheckpoint(folder, "best", monitor=SELECTION, mode="max", enable_version_counter=False),
             # Lightning's own `save_last` skips the epochs that are not the best so far.
             ModelCheckpoint(folder, "last", enable_version_counter=False),

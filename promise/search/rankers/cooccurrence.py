@@ -38,7 +38,7 @@ def co_visited(
     backward: float,
     rarity: float,
     text_weight: float,
-    words: sparse.csr_array | None,
+    words: sparse.csr_array | sparse.csr_matrix | None,
 ) -> Pairs:
     """All pairs of items that stood near each other.
 
