@@ -28,11 +28,8 @@ class GeneratorFlops:
     content_dim: int = 0
 
     def encode(self, history: Sequence[int]) -> int:
-        """Encoder over the histories: per item 4 projections (8 D²) and FFN (16 D²), attention 4 H² D."""
-        d = self.dim
-        items, squares = sum(history), sum(h * h for h in history)
-        blocks = self.encoder_layers * (24 * items * d * d + 4 * squares * d)
-        return blocks + 2 * items * self.content_dim * d
+        """Encoder over the histories, and the projected content of their items."""
+        return encoder(self.dim, self.encoder_layers, history) + 2 * sum(history) * self.content_dim * self.dim
 
     def start(self, history: Sequence[int]) -> int:
         """Keys and values of the user states for every decoder block (4 H D²), and BOS (2 D²)."""
@@ -87,13 +84,18 @@ class SASRecFlops:
     blocks: int
 
     def encode(self, history: Sequence[int]) -> int:
-        """Encoder over the histories: per item 4 projections (8 D²) and FFN (16 D²), attention 4 H² D."""
-        items, squares = sum(history), sum(h * h for h in history)
-        return self.blocks * (24 * items * self.dim * self.dim + 4 * squares * self.dim)
+        """Encoder over the histories."""
+        return encoder(self.dim, self.blocks, history)
 
     def score(self, history: Sequence[int], items: int) -> int:
         """Scores of `items` items for every user: 2 D each."""
         return len(history) * 2 * items * self.dim
+
+
+def encoder(dim: int, blocks: int, history: Sequence[int]) -> int:
+    """Encoder blocks over histories: per item 4 projections (8 D²) and FFN (16 D²), attention 4 H² D."""
+    items, squares = sum(history), sum(h * h for h in history)
+    return blocks * (24 * items * dim * dim + 4 * squares * dim)
 
 
 def of_each(count: int | Sequence[int], users: Sequence[int]) -> Sequence[int]:

@@ -9,7 +9,7 @@ import torch
 from promise.models.cooccurrence import set_scale
 from promise.models.cooccurrence.history_bias import GAIN, HistoryBias, prefix_nodes, prefix_shares
 from promise.models.cooccurrence.neighbours import HistoryItems, Neighbours
-from promise.models.cooccurrence.prefix_bias import NodeSums
+from promise.models.cooccurrence.reward import NodeSums
 
 KINDS = ("dot", "cross_attention")
 LEVELS, HISTORY = 3, 7
@@ -49,7 +49,7 @@ def test_every_path_gets_the_terms_of_the_items_below_it(kind, counted, catalogu
         assert torch.allclose(some, reward.score_all(cache, depth)[[3, 0]], atol=1e-3)
         for row, length in enumerate(histories[1].tolist()):
             for node in range(every.shape[1]):
-                expected = by_hand(reward.bias.bias, nodes, depth, node, users.history_items, row, length)
+                expected = by_hand(reward.bias, nodes, depth, node, users.history_items, row, length)
                 assert float(every[row, node]) == pytest.approx(expected, abs=1e-3)
 
 
@@ -71,7 +71,7 @@ def test_a_target_in_training_sees_the_items_up_to_its_position_only(kind, count
         for row in range(5):
             for place in range(HISTORY):
                 for node, value in zip([depth % count, *shared.tolist()], added[row, place].tolist(), strict=True):
-                    expected = by_hand(reward.bias.bias, nodes, depth, node, users.history_items, row, place + 1)
+                    expected = by_hand(reward.bias, nodes, depth, node, users.history_items, row, place + 1)
                     assert value == pytest.approx(expected, abs=1e-3)
 
 
@@ -150,7 +150,7 @@ def test_it_learns_that_nobody_buys_twice(counted, histories):
     with torch.no_grad():
         users = generator.encode(*histories)
     optimiser = torch.optim.Adam(reward.bias.parameters(), lr=0.02)
-    items = reward.bias.nodes[:, -1][users.history_items.items[:, :1]]
+    items = reward.nodes[:, -1][users.history_items.items[:, :1]]
     for _ in range(100):
         loss = reward.score_all(reward.start(users), LEVELS).softmax(1).gather(1, items).sum()  # of what they had
         optimiser.zero_grad()
@@ -224,9 +224,7 @@ def test_new_items_have_no_neighbours_and_leave_old_ones_as_they_are(counted, hi
 def test_only_counts_are_scaled(counted):
     networks = counted()
     set_scale([*networks, None], 2.5)
-    biases = [
-        network.get_submodule(name).neighbours for network, name in zip(networks, ("bias", "bias.bias"), strict=True)
-    ]
+    biases = [network.bias.neighbours for network in networks]
     assert [[near.scale for near in bias] for bias in biases] == [[2.5, 1.0]] * 2
     counts = biases[0][0]
     scaled = counts(1, torch.tensor([0.2]))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from promise.models.layers import Attention, DecoderBlock, Dropout, FeedForward, RMSNorm, attend, initialise
+from promise.models.layers import Attention, DecoderBlock, Dropout, RMSNorm, attend, initialise
 from promise.models.packed_beams import PackedBeams
 
 
@@ -97,10 +97,6 @@ def test_the_norm_is_torchs_with_and_without_gradients():
     assert torch.equal(norm(x), theirs(x))
     with torch.no_grad():
         assert torch.allclose(norm(x), theirs(x), atol=1e-6)
-
-
-def test_feed_forward_is_four_times_as_wide_inside():
-    assert [layer.weight.shape for layer in FeedForward(6) if isinstance(layer, nn.Linear)] == [(24, 6), (6, 24)]
 
 
 def test_initial_weights_keep_the_scale_and_biases_are_zero():

@@ -162,15 +162,8 @@ def test_the_loss_falls_over_a_fit(world, tmp_path, lightning):
         task.eval()
         with torch.no_grad():
             users = task.generator.encode(batch.history, batch.lengths)
-            return float(
-                next_code_loss(
-                    next_code_logits(task.generator, users, batch, task.items),
-                    batch,
-                    task.items,
-                    world.trie,
-                    task.softmax,
-                )
-            )
+            logits = next_code_logits(task.generator, users, batch, task.items)
+            return float(next_code_loss(logits, batch, task.items, world.trie, task.softmax))
 
     before = loss()
     task.train()

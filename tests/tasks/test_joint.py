@@ -2,7 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
 
+from promise.models.cooccurrence import wrap
+from promise.models.reward import RewardModel
 from promise.tasks.generator import next_code_logits, next_code_loss
 from promise.tasks.reward import path_loss
 
@@ -56,3 +59,43 @@ def test_the_reward_teaches_the_encoder_too(world, monkeypatch):
 def test_a_weight_that_teaches_nothing_is_refused(weight, world):
     with pytest.raises(ValueError, match=rf"training.reward_loss_weight must be > 0, got {weight}"):
         world.task("joint", reward_loss_weight=weight)
+
+
+class Preference(RewardModel):
+    """A reward of somebody else's, as small as one can be."""
+
+    def __init__(self, *, user_dim: int, prefixes) -> None:
+        super().__init__(prefixes)
+        self.vectors = nn.ModuleList(nn.Embedding(len(codes), user_dim) for codes in prefixes)
+
+    def score(self, cache, depth, nodes):
+        return (self.vectors[depth - 1](nodes) @ cache.values.last.unsqueeze(-1)).squeeze(-1)
+
+
+@pytest.mark.parametrize("how", [None, "hard"])
+@pytest.mark.parametrize("counted", [False, True])
+def test_a_reward_of_somebody_elses_is_trained_and_searched(counted, how, world):
+    prefixes = [world.trie.prefixes(depth) for depth in (1, 2, 3)]
+    generator, reward = world.generator(dropout=0.0), Preference(user_dim=16, prefixes=prefixes)
+    if counted:
+        items, offsets = (torch.from_numpy(part) for part in world.histories.training_items())
+        tables = {"texts.items": (torch.arange(30)[:, None] + 1) % 30, "texts.counts": torch.ones(30, 1)}
+        tables |= {"texts.factors": torch.ones(30, 1), "sequences.items": items, "sequences.offsets": offsets}
+        config = {"neighbours": 0, "text_neighbours": 1, "window": 2, "decay": 1.0, "backward": 1.0}
+        generator, reward = wrap(config, generator, reward, tables, world.codes)
+    task = world.task("joint", generator, reward, negatives=how, negative_count=None)
+    task.log_dict = lambda *_, **__: None
+    assert task.negatives.counts == [32] * 3
+    batch, optimizer = world.batch(), torch.optim.AdamW(task.parameters(), lr=0.02)
+    losses = []
+    for _ in range(15):
+        loss = task.training_step(batch, 0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]
+    ranking = task.eval().ranker.rank(next(iter(world.data().val_dataloader())), 5)
+    assert (ranking.items >= 0).all() and ranking.cost.prm_paths > 0
+    with pytest.raises(ValueError, match="negatives=full_softmax needs a reward whose targets share negatives"):
+        world.task("joint", generator, reward, negatives="full_softmax", negative_count=None)

@@ -15,9 +15,11 @@ from promise.tasks.reward import path_loss
 from promise.tasks.training import Targets
 
 
-def negatives(world, reward, count: int | None) -> Negatives:
-    """The same number at every depth."""
-    return Negatives([count] * world.trie.levels, reward.shares_negatives)
+def loss_of(reward, users, batch, trie: Trie, count: int | None) -> torch.Tensor:
+    """The loss with the same number of negatives at every depth."""
+    return path_loss(
+        reward, users, batch, Targets(trie), trie, Negatives([count] * trie.levels, reward.shares_negatives)
+    )
 
 
 @pytest.fixture
@@ -70,14 +72,7 @@ def test_with_negatives_enough_it_is_the_softmax_over_all_prefixes(kind, count, 
         return [node for node in range(world.trie.nodes[depth]) if node != positive]
 
     expected = plain_loss(reward, users, batch, world.trie, others)
-    loss = path_loss(
-        reward,
-        users,
-        batch,
-        Targets(world.trie),
-        world.trie,
-        Negatives([count] * world.trie.levels, reward.shares_negatives),
-    )
+    loss = loss_of(reward, users, batch, world.trie, count)
     assert float(loss) == pytest.approx(expected, rel=1e-4)
 
 
@@ -114,14 +109,7 @@ def test_the_positive_does_not_count_among_the_shared_negatives(world, users, ba
         return torch.tensor(drawn[size])
 
     monkeypatch.setattr("promise.tasks.negatives.distinct_nodes", fixed)
-    loss = path_loss(
-        reward,
-        users,
-        batch,
-        Targets(world.trie),
-        world.trie,
-        negatives(world, reward, 2),
-    )
+    loss = loss_of(reward, users, batch, world.trie, 2)
     assert asked == [(size, 2) for size in sizes]
 
     def others(depth: int, positive: int) -> list[int]:
@@ -139,14 +127,7 @@ def test_own_negatives_that_repeat_count_once(world, users, batch, monkeypatch):
         return nodes, torch.tensor([False, True, False]).expand_as(nodes)
 
     monkeypatch.setattr("promise.tasks.negatives.own_negatives", fixed)
-    loss = path_loss(
-        reward,
-        users,
-        batch,
-        Targets(world.trie),
-        world.trie,
-        negatives(world, reward, 3),
-    )
+    loss = loss_of(reward, users, batch, world.trie, 3)
     sizes = world.trie.nodes
 
     def others(depth: int, positive: int) -> list[int]:
@@ -190,8 +171,7 @@ def test_hard_negatives_count_by_how_often_they_are_drawn(kind, world, users, ba
 def test_the_loss_of_sampled_negatives_is_the_log_of_their_number_at_first(kind, world, users, batch):
     reward = world.reward(kind, temperature=0.01).eval() if kind == "dot" else world.reward(kind).eval()
     sizes = world.trie.nodes[1:]
-    counts = [None if kind == "dot" else 1000] * world.trie.levels
-    loss = path_loss(reward, users, batch, Targets(world.trie), world.trie, Negatives(counts, reward.shares_negatives))
+    loss = loss_of(reward, users, batch, world.trie, None if kind == "dot" else 1000)
     assert float(loss) == pytest.approx(sum(math.log(size) for size in sizes), rel=0.02)
 
 
@@ -200,20 +180,13 @@ def test_a_depth_of_one_prefix_teaches_nothing(kind, users, batch, world):
     codes = torch.stack([torch.zeros(30), torch.arange(30), torch.zeros(30)], 1).long()
     trie = Trie(codes, (1, 30, 1))
     reward = world.reward(kind, trie=trie)
-    loss = path_loss(reward, users, batch, Targets(trie), trie, Negatives([5] * 3, reward.shares_negatives))
+    loss = loss_of(reward, users, batch, trie, 5)
     loss.backward()
     for depth, vectors in enumerate(reward.paths.own_vectors, start=1):
         assert (vectors.weight.grad is None) == (depth == 1)
     alone = Trie([[0, 0]], (1, 1))
-    nothing = path_loss(
-        world.reward(kind, trie=alone),
-        users,
-        batch._replace(targets=batch.targets.clamp_max(0)),
-        Targets(alone),
-        alone,
-        Negatives([5] * 2, reward.shares_negatives),
-    )
-    assert float(nothing) == 0
+    first = batch._replace(targets=batch.targets.clamp_max(0))
+    assert float(loss_of(world.reward(kind, trie=alone), users, first, alone, 5)) == 0
 
 
 @pytest.mark.parametrize("how", [None, "hard"])
@@ -239,13 +212,6 @@ def test_the_frozen_generator_drops_nothing(world, tmp_path, lightning):
 
     world.fit(world.task("reward", epochs=2), tmp_path, [Watch()])
     assert modes == {(False, True)}
-
-
-def test_train_leaves_the_generator_in_evaluation_mode(world):
-    task = world.task("reward")
-    for mode in (True, False):
-        assert task.train(mode) is task
-        assert (task.generator.training, task.reward.training) == (False, mode)
 
 
 def test_the_number_of_negatives(world):

@@ -1,15 +1,48 @@
 """CooccurrenceReward: any reward model, with learned terms for the paths above the items that a history speaks of."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from promise.models.cooccurrence.generator import CooccurrenceOutput
-from promise.models.cooccurrence.prefix_bias import NodeSums, PrefixBias
+from promise.models.cooccurrence.history_bias import HistoryBias, prefix_shares
+from promise.models.cooccurrence.neighbours import HistoryItems
 from promise.models.flops import RewardFlops
 from promise.models.full_softmax import Additions
 from promise.models.reward.model import RewardCache, RewardModel, Tensors
+
+
+class NodeSums(NamedTuple):
+    """Entries (B, E) grouped by node, so that what is said of one node is summed once and found by bisection.
+
+    Attributes:
+        nodes: (B, E) the distinct nodes of each user, ascending; filled up with the largest integer.
+        group: (B, E) which of them each entry is of.
+    """
+
+    nodes: Tensor
+    group: Tensor
+
+    @classmethod
+    def of(cls, nodes: Tensor) -> "NodeSums":
+        """Group entries by their nodes (B, E)."""
+        ordered, order = nodes.sort(1)
+        first = torch.ones_like(ordered, dtype=torch.bool)
+        first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+        run = first.cumsum(1) - 1
+        filled = torch.full_like(nodes, torch.iinfo(nodes.dtype).max)
+        return cls(filled.scatter_(1, run, ordered), torch.empty_like(run).scatter_(1, order, run))
+
+    def sums(self, terms: Tensor) -> Tensor:
+        """Sum of the terms of each distinct node: (B, E), or (B, P, E) with one row per position; of the same shape."""
+        group = self.group if terms.ndim == 2 else self.group[:, None].expand(terms.shape)
+        return torch.zeros_like(terms).scatter_add(-1, group, terms)
+
+    def places(self, paths: Tensor) -> tuple[Tensor, Tensor]:
+        """Where nodes (B, C) stand among the distinct ones (B, C), and whether they do (B, C)."""
+        places = torch.searchsorted(self.nodes, paths.contiguous()).clamp_max(self.nodes.shape[1] - 1)
+        return places, self.nodes.gather(1, places) == paths
 
 
 class CooccurrenceReward(RewardModel):
@@ -24,10 +57,13 @@ class CooccurrenceReward(RewardModel):
         item_nodes: Trie node of every item's prefix at each depth (I, L).
     """
 
+    nodes: Tensor
+
     def __init__(self, *, inner: RewardModel, history: int, counted: list[bool], item_nodes: Tensor) -> None:
         super().__init__([])
         self.inner = inner
-        self.bias = PrefixBias(history, counted, item_nodes=item_nodes)
+        self.bias = HistoryBias(history, counted, item_nodes=item_nodes)
+        self.register_buffer("nodes", item_nodes, persistent=False)
         self.sizes = inner.sizes
         self.default_negatives, self.shares_negatives = inner.default_negatives, inner.shares_negatives
 
@@ -43,7 +79,7 @@ class CooccurrenceReward(RewardModel):
     def start(self, users: CooccurrenceOutput) -> RewardCache:  # type: ignore[override]
         """The reward model's cache, and for every depth nodes (B, E) and what is added to each (B, E)."""
         items = users.history_items
-        biases = [self.bias(depth, items, items.ages) for depth in range(1, len(self.bias.sizes) + 1)]
+        biases = [self.prefix_bias(depth, items, items.ages) for depth in range(1, len(self.sizes) + 1)]
         return RewardCache((self.inner.start(users.users), biases))
 
     def score(self, cache: RewardCache, depth: int, nodes: Tensor) -> Tensor:
@@ -59,15 +95,28 @@ class CooccurrenceReward(RewardModel):
         rewards = self.inner.score_all(inner, depth)
         return rewards.scatter_add(1, nodes, terms.to(rewards.dtype))
 
-    def seen(self, users: CooccurrenceOutput, positions: Tensor, depth: int) -> tuple[Tensor, Tensor]:
-        """Nodes (B, E) at a depth, and what is added to each seen from positions: (B, P, E)."""
-        return self.bias(depth, users.history_items, users.history_items.ages_from(positions))
+    def prefix_bias(self, depth: int, items: HistoryItems, ages: Tensor) -> tuple[Tensor, Tensor]:
+        """Nodes (B, E) at a depth and what is added to each, (B, E) or (B, P, E): entries of a node add up.
+
+        Args:
+            depth: 1..L.
+            items: What the histories speak of.
+            ages: (B, H), or (B, P, H) seen from P positions; below 0 = not seen yet.
+        """
+        own, *near = items.split(self.nodes[items.items, depth - 1])
+        own_terms, *scores = items.split(self.bias(depth, items, ages))
+        nodes, terms = [own], [own_terms]
+        for bias, there, score in zip(self.bias.neighbours, near, scores, strict=True):
+            groups = NodeSums.of(there)
+            nodes.append(groups.nodes.where(groups.nodes < self.sizes[depth - 1], 0))  # those that fill up score 0
+            terms.append(bias(depth, groups.sums(score)))
+        return torch.cat(nodes, 1), torch.cat(terms, -1)
 
     def contrast(  # type: ignore[override]
         self, users: CooccurrenceOutput, positions: Tensor, depth: int, positives: Tensor, negatives: Tensor
     ) -> tuple[Tensor, Tensor]:
         of_positives, of_negatives = self.inner.contrast(users.users, positions, depth, positives, negatives)
-        nodes, terms = self.seen(users, positions, depth)
+        nodes, terms = self.prefix_bias(depth, users.history_items, users.history_items.ages_from(positions))
         groups = NodeSums.of(nodes)
         sums = groups.sums(terms)  # (B, P, E)
         places, found = groups.places(positives)
@@ -86,7 +135,7 @@ class CooccurrenceReward(RewardModel):
     def full_softmax_loss(
         self, users: Any, positions: Tensor, depth: int, positives: Tensor, real: Tensor, extra: Additions | None = None
     ) -> Tensor:
-        nodes, terms = self.seen(users, positions, depth)
+        nodes, terms = self.prefix_bias(depth, users.history_items, users.history_items.ages_from(positions))
         terms = terms[real]  # (R, E)
         if extra is not None:
             nodes, terms = torch.cat((nodes, extra.items), 1), torch.cat((terms, extra.terms), 1)
@@ -99,5 +148,6 @@ class CooccurrenceReward(RewardModel):
         if item_nodes is None:
             raise ValueError("a reward with co-occurrence counts needs the trie nodes of the items, got none")
         self.inner.extend(prefixes, moved, content, item_nodes)
-        self.bias.move(item_nodes)
+        self.nodes = item_nodes.to(self.nodes.device)
+        self.bias.own.shares = prefix_shares(self.nodes)
         self.sizes = self.inner.sizes
