@@ -252,7 +252,7 @@ class Point:
         )
         row["search.weight"] = one_if_equal(per_level("weight", dials["weight"], levels)) if guided else 0.0
         row["search.temperature"] = acting.get("temperature")
-        row["search.control"] = {True: "shuffled", False: "none"}.get(acting.get("shuffle_rewards"))
+        row["search.control"] = {None: None, True: "shuffled", False: "none"}[acting.get("shuffle_rewards")]
         row |= {f"search.{name}": acting[name] for name in ("adaptive", "adaptive_cap") if name in acting}
         return row
 
