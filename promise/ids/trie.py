@@ -117,16 +117,9 @@ class Trie(nn.Module):
         Returns:
             (...,) int64 node of depth + 1, -1 where that code may not follow.
         """
-        begin, end = self._range(depth, nodes)
-        stored: Tensor = getattr(self, f"_code_{depth}")
-        last = len(stored) - 1
-        low, high = begin, end
-        for _ in range(self.fan_out[depth].bit_length()):
-            middle = (low + high) // 2
-            before = (stored[middle.clamp(0, last)] < codes) & (low < high)
-            low, high = torch.where(before, middle + 1, low), torch.where(before, high, middle)
-        found = (low < end) & (stored[low.clamp(0, last)] == codes)
-        return torch.where(found, low, -1)
+        found = self.children_of(depth, nodes)
+        hit = found.valid & (found.codes == codes[..., None])
+        return found.nodes.masked_fill(~hit, -1).amax(-1)
 
     def allowed(self, depth: int, nodes: Tensor) -> Tensor:
         """Says which codes may follow.

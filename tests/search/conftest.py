@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.search.toys import FEATURES, ToyCodes, ToyRewards, UserBatch
+from promise.search.protocols import UserRows
+from tests.search.toys import FEATURES, ToyCodes, ToyRewards
 from tests.search.worlds import World, draw_world
 
 
@@ -43,7 +44,7 @@ def drawn() -> World:
     return World(
         codes=np.array([[0, 0], [0, 1], [1, 0], [1, 2]]),
         sizes=(2, 3),
-        batch=UserBatch(torch.tensor([[0]]), torch.tensor([1])),
+        batch=UserRows(torch.tensor([[0]]), torch.tensor([1])),
         generator=ToyCodes((2, 3), torch.eye(FEATURES)[[0, 0, 0, 0]], [table(first), table(*second)], history=5),
         reward=ToyRewards([table([0.0])[0], table([-1.0, 2.0])[0], table([0.0, 1.0, -1.0, 3.0])[0]]),
     )

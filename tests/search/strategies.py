@@ -13,8 +13,9 @@ from promise.ids.trie import Trie
 from promise.models.cooccurrence import wrap
 from promise.models.generator import Generator
 from promise.models.reward import CrossAttentionReward, DotReward, RewardModel
+from promise.search.protocols import UserRows
 from tests.search.oracles import Path, Say
-from tests.search.toys import FEATURES, ToyCodes, ToyRewards, UserBatch
+from tests.search.toys import FEATURES, ToyCodes, ToyRewards
 from tests.search.worlds import World, numbers
 
 #: The same examples in every run, and nothing written to disk.
@@ -37,13 +38,13 @@ def catalogues(draw: st.DrawFn, most: int = 30) -> tuple[np.ndarray, tuple[int, 
 
 
 @st.composite
-def batches(draw: st.DrawFn, items: int) -> UserBatch:
+def batches(draw: st.DrawFn, items: int) -> UserRows:
     """Histories of 1..7 items with repeats; any items in the padding."""
     users, width = draw(st.integers(1, 5)), draw(st.integers(1, 7))
     row = st.lists(st.integers(0, items - 1), min_size=width, max_size=width)
     history = draw(st.lists(row, min_size=users, max_size=users))
     lengths = draw(st.lists(st.integers(1, width), min_size=users, max_size=users))
-    return UserBatch(torch.tensor(history), torch.tensor(lengths))
+    return UserRows(torch.tensor(history), torch.tensor(lengths))
 
 
 @st.composite
@@ -60,7 +61,7 @@ def worlds(draw: st.DrawFn, kinds: tuple[str, ...] = TOY + NETWORKS, most: int =
     return NetworkWorld(codes, sizes, batch, generator, judge)
 
 
-def toy_world(codes: np.ndarray, sizes: tuple[int, ...], seed: int, batch: UserBatch, history: int) -> World:
+def toy_world(codes: np.ndarray, sizes: tuple[int, ...], seed: int, batch: UserRows, history: int) -> World:
     """A world of random tables."""
     rng = np.random.default_rng(seed)
     tables = [numbers(rng, math.prod(sizes[:depth]), size, FEATURES) for depth, size in enumerate(sizes)]

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from promise.ids.trie import Trie
 from promise.search.adaptive import CERTAIN, Adaptive, Budget, entropy, margin, score_within, solved, within
 from promise.search.options import Level
+from promise.search.protocols import UserRows
 from tests.search.strategies import NetworkWorld, networks, repeatable
-from tests.search.toys import FEATURES, ToyRewards, UserBatch
+from tests.search.toys import FEATURES, ToyRewards
 
 LEVEL = Level(width=10, candidates=50, weight=1.0)
 NONE = -math.inf
@@ -150,7 +151,7 @@ def world(request: pytest.FixtureRequest) -> NetworkWorld:
     codes = np.stack(np.unravel_index(np.random.default_rng(0).permutation(512)[:300], sizes), 1)
     generator, reward = networks(Trie(codes, sizes), torch.from_numpy(codes), request.param, 0)
     random = torch.Generator().manual_seed(0)
-    batch = UserBatch(torch.randint(300, (40, 8), generator=random), torch.randint(1, 9, (40,), generator=random))
+    batch = UserRows(torch.randint(300, (40, 8), generator=random), torch.randint(1, 9, (40,), generator=random))
     return NetworkWorld(codes, sizes, batch, generator, reward)
 
 
@@ -182,7 +183,7 @@ def test_an_adaptive_search_keeps_its_average_and_no_user_depends_on_another(wor
     flat_paths = flat.rank(world.batch, 5).cost.prm_paths
     assert 0.5 * flat_paths < whole.cost.prm_paths < 1.5 * flat_paths
     for row in range(0, 40, 13):
-        alone = search.rank(UserBatch(world.batch.history[row : row + 1], world.batch.lengths[row : row + 1]), 5)
+        alone = search.rank(UserRows(world.batch.history[row : row + 1], world.batch.lengths[row : row + 1]), 5)
         assert alone.items.tolist() == whole.items[row : row + 1].tolist()
 
 
@@ -208,7 +209,7 @@ def test_a_calibration_that_ends_early_leaves_nothing_behind(world: NetworkWorld
     with pytest.raises(ValueError, match=r"^a calibration needs at least one user, got none$"):
         search.calibrate([])
 
-    def broken() -> Iterator[UserBatch]:
+    def broken() -> Iterator[UserRows]:
         yield world.batch
         raise OSError("no more")
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from promise.search.protocols import Ranker
+from promise.search.protocols import Ranker, UserRows
 from promise.search.rankers.best_of_n import BestOfN
 from tests.search.oracles import DictTrie, exhaustive_scores
 from tests.search.strategies import TOY, dials, repeatable, toy_world, worlds
-from tests.search.toys import ToyCodes, UserBatch
+from tests.search.toys import ToyCodes
 from tests.search.worlds import World
 
 FAR = 1000  # wider than any catalogue here
@@ -180,7 +180,7 @@ def test_no_search_decodes_more_than_the_widest(world: World, width: int, weight
 def test_where_every_prefix_branches_cost_grows_with_width_and_candidates(sizes: list[int], seed: int) -> None:
     """Elsewhere a wider beam may end in prefixes that need no decoder any more."""
     codes = np.stack(np.unravel_index(np.arange(math.prod(sizes)), sizes), 1)
-    batch = UserBatch(torch.tensor([[0, 1]]), torch.tensor([2]))
+    batch = UserRows(torch.tensor([[0, 1]]), torch.tensor([2]))
     world = toy_world(codes, tuple(sizes), seed, batch, history=5)
     plain = [world.guided(width).rank(batch, 3).cost for width in range(1, 20)]
     guided = [world.guided(2, candidates=count, weight=1.0).rank(batch, 3).cost for count in range(2, 20)]

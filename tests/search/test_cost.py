@@ -9,8 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from promise.ids.trie import Trie
 from promise.search.cost import Cost
+from promise.search.protocols import UserRows
 from tests.search.strategies import NetworkWorld, networks
-from tests.search.toys import UserBatch
 
 
 def test_costs_add_up() -> None:
@@ -56,7 +56,7 @@ def test_the_formula_is_what_torch_counts(attention: str, kind: str, items: int,
         "counted": False,
     }  # sums are no FLOPs
     generator, reward = networks(trie, torch.from_numpy(codes), kind, 0, **dials)
-    batch = UserBatch(torch.arange(60).view(3, 20), torch.full((3,), 20))
+    batch = UserRows(torch.arange(60).view(3, 20), torch.full((3,), 20))
     world = NetworkWorld(codes, sizes, batch, generator, reward)
     mapping = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: count_attention}
     for search in (

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from promise.ids.trie import Trie
+from promise.search.protocols import UserRows
 from tests.search.strategies import NetworkWorld, networks
-from tests.search.toys import UserBatch
 
 SIZES, ITEMS, USERS, HISTORY = (32, 16, 8), 2000, 100, 10
 
@@ -21,7 +21,7 @@ def medium(kind: str, **changes: Any) -> NetworkWorld:
     generator, reward = networks(Trie(codes, SIZES), torch.from_numpy(codes), kind, 0, history=HISTORY, **changes)
     history = torch.from_numpy(rng.integers(ITEMS, size=(USERS, HISTORY)))
     lengths = torch.from_numpy(rng.integers(1, HISTORY + 1, size=USERS))
-    return NetworkWorld(codes, SIZES, UserBatch(history, lengths), generator, reward)
+    return NetworkWorld(codes, SIZES, UserRows(history, lengths), generator, reward)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])

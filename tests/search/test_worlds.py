@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import pad
 
+from promise.search.protocols import UserRows
 from tests.search.oracles import DictTrie, Found, assert_ranks, exhaustive_scores, guided_search, levels_of, nearest
 from tests.search.strategies import CLEAR, dials, repeatable, worlds
-from tests.search.toys import UserBatch
 from tests.search.worlds import World
 
 ALL = 40  # more than there are items
@@ -101,7 +101,7 @@ def test_any_split_and_order_of_a_batch_gives_the_same_answer(world: World, data
     for users in filter(None, (order[:first], order[first:])):
         width = data.draw(st.integers(int(lengths[users].max()), history.shape[1] + 2))
         padded = pad(history[users], (0, 2), value=world.items - 1)[:, :width]
-        part = search.rank(UserBatch(padded, lengths[users]), ALL)
+        part = search.rank(UserRows(padded, lengths[users]), ALL)
         costs.append(part.cost)
         torch.testing.assert_close(part.scores, whole.scores[users], rtol=1e-4, atol=1e-4)
         assert torch.equal(part.items, whole.items[users])

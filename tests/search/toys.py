@@ -1,19 +1,12 @@
 """Networks out of random tables: a proposer and a judge whose every number can be looked up."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 FEATURES = 4
-
-
-class UserBatch(NamedTuple):
-    """history (B, H) and lengths (B,): all that a ranker reads."""
-
-    history: Tensor
-    lengths: Tensor
 
 
 class ToyFlops:

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from promise.ids.trie import Trie
 from promise.search.guided import GuidedSearch
+from promise.search.protocols import UserRows
 from promise.search.rankers.exhaustive import ExhaustiveSearch
-from tests.search.oracles import DictTrie, Levels, Path, Say, exhaustive_scores, guided_search
-from tests.search.toys import FEATURES, ToyCodes, ToyRewards, UserBatch
+from tests.search.oracles import DictTrie, Path, Say, exhaustive_scores
+from tests.search.toys import FEATURES, ToyCodes, ToyRewards
 
 
 @dataclass
@@ -22,7 +23,7 @@ class World:
 
     codes: np.ndarray
     sizes: tuple[int, ...]
-    batch: UserBatch
+    batch: UserRows
     generator: Any
     reward: Any
 
@@ -47,7 +48,7 @@ class World:
         return self.batch.history[user, : int(self.batch.lengths[user])].tolist()
 
     def with_batch(self, history: Tensor, lengths: Tensor) -> "World":
-        return replace(self, batch=UserBatch(history, lengths))
+        return replace(self, batch=UserRows(history, lengths))
 
     def say(self, user: int) -> Say:
         """The user's logits, as the generator's tables have them."""
@@ -76,14 +77,6 @@ class World:
         trie = DictTrie(self.paths, without=removed)
         return exhaustive_scores(trie, self.say(user), partial(self.judge, user), weight, temperature)
 
-    def slow_beam(
-        self, user: int, levels: Levels, temperature: float, removed: set[int]
-    ) -> tuple[list[set[int]], dict[int, float]]:
-        """Nodes kept at each level, (W, C, λ) per level, and the scores of the answer."""
-        trie = DictTrie(self.paths, without=removed)
-        found = guided_search(trie, self.say(user), partial(self.judge, user), levels, temperature)
-        return [{self.places[path] for path in kept} for kept in found.kept], found.scores
-
 
 def draw_world(seed: int) -> World:
     """Uneven levels, single-child chains, one item, repeats in histories, histories longer than is read."""
@@ -100,7 +93,7 @@ def draw_world(seed: int) -> World:
     return World(
         codes=codes,
         sizes=sizes,
-        batch=UserBatch(history, lengths),
+        batch=UserRows(history, lengths),
         generator=ToyCodes(
             sizes,
             numbers(rng, len(codes), FEATURES),

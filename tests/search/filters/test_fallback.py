@@ -1,22 +1,16 @@
 """Unknown items in histories: dropped and counted, and users who have no other."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from promise.search.cost import Cost
 from promise.search.filters.fallback import KnownHistories
-from promise.search.protocols import Ranking
+from promise.search.protocols import Ranking, UserRows
 from promise.search.rankers.counts import Popularity
-
-
-class Users(NamedTuple):
-    history: Tensor
-    lengths: Tensor
 
 
 class Script:
@@ -35,7 +29,7 @@ class Script:
         return Ranking(items, items.float(), Cost(users, 10 * users, 0, 0, 0.5), [nodes] * self.depths)
 
 
-BATCH = Users(
+BATCH = UserRows(
     torch.tensor([[5, 9, 2, 0], [9, -1, 0, 0], [1, 2, 3, 4], [7, 7, 7, 7]]),
     torch.tensor([3, 2, 4, 0]),
 )
@@ -44,12 +38,12 @@ BATCH = Users(
 def test_known_items_keep_their_order_and_the_others_are_counted() -> None:
     inner = Script(2)
     ranker = KnownHistories(inner, 6)
-    some = Users(BATCH.history[[0, 2]], BATCH.lengths[[0, 2]])
+    some = UserRows(BATCH.history[[0, 2]], BATCH.lengths[[0, 2]])
     ranking = ranker.rank(some, 2, allow=[1], deny=[[2], [3]])
     assert inner.asked == [{"past": [[5, 2], [1, 2, 3, 4]], "k": 2, "allow": [1], "deny": [[2], [3]]}]
     assert ranking.items.tolist() == [[0, 1], [0, 1]]
     assert (ranker.dropped, ranker.dropped_last) == (1, 1)
-    ranker.rank(Users(BATCH.history[2:3], BATCH.lengths[2:3]), 2)
+    ranker.rank(UserRows(BATCH.history[2:3], BATCH.lengths[2:3]), 2)
     assert (ranker.dropped, ranker.dropped_last) == (1, 0)
     ranker.rank(some, 2)
     assert (ranker.dropped, ranker.dropped_last) == (2, 1)
@@ -61,7 +55,7 @@ def test_who_has_no_known_item_is_named() -> None:
         ranker.rank(BATCH, 2)
     assert ranker.dropped_last == 3
     with pytest.raises(ValueError, match=r"^row 0 of the batch has no item"):
-        ranker.rank(Users(torch.zeros(1, 0, dtype=torch.int64), torch.tensor([0])), 2)
+        ranker.rank(UserRows(torch.zeros(1, 0, dtype=torch.int64), torch.tensor([0])), 2)
 
 
 def test_the_fallback_ranks_them() -> None:
@@ -80,7 +74,7 @@ def test_the_fallback_ranks_them() -> None:
 
 def test_a_batch_of_strangers_is_the_fallbacks_alone() -> None:
     inner = Script(2, depths=1)
-    ranking = KnownHistories(inner, 6, Script(1)).rank(Users(BATCH.history[[1, 3]], BATCH.lengths[[1, 3]]), 2)
+    ranking = KnownHistories(inner, 6, Script(1)).rank(UserRows(BATCH.history[[1, 3]], BATCH.lengths[[1, 3]]), 2)
     assert inner.asked == [] and ranking.items.tolist() == [[0], [0]] and ranking.kept == []
 
 
@@ -88,7 +82,7 @@ def test_a_real_search_with_popularity_beneath(drawn: Any) -> None:
     """Unknown items change nothing for those who have known ones; the others get what is popular."""
     popular = Popularity(training=(np.array([3, 3, 1]), np.array([0, 3])), item_count=4)
     ranker = KnownHistories(drawn.guided(width=4), 4, popular)
-    mixed = Users(torch.tensor([[8, 0], [8, 9]]), torch.tensor([2, 2]))
+    mixed = UserRows(torch.tensor([[8, 0], [8, 9]]), torch.tensor([2, 2]))
     ranking = ranker.rank(mixed, 4, deny=[2])
     alone = drawn.guided(width=4).rank(drawn.batch, 4, deny=[2])
     assert torch.equal(ranking.items[0], alone.items[0]) and torch.equal(ranking.scores[0], alone.scores[0])

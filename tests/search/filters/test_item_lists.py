@@ -1,22 +1,16 @@
 """Lists of items against plain sets, their places, and every list that is refused."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from promise.search.filters.item_lists import ItemLists, Permitted, contained, distinct, marked, named, real_items
+from promise.search.protocols import UserRows
 
-
-class Users(NamedTuple):
-    history: Tensor
-    lengths: Tensor
-
-
-USERS = Users(torch.tensor([[3, 0, 0], [1, 1, 3]]), torch.tensor([1, 3]))
+USERS = UserRows(torch.tensor([[3, 0, 0], [1, 1, 3]]), torch.tensor([1, 3]))
 
 
 def left(permitted: Permitted | None, count: int) -> list[list[int]]:

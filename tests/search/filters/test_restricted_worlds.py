@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from promise.ids.trie import Trie
+from promise.search.protocols import UserRows
 from tests.search.oracles import DictTrie, assert_ranks, exhaustive_scores, guided_search, levels_of, nearest
 from tests.search.strategies import CLEAR, dials, repeatable, worlds
-from tests.search.toys import UserBatch
 from tests.search.worlds import World
 
 Lists = dict[str, Tensor | None]
@@ -91,7 +91,7 @@ def test_a_restricted_search_is_the_search_of_a_trie_rebuilt_for_each_user(
         if not len(left):
             assert (ranking.items[user] == -1).all() and (ranking.scores[user] == -math.inf).all()
             continue
-        alone = UserBatch(world.batch.history[[user]], world.batch.lengths[[user]])
+        alone = UserRows(world.batch.history[[user]], world.batch.lengths[[user]])
         rebuilt = world.guided(width, trie=Trie(world.codes[left.numpy()], world.sizes)).rank(alone, 40)
         count = rebuilt.items.shape[1]
         torch.testing.assert_close(ranking.scores[user, :count], rebuilt.scores[0], rtol=1e-4, atol=1e-4)

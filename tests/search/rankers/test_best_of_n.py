@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from promise.search.beams import Beams
-from promise.search.protocols import Ranking
+from promise.search.protocols import Ranking, UserRows
 from promise.search.rankers import best_of_n
 from promise.search.rankers.best_of_n import BestOfN
 from tests.search.strategies import TOY, repeatable, worlds
-from tests.search.toys import FEATURES, ToyCodes, UserBatch
+from tests.search.toys import FEATURES, ToyCodes
 from tests.search.worlds import World
 
 
@@ -34,7 +34,7 @@ def found(ranking: Ranking) -> list[list[int]]:
 
 # The distribution of the draws.
 
-CROWD = UserBatch(torch.randint(4, (20_000, 20), generator=torch.Generator().manual_seed(0)), torch.full((20_000,), 20))
+CROWD = UserRows(torch.randint(4, (20_000, 20), generator=torch.Generator().manual_seed(0)), torch.full((20_000,), 20))
 
 
 class Alike(ToyCodes):
@@ -111,7 +111,7 @@ def test_draws_of_a_random_tree_have_the_exact_distribution(distinct: bool) -> N
     codes, sizes = rng.permutation(every)[:9], (3, 4, 2)
     tables = [torch.from_numpy(rng.normal(size=(n, k, FEATURES))).float() for n, k in ((1, 3), (3, 4), (12, 2))]
     world = World(codes, sizes, CROWD, Alike(sizes, torch.eye(FEATURES)[[0] * 9], tables, 20), None)
-    slow = World(codes, sizes, UserBatch(torch.zeros(1, 1).long(), torch.ones(1).long()), world.generator, None)
+    slow = World(codes, sizes, UserRows(torch.zeros(1, 1).long(), torch.ones(1).long()), world.generator, None)
     chances = {item: math.exp(value) for item, value in slow.slow_exhaustive(0, 0.0, 1.0, set()).items()}
     draws = [items[0] for items in found(best_of(world, 1, distinct=distinct).rank(CROWD, 1))]
     assert_drawn_from(draws, chances)
@@ -119,7 +119,7 @@ def test_draws_of_a_random_tree_have_the_exact_distribution(distinct: bool) -> N
 
 @pytest.mark.parametrize("distinct", [False, True])
 def test_cold_draws_are_the_greedy_path(alike: World, distinct: bool) -> None:
-    few = UserBatch(CROWD.history[:50], CROWD.lengths[:50])
+    few = UserRows(CROWD.history[:50], CROWD.lengths[:50])
     for temperature in (1e-300, 1e-6):
         ranking = best_of(alike, 1 if distinct else 30, distinct=distinct, temperature=temperature).rank(few, 5)
         assert found(ranking) == [[0]] * 50  # the likelier first code, although item 2 is the likeliest
@@ -181,16 +181,16 @@ def test_batch_order_and_padding_do_not_matter(world: World, distinct: bool, rem
     again = best_of(world, 4, distinct=distinct, weight=0.5, remove_seen=remove_seen).rank(world.batch, 3)
     assert torch.equal(again.items, whole.items) and torch.equal(again.scores, whole.scores)
     padded = torch.nn.functional.pad(history, (0, 3), value=world.items - 1)
-    turned = search.rank(UserBatch(padded.flip(0), lengths.flip(0)), 3)
+    turned = search.rank(UserRows(padded.flip(0), lengths.flip(0)), 3)
     assert torch.equal(turned.items.flip(0), whole.items)
-    alone = [search.rank(UserBatch(history[u : u + 1], lengths[u : u + 1]), 3) for u in range(len(lengths))]
+    alone = [search.rank(UserRows(history[u : u + 1], lengths[u : u + 1]), 3) for u in range(len(lengths))]
     assert torch.equal(torch.cat([ranking.items for ranking in alone]), whole.items)
     costs = [sum(getattr(ranking.cost, name) for ranking in alone) for name in ("flops", "decoder_tokens", "prm_paths")]
     assert costs == [whole.cost.flops, whole.cost.decoder_tokens, whole.cost.prm_paths]
 
 
 def test_seeds_draw_differently(alike: World) -> None:
-    few = UserBatch(CROWD.history[:200], CROWD.lengths[:200])
+    few = UserRows(CROWD.history[:200], CROWD.lengths[:200])
     for distinct in (False, True):
         one, other = (found(best_of(alike, 1, distinct=distinct, seed=seed).rank(few, 1)) for seed in (0, 1))
         same = sum(a == b for a, b in zip(one, other, strict=True))
@@ -245,7 +245,7 @@ def test_the_reward_ranks_what_was_drawn(drawn: World) -> None:
 
 
 def test_cost_by_hand(drawn: World) -> None:
-    batch = UserBatch(torch.tensor([[0, 0, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0]]), torch.tensor([6, 2]))
+    batch = UserRows(torch.tensor([[0, 0, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0]]), torch.tensor([6, 2]))
     cost = best_of(drawn, 50, temperature=9.0, weight=1.0).rank(batch, 2).cost
     # encode 100 x (5 + 2), two starts 10 x 2 each; level 1: 1 row x 2 users x 1,000; level 2: both prefixes, once each,
     # 2 x 2 x 2,000; judged: every item once, 3 FLOPs a path.
@@ -272,7 +272,7 @@ def test_nan_is_refused_with_its_level_and_row(
     drawn: World, distinct: bool, where: str, row: int, monkeypatch: pytest.MonkeyPatch, alike: World
 ) -> None:
     monkeypatch.setattr(BestOfN, "users_at_once", 2)
-    batch = UserBatch(CROWD.history[:4], CROWD.lengths[:4])
+    batch = UserRows(CROWD.history[:4], CROWD.lengths[:4])
     features = torch.eye(FEATURES)[[0, 0, 0, 0]]
     features[row] = math.nan
 

@@ -7,15 +7,10 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
-from torch import Tensor
 
+from promise.search.protocols import UserRows
 from promise.search.rankers import counts
 from promise.search.rankers.counts import CoVisit, CoVisitText, Popularity
-
-
-class Users(NamedTuple):
-    history: Tensor
-    lengths: Tensor
 
 
 class Shop(NamedTuple):
@@ -24,7 +19,7 @@ class Shop(NamedTuple):
     sequences: list[list[int]]
     training: tuple[np.ndarray, np.ndarray]
     item_count: int
-    batch: Users
+    batch: UserRows
 
     def past(self, user: int) -> list[int]:
         return self.batch.history[user, : int(self.batch.lengths[user])].tolist()
@@ -39,7 +34,7 @@ def draw_shop(seed: int) -> Shop:
     lengths = torch.from_numpy(rng.integers(0 if seed % 5 == 0 else 1, 6, size=4))
     history = torch.from_numpy(rng.integers(item_count, size=(4, 5)))
     history[torch.arange(5) >= lengths[:, None]] = 0
-    return Shop(sequences, (flat, offsets), item_count, Users(history, lengths))
+    return Shop(sequences, (flat, offsets), item_count, UserRows(history, lengths))
 
 
 SHOPS = [draw_shop(seed) for seed in range(60)]
@@ -117,7 +112,7 @@ def test_co_visit_is_the_textbook_sum(dials: Counting, recent: int | None, remov
 def test_drawn_co_visit() -> None:
     """Sequences 0 1 2 and 1 0: similarity of 0 and 1 is 2 / √4, of 1 and 2 1 / √2, of 0 and 2 (1/2) / √2."""
     training = np.array([0, 1, 2, 1, 0]), np.array([0, 3, 5])
-    batch = Users(torch.tensor([[0, 0], [2, 1]]), torch.tensor([1, 2]))
+    batch = UserRows(torch.tensor([[0, 0], [2, 1]]), torch.tensor([1, 2]))
     ranking = CoVisit(*Counting(2), None, training=training, item_count=4).rank(batch, 4)
     root = math.sqrt(2)
     assert ranking.items.tolist() == [[1, 2, -1, -1], [0, 2, 1, -1]]
@@ -165,7 +160,7 @@ def test_few_users_at_once_batch_order_and_padding_do_not_matter(monkeypatch: py
             CoVisit(*Counting(3), None, training=shop.training, item_count=shop.item_count, remove_seen=True),
         ]
         history, lengths = shop.batch
-        flipped = Users(torch.nn.functional.pad(history, (0, 2)).flip(0), lengths.flip(0))
+        flipped = UserRows(torch.nn.functional.pad(history, (0, 2)).flip(0), lengths.flip(0))
         for ranker in rankers:
             whole = ranker.rank(shop.batch, 3)
             assert torch.equal(ranker.rank(flipped, 3).items.flip(0), whole.items)

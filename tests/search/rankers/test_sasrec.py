@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from promise.search.protocols import UserRows
 from promise.search.rankers import sasrec
 from promise.search.rankers.sasrec import SASRecRanker
-from tests.search.toys import UserBatch
 
 ITEMS, USERS = 20, 5
 
@@ -41,13 +41,13 @@ class Table:
         return self.table[users[:, 0]].roll(1, 1) + self.table[users[:, 1]]
 
 
-def batch_of(seed: int) -> UserBatch:
+def batch_of(seed: int) -> UserRows:
     random = torch.Generator().manual_seed(seed)
     lengths = torch.randint(1, 8, (USERS,), generator=random)
-    return UserBatch(torch.randint(ITEMS, (USERS, 7), generator=random), lengths)
+    return UserRows(torch.randint(ITEMS, (USERS, 7), generator=random), lengths)
 
 
-def slow(table: Table, batch: UserBatch, user: int, k: int, permitted: set[int]) -> list[tuple[float, int]]:
+def slow(table: Table, batch: UserRows, user: int, k: int, permitted: set[int]) -> list[tuple[float, int]]:
     """The k best of a sort of the permitted items."""
     row = table.scores(table.encode(batch.history, batch.lengths))[user].tolist()
     return sorted(((row[item], item) for item in permitted), reverse=True)[:k]
@@ -89,7 +89,7 @@ def test_equals_a_sort_of_all_items(at_once: int, remove_seen: bool, monkeypatch
 
 
 def test_the_cost_counts_what_the_network_reads() -> None:
-    batch = UserBatch(torch.zeros(3, 7, dtype=torch.int64), torch.tensor([1, 4, 7]))
+    batch = UserRows(torch.zeros(3, 7, dtype=torch.int64), torch.tensor([1, 4, 7]))
     cost = SASRecRanker(sasrec=Table(), item_count=ITEMS).rank(batch, 2).cost
     assert (cost.users, cost.flops) == (3, 1000 * (1 + 4 + 4) + 3 * ITEMS)
     assert (cost.decoder_tokens, cost.prm_paths) == (0, 0) and cost.seconds > 0
@@ -99,12 +99,12 @@ def test_nan_is_refused() -> None:
     table, batch = Table(), batch_of(0)
     table.table[batch.history[2, batch.lengths[2] - 1], 3] = math.nan
     with pytest.raises(ValueError, match=r"^the network gave NaN for row 2 of the batch$"):
-        SASRecRanker(sasrec=table, item_count=ITEMS).rank(UserBatch(batch.history[:3], batch.lengths[:3]), 2)
+        SASRecRanker(sasrec=table, item_count=ITEMS).rank(UserRows(batch.history[:3], batch.lengths[:3]), 2)
 
 
 def test_a_wrong_list_and_an_empty_batch_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^deny must hold items 0 \.\. 19, got 20$"):
         SASRecRanker(sasrec=Table(), item_count=ITEMS, deny=[20])
-    empty = UserBatch(torch.zeros(0, 3, dtype=torch.int64), torch.zeros(0, dtype=torch.int64))
+    empty = UserRows(torch.zeros(0, 3, dtype=torch.int64), torch.zeros(0, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"^a batch must hold at least one user, got 0$"):
         SASRecRanker(sasrec=Table(), item_count=ITEMS).rank(empty, 2)
