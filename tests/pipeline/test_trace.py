@@ -14,13 +14,13 @@ WORDS = ("search=guided", "search.width=3", "search.expansion=4", "analysis=drif
 
 
 @pytest.fixture(scope="module")
-def open_point(world: Any, shared_store: Path) -> Callable[..., Any]:
+def opened(world: Any, shared_store: Path) -> Callable[..., Any]:
     return lambda *words: open_point([*world.words, f"store={shared_store}", *words])
 
 
 @pytest.fixture(scope="module")
-def trace(open_point: Callable[..., Any]) -> UserTrace:
-    return trace_user(open_point(*WORDS), 4)
+def trace(opened: Callable[..., Any]) -> UserTrace:
+    return trace_user(opened(*WORDS), 4)
 
 
 def test_the_way_of_the_target(trace: UserTrace) -> None:
@@ -61,8 +61,8 @@ def test_answers_and_the_figures_table(trace: UserTrace) -> None:
     assert rows.group_by("level").agg(pl.col("target", "guided").sum())["target"].to_list() == [1] * 4
 
 
-def test_wrong_input(open_point: Callable[..., Any]) -> None:
+def test_wrong_input(opened: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match=r"^a trace needs analysis=drift, got None$"):
-        trace_user(open_point("search=guided"), 0)
+        trace_user(opened("search=guided"), 0)
     with pytest.raises(ValueError, match=r"^user must lie in 0\.\.59, got 60$"):
-        trace_user(open_point(*WORDS), 60)
+        trace_user(opened(*WORDS), 60)
