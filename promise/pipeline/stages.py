@@ -21,7 +21,6 @@ from promise.ids.collisions import make_unique
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
 from promise.models.reward import Reward
-from promise.models.sasrec import SASRec
 from promise.pipeline.config import make, make_with, plain, trainings
 from promise.pipeline.given_model import adopted, without_paths
 from promise.pipeline.model_folder import IDS, Model, check_catalogue, fingerprint_of
@@ -69,10 +68,9 @@ class Pipeline:
     def stage(self, name: str, config: Mapping[str, Any], inputs: Mapping[str, str], build: Any) -> Artifact:
         """A stage of preparation from the store, built if need be."""
 
-        def announced(folder: Path) -> dict[str, Any]:
+        def announced(folder: Path) -> Any:
             log.info("preparing %s", name)
-            made: dict[str, Any] = build(folder)
-            return made
+            return build(folder)
 
         artifact = self.store.get_or_build(
             name,
@@ -246,10 +244,9 @@ class Pipeline:
         return artifact
 
     @cached_property
-    def sasrec(self) -> SASRec:
+    def sasrec(self) -> Any:
         """The trained SASRec, in evaluation mode."""
-        network: SASRec = SASRecTraining(self).load(self.sasrec_artifact.path)["sasrec"]
-        return network
+        return SASRecTraining(self).load(self.sasrec_artifact.path)["sasrec"]
 
     @cached_property
     def model(self) -> Model:
