@@ -101,7 +101,7 @@ def check_networks(cfg: DictConfig) -> None:
         truth(f"generator.{name}", generator[name])
     truth("reward.content", reward.get("content", False))
     for name in ("generator.dropout", "reward.dropout"):
-        number(name, OmegaConf.select(cfg, name), "in [0, 1)", lambda value: 0 <= value < 1)
+        number(name, OmegaConf.select(cfg, name, default=0), "in [0, 1)", lambda value: 0 <= value < 1)
     for name in ("dim", "heads", "blocks"):
         if reward.get(name) is not None:
             integer(f"reward.{name}", reward[name], least=1)
@@ -202,17 +202,16 @@ def fall_back(why: str) -> None:
 
 
 def check_schedule(group: str, fit: Mapping[str, Any]) -> None:
-    """Check the dials that every training has.
+    """Check the dials of a schedule, as far as a training has them.
 
     Raises:
         ValueError: As `check`.
     """
-    number(f"{group}.learning_rate", fit["learning_rate"], "> 0", lambda value: value > 0)
-    number(f"{group}.weight_decay", fit["weight_decay"], ">= 0", lambda value: value >= 0)
-    integer(f"{group}.warmup_steps", fit["warmup_steps"], least=0)
-    integer(f"{group}.epochs", fit["epochs"], least=1)
-    integer(f"{group}.patience", fit["patience"], least=1)
-    if fit["ema_decay"] is not None:
+    number(f"{group}.learning_rate", fit.get("learning_rate", 1), "> 0", lambda value: value > 0)
+    number(f"{group}.weight_decay", fit.get("weight_decay", 0), ">= 0", lambda value: value >= 0)
+    for name, least in (("warmup_steps", 0), ("epochs", 1), ("patience", 1)):
+        integer(f"{group}.{name}", fit.get(name, least), least)
+    if fit.get("ema_decay") is not None:
         number(f"{group}.ema_decay", fit["ema_decay"], "in (0, 1) or null", lambda value: 0 < value < 1)
 
 

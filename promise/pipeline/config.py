@@ -25,7 +25,7 @@ def trainings(cfg: DictConfig) -> list[dict[str, Any]]:
     shared = {name: value for name, value in training.items() if not isinstance(value, dict)}
     for name, value in shared.items():
         if not any(name in fit for fit in stages):
-            raise ValueError(f"training.{name}={value} is no option of a staged training")
+            raise ValueError(f"training.{name}={value} is no dial of a staged training")
     return [{name: shared.get(name, value) for name, value in fit.items()} for fit in stages]
 
 

@@ -275,14 +275,11 @@ class Point:
         for name in ("hrecall", "teacher_forced", "free_running"):
             row |= {f"{name}@{level}": share for level, share in enumerate(getattr(found, name), start=1)}
         row |= {"invalid_rate": found.invalid_rate, "duplicate_rate": found.duplicate_rate}
-        row["incomplete_users"] = self.incomplete(found.items)
+        # Lists shorter than the longest that is measured, as far as the catalogue has so many items.
+        wanted = min(max(KS), self.width, self.pipeline.histories.item_count)
+        row["incomplete_users"] = int(((found.items[:, :wanted] >= 0).sum(1) < wanted).sum())
         row["parameters"] = self.parameters()
         return row | found.cost.per_user()
-
-    def incomplete(self, items: NDArray[np.int64]) -> int:
-        """Users with fewer items (n, k) than the longest list that is measured, as far as the catalogue has so many."""
-        wanted = min(max(KS), self.width, self.pipeline.histories.item_count)
-        return int(((items[:, :wanted] >= 0).sum(1) < wanted).sum())
 
     def parameters(self) -> int | None:
         """Learned numbers of the networks that the search asks; None for a baseline."""

@@ -77,10 +77,9 @@ class Pipeline:
     def stage(self, name: str, config: Mapping[str, Any], inputs: Mapping[str, str], build: Any) -> Artifact:
         """A stage of preparation from the store, built if need be."""
 
-        def announced(folder: Path) -> dict[str, Any]:
+        def announced(folder: Path) -> Any:
             log.info("preparing %s", name)
-            made: dict[str, Any] = build(folder)
-            return made
+            return build(folder)
 
         artifact = self.store.get_or_build(
             name,
@@ -307,10 +306,9 @@ class Pipeline:
         return artifact
 
     @cached_property
-    def sasrec(self) -> SASRec:
+    def sasrec(self) -> Any:
         """The trained SASRec, in evaluation mode."""
-        network: SASRec = SASRecTraining(self).load(self.sasrec_artifact.path)["sasrec"]
-        return network
+        return SASRecTraining(self).load(self.sasrec_artifact.path)["sasrec"]
 
     @cached_property
     def model(self) -> Model:

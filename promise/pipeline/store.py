@@ -76,14 +76,14 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Listing:
-    """One line of `Store.ls`: an artifact, or what a killed build left (`complete` is False).
+    """One line of `Store.ls`: an artifact, or what a killed build left.
 
     Attributes:
         key: folder name, `stage-<16 hex>`.
         complete: False for an unfinished build.
         size_bytes: sum of its files.
         seconds: time that its build took; None when unfinished.
-        created: UTC time it was finished, ISO 8601; None when unfinished.
+        created: UTC time of its end, ISO 8601; None likewise.
     """
 
     key: str
@@ -94,11 +94,7 @@ class Listing:
 
 
 class Store:
-    """Artifacts under one folder, shared by any number of processes.
-
-    Args:
-        root: the folder; made when the first artifact is built.
-    """
+    """Artifacts under a folder, which is made with the first one, shared by any number of processes."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
@@ -109,7 +105,7 @@ class Store:
         A number counts by its value (1 is 1.0) and the order of names does not count.
 
         Args:
-            stage: name of the stage, as in the pipeline.
+            stage: its name.
             config: the stage's own dials, JSON-able; no paths, devices or loggers.
             inputs: name -> fingerprint of everything that the stage reads.
             version: the stage's version, raised when its code makes something else of the same dials.
@@ -244,8 +240,7 @@ class Store:
         return {row.key: self._problems(row.key) for row in self.ls()}
 
     def _problems(self, key: str) -> list[str]:
-        found = self.find(key)
-        if found is None:
+        if (found := self.find(key)) is None:
             return ["unfinished: its stage goes on from here, or `promise artifacts rm` it"]
         listed, there = found.manifest.get("files", {}), dict(_files(found.path))
         problems = []

@@ -35,7 +35,7 @@ def ranks(share: float, seed: int = 0) -> np.ndarray:
 
 
 def entry(search: str, share: float = 0.3, seed: int = 0, seen: str = "keep", **row: Any) -> Entry:
-    settings = {"seed": seed, "split": "test", "evaluation": {"seen": seen, "users": None}}
+    settings = {"seed": seed, "split": "test", "evaluation": {"remove_seen": seen == "remove", "users": None}}
     base = {"data": "shop", "search": search, "training": None, "parameters": None, "flops_per_user": 10.04}
     base |= {f"{name}@{k}": 0.1 for name in ("recall", "ndcg") for k in (5, 10)}
     row = base | {name.replace("search_", "search."): value for name, value in row.items()}

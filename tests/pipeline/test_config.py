@@ -4,12 +4,12 @@ import pytest
 from omegaconf import OmegaConf
 
 from promise import configs
-from promise.pipeline.config import fits, make, plain
+from promise.pipeline.config import make, make_with, parameters_of, plain, trainings
 
 
-def test_fits_are_the_trainings_in_order() -> None:
+def test_they_are_the_trainings_in_order() -> None:
     names = {
-        option: [fit["_target_"].rsplit(".", 1)[-1] for fit in fits(configs.compose([f"training={option}"]))]
+        option: [fit["_target_"].rsplit(".", 1)[-1] for fit in trainings(configs.compose([f"training={option}"]))]
         for option in ("joint", "staged", "generator")
     }
     assert names == {
@@ -20,10 +20,13 @@ def test_fits_are_the_trainings_in_order() -> None:
 
 
 def test_a_dial_given_to_a_staged_training_holds_for_the_stages_that_have_it() -> None:
-    staged = fits(configs.compose(["training=staged", "+training.epochs=3", "+training.softmax=all"]))
+    staged = trainings(configs.compose(["training=staged", "+training.epochs=3", "+training.softmax=all"]))
     assert [fit["epochs"] for fit in staged] == [3, 3]
     assert [fit.get("softmax") for fit in staged] == ["all", None]
-    assert [fit["epochs"] for fit in fits(configs.compose(["training=staged", "experiment=quickstart"]))] == [12, 12]
+    assert [fit["epochs"] for fit in trainings(configs.compose(["training=staged", "experiment=quickstart"]))] == [
+        12,
+        12,
+    ]
 
 
 def test_plain_resolves() -> None:
@@ -45,3 +48,12 @@ def test_make_passes_run_time_objects_on_as_they_are() -> None:
     made = make(OmegaConf.create({"_target_": "builtins.dict", "a": [1, 2]}), b=marker)
     assert made == {"a": [1, 2], "b": marker}
     assert type(made["a"]) is list
+
+
+def test_constructors_get_what_they_name_and_the_config_does_not_hold() -> None:
+    target = "promise.tasks.joint.JointTask"  # passes keywords on to the task above it
+    assert {"softmax", "item_counts", "ranker", "trie"} <= parameters_of(target)
+    node = {"_target_": "promise.search.cost.Cost", "users": 3}
+    makers = {"users": lambda: pytest.fail("held"), "flops": lambda: 7, "other": lambda: pytest.fail("not named")}
+    made = make_with(node, makers)
+    assert (made.users, made.flops) == (3, 7)

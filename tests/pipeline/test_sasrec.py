@@ -56,7 +56,8 @@ def test_never_builds_nothing(pipeline_of: PipelineOf, tmp_path: Path) -> None:
         ("checkpoint_selection.width=3", False), ("training.epochs=9", False), ("ids.codes=4", False),
         ("datamodule.evaluation_batch_size=7", False),
         ("sasrec.network.history=5", True), ("sasrec.network.dropout=0.1", True), ("sasrec.training.epochs=4", True),
-        ("datamodule.batch_size=16", True), ("checkpoint_selection.users=10", True), ("trainer.precision=64-true", True), ("+trainer.max_steps=3", True),
+        ("datamodule.batch_size=16", True), ("checkpoint_selection.users=10", True),
+        ("trainer.precision=64-true", True), ("+trainer.max_steps=3", True),
         ("seed=1", True),
     ],
 )  # fmt: skip

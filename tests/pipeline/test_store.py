@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from promise.pipeline.store import Artifact, Store
+from promise.pipeline.store import Artifact, Store, require_writable, written_whole
 
 CONFIG = {"levels": 3, "codes": [4, 8]}
 INPUTS = {"embeddings": "abc"}
@@ -99,11 +99,18 @@ def test_refusing_to_build_names_stage_and_command(tmp_path: Path) -> None:
     assert not build(store, build=refuse, allow_build=False).built
 
 
-def test_announced_before_it_is_built_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
-    for _ in range(2):
-        build(Store(tmp_path))
-    assert [record.getMessage() for record in caplog.records].count("ids: about 5 % of a minute") == 1
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "row.json"
+    with written_whole(path) as part:
+        part.write_text("1")
+        assert not path.exists()
+    with pytest.raises(RuntimeError), written_whole(path) as part:
+        part.write_text("2")
+        raise RuntimeError
+    assert path.read_text() == "1" and [each.name for each in path.parent.iterdir()] == ["row.json"]
+    require_writable("store", tmp_path, tmp_path / "new")
+    with pytest.raises(ValueError, match=r"^store=x cannot be written: Not a directory$"):
+        require_writable("store", "x", path / "below")
 
 
 def test_bad_input_leaves_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,41 @@
+"""A training from outside: generator and reward jointly, with few options of its own."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from promise.pipeline.networks import build_networks, network_config
+from promise.pipeline.training_stage import Prepared, TrainingStage
+from promise.pipeline.trainings import selecting_search
+from promise.tasks.joint import JointTask
+
+
+class Quick(TrainingStage):
+    """Joint training at one learning rate.
+
+    Args:
+        epochs: Passes over the training windows.
+        pipeline: Gives data, IDs and config.
+    """
+
+    name, with_reward = "quick", True
+
+    def __init__(self, epochs: int, *, pipeline: Prepared) -> None:
+        super().__init__(pipeline, {"epochs": epochs})
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {**super().config, **network_config(self.pipeline.cfg, with_reward=True)}
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        return super().inputs | self.pipeline.network_fingerprints
+
+    def networks(self) -> dict[str, Any]:
+        made = build_networks(self.pipeline.cfg, self.pipeline.network_inputs, with_reward=True)
+        return dict(zip(("generator", "reward"), made, strict=True))
+
+    def task(self, networks: Mapping[str, Any]) -> JointTask:
+        cfg, trie = self.pipeline.cfg, self.pipeline.network_inputs.trie
+        ranker = selecting_search(cfg, networks["generator"], networks["reward"], trie)
+        schedule = (1e-2, 0.0, 0, self.settings["epochs"], 9, None)
+        return JointTask("all", "sampled", 4, 1.0, *schedule, trie=trie, ranker=ranker, seed=cfg.seed, **networks)
