@@ -105,11 +105,13 @@ def inline_svg(path: Path) -> Markup:
 def shown(value: Any) -> str:
     """A value as the page shows it.
 
-    >>> [shown(value) for value in (None, 0.07214, 20.0, 12345, "dot")]
-    ['–', '0.0721', '20', '12,345', 'dot']
+    >>> [shown(value) for value in (None, 0.07214, 0.5, 20.0, 12345, "dot")]
+    ['–', '0.0721', '0.5', '20', '12,345', 'dot']
     """
     if value is None:
         return "–"
     if isinstance(value, float) and value != round(value):
+        if value == round(value, 2):
+            return f"{value:g}"
         return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}"
     return f"{value:,.0f}" if isinstance(value, int | float) else str(value)

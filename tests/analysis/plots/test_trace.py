@@ -1,34 +1,22 @@
 """What the figure of one user's search draws."""
 
-from typing import Any
-
 import polars as pl
 import pytest
 
 from promise.analysis.plots.trace import trace_figure
 
-
-def prefix(level: int, log_prob: float, reward: float, plain: bool, guided: bool, target: bool = False) -> Any:
-    return {
-        "level": level,
-        "log_prob": log_prob,
-        "reward": reward,
-        "candidate": True,
-        "plain": plain,
-        "guided": guided,
-        "target": target,
-    }
-
-
+COLUMNS = ("level", "log_prob", "reward", "plain", "guided", "target", "candidate")
 ROWS = pl.DataFrame(
     [
-        prefix(1, -1.0, 0.5, True, False),
-        prefix(1, -2.0, 2.0, True, True, target=True),
-        prefix(1, -3.0, 1.5, False, True),
-        prefix(1, -4.0, -1.0, False, False),
-        prefix(2, -3.0, 4.0, False, True, target=True),
-        prefix(2, -2.5, 1.0, True, False),
-    ]
+        (1, -1.0, 0.5, True, False, False, True),
+        (1, -2.0, 2.0, True, True, True, True),
+        (1, -3.0, 1.5, False, True, False, True),
+        (1, -4.0, -1.0, False, False, False, True),
+        (2, -3.0, 4.0, False, True, True, True),
+        (2, -2.5, 1.0, True, False, False, True),
+    ],
+    schema=COLUMNS,
+    orient="row",
 )
 
 
@@ -48,7 +36,7 @@ def test_marks_cuts_and_the_target() -> None:
 
 
 def test_a_level_without_beams_or_target() -> None:
-    (ax,) = trace_figure(pl.DataFrame([prefix(1, -1.0, 0.5, False, False)])).axes
+    (ax,) = trace_figure(ROWS[3:4]).axes
     assert ax.get_title("left") == "Level 1" and len(ax.lines) == 1
 
 
