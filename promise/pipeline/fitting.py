@@ -1,6 +1,5 @@
 """Training as a stage: networks built from the config, fitted, resumed after a kill, kept with what they fit to."""
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,11 +18,8 @@ from promise.models.neighbours import NeighbourTable
 from promise.models.reward import Reward
 from promise.pipeline.config import make, plain
 from promise.pipeline.store import Artifact
-from promise.pipeline.trainer import precision_of
-from promise.pipeline.training_run import NETWORKS, Work, keep, train
+from promise.pipeline.training_run import NETWORKS, keep, train
 from promise.search.guided import GuidedSearch
-
-log = logging.getLogger(__name__)
 
 
 class Prepared(Protocol):
@@ -93,23 +89,6 @@ class Fit:
         """Name of the training of some settings."""
         return str(settings["_target_"]).rsplit(".", 1)[-1].removesuffix("Task").lower()
 
-    @property
-    def work(self) -> Work:
-        """What is to be done, by closed formulas."""
-        generator, reward = self.networks()
-        size = sum(p.numel() for p in generator.parameters())
-        size += sum(p.numel() for p in reward.parameters()) if reward else 0
-        rows = self.pipeline.datamodule().train_dataloader()
-        targets = len(self.pipeline.histories.items) - 3 * len(self.pipeline.histories)
-        history = min(self.pipeline.cfg.datamodule.history, max(1, targets // max(1, len(self.pipeline.histories))))
-        flops = generator.flops.encode([history]) // history + generator.flops.start([history]) // history
-        flops += sum(generator.flops.next_code([history], 1, level) for level in range(self.pipeline.trie.levels))
-        if reward:
-            depths = self.pipeline.trie.nodes[1:]
-            flops += sum(reward.flops.score([history], min(n, reward.default_negatives)) for n in depths)
-        epochs = self.settings["epochs"]
-        return Work(size, epochs, len(rows), epochs * targets * 3 * flops, precision_of(self.pipeline.cfg))
-
     def networks(self) -> tuple[Generator, Reward | None]:
         """Untrained networks, the same ones for the same seed."""
         return build_networks(self.pipeline, self.with_reward)
@@ -117,7 +96,6 @@ class Fit:
     def build(self, folder: Path) -> dict[str, Any]:
         """Train in a folder that may hold what a killed training left; keep the best networks there."""
         pipeline, cfg = self.pipeline, self.pipeline.cfg
-        log.info(self.work.announcement(self.name))
         generator, reward = self.networks()
         if self.before is not None:
             generator.load_state_dict(load(self.before.path / NETWORKS)["state"]["generator"])

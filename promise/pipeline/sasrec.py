@@ -1,6 +1,5 @@
 """SASRec as a stage of its own: trained when a search asks for it, kept apart from generator and reward model."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,7 @@ import torch
 from promise.models.sasrec import SASRec
 from promise.pipeline.config import make, plain
 from promise.pipeline.fitting import Prepared
-from promise.pipeline.trainer import precision_of
-from promise.pipeline.training_run import NETWORKS, Work, keep, train
-
-log = logging.getLogger(__name__)
+from promise.pipeline.training_run import NETWORKS, keep, train
 
 
 class SASRecFit:
@@ -47,21 +43,8 @@ class SASRecFit:
         torch.manual_seed(self.pipeline.cfg.seed)
         return make(self.pipeline.cfg.sasrec.network, item_count=self.pipeline.histories.item_count)
 
-    @property
-    def work(self) -> Work:
-        """What is to be done, by closed formulas."""
-        network, histories = self.network(), self.pipeline.histories
-        size = sum(p.numel() for p in network.parameters())
-        steps = len(self.pipeline.datamodule(history=network.history).train_dataloader())
-        targets = max(1, len(histories.items) - 3 * len(histories))
-        length = min(network.history, max(1, targets // len(histories)))
-        flops = network.flops.encode([length]) // length + network.flops.score([length], histories.item_count)
-        epochs = self.settings["epochs"]
-        return Work(size, epochs, steps, epochs * targets * 3 * flops, precision_of(self.pipeline.cfg))
-
     def build(self, folder: Path) -> dict[str, Any]:
         """Train in a folder that may hold what a killed training left; keep the best network there."""
-        log.info(self.work.announcement(self.name))
         network = self.network()
         task = make(self.settings, network=network, seed=self.pipeline.cfg.seed)
         data = self.pipeline.datamodule(history=network.history)

@@ -1,28 +1,22 @@
 """Training of SASRec: cross-entropy over the whole catalogue at every position, selected by its own ranking."""
 
-from typing import Any
-
-import torch
 from torch import Tensor
 
 from promise.data.batch import Batch
-from promise.ids.trie import Trie
 from promise.models.sasrec import SASRec
 from promise.models.users import take_rows
 from promise.search.sasrec import SASRecRanker
 from promise.tasks.full_softmax import full_softmax_loss
-from promise.tasks.training import SearchSelectedTask, real_targets
+from promise.tasks.training import RankingSelectedTask, real_targets
 
 
-class SASRecTask(SearchSelectedTask):
-    """Full-softmax training of next-item scores; see `SearchSelectedTask` for the dials.
+class SASRecTask(RankingSelectedTask):
+    """Full-softmax training of next-item scores; see `TrainingTask` for the options.
 
     Args:
         network: The untrained network.
-        seed: Seeds dropout of each epoch, so that a resumed training is the same training.
+        seed: Seeds dropout of each step, so that a resumed training is the same training.
     """
-
-    generator: SASRec
 
     def __init__(
         self,
@@ -36,21 +30,13 @@ class SASRecTask(SearchSelectedTask):
         network: SASRec,
         seed: int,
     ) -> None:
-        items = network.items.num_embeddings
-        # To SASRec an item's number is its ID: one level, as many codes as items.
-        run_time: dict[str, Any] = {"generator": network, "reward": None, "seed": seed}
-        run_time["trie"] = Trie(torch.arange(items).unsqueeze(1), (items,))
-        run_time["ranker"] = SASRecRanker(sasrec=network, item_count=items)
-        super().__init__(learning_rate, weight_decay, warmup_steps, epochs, patience, average, **run_time)
-
-    @property
-    def network(self) -> SASRec:
-        """The network in training."""
-        return self.generator
+        ranker = SASRecRanker(sasrec=network, item_count=network.items.num_embeddings)
+        schedule = (learning_rate, weight_decay, warmup_steps, epochs, patience, average)
+        super().__init__(*schedule, ranker=ranker, seed=seed)
+        self.network = network
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         real = real_targets(batch)
         states = take_rows(self.network.states(batch.history), batch.positions)  # (B, P, D)
         loss = full_softmax_loss(states[real].float(), self.network.items.weight, batch.targets[real])
-        self.log("train/loss", loss, prog_bar=True)
-        return loss
+        return self.total_loss({"loss": loss})

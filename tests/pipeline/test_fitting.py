@@ -1,6 +1,5 @@
 """Trainings: what they start from, what they keep, and what a checkpoint must fit to."""
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from promise.pipeline.config import fits
-from promise.pipeline.fitting import Fit, load, load_networks
+from promise.pipeline.fitting import load, load_networks
 from promise.pipeline.training_run import NETWORKS
 
 PipelineOf = Callable[..., Any]
@@ -62,21 +60,6 @@ def test_what_is_kept(pipeline_of: PipelineOf) -> None:
     assert manifest["epochs"] == 2 and 1 <= manifest["best_epoch"] <= 2
     assert 0 <= manifest["validation_recall@10"] <= 1
     assert list(manifest["files"]) == [NETWORKS]
-
-
-def test_the_announcement_says_what_is_to_come(pipeline_of: PipelineOf, caplog: pytest.LogCaptureFixture) -> None:
-    pipeline = pipeline_of()
-    fit = Fit(pipeline, fits(pipeline.cfg)[0], None)
-    generator, reward = fit.networks()
-    assert reward is not None
-    size = sum(p.numel() for network in (generator, reward) for p in network.parameters())
-    assert (
-        fit.work.announcement(fit.name)
-        == f"training joint: {size:,} parameters, 2 epochs of 1 steps, at most about 1 min"
-    )
-    with caplog.at_level(logging.INFO):
-        _ = pipeline_of().networks
-    assert "training joint" not in caplog.text  # it is there, so nothing is to come
 
 
 @pytest.mark.parametrize(
