@@ -60,6 +60,6 @@ def test_ranks_share_the_global_batch_and_draw_apart(tmp_path: Path) -> None:
     assert len(set(everybody)) == 24 and not torch.equal(torch.tensor(one[0][1]), torch.tensor(one[1][1]))
 
 
-def test_a_batch_that_processes_cannot_share_is_refused(run: Any) -> None:
-    error = run("train", "trainer.devices=3", "trainer.strategy=ddp_spawn", "datamodule.batch_size=128").error
+def test_a_batch_that_processes_cannot_share_is_refused(run: Any, tmp_path: Path) -> None:
+    error = run("train", "trainer.devices=3", "trainer.strategy=ddp_spawn", store=tmp_path).error
     assert error == "datamodule.batch_size must be a multiple of the 3 processes that share it, got 128"

@@ -190,7 +190,7 @@ class HistoryDataModule(LightningDataModule):
         """The epoch that the trainer is in, and the steps done in it."""
         if self.trainer is None:
             return 0, 0
-        loop = self.trainer.fit_loop
+        loop: Any = self.trainer.fit_loop
         return loop.epoch_progress.current.processed, loop.epoch_loop.batch_progress.current.ready
 
     @property

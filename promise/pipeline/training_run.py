@@ -58,7 +58,7 @@ def train(
         if ids is not None:
             log_file(logger, cfg, "semantic-ids", ids, made=False)
         epochs = EpochLog(name)
-        trainer = make_trainer(
+        trainer: Any = make_trainer(
             cfg,
             max_epochs=task.epochs,
             logger=logger,
@@ -77,12 +77,13 @@ def train(
         finish(logger)
     if not trainer.is_global_zero:
         return None
+    best_score: Any = kept.best_model_score
     best = torch.load(kept.best_model_path, map_location="cpu", weights_only=True)
     task.load_state_dict(best["state_dict"])
     return {
         "epochs": trainer.current_epoch,
         "best_epoch": best["epoch"] + 1,
-        task.monitor.replace("/", "_"): float(kept.best_model_score),
+        task.monitor.replace("/", "_"): float(best_score),
         "training_seconds": round(epochs.seconds, 1),
     }
 

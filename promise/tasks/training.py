@@ -123,8 +123,9 @@ class TrainingTask(LightningModule):
         Raises:
             ValueError: Naming the step, the first loss that is no number, its level, and the option to lower.
         """
-        step = self.trainer.fit_loop.epoch_loop.batch_progress.total.ready
-        if self.device.type != "cpu" and step % self.trainer.log_every_n_steps:
+        trainer: Any = self.trainer
+        step = trainer.fit_loop.epoch_loop.batch_progress.total.ready
+        if self.device.type != "cpu" and step % trainer.log_every_n_steps:
             return
         if not torch.isfinite(loss):
             found = (
