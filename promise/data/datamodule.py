@@ -1,7 +1,8 @@
-"""HistoryDataModule: the one LightningDataModule, and the sampler that batches histories of like length."""
+"""HistoryDataModule: the one LightningDataModule, its sampler of histories of like length, its resumable loader."""
 
-from collections.abc import Iterator
-from typing import Literal
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ class LengthSampler(DistributedSampler[RowNumbers]):
     Shuffled: rows are drawn in random order, sorted by length within runs of 64 steps, and the steps shuffled
     again; an epoch's order depends on (seed, epoch) alone. Not shuffled: longest histories first, so that a
     lack of memory shows at once. Every process gets the same number of batches and no row comes twice; to
-    that end batch sizes differ by one at most.
+    that end batch sizes differ by one at most. An iteration leaves out its first `start` batches.
 
     It is a `DistributedSampler` because Lightning leaves those alone and replaces any other.
 
@@ -43,6 +44,7 @@ class LengthSampler(DistributedSampler[RowNumbers]):
         super().__init__(rows, num_replicas=world_size, rank=rank, shuffle=shuffle, seed=seed)
         if len(rows) < world_size:
             raise ValueError(f"{world_size} processes need a row each, there are {len(rows)}")
+        self.start = 0
         self._rows = rows
         self._steps = min(-(-len(rows) // (batch_size * world_size)), len(rows) // world_size)
 
@@ -62,9 +64,40 @@ class LengthSampler(DistributedSampler[RowNumbers]):
                 run = slice(edges[step * world], edges[min(step + _STEPS_SORTED_TOGETHER, steps) * world])
                 order[run] = order[run][np.argsort(self._rows.lengths(order[run]), kind="stable")]
             turns = random.permutation(steps)
-        for turn in turns:
+        for turn in turns[self.start :]:
             batch = turn * world + self.rank
             yield order[edges[batch] : edges[batch + 1]]
+
+
+class TrainingLoader(DataLoader[Batch]):
+    """Loader of training batches that goes on where the trainer is: in its epoch, after the steps done in it.
+
+    It asks when the first batch is due, and workers begin no sooner: before that Lightning has not restored how far a
+    resumed training is. The trainer knows all, so that the loader has no state to keep in checkpoints.
+
+    Args:
+        rows: What to draw from.
+        sampler: Draws the row numbers of whole batches.
+        progress: Tells the epoch that an iteration begins in, and the steps already done in it.
+        settings: Further arguments of PyTorch's loader.
+    """
+
+    def __init__(
+        self, rows: HistoryRows, sampler: LengthSampler, progress: Callable[[], tuple[int, int]], **settings: Any
+    ) -> None:
+        super().__init__(rows, sampler=sampler, **settings)
+        self._order, self._progress = sampler, progress
+
+    def __iter__(self) -> Any:
+        self._order.epoch, self._order.start = self._progress()
+        yield from super().__iter__()
+
+    def state_dict(self) -> dict[str, int]:
+        """Nothing; that there is such a method tells Lightning that the loader goes on within an epoch."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Does nothing."""
 
 
 class HistoryDataModule(LightningDataModule):
@@ -72,7 +105,7 @@ class HistoryDataModule(LightningDataModule):
 
     Args:
         history: most items of a training row, H; evaluation rows hold whole histories.
-        batch_size: rows per training batch and process.
+        batch_size: rows per training batch, over all processes.
         evaluation_batch_size: users per validation, test and prediction batch and process.
         workers: processes that prepare batches; 0 = the main one.
         histories: all users.
@@ -123,31 +156,68 @@ class HistoryDataModule(LightningDataModule):
         """Training batches.
 
         Raises:
-            ValueError: no user has the two training items that a history and a target take.
+            ValueError: no user has the two training items that a history and a target take, or the processes can't
+                share a batch evenly.
         """
         if not len(self._train):
             raise ValueError("there is nothing to train on: every user has only 3 interactions")
-        return self._loader(self._train, self._batch_size, shuffle=True)
+        rank, processes = self._processes()
+        share = rows_per_process(self._batch_size, processes)
+        sampler = LengthSampler(self._train, share, True, self._seed, rank, processes)
+        return TrainingLoader(self._train, sampler, self._progress, **self._loading)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Batches of the validation users, longest histories first."""
-        return self._loader(self._validation, self._evaluation_batch_size, shuffle=False)
+        return self._evaluation_loader(self._validation)
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Batches of the test users, longest histories first."""
-        return self._loader(self._test, self._evaluation_batch_size, shuffle=False)
+        return self._evaluation_loader(self._test)
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """The same batches as for the test."""
         return self.test_dataloader()
 
-    def _loader(self, rows: HistoryRows, batch_size: int, shuffle: bool) -> DataLoader[Batch]:
-        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return DataLoader(
-            rows,
-            sampler=LengthSampler(rows, batch_size, shuffle, self._seed, rank, world_size),
-            batch_size=None,
-            num_workers=self._workers,
-            persistent_workers=self._workers > 0,
-            pin_memory=torch.cuda.is_available(),
+    def _evaluation_loader(self, rows: EvaluationDataset) -> DataLoader[Batch]:
+        sampler = LengthSampler(rows, self._evaluation_batch_size, False, self._seed, *self._processes())
+        return DataLoader(rows, sampler=sampler, **self._loading)
+
+    def _processes(self) -> tuple[int, int]:
+        """This process, and how many there are."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def _progress(self) -> tuple[int, int]:
+        """The epoch that the trainer is in, and the steps done in it."""
+        if self.trainer is None:
+            return 0, 0
+        loop: Any = self.trainer.fit_loop
+        return loop.epoch_progress.current.processed, loop.epoch_loop.batch_progress.current.ready
+
+    @property
+    def _loading(self) -> dict[str, Any]:
+        return {
+            "batch_size": None,
+            "num_workers": self._workers,
+            "persistent_workers": self._workers > 0,
+            "pin_memory": torch.cuda.is_available(),
+            "worker_init_fn": ignore_signals,
+        }
+
+
+def rows_per_process(batch_size: int, processes: int) -> int:
+    """Rows of a training batch that each process takes.
+
+    Raises:
+        ValueError: The processes can't share it evenly.
+    """
+    if batch_size % processes:
+        raise ValueError(
+            f"datamodule.batch_size must be a multiple of the {processes} processes that share it, got {batch_size}"
         )
+    return batch_size // processes
+
+
+def ignore_signals(worker: int) -> None:
+    """Leave it to the main process when a worker ends: a signal to all of them is the command's, not the worker's."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

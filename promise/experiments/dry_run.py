@@ -35,11 +35,11 @@ def dry_run(points: Sequence[SweepPoint]) -> dict[str, Any]:
     to_run = [row for row in rows if row["state"] == "to run"]
     total: dict[str, Any] = {}
     for unit in ("minutes", "flops"):
-        parts = [part.get(unit) for part in (*missing, *to_run)]
+        parts = [part.get(unit) for part in to_run]
         total[unit] = None if None in parts else sum(parts)
     show("Artifacts", ["stage", "name", ""], [[a["name"], a["artifact"], state(a)] for a in artifacts])
     if networks:
-        columns = ["networks", "name", "", "parameters", "FLOP", "minutes"]
+        columns = ["networks", "name", "", "parameters"]
         show("Networks, each trained once", columns, [network_cells(network) for network in networks.values()])
     cells = [[" ".join(row["point"]), told(row), sized(row.get("flops_per_user"), "FLOP"), row.get("minutes")]
              for row in rows]  # fmt: skip
@@ -47,7 +47,7 @@ def dry_run(points: Sequence[SweepPoint]) -> dict[str, Any]:
     said = (
         UNKNOWN
         if total["minutes"] is None
-        else f"about {total['minutes']:.0f} min on this machine, {sized(total['flops'], 'FLOP')}"
+        else f"searches of about {total['minutes']:.0f} min on this machine, {sized(total['flops'], 'FLOP')}"
     )
     print(f"\npoints to run: {len(to_run)} of {len(rows)}; networks to train: {len(missing)}; {said}")
     return {
@@ -67,7 +67,7 @@ def dry_run(points: Sequence[SweepPoint]) -> dict[str, Any]:
 
 
 class Costs:
-    """Estimates of trainings and searches; networks of one shape are made once."""
+    """Sizes of trainings and estimates of searches; networks of one shape are made once."""
 
     def __init__(self) -> None:
         self._pipeline: Untrained | None = None
@@ -83,14 +83,11 @@ class Costs:
         return self._pipeline
 
     def training(self, point: SweepPoint, network: Network) -> dict[str, Any]:
-        """Parameters, FLOPs and minutes of a training; None where nobody knows, or not yet."""
+        """Parameters of a training; None where data or IDs are not there yet."""
         try:
-            work = self.pipeline(point).work(network.name)
+            return {"parameters": self.pipeline(point).parameters(network.name)}
         except NotBuilt:
-            work = None
-        if work is None:
-            return {"parameters": None, "flops": None, "minutes": None}
-        return {"parameters": work.parameters, "flops": work.flops, "minutes": work.minutes}
+            return {"parameters": None}
 
     def search(self, point: SweepPoint) -> dict[str, Any]:
         """FLOPs and minutes of a search; None likewise."""
@@ -125,8 +122,8 @@ def told(row: dict[str, Any]) -> str:
 
 def network_cells(network: dict[str, Any]) -> list[Any]:
     """Networks as a row of a table."""
-    cells = [network["name"], network["artifact"], "there" if network["there"] else "to train", network["parameters"]]
-    return [*cells, sized(network["flops"], "FLOP"), network["minutes"]]
+    state = "there" if network["there"] else "to train"
+    return [network["name"], network["artifact"], state, network["parameters"]]
 
 
 def command(point: SweepPoint) -> str:

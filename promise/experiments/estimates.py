@@ -1,10 +1,12 @@
-"""What trainings and searches are about to cost, by closed formulas and the speed of this machine's matrix products."""
+"""What searches are about to cost, by closed formulas and the speed of this machine's matrix products."""
 
+import time
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from promise.models.generator import Generator
@@ -15,8 +17,7 @@ from promise.pipeline.networks import build_networks
 from promise.pipeline.points import Point
 from promise.pipeline.ranker_inputs import ranker_inputs
 from promise.pipeline.stages import Pipeline
-from promise.pipeline.training_run import Work, matmul_flops
-from promise.pipeline.trainings import SASRecTraining, training_name, training_stage, trains_reward
+from promise.pipeline.trainings import SASRecTraining, trains_reward
 from promise.search.guided import GuidedSearch
 from promise.search.rankers.best_of_n import BestOfN
 from promise.search.rankers.exhaustive import ExhaustiveSearch
@@ -52,15 +53,15 @@ class Untrained(Pipeline):
     def sasrec(self) -> SASRec:
         return SASRecTraining(self).networks()["sasrec"].eval()
 
-    def work(self, name: str) -> Work | None:
-        """What a training of the config has to do.
+    def parameters(self, name: str) -> int:
+        """Learned numbers of the networks of a training.
 
         Args:
             name: Of the training.
         """
-        if name == "sasrec":
-            return SASRecTraining(self).work
-        return next(training_stage(self, s, None).work for s in trainings(self.cfg) if training_name(s) == name)
+        networks = self.networks[: 1 if name == "generator" else 2]
+        modules = [self.sasrec] if name == "sasrec" else [network for network in networks if network is not None]
+        return sum(p.numel() for module in modules for p in module.parameters())
 
     def lengths(self, most: int) -> list[int]:
         """Items of each user's history that a network reads, before the target of the split, at most `most`."""
@@ -98,7 +99,19 @@ def flops_of(ranker: Any, lengths: Sequence[int]) -> float:
 
 def search_minutes(flops: float) -> float:
     """About how long a point's search takes on this machine."""
-    return (flops / (SEARCH_EFFICIENCY * matmul_flops("32-true")) + SECONDS_PER_POINT) / 60
+    return (flops / (SEARCH_EFFICIENCY * matmul_flops()) + SECONDS_PER_POINT) / 60
+
+
+@cache
+def matmul_flops() -> float:
+    """FLOP/s of one large fp32 matrix product on this machine's CPU; the best of a few."""
+    left = torch.ones(512, 512)
+    seconds = []
+    for _ in range(10):
+        began = time.perf_counter()
+        torch.mm(left, left)
+        seconds.append(time.perf_counter() - began)
+    return 2 * 512**3 / min(seconds)
 
 
 def shape(cfg: DictConfig) -> str:

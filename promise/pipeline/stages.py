@@ -29,7 +29,6 @@ from promise.ids.trie import Trie
 from promise.models.cooccurrence import set_scale
 from promise.models.generator import Generator
 from promise.models.reward import RewardModel
-from promise.models.sasrec import SASRec
 from promise.pipeline.config import make, make_with, plain, trainings
 from promise.pipeline.cooccurrence import cooccurrence_stage, cooccurrence_tables
 from promise.pipeline.given_model import adopted, without_paths

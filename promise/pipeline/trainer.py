@@ -1,22 +1,27 @@
 """Lightning's Trainer and loggers, made of the config: quiet on stdout, bars on stderr, one W&B group a sweep."""
 
 import logging
+import math
 import os
+import signal
 import sys
 import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 import torch
+from hydra.errors import InstantiationException
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.callbacks import Callback, Checkpoint, RichProgressBar
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
 from promise.pipeline.config import make, plain, without_passwords
+from promise.pipeline.signals import Stopped, let_wait, pending
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +37,8 @@ NOT_NEWS = (
     ".*treespec.*",
 )
 
-
-#: Dials of conf/logger/wandb.yaml that are ours and not W&B's.
-OUR_DIALS = ("fallback", "artifacts")
+#: Options of conf/logger/wandb.yaml that are ours and not W&B's.
+OURS = ("fallback", "artifacts")
 
 
 def quiet() -> None:
@@ -61,6 +65,7 @@ def make_trainer(cfg: DictConfig, extra_callbacks: Sequence[Callback] = (), **se
     quiet()
     bar = [RichProgressBar(console_kwargs={"stderr": True})] if sys.stderr.isatty() else []
     defaults: dict[str, Any] = {
+        "precision": precision_of(cfg),
         "logger": False,
         "callbacks": [*bar, *extra_callbacks],
         "enable_progress_bar": bool(bar),
@@ -69,7 +74,6 @@ def make_trainer(cfg: DictConfig, extra_callbacks: Sequence[Callback] = (), **se
         "log_every_n_steps": 10,
         "use_distributed_sampler": False,
     }
-    defaults["precision"] = precision_of(cfg)
     try:
         return make(cfg.trainer, **{**defaults, **settings})
     except (MisconfigurationException, ValueError) as error:
@@ -94,16 +98,122 @@ def arithmetic(precision: str, accelerator: str) -> str:
 
 
 class EpochLog(Callback):
-    """One line in the log per epoch, for terminals without bars and for those who come back later."""
+    """Says in the log what is trained, what each epoch brought and how long the rest takes at the measured rate.
+
+    Args:
+        name: What is trained.
+
+    Attributes:
+        seconds: How long the training took up to now, its parts before a resume included.
+    """
+
+    #: Seconds of steps that the first estimate of the rest is made of.
+    MEASURED = 10.0
+
+    def __init__(self, name: str = "networks") -> None:
+        self.name = name
+        self._before = 0.0
+        self._part = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return self._before + time.perf_counter() - self._part
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._before = state_dict["seconds"]
+
+    def on_train_start(self, trainer: Trainer, task: LightningModule) -> None:
+        size = sum(p.numel() for p in task.parameters())
+        steps = f"at most {trainer.max_epochs} epochs of {trainer.num_training_batches} steps"
+        log.info("training %s: %s parameters, %s", self.name, f"{size:,}", steps)
+        self._epoch = time.perf_counter()
+        self._first: tuple[float, int] | None = None  # when the first step of this part ended, and its number
+        self._estimated = False
 
     def on_train_epoch_start(self, trainer: Trainer, task: LightningModule) -> None:
-        self.began = time.perf_counter()
+        self._epoch = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: Trainer, task: LightningModule, outputs: Any, batch: Any, index: int) -> None:
+        now, steps = time.perf_counter(), int(trainer.num_training_batches)
+        done = trainer.current_epoch * steps + index + 1
+        if self._first is None:
+            self._first = now, done
+        elif not self._estimated and now - self._first[0] >= self.MEASURED:
+            rate = (now - self._first[0]) / (done - self._first[1])
+            log.info("%s left, validation aside", minutes(rate * ((trainer.max_epochs or 0) * steps - done)))
+            self._estimated = True
 
     def on_train_epoch_end(self, trainer: Trainer, task: LightningModule) -> None:
-        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        figures = ", ".join(f"{name} {value:.4f}" for name, value in sorted(values.items()))
-        seconds = time.perf_counter() - self.began
-        log.info("epoch %d of %s: %s (%.0f s)", trainer.current_epoch + 1, trainer.max_epochs, figures, seconds)
+        values = sorted(trainer.callback_metrics.items())
+        figures = ", ".join(f"{name} {float(value):.4f}" for name, value in values if "learning_rate" not in name)
+        seconds, epoch = time.perf_counter() - self._epoch, trainer.current_epoch + 1
+        left = (trainer.max_epochs or 0) - epoch
+        self._estimated = True
+        rest = f"; {minutes(seconds * left)} left" if left else ""
+        log.info("epoch %d of %s: %s (%.0f s%s)", epoch, trainer.max_epochs, figures, seconds, rest)
+
+
+def minutes(seconds: float) -> str:
+    """An upper end of a time in words.
+
+    >>> minutes(50), minutes(500)
+    ('at most about 1 min', 'at most about 9 min')
+    """
+    return f"at most about {math.ceil(seconds / 60)} min"
+
+
+class StopAtStep(Checkpoint):
+    """Lets a signal wait for the end of a training step, saves there what a resume goes on from, and stops.
+
+    In validation and after an epoch's last step a signal acts at once: the epoch before is what is kept then. As a
+    `Checkpoint` it comes after all callbacks that take part in a step.
+
+    Args:
+        path: The checkpoint.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_fit_start(self, trainer: Trainer, task: LightningModule) -> None:
+        self._handler = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: Trainer, task: LightningModule) -> None:
+        # Lightning has set one of its own since, which ends with exit code 0 and talks to other processes in between.
+        if current_thread() is main_thread():
+            signal.signal(signal.SIGTERM, self._handler)
+        let_wait(True)
+
+    def on_train_batch_end(self, trainer: Trainer, task: LightningModule, outputs: Any, batch: Any, index: int) -> None:
+        number = pending()
+        if trainer.world_size > 1 and trainer.strategy.reduce_boolean_decision(number is not None, all=False):
+            number = number or signal.SIGTERM  # another process was asked to end: they save together
+        if number is not None:
+            let_wait(False)
+            if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+                raise Stopped(number)
+            trainer.save_checkpoint(self.path)
+            where = f"step {index + 1} of {trainer.num_training_batches} in epoch {trainer.current_epoch + 1}"
+            raise Stopped(number, f"the same command goes on after {where}")
+
+    def on_validation_start(self, trainer: Trainer, task: LightningModule) -> None:
+        let_wait(False)
+        if (number := pending()) is not None:
+            raise Stopped(number)
+
+    def on_validation_end(self, trainer: Trainer, task: LightningModule) -> None:
+        let_wait(True)  # the epoch's checkpoints are written next
+
+    def teardown(self, trainer: Trainer, task: LightningModule, stage: str) -> None:
+        let_wait(False)
+        if (number := pending()) is not None:
+            raise Stopped(number)
+
+    def on_exception(self, trainer: Trainer, task: LightningModule, exception: BaseException) -> None:
+        let_wait(False)
 
 
 def make_logger(cfg: DictConfig, name: str, job_type: str) -> Logger:
@@ -115,7 +225,7 @@ def make_logger(cfg: DictConfig, name: str, job_type: str) -> Logger:
         job_type: `train` or `evaluate` (W&B).
 
     Raises:
-        ValueError: If the logger's library is not installed.
+        ValueError: If there is no such logger, it takes no name, or its library is not installed.
     """
     quiet()
     if "WandbLogger" in cfg.logger["_target_"]:
@@ -123,8 +233,8 @@ def make_logger(cfg: DictConfig, name: str, job_type: str) -> Logger:
     else:
         try:
             logger = make(cfg.logger, name=f"{job_type}-{name}")
-        except ModuleNotFoundError as error:
-            raise ValueError(f"logger: {error}") from error
+        except (ModuleNotFoundError, TypeError, InstantiationException) as error:
+            raise ValueError(f"logger: {error}") from None
     logger.log_hyperparams({"config": without_passwords(plain(cfg))})
     return logger
 
@@ -132,8 +242,8 @@ def make_logger(cfg: DictConfig, name: str, job_type: str) -> Logger:
 def wandb_logger(cfg: DictConfig, name: str, job_type: str) -> WandbLogger:
     """A W&B run in the group of its sweep."""
     os.makedirs(cfg.logger.save_dir, exist_ok=True)
-    settings = {dial: value for dial, value in plain(cfg.logger).items() if dial not in OUR_DIALS}
-    logger: WandbLogger = make(settings, name=name, group=cfg.sweep.name, job_type=job_type)
+    options = {key: value for key, value in plain(cfg.logger).items() if key not in OURS}
+    logger: WandbLogger = make(options, name=name, group=cfg.sweep.name, job_type=job_type)
     logger._wandb_init.pop("anonymous", None)  # W&B warns of the mere name, which Lightning always passes
     return logger
 

@@ -3,62 +3,28 @@
 import hashlib
 import logging
 import shutil
-import time
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import WandbLogger
 from omegaconf import DictConfig
 
-from promise.pipeline.trainer import EpochLog, finish, log_file, make_logger, make_trainer
-from promise.tasks.training import SearchSelectedTask
+from promise.data.datamodule import rows_per_process
+from promise.pipeline.trainer import EpochLog, StopAtStep, finish, log_file, make_logger, make_trainer
+from promise.tasks.training import TrainingTask
 
 log = logging.getLogger(__name__)
 
 #: The file within an unfinished artifact that its training goes on from.
 RESUME = "checkpoints/last.ckpt"
 
-#: Share of a large matrix product's speed that training reaches, by precision, for the estimate of its minutes.
-TRAINING_EFFICIENCY = {"32-true": 0.3, "bf16-mixed": 0.1}
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a training has to do.
-
-    Attributes:
-        parameters: Learned numbers.
-        epochs: The most passes over the training windows.
-        steps: Batches of one pass.
-        flops: FLOPs of all passes, forward and backward.
-        precision: Arithmetic, in Lightning's words.
-    """
-
-    parameters: int
-    epochs: int
-    steps: int
-    flops: float
-    precision: str
-
-    @property
-    def minutes(self) -> float:
-        """About how long that takes on this machine's CPU, at most."""
-        return self.flops / (TRAINING_EFFICIENCY.get(self.precision, 0.1) * matmul_flops(self.precision)) / 60
-
-    def announcement(self, name: str) -> str:
-        """What is about to be trained, and about how long that takes."""
-        return (
-            f"training {name}: {self.parameters:,} parameters, {self.epochs} epochs of {self.steps} steps, "
-            f"at most about {max(1, round(self.minutes))} min"
-        )
-
 
 def train(
     cfg: DictConfig,
-    task: SearchSelectedTask,
+    task: TrainingTask,
     name: str,
     folder: Path,
     data: LightningDataModule,
@@ -69,48 +35,53 @@ def train(
     Args:
         cfg: The root config.
         task: The task; its `epochs` are an upper end.
-        name: What is trained, for the logger.
+        name: What is trained, for the log and the logger.
         folder: Where checkpoints lie until `clear_checkpoints`.
         data: What to train and to validate on.
         ids: File of the semantic IDs that the task learns, an input of the run; None without.
 
     Returns:
-        Epochs, the best one, its validation score and the seconds, for the manifest; None in a process of a
-        distributed run that keeps nothing.
+        Epochs, the best one, its score by the task's `monitor` (`validation_recall@10`) and the seconds of all parts,
+        for the manifest; None in a process of a distributed run that keeps nothing.
 
     Raises:
-        SystemExit: The training was interrupted.
+        ValueError: The processes can't share a batch evenly, or the loss became NaN or infinite.
+        Stopped: A signal came; what the same training goes on from is saved.
     """
     logger = make_logger(cfg, f"{name}-{cfg.seed}", "train")
-    if ids is not None:
-        log_file(logger, cfg, "semantic-ids", ids, made=False)
-    trainer = make_trainer(
-        cfg, max_epochs=task.epochs, logger=logger, default_root_dir=folder, extra_callbacks=[EpochLog()]
-    )
-    last = resumable(folder / RESUME)
-    if last:
-        log.info("going on with the training that was left in %s", folder)
-    began = time.perf_counter()
     try:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.define_metric("validation/*", summary=task.mode)
+        if ids is not None:
+            log_file(logger, cfg, "semantic-ids", ids, made=False)
+        epochs = EpochLog(name)
+        trainer: Any = make_trainer(
+            cfg,
+            max_epochs=task.epochs,
+            logger=logger,
+            default_root_dir=folder,
+            extra_callbacks=[epochs, StopAtStep(folder / RESUME)],
+        )
+        rows_per_process(cfg.datamodule.batch_size, trainer.world_size)  # before processes start that each would raise
+        last = resumable(folder / RESUME)
+        if last:
+            log.info("going on with the training that was left in %s", folder)
         trainer.fit(task, datamodule=data, ckpt_path=last)
-        checkpoint: Any = trainer.checkpoint_callback
-        if trainer.is_global_zero and not trainer.interrupted:
-            log_file(logger, cfg, name, Path(checkpoint.best_model_path), made=True)
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        (kept,) = (each for each in trainer.callbacks if isinstance(each, ModelCheckpoint) and each.monitor)
+        if trainer.is_global_zero:
+            log_file(logger, cfg, name, Path(kept.best_model_path), made=True)
     finally:
         finish(logger)
-    if trainer.interrupted:
-        raise SystemExit(130)
     if not trainer.is_global_zero:
         return None
-    best = torch.load(checkpoint.best_model_path, map_location="cpu", weights_only=True)
+    best_score: Any = kept.best_model_score
+    best = torch.load(kept.best_model_path, map_location="cpu", weights_only=True)
     task.load_state_dict(best["state_dict"])
     return {
         "epochs": trainer.current_epoch,
         "best_epoch": best["epoch"] + 1,
-        "validation_recall@10": float(checkpoint.best_model_score),
-        "training_seconds": round(time.perf_counter() - began, 1),
+        task.monitor.replace("/", "_"): float(best_score),
+        "training_seconds": round(epochs.seconds, 1),
     }
 
 
@@ -135,15 +106,3 @@ def file_fingerprint(path: Path) -> str:
     """First 16 hex digits of the SHA-256 of a file's contents."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-
-
-@cache
-def matmul_flops(precision: str) -> float:
-    """FLOP/s of one large matrix product on this machine's CPU, in a precision of Lightning's; the best of a few."""
-    left = torch.ones(512, 512, dtype=torch.bfloat16 if precision.startswith("bf16") else torch.float32)
-    seconds = []
-    for _ in range(10):
-        began = time.perf_counter()
-        torch.mm(left, left)
-        seconds.append(time.perf_counter() - began)
-    return 2 * 512**3 / min(seconds)

@@ -1,6 +1,5 @@
 """A training as a stage of the store: what names it, how it is fitted and resumed, and what it leaves behind."""
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +15,7 @@ from promise.pipeline.config import plain
 from promise.pipeline.networks import WEIGHTS, NetworkInputs, load_weights, save_weights
 from promise.pipeline.store import Artifact
 from promise.pipeline.trainer import precision_of
-from promise.pipeline.training_run import Work, clear_checkpoints, file_fingerprint, train
-
-log = logging.getLogger(__name__)
+from promise.pipeline.training_run import clear_checkpoints, file_fingerprint, train
 
 #: Options of Lightning's Trainer that move weights by rounding at most; all others are part of a training's name.
 IDLE = frozenset({
@@ -87,17 +84,6 @@ class TrainingStage(ABC):
         """Name -> fingerprint of everything that it reads."""
         return {"data": self.pipeline.data.fingerprint}
 
-    @property
-    def work(self) -> Work | None:
-        """What is to be done, by closed formulas; None where nobody knows."""
-        return None
-
-    def work_of(self, networks: Mapping[str, nn.Module | None], flops: float) -> Work:
-        """The work of all epochs, given the forward FLOPs of one."""
-        size = sum(p.numel() for network in networks.values() if network is not None for p in network.parameters())
-        epochs, steps = self.settings["epochs"], len(self.datamodule().train_dataloader())
-        return Work(size, epochs, steps, epochs * 3 * flops, precision_of(self.pipeline.cfg))
-
     @abstractmethod
     def networks(self) -> Mapping[str, nn.Module | None]:
         """The untrained networks by name, the same ones for the same seed."""
@@ -117,7 +103,6 @@ class TrainingStage(ABC):
             The weights' fingerprint and facts of the training; nothing in a process of a distributed run other than
             the first.
         """
-        log.info(self.work.announcement(self.name) if self.work else f"training {self.name}")
         networks = self.networks()
         facts = train(self.pipeline.cfg, self.task(networks), self.name, folder, self.datamodule(), self.ids_path)
         if facts is None:

@@ -17,7 +17,6 @@ from promise.models.sasrec import SASRec
 from promise.pipeline.config import make, make_with, parameters_of, plain
 from promise.pipeline.networks import WEIGHTS, build_networks, load_weights, network_config
 from promise.pipeline.store import Artifact
-from promise.pipeline.training_run import Work
 from promise.pipeline.training_stage import Prepared, TrainingStage
 from promise.search.guided import GuidedSearch
 
@@ -53,19 +52,6 @@ class NetworkTraining(TrainingStage):
     @property
     def ids_path(self) -> Path | None:
         return self.pipeline.ids_path
-
-    @property
-    def work(self) -> Work:
-        networks, trie = self.networks(), self.pipeline.network_inputs.trie
-        generator, reward = networks["generator"], networks["reward"]
-        histories = self.pipeline.histories
-        targets = len(histories.items) - 3 * len(histories)
-        history = min(generator.history, max(1, targets // max(1, len(histories))))
-        flops = generator.flops.encode([history]) // history + generator.flops.start([history]) // history
-        flops += sum(generator.flops.next_code([history], 1, level) for level in range(trie.levels))
-        if reward:
-            flops += sum(reward.flops.score([history], min(n, reward.default_negatives)) for n in trie.nodes[1:])
-        return self.work_of(networks, targets * flops)
 
     def networks(self) -> dict[str, Any]:
         generator, reward = build_networks(self.pipeline.cfg, self.pipeline.network_inputs, self.with_reward)
@@ -111,15 +97,6 @@ class SASRecTraining(TrainingStage):
             "checkpoint_selection": {"users": users},
             "network": plain(self.pipeline.cfg.sasrec.network),
         }
-
-    @property
-    def work(self) -> Work:
-        networks, histories = self.networks(), self.pipeline.histories
-        network = networks["sasrec"]
-        targets = max(1, len(histories.items) - 3 * len(histories))
-        length = min(network.history, max(1, targets // len(histories)))
-        flops = network.flops.encode([length]) // length + network.flops.score([length], histories.item_count)
-        return self.work_of(networks, targets * flops)
 
     def datamodule(self) -> LightningDataModule:
         return self.pipeline.datamodule(history=self.pipeline.cfg.sasrec.network.history)

@@ -22,6 +22,7 @@ import promise
 from promise import configs
 from promise.pipeline.checks import check
 from promise.pipeline.preflight import preflight
+from promise.pipeline.signals import handle_signals
 
 #: Exit code of our own checks; Hydra's own errors keep 1.
 BAD_INPUT = 2
@@ -61,12 +62,13 @@ def app(
         return result
 
     def checked_first() -> None:
-        try:
-            preflight(sys.argv[1:])
-        except ValueError as error:
-            print(f"error: {error}", file=sys.stderr)
-            raise SystemExit(BAD_INPUT) from None
-        main()
+        with handle_signals():
+            try:
+                preflight(sys.argv[1:])
+            except ValueError as error:
+                print(f"error: {error}", file=sys.stderr)
+                raise SystemExit(BAD_INPUT) from None
+            main()
 
     return checked_first
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -35,9 +36,8 @@ class GeneratorTask(SearchSelectedTask):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         users = self.generator.encode(batch.history, batch.lengths, batch.users)
         logits = next_code_logits(self.generator, users, batch, self.items)
-        loss = next_code_loss(logits, batch, self.items, self.trie, self.softmax)
-        self.log("train/loss", loss, prog_bar=True)
-        return loss
+        losses = next_code_loss(logits, batch, self.items, self.trie, self.softmax)
+        return self.total_loss({"next_code_loss": losses})
 
 
 def next_code_logits(generator: Generator, users: Any, batch: Batch, items: Targets) -> list[Tensor]:
@@ -56,7 +56,7 @@ def next_code_logits(generator: Generator, users: Any, batch: Batch, items: Targ
 
 
 def next_code_loss(logits: Sequence[Tensor], batch: Batch, items: Targets, trie: Trie, softmax: str) -> Tensor:
-    """Cross-entropy of the true codes in nats, summed over levels, mean over targets.
+    """Cross-entropy of the true codes in nats, mean over targets.
 
     Args:
         logits: (B, P, K_b) per level.
@@ -66,14 +66,14 @@ def next_code_loss(logits: Sequence[Tensor], batch: Batch, items: Targets, trie:
         softmax: `allowed` or `all`.
 
     Returns:
-        A scalar.
+        (L,), one per level.
     """
     real = real_targets(batch)
     chosen = batch.targets[real]  # (R,)
-    loss = logits[0].new_zeros(())
+    losses = []
     for depth, level in enumerate(logits):
         rows = level[real].float()  # (B, P, K) -> (R, K)
         if softmax == "allowed":
             rows = rows.masked_fill(~trie.allowed(depth, items.nodes[chosen, depth]), float("-inf"))
-        loss = loss + F.cross_entropy(rows, items.codes[chosen, depth])
-    return loss
+        losses.append(F.cross_entropy(rows, items.codes[chosen, depth]))
+    return torch.stack(losses)

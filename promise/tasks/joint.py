@@ -47,5 +47,4 @@ class JointTask(GeneratorTask):
         logits = next_code_logits(self.generator, users, batch, self.items)
         codes = next_code_loss(logits, batch, self.items, self.trie, self.softmax)
         paths = path_loss(self.reward, users, batch, self.items, self.trie, self.negatives, logits)
-        self.log_dict({"train/next_code_loss": codes, "train/path_loss": paths}, prog_bar=True)
-        return codes + self.reward_loss_weight * paths
+        return self.total_loss({"next_code_loss": codes, "path_loss": paths}, {"path_loss": self.reward_loss_weight})

@@ -50,9 +50,8 @@ class RewardTask(SearchSelectedTask):
         with torch.no_grad():
             users = self.generator.encode(batch.history, batch.lengths, batch.users)
             logits = next_code_logits(self.generator, users, batch, self.items) if self.negatives.hard else None
-        loss = path_loss(self.reward, users, batch, self.items, self.trie, self.negatives, logits)
-        self.log("train/loss", loss, prog_bar=True)
-        return loss
+        losses = path_loss(self.reward, users, batch, self.items, self.trie, self.negatives, logits)
+        return self.total_loss({"path_loss": losses})
 
 
 def path_loss(
@@ -64,7 +63,7 @@ def path_loss(
     negatives: Negatives,
     logits: Sequence[Tensor] | None = None,
 ) -> Tensor:
-    """InfoNCE in nats, summed over depths, mean over targets (METHOD: -log(e^pos / (e^pos + Σ e^neg))).
+    """InfoNCE in nats, mean over targets (METHOD: -log(e^pos / (e^pos + Σ e^neg))).
 
     Args:
         reward: The reward model.
@@ -76,27 +75,28 @@ def path_loss(
         logits: The generator's of the targets' codes, (B, P, K_b) per level; needed for hard negatives.
 
     Returns:
-        A scalar.
+        (L,), one per depth.
     """
     real = real_targets(batch)
     targets = batch.targets.clamp_min(0)
-    loss = torch.zeros((), device=targets.device)
+    losses = []
     for depth in range(1, trie.levels + 1):
         positives = items.nodes[targets, depth]  # (B, P)
         if trie.nodes[depth] == 1:
-            continue  # a single prefix is always the true one
+            losses.append(users.states.new_zeros(()))  # a single prefix is always the true one
+            continue
         near = None
         if negatives.hard:
             assert logits is not None
             near = near_misses(trie, depth, items.nodes[targets, depth - 1], logits[depth - 1])
         drawn = negatives.draw(depth, positives, trie.nodes[depth], near)
         if drawn.absent is None:
-            loss = loss + reward.full_softmax_loss(users, batch.positions, depth, positives, real)
+            losses.append(reward.full_softmax_loss(users, batch.positions, depth, positives, real))
             continue
         positive, negative = reward.contrast(users, batch.positions, depth, positives, drawn.nodes)
         positive, negative = positive[real].float(), negative[real].float()  # (R,), (R, N)
         if drawn.log_expected is not None:
             negative = negative - (drawn.log_expected[real] if drawn.log_expected.ndim == 3 else drawn.log_expected)
         others = negative.masked_fill(drawn.absent[real], float("-inf")).logsumexp(-1)
-        loss = loss + (torch.logaddexp(positive, others) - positive).mean()
-    return loss
+        losses.append((torch.logaddexp(positive, others) - positive).mean())
+    return torch.stack(losses)

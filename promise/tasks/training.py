@@ -1,9 +1,11 @@
-"""What the three trainings share: targets as paths, optimiser, and selection by search on validation users."""
+"""The tasks that other trainings build on: one that optimises and keeps its best, one that a ranking selects."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
@@ -15,7 +17,7 @@ from promise.metrics.ranking import NDCG, Recall, target_ranks
 from promise.search.protocols import Ranker
 from promise.tasks.schedule import adamw
 
-#: What the best checkpoint is chosen by.
+#: The metric that chooses the best checkpoint of a task that a ranking selects.
 SELECTION = "validation/recall@10"
 
 
@@ -37,25 +39,25 @@ class Targets(nn.Module):
         self.register_buffer("codes", trie.prefixes(trie.levels)[nodes[:, -1]], persistent=False)
 
 
-class SearchSelectedTask(LightningModule):
-    """Training whose checkpoints are chosen by Recall@10 of a search over validation users.
+class TrainingTask(LightningModule):
+    """Training with AdamW whose random numbers follow from (seed, epoch, step, rank), and that keeps its best epoch.
+
+    A subclass brings `training_step`, whose loss comes from `total_loss`, and a `validation_step` that logs `monitor`.
 
     Args:
         learning_rate: Peak learning rate.
         weight_decay: Decay of matrices and tables.
         warmup_steps: Optimiser steps of linear warm-up.
-        epochs: Passes over the training windows.
+        epochs: Passes over the training rows, at most.
         patience: Epochs without a better validation score before training ends.
         ema_decay: Decay per step, in (0, 1), of the running mean of the weights that is validated and kept; null = the
             weights themselves.
-        generator: The generator.
-        reward: The reward model, or None.
-        trie: The catalogue's trie.
-        ranker: The search that validation uses.
-        seed: Seeds dropout and negatives of each epoch, so that a resumed training is the same training.
+        seed: Seeds dropout and negatives of each step, so that a resumed training is the same training.
+        monitor: The logged metric that chooses the best epoch.
+        mode: Whether more of it is better (`max`) or less (`min`).
 
     Raises:
-        ValueError: If a dial is out of range.
+        ValueError: If an option is out of range.
 
     Attributes:
         stage: What its training is called; the first part of its artifact's name.
@@ -74,11 +76,9 @@ class SearchSelectedTask(LightningModule):
         patience: int,
         ema_decay: float | None,
         *,
-        generator: nn.Module,
-        reward: nn.Module | None,
-        trie: Trie,
-        ranker: Ranker,
         seed: int,
+        monitor: str,
+        mode: str,
     ) -> None:
         super().__init__()
         for name, value, least in (
@@ -100,28 +100,54 @@ class SearchSelectedTask(LightningModule):
         self.epochs = epochs
         self.patience = patience
         self.ema_decay = ema_decay
-        self.generator = generator
-        self.reward = reward
-        self.trie = trie
-        self.items = Targets(trie)
-        self.ranker = ranker
         self.seed = seed
-        self.recall, self.ndcg = Recall(10), NDCG(10)
+        self.monitor = monitor
+        self.mode = mode
+        self._losses: dict[str, Tensor] = {}
 
-    def on_train_batch_start(self, batch: Batch, index: int) -> None:
-        # Not at the epoch's start: the loader's iterator, which draws a number, is made before it in the first epoch
-        # of a (resumed) training and after it in all others.
-        if index == 0:
-            torch.manual_seed(self.seed * 100_003 + self.current_epoch)
+    def on_train_batch_start(self, batch: Any, index: int) -> None:
+        drawn = np.random.SeedSequence([self.seed, self.current_epoch, index, self.global_rank])
+        torch.manual_seed(int(drawn.generate_state(1, np.uint64)[0]))
+        self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
 
-    def validation_step(self, batch: Batch, index: int) -> None:
-        # Rewards of neighbouring candidates differ by less than bf16 can tell.
-        with torch.autocast(self.device.type, enabled=False):
-            ranks = target_ranks(self.ranker.rank(batch, 10).items, batch.targets[:, 0])
-        self.recall.update(ranks)
-        self.ndcg.update(ranks)
-        self.log(SELECTION, self.recall, prog_bar=True, batch_size=len(ranks))
-        self.log("validation/ndcg@10", self.ndcg, batch_size=len(ranks))
+    def total_loss(self, losses: Mapping[str, Tensor], weights: Mapping[str, float] | None = None) -> Tensor:
+        """The loss of a step, with its parts logged as `train/NAME` and remembered by their depth.
+
+        Args:
+            losses: By name, a scalar or (L,), one per level, to be summed.
+            weights: Factors of the parts in the total; a missing one is 1.
+
+        Returns:
+            A scalar.
+        """
+        self._losses = {name: loss.detach() for name, loss in losses.items()}
+        self.log_dict({f"train/{name}": loss.sum() for name, loss in losses.items()}, prog_bar=True)
+        return torch.stack([(weights or {}).get(name, 1.0) * loss.sum() for name, loss in losses.items()]).sum()
+
+    def on_before_backward(self, loss: Tensor) -> None:
+        """Refuse a loss that is no number; on accelerators, which a look at it makes wait, every so many steps.
+
+        Raises:
+            ValueError: Naming the step, the first loss that is no number, its level, and the option to lower.
+        """
+        trainer: Any = self.trainer
+        step = trainer.fit_loop.epoch_loop.batch_progress.total.ready
+        if self.device.type != "cpu" and step % trainer.log_every_n_steps:
+            return
+        if not torch.isfinite(loss):
+            found = (
+                (f"{name} at level {level}" if each.ndim else name, float(value))
+                for name, each in self._losses.items()
+                for level, value in enumerate(each.reshape(-1), 1)
+            )
+            name, value = next(((n, v) for n, v in found if not np.isfinite(v)), ("loss", float(loss.detach())))
+            raise ValueError(f"{name.replace('_', ' ')} is {value} {self.where()}")
+
+    def where(self) -> str:
+        """Where in the training a number went wrong, and the option to lower."""
+        step = self.trainer.fit_loop.epoch_loop.batch_progress.total.ready
+        rate = f"training.learning_rate={self.learning_rate:g}"
+        return f"at training step {step} (epoch {self.current_epoch + 1}): lower {rate}"
 
     def configure_optimizers(self) -> Any:
         optimizer, schedule = adamw(
@@ -136,16 +162,76 @@ class SearchSelectedTask(LightningModule):
     def configure_callbacks(self) -> list[Callback]:
         """Keep the best and the last checkpoint; stop when validation no longer improves; average the weights."""
         folder = Path(self.trainer.default_root_dir) / "checkpoints"
-        for depth in range(self.trie.levels + 1):
-            self.trie.branching(depth)  # weight averaging pairs buffers by their order: none may come later
-        decay = self.ema_decay
+        average: list[Callback] = []
+        if self.ema_decay is not None:
+            average.append(WeightAveraging(use_buffers=False, avg_fn=partial(mean, self.ema_decay)))
         return [
-            *([] if decay is None else [WeightAveraging(use_buffers=False, avg_fn=partial(mean, decay))]),
-            ModelCheckpoint(folder, "best", monitor=SELECTION, mode="max", enable_version_counter=False),
+            *average,
+            ModelCheckpoint(folder, "best", monitor=self.monitor, mode=self.mode, enable_version_counter=False),
             # Lightning's own `save_last` skips the epochs that are not the best so far.
             ModelCheckpoint(folder, "last", enable_version_counter=False),
-            EarlyStopping(monitor=SELECTION, mode="max", patience=self.patience),
+            EarlyStopping(monitor=self.monitor, mode=self.mode, patience=self.patience),
         ]
+
+
+class RankingSelectedTask(TrainingTask):
+    """Training whose best epoch is that of the highest Recall@10 of a ranker over validation users.
+
+    Args:
+        ranker: What validation ranks with.
+        seed: As in `TrainingTask`, whose options are `schedule`.
+    """
+
+    def __init__(self, *, ranker: Ranker, seed: int, **schedule: Any) -> None:
+        super().__init__(**schedule, seed=seed, monitor=SELECTION, mode="max")
+        self.ranker = ranker
+        self.recall, self.ndcg = Recall(10), NDCG(10)
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        # Rewards of neighbouring candidates differ by less than bf16 can tell.
+        with torch.autocast(self.device.type, enabled=False):
+            try:
+                items = self.ranker.rank(batch, 10).items
+            except ValueError as error:  # it met NaN
+                raise ValueError(f"{error} {self.where()}") from error
+        ranks = target_ranks(items, batch.targets[:, 0])
+        self.recall.update(ranks)
+        self.ndcg.update(ranks)
+        self.log(SELECTION, self.recall, prog_bar=True, batch_size=len(ranks))
+        self.log("validation/ndcg@10", self.ndcg, batch_size=len(ranks))
+
+
+class SearchSelectedTask(RankingSelectedTask):
+    """Training of networks over semantic IDs that a search with them selects.
+
+    Args:
+        generator: The generator.
+        reward: The reward model, or None.
+        trie: The catalogue's trie.
+        ranker: The search that validation uses.
+        seed: As in `TrainingTask`, whose options are `schedule`.
+    """
+
+    def __init__(
+        self,
+        *,
+        generator: nn.Module,
+        reward: nn.Module | None,
+        trie: Trie,
+        ranker: Ranker,
+        seed: int,
+        **schedule: Any,
+    ) -> None:
+        super().__init__(**schedule, ranker=ranker, seed=seed)
+        self.generator = generator
+        self.reward = reward
+        self.trie = trie
+        self.items = Targets(trie)
+
+    def configure_callbacks(self) -> list[Callback]:
+        for depth in range(self.trie.levels + 1):
+            self.trie.branching(depth)  # weight averaging pairs buffers by their order: none may come later
+        return super().configure_callbacks()
 
 
 def mean(decay: float, averaged: Tensor, current: Tensor, steps: Tensor) -> Tensor:

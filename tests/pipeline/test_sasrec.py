@@ -120,12 +120,3 @@ def test_a_killed_training_is_gone_on_with(
     assert "epoch 3 of 3" in caplog.text and "epoch 2 of 3" not in caplog.text
     whole = pipeline_of(*TINY).sasrec
     assert all(map(torch.equal, whole.state_dict().values(), resumed.state_dict().values()))
-
-
-def test_the_announcement_says_what_is_to_come(pipeline_of: PipelineOf) -> None:
-    fit = SASRecTraining(pipeline_of(*TINY))
-    size = sum(p.numel() for p in fit.networks()["sasrec"].parameters())
-    assert (
-        fit.work.announcement(fit.name)
-        == f"training sasrec: {size:,} parameters, 3 epochs of 1 steps, at most about 1 min"
-    )

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -145,20 +146,38 @@ def test_input_artifacts_online_are_used(tmp_path: Path, monkeypatch: pytest.Mon
     assert (len(used), len(logged)) == (1, 1)
 
 
-def test_a_missing_library_is_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(*_: Any, **__: Any) -> None:
-        raise ModuleNotFoundError("Neither `tensorboard` nor `tensorboardX` is available")
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("lightning.pytorch.loggers.TensorBoardLogger", "^logger: .*tensorboard"),
+        ("lightning.pytorch.loggers.MLFlowLogger", "^logger: MLFlowLogger.*"),
+        ("nowhere.Logger", "^logger: Error locating target 'nowhere.Logger'"),
+    ],
+)
+def test_a_missing_library_is_a_check(target: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for library in ("tensorboard", "tensorboardX", "mlflow"):
+        monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.setattr("lightning.pytorch.loggers.tensorboard._TENSORBOARD_AVAILABLE", False)
+    monkeypatch.setattr("lightning.fabric.loggers.tensorboard._TENSORBOARD_AVAILABLE", False)
+    monkeypatch.setattr("lightning.fabric.loggers.tensorboard._TENSORBOARDX_AVAILABLE", False)
+    with pytest.raises(ValueError, match=message):
+        make_logger(changed(**{"logger._target_": target}), "a", "train")
 
-    monkeypatch.setattr("promise.pipeline.trainer.make", missing)
-    with pytest.raises(ValueError, match="logger: Neither `tensorboard`"):
-        make_logger(BASE, "a", "train")
 
-
-def test_epochs_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_epochs_their_size_and_the_rest_of_the_time_are_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EpochLog, "MEASURED", 0.0)
+    epochs = EpochLog("small")
+    epochs.load_state_dict({"seconds": 1000.0})
     trainer = make_trainer(
-        BASE, max_epochs=2, default_root_dir=tmp_path, enable_checkpointing=False, extra_callbacks=[EpochLog()]
+        BASE, max_epochs=2, default_root_dir=tmp_path, enable_checkpointing=False, extra_callbacks=[epochs]
     )
     with caplog.at_level(logging.INFO, "promise.pipeline.trainer"):
-        trainer.fit(Small(), DataLoader([1.0], batch_size=None))
-    assert [record.message.split(":")[0] for record in caplog.records] == ["epoch 1 of 2", "epoch 2 of 2"]
-    assert "train/loss" in caplog.text
+        trainer.fit(Small(), DataLoader([1.0, 2.0, 3.0], batch_size=None))
+    said = [record.message for record in caplog.records]
+    assert said[0] == "training small: 3 parameters, at most 2 epochs of 3 steps"
+    assert said[1] == "at most about 1 min left, validation aside"
+    assert [line.split(":")[0] for line in said[2:]] == ["epoch 1 of 2", "epoch 2 of 2"]
+    assert "train/loss" in said[2] and said[2].endswith("at most about 1 min left)") and "left" not in said[3]
+    assert 1000 < epochs.state_dict()["seconds"] < 1060

@@ -1,6 +1,5 @@
 """Trainings: what they start from, what they keep, and what names them."""
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,8 @@ import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
-from promise.pipeline.config import trainings
 from promise.pipeline.networks import WEIGHTS, load_weights, save_weights
 from promise.pipeline.training_stage import IDLE, trainer_options
-from promise.pipeline.trainings import training_stage
 
 PipelineOf = Callable[..., Any]
 
@@ -63,20 +60,6 @@ def test_what_is_kept(pipeline_of: PipelineOf) -> None:
     assert 0 <= manifest["validation_recall@10"] <= 1
     assert list(manifest["files"]) == [WEIGHTS]
     assert {name.partition(".")[0] for name in load_file(artifact.path / WEIGHTS)} == {"generator", "reward"}
-
-
-def test_the_announcement_says_what_is_to_come(pipeline_of: PipelineOf, caplog: pytest.LogCaptureFixture) -> None:
-    pipeline = pipeline_of()
-    stage = training_stage(pipeline, trainings(pipeline.cfg)[0], None)
-    size = sum(p.numel() for network in stage.networks().values() for p in network.parameters())
-    assert stage.work is not None
-    assert (
-        stage.work.announcement(stage.name)
-        == f"training joint: {size:,} parameters, 2 epochs of 1 steps, at most about 1 min"
-    )
-    with caplog.at_level(logging.INFO):
-        _ = pipeline_of().networks
-    assert "training joint" not in caplog.text  # it is there, so nothing is to come
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from promise.search.rankers.counts import CoVisit, co_visits, rarities
 from promise.search.protocols import Items
+from promise.search.rankers.counts import CoVisit, co_visits, rarities
 
 
 class Pairs(NamedTuple):
