@@ -30,7 +30,7 @@ class NetworkTraining(TrainingStage):
         before: The training whose networks this one starts from; None = from scratch.
     """
 
-    version = 2
+    version = 3
 
     def __init__(self, pipeline: Prepared, settings: dict[str, Any], before: Artifact | None) -> None:
         super().__init__(pipeline, settings)
@@ -84,7 +84,7 @@ class SASRecTraining(TrainingStage):
     """
 
     name = "sasrec"
-    version = 2
+    version = 3
 
     def __init__(self, pipeline: Prepared) -> None:
         super().__init__(pipeline, plain(pipeline.cfg.sasrec.training))
