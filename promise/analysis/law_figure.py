@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from promise.analysis.drawing import BLACK, GREY, PALETTE, Label, Look, log_axis, write_labels
-from promise.analysis.equations import Law
+from promise.analysis.laws.forms import Law
 from promise.analysis.figures import STYLE, flop_unit, metric_name
-from promise.analysis.fit import Comparison, Fit
+from promise.analysis.laws.fit import Comparison, LawFit
 
 LOOKS = {
     Law.SATURATING_POWER: Look(PALETTE[0], "-", ""),
@@ -161,7 +161,7 @@ def _law_panel(ax: Axes, panel: LawPanel) -> None:
     write_labels(ax, labels)
 
 
-def _draw_law(ax: Axes, fit: Fit, xs: np.ndarray, size: float, band: bool) -> Label:
+def _draw_law(ax: Axes, fit: LawFit, xs: np.ndarray, size: float, band: bool) -> Label:
     """Draw one law from the first point to the last, with its band if it is the law to show first."""
     look = LOOKS[fit.law]
     last = fit.x[-1] / size
@@ -193,7 +193,7 @@ def _caption(panel: LawPanel) -> list[str]:
     """The parameters of every law with their intervals, or the reason why it has none, and the verdict, as lines."""
     found = []
     for fit in panel.comparison.fits:
-        if not isinstance(fit, Fit):
+        if not isinstance(fit, LawFit):
             found.append(f"{fit.law}: not fitted; {fit.reason}")
             continue
         numbers = [f"{name} = {value.text(2 if name == 'c' else 4)}" for name, value in fit.parameters.items()]

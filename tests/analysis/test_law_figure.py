@@ -8,9 +8,9 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from promise.analysis.equations import Law
+from promise.analysis.laws.forms import Law
 from promise.analysis.figures import save_figure
-from promise.analysis.fit import Comparison, Fit, fit_all
+from promise.analysis.laws.fit import Comparison, LawFit, fit_all
 from promise.analysis.law_figure import LawPanel, LevelCurve, law_figure, level_figure, pretty, wilson
 
 X = np.array([20, 30, 40, 60, 100, 200, 400, 800], dtype=float)
@@ -94,7 +94,7 @@ def test_the_numbers_stand_below() -> None:
     shown = panel("straight")
     text = caption(law_figure([shown]))
     fit = shown.comparison.fits[-1]
-    assert isinstance(fit, Fit)
+    assert isinstance(fit, LawFit)
     assert f"log-linear, y = a + b·ln(x/x₀): a = {fit.parameters['a'].text()}, b = {fit.parameters['b'].text()}" in text
     point = fit.held_out[0]
     assert f"predicted {point.predicted.text()}, held out {point.observed.text()}, error" in text
