@@ -138,8 +138,8 @@ def conduct(
     show_findings(study.settings, found, rows)
     if done := [row for row in rows if row["status"] == "done"]:
         from promise.analysis.figures import save_figure
+        from promise.analysis.report.sentences import trial_sentence
         from promise.analysis.results import results_table
-        from promise.analysis.sentences import trial_sentence
         from promise.analysis.study_figure import study_figure
         from promise.experiments.report import write_report
 

@@ -14,7 +14,7 @@ import polars as pl
 from promise.analysis.curves import usable
 from promise.analysis.figures import measured_on
 from promise.analysis.gallery import compared
-from promise.analysis.sentences import best_sentence, finding_sentence, state_sentence
+from promise.analysis.report.sentences import best_sentence, finding_sentence, state_sentence
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from promise.analysis.drawing import BLACK, GREY, PALETTE, Label, Look, log_axis, write_labels
-from promise.analysis.laws.forms import Law
 from promise.analysis.figures import STYLE, flop_unit, metric_name
 from promise.analysis.laws.fit import Comparison, LawFit
+from promise.analysis.laws.forms import Law
 
 LOOKS = {
     Law.SATURATING_POWER: Look(PALETTE[0], "-", ""),

@@ -8,10 +8,10 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from promise.analysis.laws.forms import Law
 from promise.analysis.figures import save_figure
-from promise.analysis.laws.fit import Comparison, LawFit, fit_all
 from promise.analysis.law_figure import LawPanel, LevelCurve, law_figure, level_figure, pretty, wilson
+from promise.analysis.laws.fit import Comparison, LawFit, fit_all
+from promise.analysis.laws.forms import Law
 
 X = np.array([20, 30, 40, 60, 100, 200, 400, 800], dtype=float)
 SHAPES = {

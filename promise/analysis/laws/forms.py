@@ -76,7 +76,11 @@ def fit_parameters(law: Law, places: Floats, means: Floats, start: Floats | None
         rise = means[-1] - means[0]
         shortfall = rise / means[-1] if law is Law.EXPONENTIATED_POWER and means[-1] else rise
         start = np.array([means[0], rise / np.log(places[-1])] if law is Law.LOG_LINEAR else [means[-1], shortfall, 1])
-    found = least_squares(lambda each: law_values(law, each, places) - means, start, method="lm", x_scale="jac").x
+
+    def misses(parameters: Floats) -> Floats:
+        return law_values(law, parameters, places) - means
+
+    found = least_squares(misses, start, method="lm", x_scale="jac").x
     if law is Law.LOG_LINEAR:
         return found
     low, high = EXPONENTS
