@@ -1,14 +1,14 @@
 """`promise results`: writes RESULTS.md from the committed rows; `promise results add` takes in those of a run."""
 
 import argparse
-import csv
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from promise import configs
-from promise.analysis.headline import (
+import polars as pl
+
+from promise.analysis.report.headline import (
     COMPARISON_COLUMNS,
     COMPARISON_KEY,
     ROW_COLUMNS,
@@ -16,8 +16,10 @@ from promise.analysis.headline import (
     merged,
     read_table,
     write_table,
-)  # fmt: skip
-from promise.analysis.report import ABLATION, KEPT, build
+)
+from promise.analysis.report.results_md import build
+from promise.analysis.report.sweep_tables import ABLATION, KEPT
+from promise.analysis.results import read_results
 
 TABLES = {"headline.csv": (ROW_COLUMNS, ROW_KEY), "comparisons.csv": (COMPARISON_COLUMNS, COMPARISON_KEY)}
 
@@ -45,8 +47,7 @@ def main(words: Sequence[str]) -> int:
                 for path in add(Path(folder), rows):
                     print(f"wrote {path}")
         else:
-            text = build(rows, configs.groups().get("experiment", ()))
-            Path(arguments.save).write_text(text, encoding="utf-8")
+            Path(arguments.save).write_text(build(rows), encoding="utf-8")
             print(f"wrote {arguments.save}")
     except ValueError as error:
         print(f"promise results: {error}", file=sys.stderr)
@@ -82,20 +83,18 @@ def add(folder: Path, rows: Path) -> list[Path]:
             f"{folder} holds nothing to add: {', '.join(TABLES)}, or what is kept of {', '.join(KEPT)} (its name is "
             "that of the folder above)"
         )
-    for row in tables.get("headline.csv", ()):
-        if any(word.startswith("evaluation.users=") for word in row["command"].split()):
-            raise ValueError(f"{folder} holds rows of some users only ({row['command']}): leave out evaluation.users")
-    for name in copies:
-        with found[name].open(newline="", encoding="utf-8") as file:
-            if failed := sum(row.get("status") == "failed" for row in csv.DictReader(file)):
-                raise ValueError(f"{found[name]} holds {failed} points that failed: run the sweep again")
-    written = []
+    if "headline.csv" in tables:
+        some = tables["headline.csv"].filter(pl.col("command").str.contains(r"\bevaluation\.users=\d"))
+        if len(some):
+            raise ValueError(
+                f"{folder} holds rows of some users only ({some['command'][0]}): leave out evaluation.users"
+            )
+    if "results.csv" in copies and (failed := sum(read_results(found["results.csv"])["status"] == "failed")):
+        raise ValueError(f"{found['results.csv']} holds {failed} points that failed: run the sweep again")
     rows.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         columns, key = TABLES[name]
-        write_table(merged(read_table(rows / name, columns), table, key), rows / name, columns, key)
-        written.append(rows / name)
+        write_table(merged(read_table(rows / name, columns), table, key), rows / name, key)
     for name, copy in copies.items():
         shutil.copyfile(found[name], rows / copy)
-        written.append(rows / copy)
-    return written
+    return [rows / name for name in (*tables, *copies.values())]

@@ -139,8 +139,8 @@ def conduct(
     if done := [row for row in rows if row["status"] == "done"]:
         from promise.analysis.plots.accuracy import study_figure
         from promise.analysis.plots.drawing import save_figure
+        from promise.analysis.report.sentences import trial_sentence
         from promise.analysis.results import results_table
-        from promise.analysis.sentences import trial_sentence
         from promise.experiments.report import write_report
 
         goals = dict(zip(study.settings.directions, study.settings.objectives, strict=True))

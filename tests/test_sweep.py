@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from promise.analysis.headline import COMPARISON_COLUMNS, ROW_COLUMNS, read_table
+from promise.analysis.report.headline import COMPARISON_COLUMNS, ROW_COLUMNS, read_table
 from promise.analysis.results import read_results
 from promise.experiments.grid import expand, spelled
 from promise.pipeline.points import Point
@@ -142,7 +142,7 @@ def test_a_headline_sweep_writes_its_rows_and_comparisons(run: Run) -> None:
     paths = {name: Path(answer.json["paths"][name]) for name in ("headline", "comparisons", "results")}
     assert len({path.parent for path in paths.values()}) == 1
     table = read_results(paths["results"])
-    rows = read_table(paths["headline"], ROW_COLUMNS)
+    rows = read_table(paths["headline"], ROW_COLUMNS).to_dicts()
     assert len(rows) == 2 * 3 * 3  # past items, halves, methods
     everyone = {(row["seen"], row["method"]): row["recall@10"] for row in rows if row["half"] == "all"}
     for (seen, method), recall in everyone.items():
@@ -150,7 +150,7 @@ def test_a_headline_sweep_writes_its_rows_and_comparisons(run: Run) -> None:
                           & (pl.col("search.weight").fill_null(1) != 0.5), named=True)  # fmt: skip
         assert found["recall@10"] == pytest.approx(recall, abs=1e-6)
     assert "a second point is guided of seed 0; the first one counts" in answer.err
-    compared = read_table(paths["comparisons"], COMPARISON_COLUMNS)
+    compared = read_table(paths["comparisons"], COMPARISON_COLUMNS).to_dicts()
     assert len(compared) == 2 * 2 * 3 * 2  # past items, against, halves, metrics
     again = paths["headline"].read_bytes(), paths["comparisons"].read_bytes()
     run("sweep", *words, "build=never")

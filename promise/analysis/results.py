@@ -11,24 +11,21 @@ from typing import Any
 
 import polars as pl
 
-SEARCHES = ("popularity", "co_visit", "co_visit_text", "sasrec", "plain", "guided", "orm", "best_of_n", "exhaustive")
+COUNTS = ("popularity", "co_visit", "co_visit_text", "cooccurrence")
+"""Rankers that learn nothing; they have no networks."""
+
+SEARCHES = (*COUNTS, "sasrec", "plain", "guided", "orm", "best_of_n", "exhaustive")
 """The order in which kinds of search stand in tables and figures; unknown ones follow."""
 
 POINT = ("hash", "data", "split", "users", "seed", "seen")
 DIALS = (
     "search", "generator", "reward", "training", "search.width", "search.expansion",
-    "search.candidates", "search.weight", "search.temperature", "search.control",
+    "search.candidates", "search.weight", "search.temperature",
 )  # fmt: skip
 RARE = (
-    "allow",
-    "deny",
-    "neighbour_trust",
-    "search.adaptive",
-    "search.adaptive_cap",
-    "search.samples",
-    "search.distinct",
-    "further",
-)
+    "allow", "deny", "neighbour_trust", "search.control", "search.shuffle_rewards", "search.adaptive",
+    "search.adaptive_cap", "search.samples", "search.distinct", "further",
+)  # fmt: skip
 """Dials that have a column where some row has them."""
 
 METRICS = tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in (5, 10, 20))
@@ -36,27 +33,10 @@ RATES = ("invalid_rate", "duplicate_rate")
 COSTS = ("parameters", "flops_per_user", "decoder_tokens_per_user", "prm_paths_per_user", "seconds")
 STATUS = ("status", "error")
 
-TEXT = frozenset(
-    (
-        "hash",
-        "data",
-        "split",
-        "seen",
-        "allow",
-        "deny",
-        "search",
-        "generator",
-        "reward",
-        "training",
-        "networks",
-        "search.control",
-        "search.adaptive",
-        "promise",
-        "commit",
-        "further",
-        *STATUS,
-    )
-)
+TEXT = frozenset((
+    "hash", "data", "split", "seen", "allow", "deny", "search", "generator", "reward", "training", "networks",
+    "search.control", "search.adaptive", "promise", "commit", "further", *STATUS,
+))  # fmt: skip
 _METRIC = re.compile(r"(recall|ndcg|mrr|hrecall)@(\d+)(_low|_high)?")
 _ROW_ORDER = ("data", "split", "users", "seen", *DIALS, *RARE, "seed")
 
@@ -102,10 +82,13 @@ def write_results(rows: Iterable[Mapping[str, Any]], path: str | Path) -> None:
     Raises:
         ValueError: As `results_table`.
     """
-    table = results_table(rows)
-    path = Path(path)
+    write_csv(results_table(rows), Path(path))
+
+
+def write_csv(table: pl.DataFrame, path: Path) -> None:
+    """Write a table as CSV; its folder is made, the file appears complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     table.write_csv(draft)
     draft.replace(path)
 
@@ -131,6 +114,15 @@ def read_results(path: str | Path) -> pl.DataFrame:
     if "search" not in text.columns:
         raise ValueError(f"no table of results: {path} (it has no column `search`)")
     return text.select(_typed(column) for column in text)
+
+
+def protocol(seen: str) -> str:
+    """How past items were treated.
+
+    >>> protocol("keep"), protocol("remove")
+    ('past items kept', 'past items removed')
+    """
+    return f"past items {'kept' if seen == 'keep' else 'removed'}"
 
 
 def per_level(value: Any) -> list[float]:

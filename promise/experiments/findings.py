@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import count, pairwise, takewhile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from promise.analysis.plots.curves import COUNTS
-from promise.metrics.intervals import Interval, paired_interval
+from promise.analysis.results import COUNTS
+from promise.metrics.intervals import paired_interval
 from promise.metrics.ranking import recall_values
 
 #: Coverage of an interval, and of the intervals of all steps in C together.
@@ -39,7 +39,12 @@ class Measured:
         return self.row.get(f"search.{name}")
 
     @property
-    def model(self) -> tuple[Any, ...]:
+    def shuffled(self) -> bool:
+        """Whether its rewards were shuffled, as a control."""
+        return bool(self.dial("shuffle_rewards")) or self.dial("control") not in (None, "none")
+
+    @property
+    def users(self) -> tuple[Any, ...]:
         """What must agree for two points to be compared user by user."""
         return tuple(self.row.get(name) for name in USERS)
 
@@ -101,86 +106,73 @@ def findings(points: Sequence[Measured]) -> list[Finding]:
     return [
         replace(finding, text=" ".join([*(f"{name}={row.get(name)}" for name in differing), finding.text]))
         for row, group in zip(rows, compared, strict=True)
-        for finding in of_group(group)
+        for finding in (*differences(group), *drift(group))
     ]
 
 
 def groups(points: Sequence[Measured]) -> Iterator[list[Measured]]:
     """Points that may be compared: same users, same networks; baselines belong to every group."""
-    for model in dict.fromkeys(p.model for p in points):
-        same = [p for p in points if p.model == model]
+    for users in dict.fromkeys(p.users for p in points):
+        same = [p for p in points if p.users == users]
         counts = [p for p in same if p.row["search"] in COUNTS]
         searches = [p for p in same if p not in counts]
         for networks in dict.fromkeys(p.networks for p in searches):
             yield [p for p in searches if p.networks == networks] + counts
 
 
-def of_group(points: list[Measured]) -> Iterator[Finding]:
-    """Findings of points that may be compared; a point of fewer than 10 beams has no Recall@10."""
-    rows = [p.row for p in points]
+def differences(points: Sequence[Measured]) -> Iterator[Finding]:
+    """Differences in Recall@10 between points that may be compared; one of fewer than 10 beams has no Recall@10."""
     points = [p for p in points if p.row.get("recall@10") is not None]
     plain = {p.dial("width"): p for p in points if p.row["search"] == "plain" and number(p.dial("width"))}
     judged = [p for p in points if p.row["search"] == "guided" and p.dial("weight") == 1]
-    shuffled = [p for p in judged if p.dial("control") == "shuffled"]
     guided: dict[Any, list[Measured]] = {}
-    for point in sorted((p for p in judged if p not in shuffled and number(p.dial("candidates"))), key=candidates):
+    for point in sorted((p for p in judged if not p.shuffled and number(p.dial("candidates"))), key=candidates):
         guided.setdefault(point.dial("width"), []).append(point)
     together = sum(len(steps) - 1 for steps in guided.values() if len(steps) > 2)
     for width, steps in guided.items():
         most = steps[-1]
         name = f"guided W={width} C={candidates(most)}"
-        if width in plain:
-            yield difference(name, most, f"plain W={width}", plain[width])
-        wider = [w for w in plain if w >= 4 * width]
-        if wider:
-            yield difference(name, most, f"plain W={min(wider)}", plain[min(wider)])
-        for control in (p for p in shuffled if p.dial("width") == width):
-            if width in plain:
-                text = f"guided W={width} C={candidates(control)}, reward shuffled"
-                yield difference(text, control, f"plain W={width}", plain[width])
+        for other in (width, min((w for w in plain if w >= 4 * width), default=None)):
+            if other in plain:
+                yield difference(name, most, f"plain W={other}", plain[other])
+        for control in (p for p in judged if p.shuffled and p.dial("width") == width and width in plain):
+            text = f"guided W={width} C={candidates(control)}, reward shuffled"
+            yield difference(text, control, f"plain W={width}", plain[width])
         if len(steps) > 1:
-            yield difference(f"guided W={width} C={candidates(most)}", most, f"C={candidates(steps[0])}", steps[0])
-        if len(steps) > 2:
-            # "No step falls" asks all of them at once: their intervals hold together (Bonferroni).
-            level = 1 - (1 - LEVEL) / together
-            for before, after in pairwise(steps):
-                text = f"  step W={width} C={candidates(after)}"
-                yield difference(text, after, f"C={candidates(before)}", before, level)
-    for point in points:
-        if point.row["search"] in COUNTS:
-            if plain:
-                best = max(plain)
-                yield difference(f"plain W={best}", plain[best], point.row["search"], point)
-            if guided:
-                most = guided[max(guided)][-1]
-                text = f"guided W={most.dial('width')} C={candidates(most)}"
-                yield difference(text, most, point.row["search"], point)
-    for row in rows:
-        if "teacher_forced@1" in row:
-            yield from drift(row)
-            break
+            yield difference(name, most, f"C={candidates(steps[0])}", steps[0])
+        # "No step falls" asks all of them at once: their intervals hold together (Bonferroni).
+        for before, after in pairwise(steps) if len(steps) > 2 else ():
+            text = f"  step W={width} C={candidates(after)}"
+            yield difference(text, after, f"C={candidates(before)}", before, 1 - (1 - LEVEL) / together)
+    widest = [(f"plain W={max(plain)}", plain[max(plain)])] if plain else []
+    if guided:
+        most = guided[max(guided)][-1]
+        widest.append((f"guided W={most.dial('width')} C={candidates(most)}", most))
+    for baseline in (p for p in points if p.row["search"] in COUNTS):
+        for name, point in widest:
+            yield difference(name, point, baseline.row["search"], baseline)
 
 
 def number(value: Any) -> bool:
+    """Whether a dial holds one number for all levels."""
     return isinstance(value, int | float)
 
 
 def candidates(point: Measured) -> Any:
+    """C of a point."""
     return point.dial("candidates")
 
 
 def difference(name: str, first: Measured, other: str, second: Measured, level: float = LEVEL) -> Finding:
     """Paired difference in Recall@10 over users, with the interval of a level."""
-    values = (recall_values(first.ranks, 10), recall_values(second.ranks, 10))
-    interval: Interval = paired_interval(*values, seed=0, level=level)
-    return Finding(f"recall@10: {name} − {other}", interval.mean, interval.low, interval.high)
+    found = paired_interval(recall_values(first.ranks, 10), recall_values(second.ranks, 10), seed=0, level=level)
+    return Finding(f"recall@10: {name} − {other}", found.mean, found.low, found.high)
 
 
-def drift(row: dict[str, Any]) -> Iterator[Finding]:
-    """Accuracy per level after the true codes minus after the model's own."""
-    level = 1
-    while f"teacher_forced@{level}" in row:
+def drift(points: Sequence[Measured]) -> Iterator[Finding]:
+    """Accuracy per level after the true codes minus after the model's own, of the first point that has it."""
+    row = next((p.row for p in points if "teacher_forced@1" in p.row), {})
+    for level in takewhile(lambda level: f"teacher_forced@{level}" in row, count(1)):
         forced, free = row[f"teacher_forced@{level}"], row[f"free_running@{level}"]
         text = f"accuracy at level {level}: teacher-forced {forced:.3f} − free-running {free:.3f}"
         yield Finding(text, forced - free, None, None)
-        level += 1

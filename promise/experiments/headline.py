@@ -2,7 +2,7 @@
 
 import logging
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from promise.analysis.headline import (
+from promise.analysis.report.headline import (
     BETTER_PLAIN,
     COMPARED,
     COMPARISON_COLUMNS,
@@ -22,14 +22,12 @@ from promise.analysis.headline import (
     METHODS,
     ROW_COLUMNS,
     ROW_KEY,
-    Row,
     write_table,
 )  # fmt: skip
 from promise.data.datasets import draw_users
 from promise.experiments.findings import Measured
 from promise.metrics.intervals import paired_interval
 from promise.metrics.ranking import ndcg_values, recall_values
-from promise.pipeline.points import seen_of
 from promise.pipeline.stages import Pipeline
 
 log = logging.getLogger(__name__)
@@ -38,7 +36,10 @@ VALUES = {"recall": recall_values, "ndcg": ndcg_values}
 
 #: Overrides that say where and how a sweep ran, not what was measured.
 ELSEWHERE = ("store", "build", "predictions", "logger", "trainer", "sweep", "sweeps", "hydra", "launcher")
-PLACES = {"data.root": "DIR"}  # dials that name a folder; other paths become FILE
+PLACES = {"data.root": "DIR"}  # options that name a folder; other paths become FILE
+
+Halves = Mapping[str, NDArray[np.bool_]]
+"""half -> which users (n,) of those that are ranked count."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Entry:
     def method(self) -> str | None:
         """Its name in headline tables; None for points that have none (controls, lists, the generator's ranking)."""
         row = self.measured.row
-        if row.get("search.control") not in (None, "none") or "allow" in row or "deny" in row:
+        if self.measured.shuffled or "allow" in row or "deny" in row:
             return None
         # A preset of the guided search, whose row may carry that one's name.
         name = self.search if self.search == "second_scorer" else row["search"]
@@ -76,6 +77,11 @@ class Entry:
         """Which users' targets it ranked: data, split, and how many users are drawn (None = all)."""
         return self.measured.row["data"], self.cfg.split, self.cfg.evaluation.users
 
+    @property
+    def seen(self) -> str:
+        """How past items were treated."""
+        return str(self.measured.row["seen"])
+
     def values(self, metric: str, users: NDArray[np.bool_]) -> NDArray[np.float64] | None:
         """A metric (n,) of the users (all of them,) that are marked; None where the lists are too short for it."""
         if self.measured.row.get(metric) is None:
@@ -85,31 +91,29 @@ class Entry:
 
 
 def write_headline(entries: Sequence[Entry], folder: Path) -> dict[str, str]:
-    """Write `headline.csv` and `comparisons.csv` of a sweep.
+    """Write `headline.csv` and `comparisons.csv` of a sweep; returns the files by their names.
 
     Args:
         entries: Its measured points.
         folder: The sweep's folder.
-
-    Returns:
-        The files by their names.
     """
-    entries = headline_points(entries)
-    halves: dict[Any, dict[str, NDArray[np.bool_]]] = {}
-    for entry in entries:
-        if entry.place not in halves:
-            halves[entry.place] = users_by_half(Pipeline(entry.cfg))
-    paths = {"headline": folder / "headline.csv", "comparisons": folder / "comparisons.csv"}
-    rows = [row for entry in entries for row in headline_rows(entry, halves[entry.place])]
-    write_table(rows, paths["headline"], ROW_COLUMNS, ROW_KEY)
-    compared = [
-        row
-        for place in halves
-        for seen in dict.fromkeys(seen_of(entry.cfg) for entry in entries)
-        for row in comparisons([e for e in entries if (e.place, seen_of(e.cfg)) == (place, seen)], halves[place])
-    ]
-    write_table(compared, paths["comparisons"], COMPARISON_COLUMNS, COMPARISON_KEY)
-    return {name: str(path) for name, path in paths.items()}
+    points = headline_points(entries)
+    rows: list[dict[str, Any]] = []
+    compared: list[dict[str, Any]] = []
+    for place in dict.fromkeys(point.place for point in points):
+        same = [point for point in points if point.place == place]
+        halves = users_by_half(Pipeline(same[0].cfg))
+        rows += [row for point in same for row in headline_rows(point, halves)]
+        for seen in dict.fromkeys(point.seen for point in same):
+            compared += comparisons([point for point in same if point.seen == seen], halves)
+    paths = {}
+    for name, found, columns, key in (
+        ("headline", rows, ROW_COLUMNS, ROW_KEY),
+        ("comparisons", compared, COMPARISON_COLUMNS, COMPARISON_KEY),
+    ):
+        paths[name] = str(folder / f"{name}.csv")
+        write_table(pl.DataFrame(found, schema=columns, infer_schema_length=None), folder / f"{name}.csv", key)
+    return paths
 
 
 def headline_points(entries: Iterable[Entry]) -> list[Entry]:
@@ -118,15 +122,15 @@ def headline_points(entries: Iterable[Entry]) -> list[Entry]:
     for entry in entries:
         if entry.method is None:
             continue
-        key = (entry.place, seen_of(entry.cfg), entry.method, entry.cfg.seed)
+        key = (entry.place, entry.seen, entry.method, entry.cfg.seed)
         if key in found:
             log.warning("headline: a second point is %s of seed %s; the first one counts", entry.method, entry.cfg.seed)
         found.setdefault(key, entry)
     return list(found.values())
 
 
-def users_by_half(pipeline: Pipeline) -> dict[str, NDArray[np.bool_]]:
-    """Which of the users (n,) that are ranked count: all; target above, and below, the last item of their history.
+def users_by_half(pipeline: Pipeline) -> Halves:
+    """Which of the users that are ranked count: all; target above, and below, the last item of their history.
 
     The order is that of the items' `order` in the data; users whose target or last item has none, or both the same,
     are in neither half. Data without it have no halves.
@@ -145,7 +149,7 @@ def users_by_half(pipeline: Pipeline) -> dict[str, NDArray[np.bool_]]:
     return {half: marked for half, marked in halves.items() if marked.any()}
 
 
-def headline_rows(entry: Entry, halves: dict[str, NDArray[np.bool_]]) -> Iterator[Row]:
+def headline_rows(entry: Entry, halves: Halves) -> Iterator[dict[str, Any]]:
     """A point's row for all users and for each half; costs are known for all users only."""
     row, cfg = entry.measured.row, entry.cfg
     for half, users in halves.items():
@@ -153,7 +157,7 @@ def headline_rows(entry: Entry, halves: dict[str, NDArray[np.bool_]]) -> Iterato
         yield {
             "dataset": row["data"],
             "method": entry.method,
-            "seen": seen_of(cfg),
+            "seen": entry.seen,
             "half": half,
             "seed": cfg.seed,
             "split": cfg.split,
@@ -164,12 +168,12 @@ def headline_rows(entry: Entry, halves: dict[str, NDArray[np.bool_]]) -> Iterato
         }
 
 
-def comparisons(entries: Sequence[Entry], halves: dict[str, NDArray[np.bool_]]) -> Iterator[Row]:
+def comparisons(entries: Sequence[Entry], halves: Halves) -> Iterator[dict[str, Any]]:
     """Guided against every other method on the same users, over the seeds that both have.
 
     Args:
         entries: Headline points of one place and one treatment of past items.
-        halves: half -> which users (n,) count.
+        halves: Which users count.
     """
     methods: dict[str, dict[int, Entry]] = {}
     for entry in entries:
@@ -182,29 +186,29 @@ def comparisons(entries: Sequence[Entry], halves: dict[str, NDArray[np.bool_]]) 
             if len(alone) == 2:
                 values[BETTER_PLAIN] = max(alone, key=lambda each: np.mean(list(each.values())))
             for name, others in values.items():
-                if seeds := [seed for seed in guided if seed in others]:
-                    first, second = ([each[seed] for seed in seeds] for each in (guided, others))
-                    interval = paired_interval(first, second, seed=0)
-                    cfg = entries[0].cfg
-                    yield {
-                        "dataset": entries[0].measured.row["data"],
-                        "seen": seen_of(cfg),
-                        "half": half,
-                        "split": cfg.split,
-                        "metric": metric,
-                        "method": GUIDED,
-                        "against": name,
-                        "difference": rounded(interval.mean),
-                        "low": rounded(interval.low),
-                        "high": rounded(interval.high),
-                        "seed_min": rounded(min(interval.seed_means)),
-                        "seed_max": rounded(max(interval.seed_means)),
-                        "seeds": len(seeds),
-                        "users": int(users.sum()),
-                    }
+                seeds = [seed for seed in guided if seed in others]
+                if not seeds:
+                    continue
+                found = paired_interval([guided[seed] for seed in seeds], [others[seed] for seed in seeds], seed=0)
+                yield {
+                    "dataset": entries[0].measured.row["data"],
+                    "seen": entries[0].seen,
+                    "half": half,
+                    "split": entries[0].cfg.split,
+                    "metric": metric,
+                    "method": GUIDED,
+                    "against": name,
+                    "difference": rounded(found.mean),
+                    "low": rounded(found.low),
+                    "high": rounded(found.high),
+                    "seed_min": rounded(min(found.seed_means)),
+                    "seed_max": rounded(max(found.seed_means)),
+                    "seeds": len(seeds),
+                    "users": int(users.sum()),
+                }
 
 
-def per_seed(entries: dict[int, Entry], metric: str, users: NDArray[np.bool_]) -> dict[int, NDArray[np.float64]]:
+def per_seed(entries: Mapping[int, Entry], metric: str, users: NDArray[np.bool_]) -> dict[int, NDArray[np.float64]]:
     """Seed -> values (n,) of the users that are marked, for the seeds whose lists are long enough."""
     found = {seed: entry.values(metric, users) for seed, entry in entries.items()}
     return {seed: values for seed, values in found.items() if values is not None}
@@ -212,28 +216,13 @@ def per_seed(entries: dict[int, Entry], metric: str, users: NDArray[np.bool_]) -
 
 def command(entry: Entry) -> str:
     """The `promise evaluate` line that makes the row, without the paths of one machine."""
-    words = {name_of(word): word for word in entry.words if name_of(word).split(".")[0] not in ELSEWHERE}
-    cfg = entry.cfg
-    words |= {name: f"{name}={value}" for name, value in (("split", cfg.split), ("seed", cfg.seed))}
-    words["evaluation.remove_seen"] = f"evaluation.remove_seen={str(cfg.evaluation.remove_seen).lower()}"
-    return " ".join(["promise evaluate", *(shlex.quote(anywhere(word)) for word in words.values())])
-
-
-def name_of(word: str) -> str:
-    """The dial or group of an override."""
-    return word.split("=")[0].lstrip("+~")
-
-
-def anywhere(word: str) -> str:
-    """An override with DIR or FILE in place of a path.
-
-    >>> [anywhere(word) for word in ("data.root=/home/me/data", "checkpoint=../a/networks.ckpt", "seed=0")]
-    ['data.root=DIR', 'checkpoint=FILE', 'seed=0']
-    """
-    name, _, value = word.partition("=")
-    if name in PLACES:
-        return f"{name}={PLACES[name]}"
-    return f"{name}=FILE" if "/" in value else word
+    words: dict[str, str] = {}
+    for word in entry.words:
+        name, _, value = word.lstrip("+~").partition("=")
+        if name.split(".")[0] not in ELSEWHERE:
+            words[name] = f"{name}={PLACES[name]}" if name in PLACES else f"{name}=FILE" if "/" in value else word
+    words |= {name: f"{name}={entry.cfg[name]}" for name in ("split", "seed")}
+    return " ".join(["promise evaluate", *map(shlex.quote, words.values())])
 
 
 def rounded(value: float, digits: int = 6) -> float:

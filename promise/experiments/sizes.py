@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from promise.analysis.analysis_tables import SIZE_COLUMNS
-from promise.analysis.headline import write_table
+import polars as pl
+
+from promise.analysis.report.sweep_tables import SIZE_COLUMNS
+from promise.analysis.results import write_csv
 from promise.experiments.findings import USERS, Measured, difference, number
 
 #: Heading and columns of the printed table.
@@ -27,23 +29,20 @@ def size_rows(points: Sequence[Measured]) -> list[dict[str, Any]]:
     """
     usable = [p for p in points if p.row.get("recall@10") is not None and number(p.dial("width"))]
     plain = [p for p in usable if p.row["search"] == "plain"]
-    guided: dict[tuple[Any, ...], Measured] = {}
-    for point in usable:
-        if point.row["search"] == "guided" and point.dial("weight") == 1 and point.dial("control") in (None, "none"):
-            key = (recipe(point), point.row["generator"], point.dial("width"))
-            if number(point.dial("candidates")) and (
-                key not in guided or point.dial("candidates") > guided[key].dial("candidates")
-            ):
-                guided[key] = point
+    guided = [p for p in usable if p.row["search"] == "guided" and p.dial("weight") == 1 and not p.shuffled
+              and number(p.dial("candidates"))]  # fmt: skip
+    most: dict[Any, Measured] = {}
+    for point in sorted(guided, key=lambda p: p.dial("candidates")):
+        key = (recipe(point), point.row["generator"], point.dial("width"))
+        most[key] = point
     sizes = {(recipe(p), p.row["generator"]): p.row["parameters"] for p in plain}
     return [
-        row_of(smaller, larger)
-        for smaller in guided.values()
+        size_row(smaller, larger)
+        for (same, generator, width), smaller in most.items()
         for larger in sorted(plain, key=lambda p: p.row["parameters"])
-        if recipe(larger) == recipe(smaller)
-        and larger.dial("width") == smaller.dial("width")
-        and larger.row["generator"] != smaller.row["generator"]  # one size has other parameters with other IDs
-        and larger.row["parameters"] > sizes.get((recipe(smaller), smaller.row["generator"]), math.inf)
+        if (recipe(larger), larger.dial("width")) == (same, width)
+        and larger.row["generator"] != generator  # one size has other parameters with other IDs
+        and larger.row["parameters"] > sizes.get((same, generator), math.inf)
     ]
 
 
@@ -52,24 +51,16 @@ def recipe(point: Measured) -> tuple[Any, ...]:
     return tuple(point.row.get(name) for name in (*USERS, "reward", "training"))
 
 
-def row_of(smaller: Measured, larger: Measured) -> dict[str, Any]:
-    """One comparison."""
+def size_row(smaller: Measured, larger: Measured) -> dict[str, Any]:
+    """One comparison, with `SIZE_COLUMNS`."""
     found = difference("", smaller, "", larger)
-    own = {name: smaller.row[name] for name in ("data", "split", "users", "seed", "seen")}
-    values = {
-        "smaller": smaller.row["generator"],
-        "larger": larger.row["generator"],
-        "width": smaller.dial("width"),
-        "candidates": smaller.dial("candidates"),
-        "guided": smaller.row["recall@10"],
-        "plain": larger.row["recall@10"],
-        "guided_flops": smaller.row["flops_per_user"],
-        "plain_flops": larger.row["flops_per_user"],
-        "difference": found.difference,
-        "low": found.low,
-        "high": found.high,
-    }
-    return own | values
+    values = (
+        *(smaller.row[name] for name in ("data", "split", "users", "seed", "seen")),
+        *(smaller.row["generator"], larger.row["generator"], smaller.dial("width"), smaller.dial("candidates")),
+        *(point.row[name] for name in ("recall@10", "flops_per_user") for point in (smaller, larger)),
+        *(found.difference, found.low, found.high),
+    )
+    return dict(zip(SIZE_COLUMNS, values, strict=True))
 
 
 def shown(rows: Sequence[dict[str, Any]]) -> list[list[Any]]:
@@ -86,11 +77,7 @@ def shown(rows: Sequence[dict[str, Any]]) -> list[list[Any]]:
 
 
 def write_sizes(rows: Sequence[dict[str, Any]], folder: Path) -> dict[str, str]:
-    """Write `sizes.csv`.
-
-    Returns:
-        The file by name, as the verb reports it.
-    """
+    """Write `sizes.csv`; returns the file by name, as the verb reports it."""
     path = folder / "sizes.csv"
-    write_table(rows, path, SIZE_COLUMNS, key=())
+    write_csv(pl.DataFrame(rows, infer_schema_length=None), path)
     return {"sizes": str(path)}

@@ -11,7 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from promise import configs
-from promise.analysis.headline import COMPARISON_COLUMNS, ROW_COLUMNS, read_table
+from promise.analysis.report.headline import COMPARISON_COLUMNS, ROW_COLUMNS, read_table
 from promise.experiments.findings import Measured
 from promise.experiments.headline import (
     Entry,
@@ -35,8 +35,15 @@ def ranks(share: float, seed: int = 0) -> np.ndarray:
 
 
 def entry(search: str, share: float = 0.3, seed: int = 0, seen: str = "keep", **row: Any) -> Entry:
-    settings = {"seed": seed, "split": "test", "evaluation": {"remove_seen": seen == "remove", "users": None}}
-    base = {"data": "shop", "search": search, "training": None, "parameters": None, "flops_per_user": 10.04}
+    settings = {"seed": seed, "split": "test", "evaluation": {"users": None}}
+    base = {
+        "data": "shop",
+        "seen": seen,
+        "search": search,
+        "training": None,
+        "parameters": None,
+        "flops_per_user": 10.04,
+    }
     base |= {f"{name}@{k}": 0.1 for name in ("recall", "ndcg") for k in (5, 10)}
     row = base | {name.replace("search_", "search."): value for name, value in row.items()}
     return Entry(
@@ -187,7 +194,7 @@ def test_files_of_a_sweep(tmp_path: Path, pipeline_of: Callable[..., Any], monke
     paths = write_headline(points, tmp_path)
     assert len(asked) == 1
     assert len(read_table(Path(paths["headline"]), ROW_COLUMNS)) == 8
-    compared = read_table(Path(paths["comparisons"]), COMPARISON_COLUMNS)
+    compared = read_table(Path(paths["comparisons"]), COMPARISON_COLUMNS).to_dicts()
     assert [(row["seen"], row["metric"], row["seeds"]) for row in compared] == [
         ("keep", "recall@10", 2), ("keep", "ndcg@10", 2), ("remove", "recall@10", 2), ("remove", "ndcg@10", 2)
     ]  # fmt: skip

@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from promise.analysis.equations import Law
-from promise.analysis.fit import fit_law
+from promise.analysis.laws.bootstrap import resampled
+from promise.analysis.laws.fit import fit_law
+from promise.analysis.laws.forms import Law
 from promise.experiments.findings import Measured
 from promise.experiments.laws import LAWS_COLUMNS, groups, law_rows, laws_of, level_curves, table_rows, write_laws
 from promise.metrics.ranking import NOT_RANKED, ndcg_values, recall_values
@@ -93,7 +94,7 @@ def test_laws_of_every_metric_and_axis() -> None:
     found = laws_of(curve())
     assert [(of.metric, of.along) for of in found] == [("recall@10", "candidates"), ("ndcg@10", "candidates")]
     values = np.stack([recall_values(ranks_of(c), 10) for c in CS])
-    assert found[0].comparison.fits[0] == fit_law(CS, values, Law.SATURATING_POWER)
+    assert found[0].comparison.fits[0] == fit_law(resampled(CS, values), Law.SATURATING_POWER)
     dearer = [point(c, flops_per_user=c * 1e6) for c in CS]
     assert [of.along for of in laws_of(dearer)] == ["candidates", "flops_per_user"] * 2
     narrow = [point(c, **{"recall@10": None}) for c in CS]  # a beam of fewer than 10
@@ -154,7 +155,7 @@ def test_levels() -> None:
     first, second = level_curves(found)
     assert first.candidates == CS and first.shares == ((0.9, 0.5),) * 6 and first.users == USERS
     assert second.name == "small, dot, W = 50-20, λ = 0-1"
-    assert level_curves(groups([point(c, **{"hrecall@1": None}) for c in CS])) == []
+    assert list(level_curves(groups([point(c, **{"hrecall@1": None}) for c in CS]))) == []
 
 
 def test_files(tmp_path: Path) -> None:

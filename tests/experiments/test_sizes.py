@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from promise.analysis.analysis_tables import SIZE_COLUMNS
+from promise.analysis.report.sweep_tables import SIZE_COLUMNS
 from promise.experiments.findings import Measured
 from promise.experiments.sizes import shown, size_rows, write_sizes
 from promise.metrics.ranking import NOT_RANKED

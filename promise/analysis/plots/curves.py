@@ -11,8 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from promise.analysis.markdown import protocol
-from promise.analysis.results import SEARCHES, per_level
+from promise.analysis.results import COUNTS, SEARCHES, per_level, protocol
 
 Along = Literal["candidates", "width", "weight"]
 
@@ -26,8 +25,6 @@ NAMES = {
 """What a kind of search is called in figures, where that is not its own name."""
 BEAMS = frozenset(("plain", "guided", "orm"))
 """The searches that have a width."""
-COUNTS = frozenset(("popularity", "co_visit", "co_visit_text"))
-"""The baselines that no network takes part in."""
 WEIGHTED = frozenset(("guided", "orm", "exhaustive"))
 """The searches in which λ acts."""
 MOST_LINES = 8

@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from promise.analysis.equations import Law
-from promise.analysis.fit import Comparison, Fit, NoFit
+from promise.analysis.laws.fit import Comparison, LawFit, NoFit
+from promise.analysis.laws.forms import Law
 from promise.analysis.plots import drawing
 
 COLORS = dict(zip(Law, drawing.PALETTE, strict=False))
@@ -153,7 +153,7 @@ def _law_panel(ax: Axes, panel: LawPanel) -> None:
     ax.set_ylim(min(ends) - pad, max(ends) + pad)
 
 
-def _draw_law(ax: Axes, fit: Fit, xs: np.ndarray, band: bool) -> None:
+def _draw_law(ax: Axes, fit: LawFit, xs: np.ndarray, band: bool) -> None:
     """Draw one law from the first point to the last, with its band if it is the law to show first."""
     places = np.union1d(np.geomspace(xs[0], xs[-1], 120), fit.x[-1:])
     found = np.array([(value.value, value.low, value.high) for value in fit.at(places)]).T

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from promise.analysis.plots.curves import usable
 from promise.analysis.plots.drawing import measured_on
 from promise.analysis.plots.gallery import compared
-from promise.analysis.sentences import best_sentence, finding_sentence, state_sentence
+from promise.analysis.report.sentences import best_sentence, finding_sentence, state_sentence
 
 # Columns of the page's table; all others are in results.csv.
 COLUMNS = {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from promise.analysis.fit import Comparison, Fit, fit_all
+from promise.analysis.laws.fit import Comparison, LawFit, fit_all
 from promise.analysis.plots.laws import LawPanel, LevelCurve, law_figure, level_figure
 from tests.analysis.plots.artists import lines
 
@@ -68,7 +68,7 @@ def test_the_numbers_stand_below() -> None:
     shown = panel("straight")
     text = law_figure([shown]).axes[0].get_xlabel()
     fit = shown.comparison.fits[-1]
-    assert isinstance(fit, Fit)
+    assert isinstance(fit, LawFit)
     assert f"{fit.law.form}: a = {fit.parameters['a'].text()}, b = {fit.parameters['b'].text()}" in text
     assert f"predicted {fit.held_out[0].predicted.text()}, held out {fit.held_out[0].observed.text()}, error" in text
     assert "saturating power: not fitted" in text and "Preferred: log-linear" in text

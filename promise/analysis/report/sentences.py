@@ -1,0 +1,89 @@
+"""What a sweep shows, in sentences: the first finding with its interval, the most accurate point, the state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from promise.analysis.units import flops_text
+
+
+def finding_sentence(findings: Sequence[Mapping[str, Any]]) -> str | None:
+    """The first paired difference with an interval, as a sentence.
+
+    Args:
+        findings: Each with `text` (`recall@10: A − B`), `difference`, `low` and `high`.
+
+    Returns:
+        None where no finding has an interval.
+
+    Example:
+        >>> finding_sentence([{"text": "recall@10: a − b", "difference": 0.01, "low": 0.004, "high": 0.016}])
+        'Recall@10 of a is 0.0100 above that of b (95 % interval +0.0040 to +0.0160, paired over users).'
+    """
+    for found in findings:
+        metric, colon, rest = str(found["text"]).partition(": ")
+        first, minus, second = rest.partition(" − ")
+        if not colon or not minus or found.get("low") is None or found.get("high") is None:
+            continue
+        low, high, difference = (float(found[name]) for name in ("low", "high", "difference"))
+        name, first = f"{metric[:1].upper()}{metric[1:]}", first.strip()
+        ends = f"95 % interval {low:+.4f} to {high:+.4f}, paired over users"
+        if low <= 0 <= high:
+            return f"{name} of {first} and of {second} are not told apart: {difference:+.4f} ({ends})."
+        return (
+            f"{name} of {first} is {abs(difference):.4f} {'above' if low > 0 else 'below'} that of {second} ({ends})."
+        )
+    return None
+
+
+def point_words(row: Mapping[str, Any], metric: str = "recall@10") -> str:
+    """A point in words: its accuracy with the interval, its cost, its dials.
+
+    >>> row = {"search": "plain", "search.width": 20, "recall@10": 0.1, "flops_per_user": 5e7}
+    >>> point_words(row)
+    'Recall@10 0.1000, at 50 MFLOP per user, by plain, W = 20'
+    """
+    words = []
+    if row.get(metric) is not None:  # a beam of fewer than 10 has no Recall@10
+        words.append(f"{metric[:1].upper()}{metric[1:]} {row[metric]:.4f}")
+        if row.get(f"{metric}_low") is not None:
+            words[0] += f" (95 % interval {row[f'{metric}_low']:.4f} to {row[f'{metric}_high']:.4f})"
+    if row.get("flops_per_user"):
+        words.append(f"at {flops_text(row['flops_per_user'])} per user")
+    signs = {"width": "W"} if row["search"] == "plain" else {"width": "W", "candidates": "C", "weight": "λ"}
+    dials = {sign: row.get(f"search.{dial}") for dial, sign in signs.items()}
+    told = [f"{sign} = {value:g}" if isinstance(value, int | float) else f"{sign} = {value}"
+            for sign, value in dials.items() if value is not None]  # fmt: skip
+    return ", ".join([*words, f"by {row['search']}", *told])
+
+
+def best_sentence(rows: pl.DataFrame, metric: str = "recall@10") -> str:
+    """The most accurate point with its interval and its cost, as a sentence.
+
+    Args:
+        rows: A table as `results_table` makes it.
+        metric: Name of the metric's column.
+    """
+    if metric not in rows.columns or rows[metric].drop_nans().drop_nulls().is_empty():
+        return f"No finished point has {metric}."
+    best = rows.sort(metric, descending=True, nulls_last=True, maintain_order=True).row(0, named=True)
+    words = point_words(best, metric).replace(" ", " is ", 1)
+    return f"The highest {words}; being the highest of several, it is somewhat flattered."
+
+
+def trial_sentence(row: Mapping[str, Any], role: str, metric: str = "recall@10") -> str:
+    """The trial that a study proposes, as a sentence; `role` says what it is, such as `The knee of the front`."""
+    return f"{role} is number {row['trial']}: {point_words(row, metric)}."
+
+
+def state_sentence(rows: pl.DataFrame, metric: str = "recall@10") -> str:
+    """How many points there are, and how many failed or were given up, as a sentence."""
+    status = rows["status"].to_list() if "status" in rows.columns else []
+    words = f"{len(rows)} point{'' if len(rows) == 1 else 's'}"
+    for state, name in (("failed", "failed"), ("pruned", "given up early")):
+        if count := status.count(state):
+            words += f", {count} {name}"
+    return f"{words}; the metric of the charts is {metric[:1].upper()}{metric[1:]}."

@@ -1,0 +1,182 @@
+"""What the kept tables of sweeps and analyses show: their best points, drift by depth, laws, and sizes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from promise.analysis.results import read_results
+from promise.analysis.units import MISSING
+
+DRIFT_COLUMNS = ("dataset", "split", "seed", "seen", "users", "W", "C", "depth", "measure", "value", "low", "high")
+LAW_COLUMNS = (
+    "group", "data", "users", "reward", "seeds", "width", "metric", "along", "law", "verdict", "reason", "preferred",
+    "aicc", "a", "a_low", "a_high", "error", "error_low", "error_high", "turning_x",
+)  # fmt: skip
+SIZE_COLUMNS = (
+    "data", "split", "users", "seed", "seen", "smaller", "larger", "width", "candidates", "guided", "plain",
+    "guided_flops", "plain_flops", "difference", "low", "high",
+)  # fmt: skip
+DIALS = {
+    "generator": "generator", "reward": "reward", "training": "training", "search.width": "W", "search.candidates": "C",
+    "search.weight": "λ", "search.control": "control", "search.shuffle_rewards": "rewards shuffled",
+    "further": "further",
+}  # fmt: skip
+DRIFT_MEASURES = {
+    "teacher_forced": "likeliest code is the true one, after the true codes",
+    "free_running": "the same after the generator's own codes",
+    "hrecall_plain": "true prefix kept by the plain beam",
+    "hrecall_guided": "true prefix kept by the guided beam",
+    "hrecall_oracle": "true prefix kept by a perfect judge",
+    "net_rescue": "kept by the guided beam alone − by the plain one alone",
+}
+
+
+@dataclass(frozen=True)
+class KeptSweep:
+    """A sweep or analysis whose tables are kept as `NAME-DATA-SPLIT-SEED.csv`.
+
+    Attributes:
+        title: What it varies.
+        words: What makes it, after `promise`, without the data.
+        table: The run's file.
+    """
+
+    title: str
+    words: str
+    table: str = "results.csv"
+
+
+KEPT = {
+    "drift": KeptSweep("Semantic drift", "evaluate analysis=drift", "drift.csv"),
+    "laws": KeptSweep("Scaling laws", "sweep +sweeps=scorer", "laws.csv"),
+    "sizes": KeptSweep("Smaller and guided, or larger", "sweep +sweeps=size", "sizes.csv"),
+    "candidates": KeptSweep("Candidates C", "sweep +sweeps=candidates"),
+    "width": KeptSweep("Beams W", "sweep +sweeps=width"),
+    "weight": KeptSweep("Weight λ of the reward", "sweep +sweeps=weight"),
+    "depth": KeptSweep("Reward at some depths only", "sweep +sweeps=depth"),
+    "scorer": KeptSweep("Kind of reward model", "sweep +sweeps=scorer"),
+    "training": KeptSweep("Training and negatives", "sweep +sweeps=training"),
+    "size": KeptSweep("Size of the generator", "sweep +sweeps=size"),
+    "ids": KeptSweep("Semantic IDs", "sweep +sweeps=ids"),
+    "scaling": KeptSweep("Sizes, beams and candidates together", "sweep +sweeps=scaling"),
+    "tune": KeptSweep("A study of the search's options", "sweep +sweeps=tune"),
+}
+"""By the name that its files begin with."""
+
+ABLATION = "ablation-"
+"""Sweeps of such a name are kept too."""
+
+
+def kept_sweeps(folder: Path) -> Iterator[dict[str, Any]]:
+    """Every kept table of points: `title`, `words`, `path`, `figure`, what all points share, and its best points.
+
+    Raises:
+        ValueError: If a file is no table of results.
+    """
+    for name, kept in {**KEPT, ABLATION.removesuffix("-"): KeptSweep("A further ablation", "sweep")}.items():
+        for path in sorted(folder.glob(f"{name}-*.csv")) if kept.table == "results.csv" else ():
+            rows = done(path)
+            best = {
+                search: rows.filter(pl.col("search") == search)
+                .sort("recall@10", maintain_order=True)
+                .tail(1)
+                .to_dicts()
+                for search in ("plain", "guided")
+            }
+            figure = path.with_suffix(".svg")
+            yield {
+                "name": name, "title": kept.title, "words": kept.words, "path": path, "points": len(rows),
+                "figure": figure if figure.exists() else None, **rows.row(0, named=True),
+                **{search: found[0] if found else None for search, found in best.items()},
+            }  # fmt: skip
+
+
+def done(path: Path) -> pl.DataFrame:
+    """The points of a sweep that were measured.
+
+    Raises:
+        ValueError: If the file is no table of results, or no point has accuracy.
+    """
+    rows = read_results(path)
+    if missing := {"data", "split", "users", "seed", "recall@10", "ndcg@10", "status"} - set(rows.columns):
+        raise ValueError(f"{path} must have the columns {', '.join(sorted(missing))}")
+    rows = rows.filter(pl.col("status") == "done", pl.col("recall@10").is_not_null())
+    if rows.is_empty():
+        raise ValueError(f"{path} must have at least one point that is done")
+    return rows
+
+
+def points_table(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
+    """Names of the options in which a sweep's points differ, and the points.
+
+    Raises:
+        ValueError: As `done`.
+    """
+    rows = done(path)
+    rows = rows.with_columns(pl.col(pl.String).replace("none", None))
+    return [name for name in DIALS if name in rows.columns and rows[name].n_unique() > 1], rows.to_dicts()
+
+
+def drift_table(path: Path) -> tuple[dict[str, Any], list[str], dict[str, dict[str, dict[str, Any]]]]:
+    """A first row for what all share, the depths, and what is shown: measure -> depth -> row.
+
+    Raises:
+        ValueError: If the file is no table of drift.
+    """
+    rows = read_columns(path, DRIFT_COLUMNS).cast({"depth": pl.Int64})
+    shown = rows.filter(pl.col("measure").is_in(list(DRIFT_MEASURES)), pl.col("depth").is_not_null())
+    cells: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in shown.iter_rows(named=True):
+        cells.setdefault(row["measure"], {})[row["depth"]] = row
+    return rows.row(0, named=True), shown["depth"].unique().sort().to_list(), cells
+
+
+def law_table(path: Path) -> list[dict[str, Any]]:
+    """Laws over C: for every reward model and metric the law to show first (the preferred, or the lowest AICc).
+
+    Raises:
+        ValueError: If the file is no table of laws.
+    """
+    rows = read_columns(path, LAW_COLUMNS).filter(pl.col("along") == "candidates")
+    order = [pl.col("reason").is_not_null(), ~pl.col("preferred").cast(pl.Boolean), "aicc"]
+    return (
+        rows.group_by("group", "metric", maintain_order=True)
+        .map_groups(lambda each: each.sort(order).head(1))
+        .to_dicts()
+    )
+
+
+def read_columns(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
+    """A CSV file that has these columns and at least one row.
+
+    Raises:
+        ValueError: If it has not.
+    """
+    try:
+        rows = pl.read_csv(path, infer_schema_length=None)
+    except pl.exceptions.PolarsError:
+        rows = pl.DataFrame()
+    if rows.is_empty() or set(columns) - set(rows.columns):
+        raise ValueError(f"{path} must have at least one row, and the columns {', '.join(columns)}")
+    return rows
+
+
+def option_text(value: Any) -> str:
+    """An option's value as a table shows it.
+
+    >>> [option_text(value) for value in (1.0, "[1.0, 0]", "dot", None)]
+    ['1', '1, 0', 'dot', '–']
+    """
+    try:
+        levels = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        levels = value
+    if isinstance(levels, list):
+        return ", ".join(f"{each:g}" for each in levels)
+    return f"{levels:g}" if isinstance(levels, int | float) else value or MISSING
