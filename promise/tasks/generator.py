@@ -20,6 +20,8 @@ class GeneratorTask(SearchSelectedTask):
         softmax: `allowed` (over the codes that the trie allows after the true prefix) or `all` (over all K codes).
     """
 
+    stage = "generator"
+    with_reward = False
     generator: Generator
 
     def __init__(

@@ -56,7 +56,14 @@ class SearchSelectedTask(LightningModule):
 
     Raises:
         ValueError: If a dial is out of range.
+
+    Attributes:
+        stage: What its training is called; the first part of its artifact's name.
+        with_reward: Whether a reward model is among the networks that it leaves.
     """
+
+    stage = "training"
+    with_reward = True
 
     def __init__(
         self,
