@@ -68,7 +68,8 @@ def _option(group: str, option: str) -> str:
     path = configs.option_path(group, option)
     text = path.read_text("utf-8")
     based = [entry for entry in (yaml.safe_load(text) or {}).get("defaults", ()) if isinstance(entry, str)]
-    above = [_option(group, name.partition("@")[0]) for name in based if name != "_self_"]
+    names = [name.partition("@")[0] for name in based if name != "_self_"]
+    above = [_option(*(name if name[0] == "/" else f"/{group}/{name}")[1:].rsplit("/", 1)) for name in names]
     own = _keys(path, "  " if "@package _global_" in text else "    ")
     return "\n".join([*above, own if "@package" in text else f"  {group.replace('/', '.')}:\n{own}"])
 

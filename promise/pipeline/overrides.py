@@ -218,12 +218,12 @@ def _keys(key: str, value: Any) -> Iterator[str]:
 
 def _names(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
     """Every dotted name of a config but Hydra's own, with its plain value."""
-    stack = [(str(k), v) for k, v in OmegaConf.to_container(cfg, resolve=False).items() if k != "hydra"]  # type: ignore[union-attr]
-    while stack:
-        name, value = stack.pop()
+    queue = [(str(k), v) for k, v in OmegaConf.to_container(cfg, resolve=False).items() if k != "hydra"]  # type: ignore[union-attr]
+    while queue:
+        name, value = queue.pop(0)
         yield name, value
         inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-        stack += [(f"{name}.{key}", each) for key, each in inner]
+        queue += [(f"{name}.{key}", each) for key, each in inner]
 
 
 def _is_open(key: str, names: dict[str, Any]) -> bool:

