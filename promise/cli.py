@@ -10,7 +10,8 @@ from pathlib import Path
 
 import promise
 from promise.help import print_help
-from promise.process import settle
+from promise.pipeline.signals import handle_signals
+from promise.process import configure_runtime
 
 VERBS = {
     "prepare": ("promise.prepare", "read the data, embed the items and give them semantic IDs"),
@@ -29,10 +30,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; return the exit code (2 for a verb that does not exist).
 
     Args:
-        argv: the words after `promise`; those of the command line when None.
+        argv: The words after `promise`; those of the command line when None.
+
+    Raises:
+        SystemExit: With 2 after bad input, 130 after SIGINT, 143 after SIGTERM, each after one line.
     """
-    settle()
-    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with handle_signals():
+            return _run(list(sys.argv[1:] if argv is None else argv))
+    except BrokenPipeError:  # the reader of `promise --help | head` has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(words: list[str]) -> int:
+    configure_runtime()
     if any(word.startswith(LAUNCHED) for word in words):
         # Workers inherit it: side by side, threads of one worker take the cores of another.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -60,10 +72,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif {"--help", "-h"} & set(rest):
         print_help(verb, {verb: VERBS[verb][1]}, rest)
     else:
+        from promise.pipeline.errors import ending_checks, hydra_raises
+        from promise.pipeline.overrides import check_command
+
         os.environ["PROMISE_VERB"] = verb
         # Hydra takes its flags before or after the overrides, not among them.
         sys.argv = [sys.argv[0], *sorted(rest, key=lambda word: word not in ("-m", "--multirun"))]
-        importlib.import_module(VERBS[verb][0]).main()
+        with ending_checks(), hydra_raises():
+            check_command(sys.argv[1:], "bench" if verb == "bench" else "config")
+            importlib.import_module(VERBS[verb][0]).main()
     return 0
 
 
@@ -97,7 +114,7 @@ def _artifacts(words: Sequence[str]) -> int:
             for key, found in problems.items():
                 print(f"{key:<40} {'; '.join(found) or 'ok'}")
             return 2 if any(problems.values()) else 0
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"promise artifacts: {error}", file=sys.stderr)
         return 2
     return 0

@@ -20,7 +20,7 @@ from promise.experiments.tuning.settings import Settings
 from promise.experiments.tuning.study import Asked, Study
 from promise.experiments.tuning.trial_config import composed, shared
 from promise.pipeline.config import without_passwords
-from promise.pipeline.verb import BAD_INPUT, ending_checks, own_words
+from promise.pipeline.errors import BAD_INPUT, ending_checks, own_words
 
 #: What of a verb's JSON makes the row of a trial.
 PARTS = ("dials", "metrics", "cost")

@@ -8,7 +8,7 @@ import platform
 HEAP = {"M_MMAP_MAX": (-4, 0), "M_TRIM_THRESHOLD": (-1, 2**31 - 1), "M_TOP_PAD": (-2, 2**28)}
 
 
-def settle() -> None:
+def configure_runtime() -> None:
     """Set what makes torch fast on CPUs, unless the environment says otherwise.
 
     Idle OpenMP threads that spin slow each other down many times over; torch reads this when it is imported. And

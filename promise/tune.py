@@ -18,9 +18,9 @@ from promise.experiments.tuning.settings import Settings
 from promise.experiments.tuning.study import Study
 from promise.experiments.tuning.trial_config import checked, shared
 from promise.pipeline.config import plain
+from promise.pipeline.errors import is_check, own_words, unwrapped
 from promise.pipeline.points import Point
 from promise.pipeline.training_run import file_fingerprint
-from promise.pipeline.verb import is_check, own_words, unwrapped
 
 log = logging.getLogger(__name__)
 

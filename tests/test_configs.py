@@ -81,61 +81,16 @@ def test_defaults(tree: Path) -> None:
         "data": "synthetic",
         "search": "guided",
         "experiment": None,
-        "hydra/launcher": "basic",
     }
     assert configs.defaults(tree / "conf" / "data" / "small.yaml") == {}
     assert configs.defaults(tree / "conf" / "experiment" / "quickstart.yaml") == {"search": "guided"}
     assert configs.defaults(tree / "conf" / "search" / "guided.yaml") == {}
 
 
-def test_dials_of_the_root(tree: Path) -> None:
-    assert [(dial.name, dial.value, dial.comment) for dial in configs.dials(tree / "conf" / "config.yaml")] == [
-        ("seed", "0", "drives everything"),
-        ("evaluation.users", "null", "number of users; null = all"),
-        ("evaluation.cutoffs", "[5, 10]", "places # of the list"),
-        ("evaluation.note", '"a # b"', "text"),
-        ("evaluation.empty", "null", "nothing"),
-        ("evaluation.levels", "[1, 2]", "one per level"),
-        ("store", "outputs", ""),
-    ]
-    assert configs.dials(tree / "conf" / "config.yaml")[0].line == 8
-
-
-@pytest.mark.parametrize(
-    ("group", "option", "expected"),
-    [
-        (
-            "data",
-            "synthetic",
-            [
-                ("data.users", "6", "users"),
-                ("data.parts.0.weight", "1.0", ""),
-                ("data.parts.0.inner", "2", ""),
-            ],
-        ),
-        (
-            "data",
-            "small",
-            [
-                ("data.users", "3", "users"),
-                ("data.parts.0.weight", "1.0", ""),
-                ("data.parts.0.inner", "2", ""),
-                ("data.seed", "1", "of its own"),
-            ],
-        ),
-        (
-            "search",
-            "twice",
-            [("search.first.width", "20", "beams"), ("search.second.width", "3", "other beams")],
-        ),
-        ("experiment", "quickstart", [("search.width", "5", "")]),
-        ("hydra/launcher", "two", [("hydra.launcher.n_jobs", "2", "processes")]),
-        ("sweeps", "width", [("search.width", "7", "")]),
-    ],
-)
-def test_dials_of_an_option(tree: Path, group: str, option: str, expected: list[tuple[str, str, str]]) -> None:
-    found = configs.dials(configs.option_path(group, option), group)
-    assert [(dial.name, dial.value, dial.comment) for dial in found] == expected
+def test_former_names_are_known_below_their_groups_too() -> None:
+    assert configs.renamed("selection.users") == "checkpoint_selection.users"
+    assert configs.renamed("evaluation.seen") == "evaluation.remove_seen=true|false"
+    assert configs.renamed("search.width") is None
 
 
 SWEEPS = """

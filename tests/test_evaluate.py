@@ -153,12 +153,6 @@ def test_what_lightning_cannot_do_is_one_line(run: Run) -> None:
     assert run("train", "trainer.precision=abc").error.startswith("trainer: Precision 'abc' is invalid")
 
 
-def test_hydras_own_errors_keep_exit_code_1(run: Run) -> None:
-    for word in ("search.bogus=1", "search=bogus"):
-        answer = run("evaluate", word)
-        assert answer.code == 1 and answer.out == ""
-
-
 @pytest.mark.filterwarnings("ignore:ids.codes clamped")
 @pytest.mark.parametrize(
     "lines",

@@ -46,10 +46,10 @@ def test_a_multirun_is_a_study(run: Run, shared_store: Path, monkeypatch: pytest
     ("words", "message"),
     [
         (["search.width=10"], "hydra.sweeper.space must name at least one dial"),
-        (["search.widht=10,20"], "hydra.sweeper.space: Could not override 'search.widht'."),
+        (["search.widht=10,20"], "search.widht: unknown; did you mean search.width?"),
         (["search.width=10,20", "split=test"], "hydra.sweeper tunes on validation targets alone, got split=test"),
         (["search.width=10,20", "hydra.sweeper.trials=0"], "hydra.sweeper.trials must be an integer >= 1, got 0"),
-        (["search=guided,popularity", "search.width=10"], "hydra.sweeper.space: Could not override 'search.width'."),
+        (["search=guided,popularity", "search.width=10"], "search.width: unknown; "),
         (["search.width=range(9,3)"], "hydra.sweeper.space: search.width=range(9,3) gives no choices and no range"),
         (["search.width=10,20", "hydra.sweeper.storage=sqlite:////no/where.db"], "hydra.sweeper.storage=sqlite:////no"),
     ],

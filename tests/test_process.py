@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from promise.process import HEAP, settle
+from promise.process import HEAP, configure_runtime
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 
 def test_threads_wait_and_memory_stays(asked, monkeypatch):
-    settle()
+    configure_runtime()
     assert asked == list(HEAP.values())
 
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
@@ -35,12 +35,12 @@ def test_threads_wait_and_memory_stays(asked, monkeypatch):
 def test_the_environment_wins(asked, monkeypatch):
     monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    settle()
+    configure_runtime()
 
     assert asked == [] and os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
 
 
 def test_other_libraries_are_left_alone(asked, monkeypatch):
     monkeypatch.setattr("platform.libc_ver", lambda: ("", ""))
-    settle()
+    configure_runtime()
     assert asked == []

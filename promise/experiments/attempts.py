@@ -16,12 +16,12 @@ from omegaconf import DictConfig, OmegaConf
 import promise
 from promise.experiments.grid import SweepPoint
 from promise.pipeline.config import make
+from promise.pipeline.errors import is_check, own_words
 from promise.pipeline.item_files import LISTS
 from promise.pipeline.model_folder import description
 from promise.pipeline.points import Point, PointResult
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.training_run import file_fingerprint
-from promise.pipeline.verb import is_check, own_words
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,11 @@ from hydra.core.hydra_config import HydraConfig
 from promise.experiments.estimates import Untrained, search_minutes, shape, untrained
 from promise.experiments.grid import SweepPoint
 from promise.experiments.plan import Network, plan, prepared, refusing
+from promise.pipeline.errors import own_words
 from promise.pipeline.points import Point
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.store import NotBuilt
-from promise.pipeline.verb import own_words, show, sized
+from promise.pipeline.verb import show, sized
 
 UNKNOWN = "no estimate without data and semantic IDs: `promise prepare` with the same overrides makes them"
 

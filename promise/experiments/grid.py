@@ -13,6 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from promise import configs
 from promise.pipeline.checks import check, check_judge
+from promise.pipeline.errors import told
+from promise.pipeline.overrides import check_overrides
 
 #: Overrides whose values stand in columns of their own.
 TOLD = re.compile(
@@ -74,8 +76,8 @@ def composed_point(words: list[str]) -> SweepPoint:
     try:
         point = compose("config", overrides=[*given, *words], return_hydra_config=True)
     except HydraException as error:
-        cause = f" {error.__cause__}" if error.__cause__ else ""
-        raise ValueError(f"sweep.grids: {' '.join(f'{error}{cause}'.split())}") from None
+        check_overrides([*given, *words])
+        raise ValueError(f"sweep.grids: {told(error)}") from None
     chosen = {str(group): str(option) for group, option in point.hydra.runtime.choices.items()}
     OmegaConf.set_struct(point, False)
     del point["hydra"]

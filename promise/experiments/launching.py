@@ -15,7 +15,8 @@ from omegaconf import DictConfig
 from promise.experiments.attempts import attempt
 from promise.experiments.grid import SweepPoint
 from promise.experiments.sharing import Pipelines
-from promise.pipeline.verb import choices, own_words
+from promise.pipeline.errors import own_words
+from promise.pipeline.verb import choices
 
 log = logging.getLogger(__name__)
 

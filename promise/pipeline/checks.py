@@ -1,17 +1,18 @@
-"""What a configuration must hold before any work begins; everything here is quick."""
+"""Values that a configuration must have before any work begins; everything here is quick."""
 
 import logging
 import os
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
+from promise.configs import RENAMED
 from promise.models.paths import hashed_rows
-from promise.pipeline.config import given, plain, trainings
+from promise.pipeline.config import plain, require_values, trainings
 from promise.pipeline.item_files import read_ids
 from promise.pipeline.model_folder import description
 from promise.pipeline.trainings import trains_reward
@@ -20,8 +21,103 @@ from promise.tasks.negatives import KINDS, unshared
 
 log = logging.getLogger(__name__)
 
+Rule = Callable[[str, Any], object]
+
 #: Exclusive upper end of seeds: scikit-learn takes no larger ones.
 SEEDS = 2**32
+
+
+def integer(name: str, value: Any, least: int) -> None:
+    """Raise ValueError unless the value is an integer of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} must be an integer >= {least}, got {value}")
+
+
+def number(name: str, value: Any, allowed: str, holds: Callable[[float], bool]) -> None:
+    """Raise ValueError unless the value is a finite number that holds; `allowed` says which ones do."""
+    if not is_number(value) or not holds(value):
+        raise ValueError(f"{name} must be a number {allowed}, got {value}")
+
+
+def one_of(name: str, value: Any, options: tuple[str, ...]) -> None:
+    """Raise ValueError unless the value is one of the options."""
+    if value not in options:
+        now = RENAMED.get(f"{name}={value}")
+        hint = f": it is now {now}" if now else ""
+        raise ValueError(f"{name} must be {', '.join(options[:-1])} or {options[-1]}, got {value}{hint}")
+
+
+def truth(name: str, value: Any) -> None:
+    """Raise ValueError unless the value is true or false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, got {value}")
+
+
+def or_null(rule: Rule) -> Rule:
+    """The rule for a value that may be null."""
+    return lambda name, value: None if value is None else rule(name, value)
+
+
+COUNT: Rule = partial(integer, least=1)
+NATURAL: Rule = partial(integer, least=0)
+POSITIVE: Rule = partial(number, allowed="> 0", holds=lambda value: value > 0)
+NOT_NEGATIVE: Rule = partial(number, allowed=">= 0", holds=lambda value: value >= 0)
+DECAY: Rule = or_null(partial(number, allowed="in (0, 1) or null", holds=lambda value: 0 < value < 1))
+DROPOUT: Rule = partial(number, allowed="in [0, 1)", holds=lambda value: 0 <= value < 1)
+
+#: Rules of the root config; a key that is not there is not checked.
+ROOT: dict[str, Rule] = {
+    "seed": NATURAL,
+    "split": partial(one_of, options=("validation", "test")),
+    "build": partial(one_of, options=("auto", "never")),
+    "dry_run": truth,
+    "retry_failed": truth,
+    "evaluation.users": or_null(COUNT),
+    "evaluation.remove_seen": truth,
+    "evaluation.allow": or_null(read_ids),
+    "evaluation.deny": or_null(read_ids),
+    "evaluation.drift": truth,
+    "evaluation.precision": partial(one_of, options=("32-true", "bf16-mixed")),
+    "datamodule.history": COUNT,
+    "datamodule.batch_size": COUNT,
+    "datamodule.evaluation_batch_size": COUNT,
+    "datamodule.workers": NATURAL,
+}
+COOCCURRENCE: dict[str, Rule] = {
+    **dict.fromkeys(("neighbours", "text_neighbours"), NATURAL),
+    "window": COUNT,
+    **dict.fromkeys(("scale", "decay", "backward", "rarity", "text_weight"), NOT_NEGATIVE),
+}
+SELECTION: dict[str, Rule] = {
+    "users": or_null(COUNT),
+    "width": COUNT,
+    "expansion": partial(number, allowed=">= 1", holds=lambda value: value >= 1),
+}
+NETWORK: dict[str, Rule] = {
+    **dict.fromkeys(("dim", "encoder_layers", "decoder_layers", "blocks", "heads", "history"), COUNT),
+    **dict.fromkeys(("item_vectors", "content"), truth),
+    "attention": partial(one_of, options=("causal", "bidirectional")),
+    "dropout": DROPOUT,
+    "temperature": POSITIVE,
+    "prefix_table": lambda name, value: hashed_rows(value),
+}
+TRAINING: dict[str, Rule] = {
+    "softmax": partial(one_of, options=("allowed", "all")),
+    "negatives": or_null(partial(one_of, options=KINDS)),
+    "negative_count": or_null(COUNT),
+    "reward_loss_weight": POSITIVE,
+    "learning_rate": POSITIVE,
+    "weight_decay": NOT_NEGATIVE,
+    "warmup_steps": NATURAL,
+    "epochs": COUNT,
+    "patience": COUNT,
+    "ema_decay": DECAY,
+}
+LOGGER: dict[str, Rule] = {
+    "mode": partial(one_of, options=("offline", "online")),
+    "fallback": or_null(partial(one_of, options=("offline", "null"))),
+    "artifacts": truth,
+}
 
 
 def check(cfg: DictConfig, multirun: bool = False) -> None:
@@ -32,146 +128,87 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
         multirun: Whether several jobs run: Hydra's multirun, or the points of a sweep.
 
     Raises:
-        ValueError: Naming the dial as typed, what was expected and what came.
+        ValueError: Naming the option as typed, what was expected and what came.
     """
-    given(cfg)
-    integer("seed", cfg.seed, least=0)
+    require_values(cfg)
+    apply(ROOT, "", cfg)
     if cfg.seed >= SEEDS:
         raise ValueError(f"seed must be below {SEEDS}, got {cfg.seed}")
-    one_of("split", cfg.split, ("validation", "test"))
-    one_of("build", cfg.build, ("auto", "never"))
-    truth("evaluation.remove_seen", cfg.evaluation.remove_seen)
-    for name in ("evaluation.allow", "evaluation.deny"):
-        if (path := OmegaConf.select(cfg, name)) is not None:
-            read_ids(name, path)
-    for name in ("dry_run", "retry_failed"):
-        truth(name, cfg[name])
-    truth("evaluation.drift", cfg.evaluation.drift)
-    if cfg.analysis is not None:
-        check_analysis(cfg)
-    check_cooccurrence(cfg)
-    one_of("evaluation.precision", cfg.evaluation.precision, ("32-true", "bf16-mixed"))
-    for name in ("evaluation.users", "checkpoint_selection.users"):
-        if (users := OmegaConf.select(cfg, name)) is not None:
-            integer(name, users, least=1)
-    for name in (
-        "checkpoint_selection.width",
-        "datamodule.history",
-        "datamodule.batch_size",
-        "datamodule.evaluation_batch_size",
-    ):
-        integer(name, OmegaConf.select(cfg, name), least=1)
-    integer("datamodule.workers", cfg.datamodule.workers, least=0)
-    number("checkpoint_selection.expansion", cfg.checkpoint_selection.expansion, ">= 1", lambda value: value >= 1)
+    apply(SELECTION, "checkpoint_selection", cfg.checkpoint_selection)
+    apply(COOCCURRENCE, "cooccurrence", cfg.cooccurrence or {})
     check_options(plain(cfg.search))
     check_networks(cfg)
-    check_trainings(cfg)
-    check_sasrec(cfg)
+    reward: Any = get_class(cfg.reward["_target_"])
+    for fit in trainings(cfg):
+        apply(TRAINING, "training", fit)
+        if fit.get("negatives") in KINDS[2:] and not reward.shares_negatives:
+            raise ValueError(unshared(fit["negatives"]))
+    apply(TRAINING, "sasrec.training", cfg.sasrec.training)
     check_logger(cfg)
-    if cfg.ids.path is not None and not Path(cfg.ids.path).is_file():
-        raise ValueError(f"ids.path={cfg.ids.path} is no file")
-    if cfg.checkpoint is not None:
-        description(Path(cfg.checkpoint))
-    if cfg.predictions is not None and not str(cfg.predictions).endswith(".parquet"):
-        raise ValueError(f"predictions must name a .parquet file, got {cfg.predictions}")
+    if cfg.analysis is not None:
+        check_analysis(cfg)
+    check_files(cfg)
     if multirun and str(cfg.trainer.strategy).startswith("ddp") and cfg.trainer.strategy != "ddp_spawn":
         raise ValueError(
             f"trainer.strategy={cfg.trainer.strategy} inside a multirun or sweep would train every process with other "
-            "dials: use trainer.strategy=ddp_spawn, or one torchrun per point (dry_run=true lists them)"
+            "options: use trainer.strategy=ddp_spawn, or one torchrun per point (dry_run=true lists them)"
         )
+
+
+def apply(rules: Mapping[str, Rule], group: str, values: Any) -> None:
+    """Apply the rules of those keys that are there.
+
+    Raises:
+        ValueError: As `check`.
+    """
+    node = OmegaConf.create(values)
+    for name, rule in rules.items():
+        value = OmegaConf.select(node, name, default=values)
+        if value is not values:
+            rule(f"{group}.{name}".lstrip("."), value)
+
+
+def check_files(cfg: DictConfig) -> None:
+    """Check the files that are read and the one that is written.
+
+    Raises:
+        ValueError: As `check`.
+    """
+    if cfg.ids.path is not None and not Path(str(cfg.ids.path)).is_file():
+        raise ValueError(f"ids.path={cfg.ids.path} is no file")
+    if cfg.checkpoint is not None:
+        description(Path(str(cfg.checkpoint)))
+    if cfg.predictions is not None and not str(cfg.predictions).endswith(".parquet"):
+        raise ValueError(f"predictions must name a .parquet file, got {cfg.predictions}")
 
 
 def check_networks(cfg: DictConfig) -> None:
-    """Check what only shows when networks are built, and would come late then.
+    """Check the sizes of the networks, and those that belong together.
 
     Raises:
         ValueError: As `check`.
     """
-    generator, reward = cfg.generator, cfg.reward
-    for name in ("dim", "encoder_layers", "decoder_layers", "heads", "history"):
-        integer(f"generator.{name}", generator[name], least=1)
-    if generator.dim % generator.heads:
-        raise ValueError(f"generator.dim must be a multiple of generator.heads={generator.heads}, got {generator.dim}")
-    if generator.history != cfg.datamodule.history:
-        raise ValueError(
-            f"generator.history must be datamodule.history={cfg.datamodule.history}, got {generator.history}"
-        )
-    one_of("generator.attention", generator.attention, ("causal", "bidirectional"))
-    for name in ("item_vectors", "content"):
-        truth(f"generator.{name}", generator[name])
-    truth("reward.content", reward.get("content", False))
-    for name in ("generator.dropout", "reward.dropout"):
-        number(name, OmegaConf.select(cfg, name, default=0), "in [0, 1)", lambda value: 0 <= value < 1)
-    for name in ("dim", "heads", "blocks"):
-        if reward.get(name) is not None:
-            integer(f"reward.{name}", reward[name], least=1)
-    hashed_rows(reward.get("prefix_table", "full"))
-    number("reward.temperature", reward.get("temperature", 1), "> 0", lambda value: value > 0)
-
-
-def check_cooccurrence(cfg: DictConfig) -> None:
-    """Check the counts that the networks are wrapped in, if any.
-
-    Raises:
-        ValueError: As `check`.
-    """
-    counts = cfg.cooccurrence or {}
-    for name in counts:
-        if name in ("neighbours", "text_neighbours", "window"):
-            integer(f"cooccurrence.{name}", counts[name], least=int(name == "window"))
-        else:
-            number(f"cooccurrence.{name}", counts[name], ">= 0", lambda value: value >= 0)
-
-
-def check_trainings(cfg: DictConfig) -> None:
-    """Check what only shows when a training begins, and would come late then.
-
-    Raises:
-        ValueError: As `check`.
-    """
-    reward: Any = get_class(cfg.reward["_target_"])
-    for fit in trainings(cfg):
-        if fit.get("negatives") in KINDS[2:] and not reward.shares_negatives:
-            raise ValueError(unshared(fit["negatives"]))
-        one_of("training.softmax", fit.get("softmax", "all"), ("allowed", "all"))
-        if fit.get("negatives") is not None:
-            one_of("training.negatives", fit["negatives"], KINDS)
-        if fit.get("negative_count") is not None:
-            integer("training.negative_count", fit["negative_count"], least=1)
-        number("training.reward_loss_weight", fit.get("reward_loss_weight", 1), "> 0", lambda value: value > 0)
-        check_schedule("training", fit)
-
-
-def check_sasrec(cfg: DictConfig) -> None:
-    """Check the network of `search=sasrec` and its training, which would begin late.
-
-    Raises:
-        ValueError: As `check`.
-    """
-    network = cfg.sasrec.network
-    for name in ("dim", "blocks", "heads", "history"):
-        integer(f"sasrec.network.{name}", network[name], least=1)
-    if network.dim % network.heads:
-        raise ValueError(
-            f"sasrec.network.dim must be a multiple of sasrec.network.heads={network.heads}, got {network.dim}"
-        )
-    number("sasrec.network.dropout", network.dropout, "in [0, 1)", lambda value: 0 <= value < 1)
-    check_schedule("sasrec.training", plain(cfg.sasrec.training))
+    for name in ("generator", "sasrec.network"):
+        network = plain(OmegaConf.select(cfg, name))
+        apply(NETWORK, name, network)
+        if network.get("dim", 0) % network.get("heads", 1):
+            raise ValueError(f"{name}.dim must be a multiple of {name}.heads={network['heads']}, got {network['dim']}")
+    history = cfg.generator.get("history", cfg.datamodule.history)
+    if history != cfg.datamodule.history:
+        raise ValueError(f"generator.history must be datamodule.history={cfg.datamodule.history}, got {history}")
+    apply(NETWORK, "reward", {name: value for name, value in plain(cfg.reward).items() if value is not None})
 
 
 def check_logger(cfg: DictConfig) -> None:
-    """Check W&B's dials; where it can't work online, fall back if that was asked for.
+    """Check W&B's options; where it can't work online, fall back if that was asked for.
 
     Raises:
-        ValueError: If a dial is wrong, or W&B has no key or can't be reached, and logger.fallback is null.
+        ValueError: If an option is wrong, or W&B has no key or can't be reached, and logger.fallback is null.
     """
     logger = cfg.logger
-    if "WandbLogger" not in logger["_target_"]:
+    if "mode" not in logger:
         return
-    one_of("logger.mode", logger.mode, ("offline", "online"))
-    if logger.get("fallback") is not None:
-        one_of("logger.fallback", logger.fallback, ("offline", "null"))
-    truth("logger.artifacts", logger.get("artifacts", False))
+    apply(LOGGER, "logger", logger)
     if logger.mode == "offline" or (why := why_not_online()) is None:
         return
     if logger.get("fallback") is None:
@@ -201,20 +238,6 @@ def fall_back(why: str) -> None:
     log.warning("logger.mode=online: %s; runs are kept offline, `wandb sync DIR` uploads them", why)
 
 
-def check_schedule(group: str, fit: Mapping[str, Any]) -> None:
-    """Check the dials of a schedule, as far as a training has them.
-
-    Raises:
-        ValueError: As `check`.
-    """
-    number(f"{group}.learning_rate", fit.get("learning_rate", 1), "> 0", lambda value: value > 0)
-    number(f"{group}.weight_decay", fit.get("weight_decay", 0), ">= 0", lambda value: value >= 0)
-    for name, least in (("warmup_steps", 0), ("epochs", 1), ("patience", 1)):
-        integer(f"{group}.{name}", fit.get(name, least), least)
-    if fit.get("ema_decay") is not None:
-        number(f"{group}.ema_decay", fit["ema_decay"], "in (0, 1) or null", lambda value: 0 < value < 1)
-
-
 def check_judge(cfg: DictConfig) -> None:
     """Check that a search which trusts a reward model will have one.
 
@@ -222,8 +245,7 @@ def check_judge(cfg: DictConfig) -> None:
         ValueError: If only a generator would be trained.
     """
     weight = plain(cfg.search).get("weight", 0)
-    judge = any(map(trains_reward, trainings(cfg)))
-    if cfg.checkpoint is None and not judge and any(entries(weight)):
+    if cfg.checkpoint is None and not any(map(trains_reward, trainings(cfg))) and any(entries(weight)):
         raise ValueError(
             f"search.weight={weight} needs a reward model and training=generator trains none: "
             "use search=plain, or search.weight=0"
@@ -234,7 +256,7 @@ def check_analysis(cfg: DictConfig) -> None:
     """Check that the analysis is a known one and has two searches to compare.
 
     Raises:
-        ValueError: If it is none, the search keeps no beams, or asks no reward, or a dial means nothing to an analysis.
+        ValueError: If it is none, the search keeps no beams, or asks no reward, or an option means nothing to it.
     """
     if cfg.analysis != "drift":
         raise ValueError(f"analysis must be drift or null, got {cfg.analysis}")
@@ -245,27 +267,3 @@ def check_analysis(cfg: DictConfig) -> None:
         raise ValueError("analysis=drift compares guided search with a plain beam: it needs search.weight > 0, got 0")
     if cfg.predictions is not None:
         raise ValueError("analysis=drift writes no predictions: ask for one of them at a time")
-
-
-def integer(name: str, value: Any, least: int) -> None:
-    """Raise ValueError unless the value is an integer of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} must be an integer >= {least}, got {value}")
-
-
-def number(name: str, value: Any, allowed: str, holds: Callable[[float], bool]) -> None:
-    """Raise ValueError unless the value is a finite number that holds; `allowed` says which ones do."""
-    if not is_number(value) or not holds(value):
-        raise ValueError(f"{name} must be a number {allowed}, got {value}")
-
-
-def one_of(name: str, value: Any, options: tuple[str, ...]) -> None:
-    """Raise ValueError unless the value is one of the options."""
-    if value not in options:
-        raise ValueError(f"{name} must be {', '.join(options[:-1])} or {options[-1]}, got {value}")
-
-
-def truth(name: str, value: Any) -> None:
-    """Raise ValueError unless the value is true or false."""
-    if not isinstance(value, bool):
-        raise ValueError(f"{name} must be true or false, got {value}")

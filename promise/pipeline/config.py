@@ -13,20 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 def trainings(cfg: DictConfig) -> list[dict[str, Any]]:
     """The trainings that make the networks, in order: one, or generator and reward when staged.
 
-    A dial that is given to a staged training as a whole (`training.epochs`) holds for each stage that has it.
-
-    Raises:
-        ValueError: If no stage has such a dial.
+    What is given to a staged training as a whole (`training.epochs`) is what its stages refer to.
     """
     training = plain(cfg.training)
-    if "_target_" in training:
-        return [training]
-    stages = [fit for fit in training.values() if isinstance(fit, dict)]
-    shared = {name: value for name, value in training.items() if not isinstance(value, dict)}
-    for name, value in shared.items():
-        if not any(name in fit for fit in stages):
-            raise ValueError(f"training.{name}={value} is no dial of a staged training")
-    return [{name: shared.get(name, value) for name, value in fit.items()} for fit in stages]
+    return [training] if "_target_" in training else [fit for fit in training.values() if isinstance(fit, dict)]
 
 
 def plain(node: Any) -> dict[str, Any]:
@@ -35,13 +25,13 @@ def plain(node: Any) -> dict[str, Any]:
     Raises:
         ValueError: If a mandatory value (`???`) is missing; it is named.
     """
-    given(node)
+    require_values(node)
     container = OmegaConf.to_container(node, resolve=True)
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}
 
 
-def given(node: Any) -> None:
+def require_values(node: Any) -> None:
     """Raise ValueError if a mandatory value (`???`) is missing; all that are get named."""
     if missing := sorted(OmegaConf.missing_keys(node)):
         raise ValueError(f"{', '.join(missing)} must be given")

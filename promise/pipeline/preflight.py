@@ -35,7 +35,7 @@ def preflight(words: Sequence[str]) -> None:
         raise ValueError(f"+sweeps must be one of {', '.join(names)}, got {name}{hint}")
     launcher = chosen.get("launcher", "basic")
     if launcher in PLUGINS and not installed(PLUGINS[launcher]):
-        raise ValueError(f"launcher={launcher} needs a library: pip install 'promise[{launcher}]'")
+        raise ValueError(f"launcher={launcher} needs a library: pip install -e '.[{launcher}]'")
 
 
 def installed(module: str) -> bool:

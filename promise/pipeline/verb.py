@@ -1,36 +1,27 @@
-"""What every verb shares: Hydra around it, one line for bad input, tables on stdout, JSON as the last line."""
+"""Hydra around a verb: bad input ends in one line, tables go to stdout, JSON is the last line."""
 
 import json
 import os
-import sys
-import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-import promise
 from promise import configs
 from promise.pipeline.checks import check
-from promise.pipeline.preflight import preflight
-from promise.pipeline.signals import handle_signals
-
-#: Exit code of our own checks; Hydra's own errors keep 1.
-BAD_INPUT = 2
+from promise.pipeline.errors import ending_checks
 
 #: Exit code of a sweep whose points all failed.
 ALL_FAILED = 1
 
-#: Root dials that are true or false and that some verbs know nothing of.
+#: Root options that are true or false and that some verbs know nothing of.
 SWITCHES = ("dry_run", "retry_failed")
 
 
@@ -61,16 +52,7 @@ def app(
                 raise SystemExit(ALL_FAILED)
         return result
 
-    def checked_first() -> None:
-        with handle_signals():
-            try:
-                preflight(sys.argv[1:])
-            except ValueError as error:
-                print(f"error: {error}", file=sys.stderr)
-                raise SystemExit(BAD_INPUT) from None
-            main()
-
-    return checked_first
+    return main
 
 
 def refuse_switches(cfg: DictConfig, known: Collection[str]) -> None:
@@ -81,22 +63,6 @@ def refuse_switches(cfg: DictConfig, known: Collection[str]) -> None:
 
 
 @contextmanager
-def ending_checks() -> Iterator[None]:
-    """End the process with one line where one of our own checks fails, unless HYDRA_FULL_ERROR asks for all of it.
-
-    Raises:
-        SystemExit: With exit code 2.
-    """
-    try:
-        yield
-    except Exception as error:
-        if not is_check(error) or os.environ.get("HYDRA_FULL_ERROR"):
-            raise
-        print(f"error: {own_words(error)}", file=sys.stderr)
-        raise SystemExit(BAD_INPUT) from None
-
-
-@contextmanager
 def said_once() -> Iterator[None]:
     """Give stdout to the first process of a distributed run alone."""
     if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0:
@@ -104,25 +70,6 @@ def said_once() -> Iterator[None]:
     else:
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
             yield
-
-
-def own_words(error: BaseException) -> str:
-    """The message of the check itself, on one line."""
-    return " ".join(str(unwrapped(error)).split())
-
-
-def is_check(error: BaseException) -> bool:
-    """Whether one of our own lines raised a ValueError: then it is a check and not a fault."""
-    error = unwrapped(error)
-    frames = traceback.extract_tb(error.__traceback__)
-    return isinstance(error, ValueError) and Path(frames[-1].filename).is_relative_to(Path(promise.__file__).parent)
-
-
-def unwrapped(error: BaseException) -> BaseException:
-    """What a constructor raised, without what Hydra wraps around it."""
-    while isinstance(error, InstantiationException) and error.__cause__ is not None:
-        error = error.__cause__
-    return error
 
 
 def choices() -> dict[str, str]:

@@ -121,4 +121,4 @@ def test_the_command_on_bad_input(run_bare: Any, tmp_path: Path, monkeypatch: py
     assert run_bare("bench", "what=speed").error == (
         "what must be one of search, training, ids, trie, prepare, all, got speed"
     )
-    assert run_bare("bench", "bench.sove=x").code == 1
+    assert run_bare("bench", "bench.sove=x").error == "bench.sove: unknown; did you mean bench.save?"

@@ -48,8 +48,8 @@ def test_a_wrong_grid_is_named(grids: Any, message: str) -> None:
     ("words", "message"),
     [
         (["sweep.name=x", "sweep.grids=[]"], "sweep.grids must hold at least one point, got none"),
-        (["sweep.name=x", "sweep.grids=[{search.widht:[10]}]"], "sweep.grids: Could not override 'search.widht'."),
-        (["sweep.name=x", "sweep.grids=[{search:plane}]"], "sweep.grids: In 'config': Could not find 'search/plane'"),
+        (["sweep.name=x", "sweep.grids=[{search.widht:[10]}]"], "search.widht: unknown; did you mean search.width?"),
+        (["sweep.name=x", "sweep.grids=[{search:plane}]"], "search must be one of best_of_n, "),
         (
             ["sweep.name=x", "sweep.grids=[{search:plain}]", "trainer.strategy=ddp"],
             "trainer.strategy=ddp inside a multi",

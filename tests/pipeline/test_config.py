@@ -20,9 +20,11 @@ def test_they_are_the_trainings_in_order() -> None:
 
 
 def test_a_dial_given_to_a_staged_training_holds_for_the_stages_that_have_it() -> None:
-    staged = trainings(configs.compose(["training=staged", "+training.epochs=3", "+training.softmax=all"]))
+    staged = trainings(configs.compose(["training=staged", "training.epochs=3", "training.softmax=all"]))
     assert [fit["epochs"] for fit in staged] == [3, 3]
     assert [fit.get("softmax") for fit in staged] == ["all", None]
+    staged = trainings(configs.compose(["training=staged", "training.epochs=3", "training.reward.epochs=5"]))
+    assert [fit["epochs"] for fit in staged] == [3, 5]
     assert [fit["epochs"] for fit in trainings(configs.compose(["training=staged", "experiment=quickstart"]))] == [
         12,
         12,

@@ -9,7 +9,8 @@ from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
 from promise.pipeline.config import make
-from promise.pipeline.verb import is_check, own_words, show, sized
+from promise.pipeline.errors import is_check, own_words
+from promise.pipeline.verb import show, sized
 from promise.search.options import check_options
 
 

@@ -12,6 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from promise.pipeline.checks import check, check_judge
 from promise.pipeline.config import plain
+from promise.pipeline.errors import told
+from promise.pipeline.overrides import check_overrides
 
 #: What belongs to a run and not to the dials that it found.
 OF_THE_RUN = (
@@ -62,7 +64,8 @@ def checked(overrides: Sequence[str], where: str) -> tuple[DictConfig, dict[str,
     try:
         cfg, chosen = composed(overrides)
     except HydraException as error:
-        raise ValueError(f"{where}: {' '.join(str(error).split())}") from None
+        check_overrides(overrides)
+        raise ValueError(f"{where}: {told(error)}") from None
     check(cfg)
     check_judge(cfg)
     return cfg, chosen

@@ -1,0 +1,98 @@
+"""Errors of a command: those of its user end it with one line and exit code 2, faults keep their traceback."""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import hydra
+from hydra.errors import HydraException, InstantiationException
+from omegaconf.errors import OmegaConfBaseException
+
+import promise
+
+#: Exit code of bad input, whether Hydra or we find it.
+BAD_INPUT = 2
+
+
+@contextmanager
+def ending_checks() -> Iterator[None]:
+    """End the process with one line where a check fails, unless HYDRA_FULL_ERROR=1 asks for all of it.
+
+    Raises:
+        SystemExit: With exit code 2.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_check(error) or ("HYDRA_FULL_ERROR" in os.environ and "PROMISE_LINES" not in os.environ):
+            raise
+        print(f"error: {own_words(error)}", file=sys.stderr)
+        raise SystemExit(BAD_INPUT) from None
+
+
+@contextmanager
+def hydra_raises() -> Iterator[None]:
+    """Let Hydra raise its errors, as HYDRA_FULL_ERROR=1 does; PROMISE_LINES says that the user did not ask for it."""
+    if "HYDRA_FULL_ERROR" in os.environ:
+        yield
+        return
+    ours = {"HYDRA_FULL_ERROR": "1", "PROMISE_LINES": "1"}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
+
+
+def own_words(error: BaseException) -> str:
+    """The message of the check itself, on one line."""
+    error = unwrapped(error)
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return told(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())
+
+
+def is_check(error: BaseException) -> bool:
+    """Whether an error is the user's and no fault of ours.
+
+    Hydra's are; those of the system about a file; a ValueError of our own lines; a class or library that is missing.
+    """
+    inner = unwrapped(error)
+    if isinstance(inner, OSError):
+        return inner.filename is not None
+    frames = traceback.extract_tb(inner.__traceback__)
+    raised_in = {package.__name__ for package in (promise, hydra) if _is_within(frames[-1].filename, package)}
+    return (
+        isinstance(inner, HydraException | OmegaConfBaseException)
+        or (isinstance(inner, ValueError) and "promise" in raised_in)
+        or (isinstance(inner, ImportError) and (inner is not error or "hydra" in raised_in))
+    )
+
+
+def _is_within(path: str, package: ModuleType) -> bool:
+    return Path(path).is_relative_to(Path(str(package.__file__)).parent)
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """What a constructor raised, without what Hydra wraps around it; a `_target_` that is not there stays wrapped."""
+    while isinstance(error, InstantiationException) and not str(error).startswith("Error locating"):
+        if error.__cause__ is None:
+            break
+        error = error.__cause__
+    return error
+
+
+def told(error: BaseException) -> str:
+    """The error of Hydra or OmegaConf in one line: its first one, that of its cause, and the key."""
+    said = [str(each).strip().splitlines()[0] for each in (error, error.__cause__) if str(each or "").strip()]
+    key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None)
+    if key and not any(key in line for line in said):
+        said.insert(0, f"{key}:")
+    return " ".join(said).replace(", set env var HYDRA_FULL_ERROR=1 to see chained exception", "") or repr(error)
