@@ -25,4 +25,4 @@ lint: setup
 	$(BIN)/mypy
 
 test: lint
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --doctest-modules promise tests
+	OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules promise tests
