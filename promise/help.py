@@ -31,7 +31,7 @@ EXAMPLES = {
         ("promise sweep +sweeps=tune data=amazon_beauty data.root=DIR", "a study: dials that are worth their compute"),
     ],
     "bench": [
-        ("promise bench what=search bench.save=bench.csv", "peers need pip install 'promise[bench]'"),
+        ("promise bench what=search bench.save=bench.csv", "peers need pip install -e '.[bench]'"),
     ],
 }
 _CONFIGS = {"bench": "bench"}  # verb -> its root config, where that is not the one of all others

@@ -14,10 +14,9 @@ from promise.analysis.curves import BEAMS, Along, Curve, Point, curves, per_leve
 from promise.analysis.depth_figure import depth_settings
 from promise.analysis.drawing import BLACK, PALETTE, Look, log_ticks, looks, plain_number
 from promise.analysis.figures import flops_words, metric_name, value_range
-from promise.analysis.frontier import pareto
+from promise.analysis.frontier import knee, pareto
 from promise.analysis.gallery import supported
 from promise.analysis.hrecall_figure import gain_over_plain, kept_prefixes
-from promise.analysis.hypervolume import knee
 from promise.analysis.size_figure import size_grids
 
 DASHES = {"-": "solid", "--": "dash", "-.": "dashdot", ":": "dot", "": "solid"}

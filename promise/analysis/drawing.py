@@ -15,8 +15,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLoc
 from numpy.typing import ArrayLike, NDArray
 
 from promise.analysis.curves import COUNTS, Curve
-from promise.analysis.frontier import pareto
-from promise.analysis.hypervolume import knee
+from promise.analysis.frontier import knee, pareto
 
 # Okabe and Ito's colours, without the yellow that white swallows.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

@@ -31,7 +31,7 @@ def peer(module: str) -> Any:
             return importlib.import_module(module)
     except ImportError as error:
         package = (error.name or module).partition(".")[0]
-        raise Skipped(f"needs {package}: pip install 'promise[bench]'") from error
+        raise Skipped(f"needs {package}: pip install -e '.[bench]'") from error
 
 
 class HuggingFace:

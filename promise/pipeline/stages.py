@@ -30,7 +30,7 @@ from promise.pipeline.config import fits, make, plain
 from promise.pipeline.fitting import Fit, load_networks
 from promise.pipeline.neighbours import BACKWARD, DECAY, RARITY, TEXT_WEIGHT, WINDOW, co_visit_table, text_table
 from promise.pipeline.sasrec import SASRecFit
-from promise.pipeline.store import Artifact, Store
+from promise.pipeline.store import Artifact, NotBuilt, Store
 from promise.pipeline.training_run import NETWORKS, file_fingerprint
 
 log = logging.getLogger(__name__)
@@ -231,16 +231,20 @@ class Pipeline:
 
     def trained(self, fit: Fit | SASRecFit, command: str) -> Artifact:
         """Networks from the store, trained if need be; `command` is what trains them where building is refused."""
-        artifact = self.store.get_or_build(
-            fit.name,
-            fit.config,
-            fit.inputs,
-            fit.version,
-            fit.build,
-            allow_build=self.cfg.build == "auto",
-            command=command,
-            collective=True,
-        )
+        try:
+            artifact = self.store.get_or_build(
+                fit.name,
+                fit.config,
+                fit.inputs,
+                fit.version,
+                fit.build,
+                allow_build=self.cfg.build == "auto",
+                command=command,
+                collective=True,
+            )
+        except NotBuilt as refusal:
+            refusal.training = fit
+            raise
         if artifact.built:
             self.built.append(fit.name)
         return artifact
