@@ -138,13 +138,13 @@ def test_bad_dials_are_one_line_and_leave_nothing(run: Run, tmp_path: Path) -> N
 def test_files_that_do_not_fit(run: Run, tmp_path: Path) -> None:
     made = run("train").json["paths"]
     few = tmp_path / "few.txt"
-    few.write_text("a 7 10 13 7 10\nb 10 13 7 10\nc 13 10 7\n")
+    few.write_text("a 7 10 11 7 10\nb 10 11 7 10\nc 11 10 7\n")
     files = [f"data.sequences={few}", "data.items=null"]
     error = run("evaluate", *files, f"ids.path={made['ids']}", store=tmp_path / "one").error
     assert error.endswith("has 40 items, the data have 3")
     for verb, more in (("evaluate", []), ("sweep", ["+sweeps=weight"])):
         error = run(verb, *files, *more, f"checkpoint={made['model']}", store=tmp_path / verb).error
-        assert error.endswith("has a catalogue of 40 items, the data have 3")
+        assert error.endswith("does not know 1 of 3 items of the data, first 11")
         assert not (tmp_path / verb / "rows").exists()
     assert run("evaluate", "build=never", store=tmp_path / "never").error.startswith("build=never, but data (data-")
 

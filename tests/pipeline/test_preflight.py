@@ -11,8 +11,6 @@ def test_an_unknown_sweep_is_named() -> None:
         ValueError, match=r"^\+sweeps must be one of candidates, .*, got widht \(did you mean width\?\)$"
     ):
         preflight(["+sweeps=widht"])
-    with pytest.raises(ValueError, match=r"^\+sweeps must be one of candidates, .*, got 1$"):
-        preflight(["seed=2", "+sweeps=1"])
 
 
 @pytest.mark.parametrize("words", [["+sweeps=width"], [], ["--config-dir", "mine", "+sweeps=own"], ["launcher=basic"]])
@@ -23,9 +21,7 @@ def test_what_is_known_passes(words: list[str]) -> None:
 @pytest.mark.parametrize("launcher", PLUGINS)
 def test_a_launcher_without_its_library(launcher: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "installed", lambda name: name != PLUGINS[launcher])
-    with pytest.raises(
-        ValueError, match=rf"^launcher={launcher} needs a library: pip install 'promise\[{launcher}\]'$"
-    ):
+    with pytest.raises(ValueError, match=rf"^launcher={launcher} needs a library: pip install .*\[{launcher}\]'$"):
         preflight([f"launcher={launcher}"])
 
 
