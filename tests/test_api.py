@@ -88,9 +88,7 @@ def test_the_name_is_a_function_of_the_contents(run: Run, model: Path, tmp_path:
     [
         (["generator.dim=32"], "generator.dim=16, the config says 32"),
         (["reward=cross_attention"], "reward._target_=promise.models.reward.DotReward, the config says promise"),
-        (["embeddings=text"], "embeddings._target_="),
         (["embeddings.parts.text.embedding.ngrams=1"], "embeddings.parts.text.embedding.ngrams=2, the config says 1"),
-        (["ids.codes=4"], "ids.codes=8, the config says 4"),
         (["datamodule.history=5"], "generator.history=20, the config says 5"),
     ],
 )

@@ -40,11 +40,9 @@ def test_the_generator_alone_needs_no_judge(run: Run) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["reward=cross_attention"],
-        ["training.negatives=full_softmax"],
-        ["generator.attention=bidirectional"],
-        ["generator.content=true", "generator.item_vectors=false"],
-        ["training.softmax=all"],
+        ["reward=cross_attention", "generator.attention=bidirectional"],
+        ["training.negatives=full_softmax", "generator.content=true", "generator.item_vectors=false"],
+        ["training.softmax=all", "training.negatives=hard"],
     ],
     ids=lambda words: words[0],
 )
@@ -140,7 +138,6 @@ def test_a_signal_within_an_epoch_loses_no_step(
     ("moment", "verb"),
     [
         ("promise.data.interactions.Interactions.save", "train"),
-        ("promise.tasks.training.target_ranks", "train"),
         ("promise.tasks.evaluation.target_ranks", "evaluate"),
         ("promise.data.datasets.pad_rows", "train"),
     ],
