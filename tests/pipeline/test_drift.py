@@ -149,9 +149,8 @@ def test_the_verb(run: Run) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        "search=orm evaluation.remove_seen=true",
-        "search.adaptive=entropy evaluation.users=30",
-        "search.width=5 search.shuffle_rewards=true evaluation.precision=bf16-mixed",
+        "search=orm evaluation.remove_seen=true evaluation.users=20",
+        "search.adaptive=entropy search.shuffle_rewards=true evaluation.precision=bf16-mixed evaluation.users=20",
     ],
 )
 def test_other_searches(run: Run, words: str) -> None:
