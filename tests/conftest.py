@@ -5,17 +5,20 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch reads it when it is imported
 
 import contextlib
+import copy
 import io
 import json
 import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 KINDS, ITEMS, USERS = 4, 40, 60
 SMALL = (
@@ -150,11 +153,21 @@ def run_bare() -> Run:
 @pytest.fixture(scope="session")
 def pipeline_of(world: World, shared_store: Path) -> Callable[..., Any]:
     """The pipeline of a config: `pipeline_of("seed=1")`."""
+    from omegaconf import OmegaConf
+
+    from promise import configs
+    from promise.pipeline.stages import Pipeline
+
+    groups, known = configs.groups(), cache(lambda chosen: configs.compose([*world.words, *chosen]))
 
     def compose(*words: str, store: Path = shared_store) -> Any:
-        from promise import configs
-        from promise.pipeline.stages import Pipeline
-
-        return Pipeline(configs.compose([*world.words, f"store={store}", *words]))
+        named = [word for word in words if word.partition("=")[0] in groups]
+        cfg = copy.deepcopy(known(tuple(named)))  # Hydra takes its time; values are put in their place by hand
+        OmegaConf.set_struct(cfg, False)
+        for name, _, value in (word.lstrip("+").partition("=") for word in words if word not in named):
+            OmegaConf.update(cfg, name, yaml.safe_load(value))
+        cfg.store = str(store)
+        OmegaConf.set_struct(cfg, True)
+        return Pipeline(cfg)
 
     return compose

@@ -45,8 +45,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         [],
         ["seed=1", "evaluation.allow=a b", "++store=x"],
         ["--cfg", "job"],
-        ["--info"],
-        ["--hydra-help"],
         ["--version"],
         ["-m", "search.width=10,20"],
     ],
@@ -55,12 +53,6 @@ def test_words_reach_hydra_untouched(calls: list[list[str]], words: list[str]) -
     assert cli.main(["train", *words]) == 0
     assert calls == [["promise", *words]]
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
-
-
-def test_a_wait_policy_that_is_set_stays(calls: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    cli.main(["train"])
-    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
 
 
 def test_workers_of_a_launcher_have_one_thread_each(calls: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +92,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @needs_config
-@pytest.mark.parametrize("words", [["--help"], [], ["evaluate", "seed=1", "-h"], ["sweep", "+sweeps=tune", "--help"]])
+@pytest.mark.parametrize("words", [[], ["evaluate", "seed=1", "-h"], ["sweep", "+sweeps=tune", "--help"]])
 def test_help_is_quick(words: list[str]) -> None:
     script = (
         "import sys\nfrom promise.cli import main\n"
@@ -161,11 +153,8 @@ def test_artifacts_without_a_subcommand(words: list[str], capsys: pytest.Capture
         ("search.widht=3", "search.widht: unknown; did you mean search.width?"),
         ("+evaluation.user=10", "evaluation.user: unknown; did you mean evaluation.users?"),
         ("+sedd=3", "sedd: unknown; did you mean seed?"),
-        ("+evaluation={user:3}", "evaluation.user: unknown; did you mean evaluation.users?"),
-        ("search.nothing=1", "search.nothing: unknown; search has width, "),
         ("trainer.max_steps=2", "trainer.max_steps is not in the config: +trainer.max_steps=2 passes it on"),
         ("search=guidd", "search must be one of best_of_n, "),
-        ("search=10", "search must be one of best_of_n, "),
         ("logger=mlflow", "logger must be one of csv, tensorboard, wandb, got mlflow"),
         ("~search.width", "~search.width: a key can't be left out; give it another value"),
         ("~logger", "~logger: a group can't be left out; choose an option, one of csv, tensorboard, wandb"),

@@ -52,11 +52,6 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_root_holds_the_configs() -> None:
-    assert (configs.root() / "conf").is_dir()
-    assert configs.config_path() == str(configs.root() / "conf")
-
-
 def test_root_is_the_package_in_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(configs, "__file__", str(tmp_path / "promise" / "configs.py"))
     assert configs.root() == tmp_path

@@ -23,8 +23,6 @@ def test_prepare_reports_data_and_ids(run: Run, world: Any, tmp_path: Path) -> N
     ids = SemanticIds.load(said["paths"]["ids"])
     assert ids.fingerprint == said["ids"]["fingerprint"]
     assert said["ids"]["collision_rate_after"] == 0 and said["ids"]["items"] == 40
-    for word in ("Data", "Semantic IDs", "entropy (bits)", "Collisions"):
-        assert word in answer.out
     assert "preparing ids" in answer.err and "preparing ids" not in answer.out
     assert run("prepare", store=tmp_path).json["trained"] == []
 
@@ -44,24 +42,17 @@ def test_given_ids_without_a_quality_report(run: Run, tmp_path: Path) -> None:
     assert said["ids"] == {"fingerprint": made.fingerprint, "level_sizes": list(made.level_sizes)}
 
 
-GOOD, SHORT = "a 1 2 3 4\nb 2 3 4 1\n", "a 1 2\nb 3\n"
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (None, "data.sequences: no such file: {path}"),
         (b"", "data.sequences: s.txt is empty"),
-        (b"\x00\x01\x02" * 100, "data.sequences: s.txt:1: not a text file (it holds NUL bytes)"),
         (b"a 1 2 3\nb 1 x 3\n", "data.sequences: s.txt:2: items must be non-negative integers, got 'x'"),
-        (b"a 1 2 3\nb 1 -2 3\n", "data.sequences: s.txt:2: items must be non-negative integers, got '-2'"),
-        (SHORT.encode(), "data.sequences: s.txt: users need >= 3 interactions, none of the 2 here has"),
         (
             b"a 7 10 13\nb 7 998 10 999\n",
             "data.sequences: s.txt:2: item 998 has no row in items.jsonl (items without a row: 2)",
         ),
     ],
-    ids=["missing", "empty", "binary", "non-integer", "negative", "short users", "no row"],
 )  # fmt: skip
 @pytest.mark.parametrize("verb", ["evaluate", "sweep"])
 def test_bad_data_is_one_line_and_leaves_nothing(
@@ -79,7 +70,6 @@ def test_bad_data_is_one_line_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["data=s3rec"], "data.sequences must be given"),
         (["data=amazon_beauty"], "data.root must be given"),
         (["data=amazon_beauty", "data.root=nowhere"], "data.root: no such folder: nowhere"),
     ],

@@ -28,7 +28,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 def test_threads_wait_and_memory_stays(asked, monkeypatch):
     configure_runtime()
     assert asked == list(HEAP.values())
-
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
 
 
@@ -36,7 +35,6 @@ def test_the_environment_wins(asked, monkeypatch):
     monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     configure_runtime()
-
     assert asked == [] and os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
 
 

@@ -75,12 +75,9 @@ def point(**values: Any) -> dict[str, Any]:
 
 
 def test_tables_of_other_runs_are_copied_under_their_name(tmp_path: Path) -> None:
-    weight = tmp_path / "weight" / "shop-test-0"
-    write_results([point()], weight / "results.csv")
-    mine = tmp_path / "ablation-mine" / "shop-test-0"
-    write_results([point()], mine / "results.csv")
-    scaling = tmp_path / "scaling" / "shop-test-0"
-    write_results([point()], scaling / "results.csv")
+    weight, mine, scaling = (tmp_path / name / "shop-test-0" for name in ("weight", "ablation-mine", "scaling"))
+    for folder in (weight, mine, scaling):
+        write_results([point()], folder / "results.csv")
     (scaling / "laws.csv").write_text("a\n1\n")
     drift = tmp_path / "drift" / "shop-test-0"
     drift.mkdir(parents=True)

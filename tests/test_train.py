@@ -40,11 +40,9 @@ def test_the_generator_alone_needs_no_judge(run: Run) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["reward=cross_attention"],
-        ["training.negatives=full_softmax"],
-        ["generator.attention=bidirectional"],
-        ["generator.content=true", "generator.item_vectors=false"],
-        ["training.softmax=all"],
+        ["reward=cross_attention", "generator.attention=bidirectional"],
+        ["training.negatives=full_softmax", "generator.content=true", "generator.item_vectors=false"],
+        ["training.softmax=all", "training.negatives=hard"],
     ],
     ids=lambda words: words[0],
 )
@@ -63,7 +61,7 @@ def test_a_given_checkpoint_is_no_training(run: Run, tmp_path: Path) -> None:
     assert said["paths"]["model"] == made["model"] and said["paths"]["manifest"] is None
 
 
-LONGER = ("training.epochs=14", "training.patience=14", "datamodule.batch_size=16", "checkpoint_selection.users=60")
+LONGER = ("training.epochs=8", "training.patience=8", "datamodule.batch_size=16", "checkpoint_selection.users=60")
 
 
 def networks(store: Path) -> bytes:
@@ -132,7 +130,7 @@ def test_a_signal_within_an_epoch_loses_no_step(
     resumed = run(*words, store=tmp_path)
     assert resumed.json["trained"] == ["joint"]
     steps = max(seen) + 1
-    assert len(seen) - 14 * steps == (0 if step % steps else steps)  # after its last step an epoch is done again
+    assert len(seen) - 8 * steps == (0 if step % steps else steps)  # after its last step an epoch is done again
     assert networks(tmp_path) == networks(undisturbed)
 
 
@@ -140,7 +138,6 @@ def test_a_signal_within_an_epoch_loses_no_step(
     ("moment", "verb"),
     [
         ("promise.data.interactions.Interactions.save", "train"),
-        ("promise.tasks.training.target_ranks", "train"),
         ("promise.tasks.evaluation.target_ranks", "evaluate"),
         ("promise.data.datasets.pad_rows", "train"),
     ],

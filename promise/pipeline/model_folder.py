@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 
+from promise.data.interactions import EVENT_COLUMNS, Interactions
 from promise.ids.semantic_ids import SemanticIds
 from promise.ids.trie import Trie
 from promise.models.cooccurrence import set_scale
@@ -58,10 +59,13 @@ class Model:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of all that the networks' answers depend on: weights, config, IDs, vectors, tables, item ids."""
+        """Hash of weights, config, IDs, vectors, tables and item ids; not of the scale of counts, which a search sets."""
         vectors, tables = self.inputs.item_vectors, self.inputs.tables
+        config, wrapper = dict(self.config), self.config.get("cooccurrence")
+        if wrapper:
+            config["cooccurrence"] = {name: value for name, value in wrapper.items() if name != "scale"}
         contents = {
-            "config": self.config,
+            "config": config,
             "weights": file_fingerprint(self.weights),
             "ids": self.inputs.ids.fingerprint,
             "vectors": None if vectors is None else fingerprint_of(vectors),
@@ -167,19 +171,26 @@ def description(folder: Path) -> dict[str, Any]:
     return dict(described)
 
 
-def check_catalogue(model: Model, items: pl.DataFrame, place: str) -> None:
-    """Compare a model's catalogue with that of the data: their items must be the same ones in the same order.
+def in_catalogue(interactions: Interactions, model: Model, place: str) -> Interactions:
+    """The interactions with the catalogue of a model, items found by their ids; they themselves where it is the same.
+
+    Args:
+        interactions: Of the data; not every item of the model need occur.
+        model: The model.
+        place: What names the model, for the error.
 
     Raises:
-        ValueError: Naming what differs.
+        ValueError: If an item is unknown to the model; the first one is named and all are counted.
     """
-    own, theirs = model.items["id"].to_list(), items["id"].to_list()
+    own, theirs = model.items["id"].to_list(), interactions.items["id"].to_list()
     if own == theirs:
-        return
-    if len(own) != len(theirs):
-        raise ValueError(f"{place} has a catalogue of {len(own)} items, the data have {len(theirs)}")
-    first = next(place for place, pair in enumerate(zip(own, theirs, strict=True)) if pair[0] != pair[1])
-    raise ValueError(f"{place} has another catalogue than the data: item {first} is {own[first]}, not {theirs[first]}")
+        return interactions
+    numbers = {item: number for number, item in enumerate(own)}
+    if unknown := [item for item in theirs if item not in numbers]:
+        raise ValueError(f"{place} does not know {len(unknown)} of {len(theirs)} items of the data, first {unknown[0]}")
+    moved = pl.Series([numbers[item] for item in theirs], dtype=EVENT_COLUMNS["item"])
+    events = interactions.events.with_columns(moved.gather(interactions.events["item"]).alias("item"))
+    return Interactions(events, interactions.users, model.items, interactions.dropped_users)
 
 
 def fingerprint_of(array: NDArray[Any]) -> str:

@@ -32,7 +32,7 @@ from promise.models.reward import RewardModel
 from promise.pipeline.config import make, make_with, plain, trainings
 from promise.pipeline.cooccurrence import cooccurrence_stage, cooccurrence_tables
 from promise.pipeline.given_model import adopted, without_paths
-from promise.pipeline.model_folder import IDS, Model, check_catalogue, fingerprint_of
+from promise.pipeline.model_folder import IDS, Model, fingerprint_of, in_catalogue
 from promise.pipeline.networks import WEIGHTS, NetworkInputs, network_config, wants_vectors
 from promise.pipeline.store import Artifact, NotBuilt, Store
 from promise.pipeline.training_stage import TrainingStage
@@ -94,26 +94,24 @@ class Pipeline:
 
     @cached_property
     def data(self) -> Artifact:
-        """Interactions (Parquet) and histories (.npy), named by the contents of the source."""
+        """Interactions (Parquet) and histories (.npy), named by the contents of the source.
+
+        With a given model the catalogue is the model's: the items of the data are found in it by their ids.
+
+        Raises:
+            ValueError: If the data have items that the given model does not know.
+        """
         source: Source = make(self.cfg.data)
-
-        def build(folder: Path) -> dict[str, Any]:
-            interactions = source.read()
-            interactions.save(folder)
-            histories = leave_last_out(interactions)
-            histories.save(folder)
-            if interactions.dropped_users:
-                log.warning("users with fewer than 3 interactions are left out: %d", interactions.dropped_users)
-            return {
-                "fingerprint": interactions.fingerprint(),
-                "users": len(histories),
-                "items": histories.item_count,
-                "interactions": len(histories.items),
-                "dropped_users": interactions.dropped_users,
-                "texts": interactions.items["text"].count(),
-            }
-
-        return self.stage("data", {}, {"source": source.fingerprint()}, build)
+        inputs = {"source": source.fingerprint()}
+        read = self.stage("data", {}, inputs, lambda folder: save_data(source.read(), folder))
+        if self.given is None:
+            return read
+        interactions, place = Interactions.load(read.path), f"checkpoint={self.cfg.checkpoint}"
+        numbered = in_catalogue(interactions, self.given, place)
+        if numbered is interactions:
+            return read
+        inputs["catalogue"] = numbered.fingerprint()
+        return self.stage("data", {}, inputs, lambda folder: save_data(numbered, folder))
 
     @cached_property
     def histories(self) -> Histories:
@@ -250,9 +248,7 @@ class Pipeline:
         Raises:
             ValueError: If data, IDs or model are missing, garbled, or don't fit each other.
         """
-        if self.given is not None:
-            check_catalogue(self.given, self.interactions.items, f"checkpoint={self.cfg.checkpoint}")
-        _ = self.ids
+        _ = self.data, self.ids
 
     @property
     def wants_vectors(self) -> bool:
@@ -318,7 +314,7 @@ class Pipeline:
         """The given model, or the one of the networks that the config trains.
 
         Raises:
-            ValueError: If the data have another catalogue than the given model.
+            ValueError: If the data have items that the given model does not know.
         """
         if self.given is not None:
             self.check_inputs()
@@ -362,3 +358,20 @@ class Pipeline:
             validation_users=self.cfg.checkpoint_selection.users,
             seed=self.cfg.seed,
         )
+
+
+def save_data(interactions: Interactions, folder: Path) -> dict[str, Any]:
+    """Write interactions and their histories into a folder, and say what there is."""
+    interactions.save(folder)
+    histories = leave_last_out(interactions)
+    histories.save(folder)
+    if interactions.dropped_users:
+        log.warning("users with fewer than 3 interactions are left out: %d", interactions.dropped_users)
+    return {
+        "fingerprint": interactions.fingerprint(),
+        "users": len(histories),
+        "items": histories.item_count,
+        "interactions": len(histories.items),
+        "dropped_users": interactions.dropped_users,
+        "texts": interactions.items["text"].count(),
+    }

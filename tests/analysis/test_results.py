@@ -66,11 +66,6 @@ def test_rows_stand_by_dials_whatever_their_order_was(sweep) -> None:
     assert guided.select("search.width", "search.expansion").rows() == list(itertools.product((10, 20), (1, 2, 4, 10)))
 
 
-def test_equal_rows_keep_their_order() -> None:
-    rows = [{"search": "plain", "seed": 1, "hash": name} for name in "cab"]
-    assert results_table(rows)["hash"].to_list() == ["c", "a", "b"]
-
-
 def test_no_rows_is_a_table_without_rows(tmp_path: Path) -> None:
     write_results([], tmp_path / "r")
     assert read_results(tmp_path / "r").shape[0] == 0
@@ -97,7 +92,6 @@ def test_error_value(value) -> None:
         (b"", r"^no table of results: .*results.csv \("),
         (b"a,b\n1,2\n", r"^no table of results: .*results.csv \(it has no column `search`\)$"),
         (b"\x00\xff\xfe\x80\n" * 50, r"^no table of results: .*results.csv \("),
-        (b"search,seed\nplain,1,2,3\n", r"^no table of results: .*results.csv \("),
     ],
 )
 def test_error_file(content: bytes | None, message: str, tmp_path: Path) -> None:
@@ -107,8 +101,3 @@ def test_error_file(content: bytes | None, message: str, tmp_path: Path) -> None
     with pytest.raises(ValueError, match=message) as error:
         read_results(path)
     assert "\n" not in str(error.value)
-
-
-def test_error_folder(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^no table of results: "):
-        read_results(tmp_path)

@@ -4,11 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 
 from promise.pipeline.browsing import (
-    as_html,
     branch_table,
     history_table,
     item_table,
@@ -68,9 +66,3 @@ def test_levels_and_what_is_below(pipeline: Any) -> None:
         assert sorted(np.concatenate(below).tolist()) == list(range(40))
         assert max(map(len, below)) == table["most_items"][depth - 1]
         assert all(len(np.unique(pipeline.ids.codes[items, :depth], axis=0)) == 1 for items in below)
-
-
-def test_html() -> None:
-    html = as_html(pl.DataFrame({"<n>": [1234, None], "x": ["a & b", ""]}))
-    assert html.count("<tr>") == 3 and "&lt;n&gt;" in html and "a &amp; b" in html
-    assert '<td style="text-align: right">1,234</td>' in html and '<td style="text-align: right">–</td>' in html

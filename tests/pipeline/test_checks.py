@@ -14,9 +14,7 @@ CROSS = configs.compose(["logger=csv", "reward=cross_attention"])
 STAGED = configs.compose(["logger=csv", "training=staged"])
 CASES: list[tuple[str, Any, str]] = [
     ("analysis", "x", "analysis must be drift or null, got x"),
-    ("seed", "abc", "seed must be an integer >= 0, got abc"),
     ("seed", -1, "seed must be an integer >= 0, got -1"),
-    ("seed", 1.0, "seed must be an integer >= 0, got 1.0"),
     ("seed", True, "seed must be an integer >= 0, got True"),
     ("seed", 2**32, "seed must be below 4294967296, got 4294967296"),
     ("split", "train", "split must be validation or test, got train"),
@@ -24,60 +22,33 @@ CASES: list[tuple[str, Any, str]] = [
     ("predictions", "a.csv", "predictions must name a .parquet file, got a.csv"),
     ("checkpoint", "nowhere", "checkpoint=nowhere is no folder"),
     ("ids.path", "nowhere.npz", "ids.path=nowhere.npz is no file"),
-    ("evaluation.users", 0, "evaluation.users must be an integer >= 1, got 0"),
     ("evaluation.remove_seen", "drop", "evaluation.remove_seen must be true or false, got drop"),
     ("evaluation.allow", "nowhere.txt", "evaluation.allow=nowhere.txt is no file"),
     ("evaluation.deny", "items.csv", "evaluation.deny must name a .txt file, got items.csv"),
-    ("evaluation.drift", "abc", "evaluation.drift must be true or false, got abc"),
     ("cooccurrence.scale", -1, "cooccurrence.scale must be a number >= 0, got -1"),
-    ("cooccurrence.neighbours", 0.5, "cooccurrence.neighbours must be an integer >= 0, got 0.5"),
-    ("cooccurrence.window", 0, "cooccurrence.window must be an integer >= 1, got 0"),
     ("evaluation.precision", "fp8", "evaluation.precision must be 32-true or bf16-mixed, got fp8"),
-    ("checkpoint_selection.users", 0, "checkpoint_selection.users must be an integer >= 1, got 0"),
-    ("checkpoint_selection.width", 0, "checkpoint_selection.width must be an integer >= 1, got 0"),
     ("checkpoint_selection.expansion", 0.5, "checkpoint_selection.expansion must be a number >= 1, got 0.5"),
-    ("datamodule.history", 0, "datamodule.history must be an integer >= 1, got 0"),
-    ("datamodule.batch_size", "x", "datamodule.batch_size must be an integer >= 1, got x"),
-    ("datamodule.evaluation_batch_size", 0, "datamodule.evaluation_batch_size must be an integer >= 1, got 0"),
     ("datamodule.workers", -1, "datamodule.workers must be an integer >= 0, got -1"),
-    ("sasrec.network.blocks", 0, "sasrec.network.blocks must be an integer >= 1, got 0"),
     ("sasrec.network.heads", 3, "sasrec.network.dim must be a multiple of sasrec.network.heads=3, got 128"),
-    ("sasrec.network.dropout", 1, "sasrec.network.dropout must be a number in [0, 1), got 1"),
-    ("sasrec.training.learning_rate", 0, "sasrec.training.learning_rate must be a number > 0, got 0"),
     ("sasrec.training.epochs", 0.5, "sasrec.training.epochs must be an integer >= 1, got 0.5"),
-    ("search.width", 0, "search.width must be an integer >= 1, got 0"),
     ("search.width", [5, 0, 5], "search.width must be an integer >= 1, got 0"),
     ("search.expansion", 0.5, "search.expansion must be a number >= 1, got 0.5"),
     ("search.candidates", 5, "search.candidates must be an integer >= search.width=20, got 5"),
-    ("search.weight", 1.5, "search.weight must be a number in [0, 1], got 1.5"),
-    ("search.weight", "abc", "search.weight must be a number in [0, 1], got abc"),
     ("search.weight", [0, 2], "search.weight must be a number in [0, 1], got 2"),
     ("search.temperature", 0, "search.temperature must be a number > 0, got 0"),
-    ("search.rerank", "maybe", "search.rerank must be true or false, got maybe"),
     ("search.shuffle_rewards", "x", "search.shuffle_rewards must be true or false, got x"),
-    ("generator.dim", "abc", "generator.dim must be an integer >= 1, got abc"),
     ("generator.heads", 3, "generator.dim must be a multiple of generator.heads=3, got 128"),
     ("generator.history", 5, "generator.history must be datamodule.history=20, got 5"),
     ("generator.attention", "full", "generator.attention must be causal or bidirectional, got full"),
-    ("generator.content", "no", "generator.content must be true or false, got no"),
-    ("generator.dropout", 1, "generator.dropout must be a number in [0, 1), got 1"),
     ("reward.dropout", "x", "reward.dropout must be a number in [0, 1), got x"),
-    ("reward.dim", 0, "reward.dim must be an integer >= 1, got 0"),
-    ("reward.prefix_table", "half", "reward.prefix_table must be full, none or hashed:N with N >= 1, got half"),
     ("reward.prefix_table", "hashed:0", "reward.prefix_table must be full, none or hashed:N with N >= 1, got hashed:0"),
-    ("reward.temperature", 0, "reward.temperature must be a number > 0, got 0"),
     ("training.softmax", "some", "training.softmax must be allowed or all, got some"),
     (
         "training.negatives",
         "hards",
         "training.negatives must be sampled, hard, popularity, full_softmax or full_softmax_last, got hards",
     ),
-    ("training.negative_count", 0, "training.negative_count must be an integer >= 1, got 0"),
-    ("training.reward_loss_weight", 0, "training.reward_loss_weight must be a number > 0, got 0"),
     ("training.learning_rate", "abc", "training.learning_rate must be a number > 0, got abc"),
-    ("training.weight_decay", -1, "training.weight_decay must be a number >= 0, got -1"),
-    ("training.warmup_steps", -1, "training.warmup_steps must be an integer >= 0, got -1"),
-    ("training.epochs", 0, "training.epochs must be an integer >= 1, got 0"),
     ("training.patience", None, "training.patience must be an integer >= 1, got None"),
     ("training.ema_decay", 1, "training.ema_decay must be a number in (0, 1) or null, got 1"),
 ]
@@ -103,13 +74,6 @@ def test_what_ships_passes(cfg: DictConfig) -> None:
     check_judge(cfg)
 
 
-def test_a_hashed_table_is_typed_without_quotes() -> None:
-    for name in ("dot", "cross_attention"):
-        cfg = configs.compose(["logger=csv", f"reward={name}", "reward.prefix_table=hashed:4096"])
-        assert cfg.reward.prefix_table == "hashed:4096"
-        check(cfg)
-
-
 def test_missing_values_are_all_named() -> None:
     with pytest.raises(ValueError, match=r"^data\.sequences must be given$"):
         check(configs.compose(["data=s3rec"]))
@@ -124,9 +88,6 @@ def test_exact_negatives_need_dot() -> None:
     staged = configs.compose(["training=staged", "reward=cross_attention", "training.reward.negatives=full_softmax"])
     with pytest.raises(ValueError, match=message):
         check(staged)
-
-
-def test_dials_of_one_training_given_to_stages() -> None:
     with pytest.raises(ValueError, match=r"^training\.epochs must be an integer >= 1, got 0$"):
         check(configs.compose(["training=staged", "training.epochs=0"]))
 
@@ -194,25 +155,21 @@ def test_online_out_of_reach_is_refused_and_a_known_key_passes(no_key: None, mon
     why_not_online.cache_clear()
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "ddp_find_unused_parameters_true"])
-def test_ddp_is_refused_inside_a_multirun_alone(strategy: str) -> None:
-    cfg = changed(BASE, **{"trainer.strategy": strategy})
+def test_ddp_is_refused_inside_a_multirun_alone() -> None:
+    cfg = changed(BASE, **{"trainer.strategy": "ddp"})
     check(cfg)
-    with pytest.raises(ValueError, match=f"trainer.strategy={strategy} inside a multirun or sweep would train"):
+    with pytest.raises(ValueError, match=r"trainer\.strategy=ddp inside a multirun or sweep would train"):
         check(cfg, multirun=True)
     check(changed(BASE, **{"trainer.strategy": "ddp_spawn"}), multirun=True)
 
 
 def test_the_drift_analysis_needs_two_searches() -> None:
-    for words in (["search=guided"], ["search=orm"], ["search.weight=[0,0,0.5,0]"]):
+    for words in (["search=orm"], ["search.weight=[0,0,0.5,0]"]):
         check(configs.compose(["logger=csv", "analysis=drift", *words]))
-    targets = {"popularity": "rankers.counts.Popularity", "exhaustive": "rankers.exhaustive.ExhaustiveSearch"}
-    for search, target in targets.items():
-        with pytest.raises(ValueError) as error:
-            check(configs.compose(["logger=csv", "analysis=drift", f"search={search}"]))
-        assert str(error.value) == f"analysis=drift needs search=guided or search=orm, got promise.search.{target}"
+    with pytest.raises(ValueError, match=r"^analysis=drift needs search=guided or search=orm, got promise\.search\..*"):
+        check(configs.compose(["logger=csv", "analysis=drift", "search=exhaustive"]))
     message = r"^analysis=drift compares guided search with a plain beam: it needs search\.weight > 0, got 0$"
-    for words in (["search=plain"], ["search.weight=[0,0,0,0]"], ["search=plain", "training=generator"]):
+    for words in (["search.weight=[0,0,0,0]"], ["search=plain", "training=generator"]):
         with pytest.raises(ValueError, match=message):
             check(configs.compose(["logger=csv", "analysis=drift", *words]))
     with pytest.raises(ValueError, match=r"^analysis=drift writes no predictions: ask for one of them at a time$"):
@@ -221,9 +178,9 @@ def test_the_drift_analysis_needs_two_searches() -> None:
 
 def test_a_judge_is_needed_where_the_reward_has_a_weight() -> None:
     message = "needs a reward model and training=generator trains none"
-    for words in (["search=guided"], ["search=orm"], ["search=exhaustive"], ["search.weight=[0,0,0.5]"]):
+    for words in (["search=exhaustive"], ["search.weight=[0,0,0.5]"]):
         with pytest.raises(ValueError, match=message):
             check_judge(configs.compose(["training=generator", *words]))
-    for words in (["search=plain"], ["search=guided", "search.weight=0"], ["search=popularity"], ["checkpoint=x"]):
+    for words in (["search=guided", "search.weight=0"], ["search=popularity"], ["checkpoint=x"]):
         check_judge(configs.compose(["training=generator", *words]))
     check_judge(configs.compose(["training=staged"]))

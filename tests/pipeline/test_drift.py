@@ -1,6 +1,5 @@
 """The drift analysis: measures of a world written out, the table, and the verb from the command line."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from promise.pipeline.drift import COLUMNS, Measure, as_table, by_name, final_name, measured
+from promise.pipeline.drift import COLUMNS, as_table, by_name, measured
 from promise.search.options import Level
 from promise.tasks.drift import SEARCHES, Drift
 
@@ -125,22 +124,13 @@ def test_the_table_is_long_and_what_is_missing_stays_missing(drift: Drift) -> No
         assert row["low"] <= row["value"] <= row["high"]
 
 
-def test_names_of_the_final_row() -> None:
-    assert [final_name(name) for name in ("first_error", "hrecall_plain", "rescue")] == [
-        "no_error", "recall@10_plain", "rescue@10",
-    ]  # fmt: skip
-    assert by_name([Measure(2, "a", 5, 0.5), Measure(1, "reward_bin1_accuracy", 5, 0.5)], 3) == {"a": [None, 0.5, None]}
-
-
-def test_the_verb(run: Run, tmp_path: Path) -> None:
+def test_the_verb(run: Run) -> None:
     words = ["analysis=drift", "search.width=5", "search.expansion=2", "split=test"]
-    answer = run("evaluate", *words)
-    said = answer.json
+    said = run("evaluate", *words).json
     assert [said[name] for name in ("verb", "analysis", "split", "users", "seed", "seen")] == [
         "evaluate", "drift", "test", 60, 0, "keep",
     ]  # fmt: skip
     assert said["dials"]["search.width"] == 5 and said["dials"]["search.candidates"] == 10
-    assert "True prefix kept" in answer.out and "rescued" in answer.out
     path = Path(said["paths"]["table"])
     assert path.parent.name.startswith("s3rec-test-0-") and path.parent.parent.name == "drift"
     text = path.read_text()
@@ -154,41 +144,23 @@ def test_the_verb(run: Run, tmp_path: Path) -> None:
         assert said["measures"][f"hrecall_{search}"] == pytest.approx(alone["hrecall"])
         for name in ("teacher_forced", "free_running"):
             assert said["measures"][name] == pytest.approx(alone["drift"][name])
-    assert json.loads(json.dumps(said)) == said
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        "search=orm evaluation.remove_seen=true",
-        "search.adaptive=entropy evaluation.users=30",
-        "search.width=[2,5,5,3] search.shuffle_rewards=true evaluation.precision=bf16-mixed",
+        "search=orm evaluation.remove_seen=true evaluation.users=20",
+        "search.adaptive=entropy search.shuffle_rewards=true evaluation.precision=bf16-mixed evaluation.users=20",
     ],
 )
 def test_other_searches(run: Run, words: str) -> None:
-    levels = len(run("evaluate").json["hrecall"])
-    words = words.replace("[2,5,5,3]", str([2, 5, 5, 3, 3, 3][:levels]).replace(" ", ""))
     found = run("evaluate", "analysis=drift", *words.split()).json["measures"]
     assert all(g <= o for g, o in zip(found["hrecall_guided"], found["hrecall_oracle"], strict=True))
 
 
 def test_bad_input_is_one_line(run: Run, tmp_path: Path) -> None:
-    for words, message in (
-        ("analysis=x", "analysis must be drift or null, got x"),
-        ("analysis=drift search=co_visit", "analysis=drift needs search=guided or search=orm, got promise.search."),
-        (
-            "analysis=drift training=generator",
-            "search.weight=1.0 needs a reward model and training=generator trains none: "
-            "use search=plain, or search.weight=0",
-        ),
-        (
-            "analysis=drift training=generator search=plain",
-            "analysis=drift compares guided search with a plain beam: it needs search.weight > 0, got 0",
-        ),
-        (
-            "analysis=drift trainer.devices=2 trainer.strategy=ddp",
-            "analysis=drift runs in one process, got 2: use trainer.devices=1",
-        ),
-    ):
-        assert run("evaluate", *words.split(), store=tmp_path).error.startswith(message)
+    words = ["analysis=drift", "trainer.devices=2", "trainer.strategy=ddp"]
+    assert run("evaluate", *words, store=tmp_path).error == (
+        "analysis=drift runs in one process, got 2: use trainer.devices=1"
+    )
     assert not (tmp_path / "artifacts").exists() and not (tmp_path / "analyses").exists()

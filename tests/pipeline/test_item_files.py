@@ -8,8 +8,8 @@ import pytest
 from promise.pipeline.item_files import indices_of, read_ids
 
 
-def write(folder: Path, content: str | bytes, name: str = "ids.txt") -> Path:
-    path = folder / name
+def write(folder: Path, content: str | bytes) -> Path:
+    path = folder / "ids.txt"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
 
@@ -23,9 +23,7 @@ def test_ids_are_read_once_each(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("", "must hold at least one item id, got none"),
-        ("\n  \n", "must hold at least one item id, got none"),
         ("7\n7 8\n", "must hold one item id a line, got '7 8' in line 2"),
-        ("B000X\n", "must hold one item id a line, got 'B000X' in line 1"),
         ("1.5", "must hold one item id a line, got '1.5' in line 1"),
         ("9223372036854775808", "must hold one item id a line, got '9223372036854775808' in line 1"),
         (b"\xff\xfe", "is no text"),
@@ -41,8 +39,6 @@ def test_what_is_no_list_of_ids_is_refused(tmp_path: Path, content: str | bytes,
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^evaluation\.allow=.*none\.txt is no file$"):
         read_ids("evaluation.allow", tmp_path / "none.txt")
-    with pytest.raises(ValueError, match=r"^evaluation\.allow must name a \.txt file, got .*ids\.csv$"):
-        read_ids("evaluation.allow", write(tmp_path, "7", "ids.csv"))
     with pytest.raises(ValueError, match=r"^evaluation\.allow must name a \.txt file, got 7$"):
         read_ids("evaluation.allow", 7)  # type: ignore[arg-type]
 

@@ -47,18 +47,11 @@ def test_built_once_then_found(tmp_path: Path) -> None:
 
 def test_manifest_says_what_made_it(tmp_path: Path) -> None:
     manifest = build(Store(tmp_path)).manifest
-    assert {name: manifest[name] for name in ("stage", "config", "inputs", "version")} == {
-        "stage": "ids",
-        "config": CONFIG,
-        "inputs": INPUTS,
-        "version": 1,
-    }
+    made = {"stage": "ids", "config": CONFIG, "inputs": INPUTS, "version": 1}
+    assert {name: manifest[name] for name in made} == made
     assert manifest["quality"]["moved"] == 2
     assert manifest["files"].keys() == {"codes.txt", "deep/more.txt"}
-    assert manifest["files"]["codes.txt"] == {
-        "bytes": 5,
-        "sha256": hashlib.sha256(b"1 2 3").hexdigest(),
-    }
+    assert manifest["files"]["codes.txt"] == {"bytes": 5, "sha256": hashlib.sha256(b"1 2 3").hexdigest()}
     assert manifest["seconds"] >= 0 and manifest["created"].endswith("+00:00") and manifest["promise"]
 
 
@@ -71,17 +64,14 @@ def test_key_depends_on_everything_that_counts_and_on_nothing_else(tmp_path: Pat
         store.key("idx", CONFIG, INPUTS, 1),
         store.key("ids", CONFIG | {"levels": 4}, INPUTS, 1),
         store.key("ids", CONFIG | {"levels": "3"}, INPUTS, 1),
+        store.key("ids", CONFIG | {"levels": True}, INPUTS, 1),
+        store.key("ids", CONFIG | {"levels": 1}, INPUTS, 1),
         store.key("ids", CONFIG | {"codes": [8, 4]}, INPUTS, 1),
         store.key("ids", CONFIG | {"seed": None}, INPUTS, 1),
         store.key("ids", CONFIG, {"embeddings": "abd"}, 1),
         store.key("ids", CONFIG, INPUTS, 2),
     ]
     assert len({key, *others}) == len(others) + 1
-
-
-def test_true_is_not_one(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    assert store.key("a", {"x": True}, {}, 1) != store.key("a", {"x": 1}, {}, 1)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
@@ -125,12 +115,6 @@ def test_bad_input_leaves_nothing(tmp_path: Path) -> None:
     assert build(store).built
 
 
-def test_a_build_that_fails_before_it_writes_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError):
-        build(Store(tmp_path), build=lambda folder: {"fingerprint": 1 // 0})
-    assert Store(tmp_path).ls() == []
-
-
 def test_an_interrupted_build_is_resumed_even_after_a_bad_dial(tmp_path: Path) -> None:
     def interrupted(folder: Path) -> dict[str, Any]:
         (folder / "epoch.txt").write_text("7")
@@ -154,7 +138,7 @@ def test_an_interrupted_build_is_resumed_even_after_a_bad_dial(tmp_path: Path) -
     assert build(store, build=resume).fingerprint == "7"
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"stage": "ids"}'])
+@pytest.mark.parametrize("damage", ["{", '{"stage": "ids"}'])
 def test_a_folder_without_a_readable_manifest_is_built_again(tmp_path: Path, damage: str) -> None:
     store = Store(tmp_path)
     manifest = build(store).path / "manifest.json"
@@ -172,11 +156,8 @@ def test_verify_finds_what_changed(tmp_path: Path) -> None:
     (artifact.path / "codes.txt").write_text("1 2 4")
     (artifact.path / "deep" / "more.txt").unlink()
     (artifact.path / "new.txt").write_text("")
-    assert store.verify()[key] == [
-        "codes.txt has changed",
-        "deep/more.txt is missing",
-        "new.txt is not in its manifest",
-    ]
+    wrong = ["codes.txt has changed", "deep/more.txt is missing", "new.txt is not in its manifest"]
+    assert store.verify()[key] == wrong
     renamed = artifact.path.rename(tmp_path / "ids-0123456789abcdef")
     assert store.verify()[renamed.name][0].startswith("its name is not the hash")
 
@@ -189,10 +170,8 @@ def test_ls_and_rm(tmp_path: Path) -> None:
     for version in (1, 2):
         store.get_or_build("ids", CONFIG, INPUTS, version, build=write_ids)
     assert [(row.key.split("-")[0], row.complete) for row in store.ls()] == [
-        ("embeddings", True),
-        ("ids", True),
-        ("ids", True),
-    ]
+        ("embeddings", True), ("ids", True), ("ids", True)
+    ]  # fmt: skip
     with pytest.raises(ValueError, match=r"no artifact is named 'my-\*' in"):
         store.rm(["ids-*", "my-*"])
     assert len(store.ls()) == 3

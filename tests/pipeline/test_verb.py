@@ -40,10 +40,6 @@ def test_a_check_within_a_constructor_is_unwrapped() -> None:
     assert own_words(error) == "embeddings.dim must be an integer >= 1, got 0"
 
 
-def test_own_words_are_one_line() -> None:
-    assert own_words(ValueError("two\n  lines")) == "two lines"
-
-
 def test_show_writes_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     show("Title", ["name", "value"], [["a", 0.5], ["b", None]])
     out, err = capsys.readouterr()
@@ -51,11 +47,6 @@ def test_show_writes_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith("\nTitle\n")
     assert [line.split() for line in out.splitlines() if "0.5" in line] == [["a", "0.5000"]]
     assert "–" in out
-
-
-def test_show_without_rows(capsys: pytest.CaptureFixture[str]) -> None:
-    show("Empty", ["name"], [])
-    assert "name" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

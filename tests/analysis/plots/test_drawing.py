@@ -44,11 +44,8 @@ def test_the_frontier_and_its_knee_where_three_points_can_bend() -> None:
     ("values", "at_values", "unit", "words"),
     [
         ([10, 20, 1000, 1010, 5000], True, None, ["10", "20", "1,000", "5,000"]),
-        ([20.0], True, None, ["20"]),
         ([], False, None, None),
-        ([1e7, 2e8], False, "", ["10 M", "20 M", "50 M", "100 M", "200 M"]),
         ([0.004, 0.4], False, "s", ["5 ms", "10 ms", "20 ms", "50 ms", "100 ms", "200 ms"]),
-        ([81e6, 99e6], False, "", ["85 M", "90 M", "95 M"]),
     ],
 )
 def test_ticks(values: list[float], at_values: bool, unit: str | None, words: list[str] | None) -> None:

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from promise.analysis.plots.drift import drift_figure, series
-from tests.analysis.plots.artists import lines, texts
+from tests.analysis.plots.artists import lines
 
 COLUMNS = ("dataset", "split", "seed", "seen", "users", "W", "C", "depth", "measure", "value", "low", "high")
 MEASURES: dict[str, list[float | None]] = {
@@ -66,10 +66,8 @@ def test_lines_are_the_measures() -> None:
     assert codes["after own codes"][1] == [0.2, 0.1, 0.1] and codes["whole path right"][1] == [0.2, 0.05, 0.02]
     beams = lines(drawn["beams"])
     assert beams["plain"] == ([1, 2, 3, 4], [0.5, 0.3, 0.2, 0.1]) and beams["oracle"][1] == [0.9, 0.6, 0.6, 0.6]
-    assert [label.get_text() for label in drawn["beams"].get_xticklabels()] == ["1", "2", "3", "top 10"]
     ranks = lines(drawn["ranks"])
     assert ranks["by reward"] == ([2, 3], [0.25, 0.3]) and ranks["by likelihood"][0] == [1, 2, 3]
-    assert {"14", "9.5", "16"} <= set(texts(drawn["ranks"]))
     judges = lines(drawn["judges"])
     assert judges["true prefix is a candidate"][1] == [0.95, 0.4, 0.3]
     assert judges["calibration error, reward"] == ([2, 3], [0.05, 0.04])
@@ -79,12 +77,11 @@ def test_bars_are_shares_of_users() -> None:
     drawn = panels(made(MEASURES))
     assert bars(drawn["errors"]) == {1: [0.8], 2: [0.15], 3: [0.03], 4: [0.02]}
     assert bars(drawn["changes"]) == {1: [0.02, -0.02], 2: [0.04, -0.02], 3: [0.07, -0.02], 4: [0.06, -0.02]}
-    assert {"7.0%", "2.0%"} <= set(texts(drawn["changes"]))
     after = lines(drawn["errors"])
     assert after["after own codes"][1] == [0.02, 0.03] and after["after true codes"][1] == [0.2, 0.7]
 
 
-@pytest.mark.parametrize("left_out", ["teacher_forced", "first_error", "hrecall_plain", "reward_mrr", "all but one"])
+@pytest.mark.parametrize("left_out", ["first_error", "reward_mrr", "all but one"])
 def test_what_is_not_there_is_left_out(left_out: str) -> None:
     some = {name: values for name, values in MEASURES.items() if name != left_out}
     if left_out == "all but one":

@@ -7,7 +7,6 @@ import pytest
 
 from promise.analysis.plots.sizes import size_figure, size_grids
 from promise.analysis.results import results_table
-from tests.analysis.plots.artists import texts
 
 
 @pytest.fixture
@@ -56,12 +55,9 @@ def test_without_parameters_cost_orders_the_sizes(sizes) -> None:
 def test_figure(sizes) -> None:
     figure = size_figure(results_table(sizes))
     left, right = figure.axes[:2]
-    assert [label.get_text() for label in right.get_xticklabels()] == ["20", "40", "80"]
-    assert [label.get_text().split("\n")[0] for label in right.get_yticklabels()] == ["tiny", "small", "base"]
     grids = size_grids(results_table(sizes))
     for ax, grid, shape in zip((left, right), grids.values(), ((3, 2), (3, 3)), strict=True):
         np.testing.assert_array_equal(ax.images[0].get_array(), grid["value"].to_numpy().reshape(shape))
-    assert texts(right)[0] == f"{grids['guided, W = 20']['value'][0]:.4f}\n13.2 MFLOP"
     size_figure(results_table([each | {"recall@10": 0.05} for each in sizes])).draw_without_rendering()
 
 

@@ -1,7 +1,5 @@
 """A quantizer from outside: equal sectors of the plane, then rings."""
 
-from types import SimpleNamespace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,10 +13,10 @@ class Sectors:
     """
 
     def __init__(self, sectors: int, parts: int) -> None:
-        self.level_sizes = self.codes = (sectors, parts)
+        self.level_sizes = (sectors, parts)
         self.codebooks: list[NDArray[np.float32]] = []
 
-    def fit(self, vectors: NDArray[np.float32], seed: int) -> SimpleNamespace:
+    def fit(self, vectors: NDArray[np.float32], seed: int) -> None:
         """Learns the mean place of every code."""
         found, rest = self.encode(vectors), vectors
         self.codebooks = []
@@ -29,7 +27,6 @@ class Sectors:
             )
             self.codebooks.append(means)
             rest = rest - means[codes]
-        return SimpleNamespace(codes=found, level_sizes=self.level_sizes, centroids=self.codebooks)
 
     def encode(self, vectors: NDArray[np.float32]) -> NDArray[np.int32]:
         """Codes (I, 2) of items (I, 2)."""
