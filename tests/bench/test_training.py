@@ -76,14 +76,6 @@ def test_a_step_changes_every_weight_that_has_a_gradient() -> None:
     assert all((a != b).all() for a, b in zip(before, network.parameters(), strict=True))
 
 
-def test_the_measurement_runs(quick: DictConfig) -> None:
-    pytest.importorskip("transformers")
-    found = {measure.name: measure for measure in training.MEASURES["training"](quick)}
-    assert list(found) == [f"training_{name}{end}" for end in ("", "_bf16") for name in ("joint", "generator")]
-    assert all(m.goal == 10.0 and m.direction == "at least" and m.ratio and m.ours for m in found.values())
-    assert found["training_joint_bf16"].dtype == "bfloat16" and found["training_joint"].dtype == "float32"
-
-
 def test_without_transformers_it_is_skipped(quick: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(Skipped, match=r"needs transformers: pip install -e '.\[bench\]'"):

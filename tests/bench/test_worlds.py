@@ -20,16 +20,6 @@ def test_ids_are_unique_and_every_prefix_branches_where_it_can(items: int) -> No
     assert max(trie.nodes[1], 1) == max(1, min(256, items // 8))
 
 
-def test_a_full_catalogue_holds_every_path() -> None:
-    codes = worlds.catalogue(81, levels=4, codes=3)
-    assert len(np.unique(codes, axis=0)) == 81 and codes.max() == 2
-
-
-def test_the_same_seed_gives_the_same_catalogue() -> None:
-    assert (worlds.catalogue(100) == worlds.catalogue(100)).all()
-    assert (worlds.catalogue(100) != worlds.catalogue(100, seed=1)).any()
-
-
 @pytest.mark.parametrize("items", [0, 82])
 def test_more_items_than_paths(items: int) -> None:
     with pytest.raises(ValueError, match=rf"items must lie in 1 \.\. 81, got {items}"):
@@ -55,12 +45,3 @@ def test_a_world_can_be_searched(quick: DictConfig, reward: str) -> None:
     assert [level.candidates for level in search.levels] == [4 * s.width] * 4
     answers = worlds.searching(search, users, 4, k=3)()
     assert [answer.items.shape for answer in answers] == [(4, 3), (2, 3)]
-
-
-def test_sizes(quick: DictConfig) -> None:
-    assert worlds.sizes(quick) == worlds.QUICK
-    quick.bench.quick = False
-    full = worlds.sizes(quick)
-    assert (full.items, full.width, full.test_users) == (12_101, 50, 22_363)
-    assert str(full) == "4+4 layers, D=128, 12,101 items, 20 items of history"
-    assert "generator.decoder_layers=4" in full.network

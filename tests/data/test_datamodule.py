@@ -179,11 +179,6 @@ def test_lightning_draws_a_new_order_every_epoch_and_resumes_exactly(tmp_path, l
     assert sum(map(len, whole.validated)) == 3 * 20
 
 
-def test_lightning_predicts_every_user_once(tmp_path, lightning):
-    batches = trainer(tmp_path, 1).predict(Recorder(), datamodule=module())
-    assert sorted(user for batch in batches for user in batch) == list(range(50))
-
-
 def test_lightning_tells_the_sampler_its_rank():
     class TwoProcesses:
         global_rank, world_size = 1, 2

@@ -62,13 +62,6 @@ def test_text_is_tf_idf_up_to_a_rotation() -> None:
     np.testing.assert_allclose(found @ found.T, dense @ dense.T, atol=1e-5)
 
 
-def test_equal_texts_give_equal_vectors_and_no_text_zeros() -> None:
-    found = TextEmbedding(3, 1, 2).embed(TEXTS, PAIRS, 0)
-    assert found.shape == (6, 3)
-    assert (found[0] == found[1]).all() and not found[4].any()
-    np.testing.assert_allclose(np.linalg.norm(found[[0, 2, 3, 5]], axis=1), 1, atol=1e-5)
-
-
 def test_rare_words_do_not_count_unless_there_are_no_others() -> None:
     found = TextEmbedding(9, 2, 1).embed(["red a", "red b", "blue c", "blue d", "e", "f"], PAIRS, 0)
     np.testing.assert_allclose(found[0], found[1], atol=1e-6)
@@ -88,11 +81,6 @@ def test_no_words_at_all_is_said(texts: list[str | None]) -> None:
     assert word_weights(texts, 1, 1) is None and word_weights(["red", "soap"], 2, 1) is None
     with pytest.raises(NothingToEmbed, match="the items have no texts"):
         TextEmbedding(4, 1, 1).embed(texts, PAIRS, 0)
-
-
-def test_number_of_texts_must_fit() -> None:
-    with pytest.raises(ValueError, match="expected one text per item, got 2 for 6 items"):
-        TextEmbedding(4, 1, 1).embed(["a", "b"], PAIRS, 0)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -259,6 +247,7 @@ def test_fingerprints_tell_parameters_and_file_contents_apart(tmp_path: Path) ->
         (lambda: TextEmbedding(8, 1, 1.5), "embeddings.ngrams must be an integer >= 1, got 1.5"),
         (lambda: CoOccurrenceEmbedding("a", 1), "embeddings.dim must be an integer >= 1, got a"),
         (lambda: CoOccurrenceEmbedding(8, True), "embeddings.window must be an integer >= 1, got True"),
+        (lambda: TextEmbedding(4, 1, 1).embed(["a", "b"], PAIRS, 0), "expected one text per item, got 2 for 6 items"),
         (lambda: Concatenation({}), "embeddings.parts must hold at least one part with a weight above 0"),
         (lambda: Concatenation(parts(0, 0)), "embeddings.parts must hold at least one part"),
         (lambda: Concatenation(parts(-1)), "embeddings.parts.text.weight must be finite and >= 0, got -1"),

@@ -53,12 +53,6 @@ def test_history_is_the_plain_slice(seed, tmp_path):
             assert items.tolist() == [row + [0] * (width - len(row)) for row in expected]
 
 
-def test_no_user_gives_an_empty_matrix():
-    items, lengths = histories([1, 2, 3]).history("test", np.array([], dtype=np.int64), 4)
-    assert items.shape == (0, 1)
-    assert lengths.shape == (0,)
-
-
 def test_pad_rows_never_reads_past_the_end():
     assert pad_rows(np.array([5, 6]), np.array([1, 2]), np.array([1, 0])).tolist() == [[6], [0]]
 

@@ -53,12 +53,6 @@ def test_items_and_users_are_numbered_by_what_they_are_called(ids, tmp_path):
     assert Interactions.load(tmp_path).items.equals(found.items)
 
 
-def test_no_item_has_a_text(tmp_path):
-    saved = table(texts=(None, None, None))
-    saved.save(tmp_path)
-    assert Interactions.load(tmp_path).fingerprint() == saved.fingerprint()
-
-
 def test_fingerprint_sees_every_part():
     others = [
         table(users=("ab", "c")),

@@ -101,20 +101,6 @@ def test_a_missing_node_has_no_children_and_no_item() -> None:
         assert trie.item_of(none).tolist() == [[-1], [int(trie.leaf_items[0])]]
 
 
-def test_a_small_trie_written_out() -> None:
-    """Level 1: 0 and 2; below 0 the codes 1 and 3, below 2 the code 1 alone."""
-    trie = Trie(torch.tensor([[2, 1], [0, 3], [0, 1]]), (3, 4))
-    assert trie.nodes == (1, 2, 3) and trie.fan_out == (2, 2)
-    assert trie.leaf_items.tolist() == [2, 1, 0]
-    assert trie.children_of(1, torch.tensor([0, 1])).nodes.tolist() == [[0, 1], [2, 2]]
-    assert trie.children_of(1, torch.tensor([0, 1])).codes.tolist() == [[1, 3], [1, 1]]
-    assert trie.children_of(1, torch.tensor([0, 1])).valid.tolist() == [[True, True], [True, False]]
-    assert trie.allowed(1, torch.tensor(1)).tolist() == [False, True, False, False]
-    assert trie.child(1, torch.tensor([0, 0, 1]), torch.tensor([3, 2, 1])).tolist() == [1, -1, 2]
-    assert trie.node_of(torch.tensor([[0, 3], [2, 3]])).tolist() == [1, -1]
-    assert trie.item_of(torch.tensor([[0], [2]])).tolist() == [[2], [0]]
-
-
 def test_code_types_reach_their_level_size() -> None:
     for size in (256, 257, 2**15, 2**15 + 1, 70_000):
         codes = np.array([[0], [size - 1], [size // 2]])
@@ -129,13 +115,7 @@ def test_answers_are_int64_and_buffers_are_not_saved() -> None:
     nodes = torch.zeros(2, 3, dtype=torch.int64)
     found = trie.children_of(0, nodes)
     answers = [found.nodes, found.codes, trie.child(0, nodes, nodes), trie.node_of(nodes[..., :1])]
-    answers += [
-        trie.leaf_items,
-        trie.item_nodes(1),
-        trie.leaf_counts(0),
-        trie.child_counts(0),
-        trie.prefixes(0),
-    ]
+    answers += [trie.leaf_items, trie.item_nodes(1), trie.leaf_counts(0), trie.child_counts(0), trie.prefixes(0)]
     assert {answer.dtype for answer in answers} == {torch.int64}
     assert not trie.state_dict()
     assert trie.to("cpu").eval().half().leaf_items.dtype == torch.int64
@@ -159,13 +139,6 @@ def test_parents_leaves_and_branching_nodes() -> None:
                 assert trie.parent(depth, nodes).tolist() == [-1, *above]
                 twice = nodes.repeat(2, 1).t()  # not contiguous
                 assert torch.equal(trie.parent(depth, twice)[:, 1], trie.parent(depth, nodes))
-
-
-def test_branching_nodes_are_kept_and_serves_a_training() -> None:
-    trie = Trie(*random_world(5))
-    with torch.inference_mode():
-        kept = trie.branching(1)
-    assert trie.branching(1) is kept and not kept.is_inference() and not trie.state_dict()
 
 
 def test_appended_equals_a_trie_built_at_once() -> None:

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from promise.models import paths as path_tables
 from promise.models.full_softmax import Additions
-from promise.models.reward import CrossAttentionReward, DotReward, RewardCache, RewardModel, cross_attention
+from promise.models.reward import CrossAttentionReward, DotReward, RewardModel, cross_attention
 from promise.models.users import EncoderOutput
 
 KINDS = ("dot", "cross_attention")
@@ -74,12 +74,6 @@ def test_the_default_loss_over_all_is_the_faster_one(added, users, make_reward):
     assert torch.allclose(*losses, rtol=1e-5)
 
 
-def test_some_users_of_a_cache_that_nests():
-    rows, cache = torch.tensor([2, 0]), RewardCache(([(torch.arange(3), None)], torch.arange(6).view(3, 2)))
-    pairs, table = cache.select_users(rows).values
-    assert pairs[0][0].tolist() == [2, 0] and pairs[0][1] is None and table.tolist() == [[4, 5], [0, 1]]
-
-
 def test_a_reward_that_takes_no_new_items_says_so(catalogue):
     with pytest.raises(NotImplementedError, match="Preference takes no new items"):
         Preference(user_dim=2, prefixes=catalogue.prefixes).extend([], [])
@@ -122,12 +116,6 @@ def test_the_dot_reward_by_hand(make_reward, users, catalogue):
             expected = F.cosine_similarity(query, vector.unsqueeze(0)) * reward.log_temperatures[depth - 1].exp()
             nodes = torch.full((5, 1), node)
             assert torch.allclose(reward.score(context, depth, nodes)[:, 0], expected, atol=1e-5)
-
-
-def test_the_temperature_starts_as_configured():
-    torch.manual_seed(0)
-    reward = DotReward(4, "none", 12.0, 0.0, False, user_dim=4, prefixes=[torch.tensor([[0], [1]])], level_sizes=(2,))
-    assert torch.allclose(reward.query(torch.randn(3, 4)).norm(dim=-1), torch.full((3, 1), 12.0))
 
 
 @torch.no_grad()

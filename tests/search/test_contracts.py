@@ -166,15 +166,6 @@ def test_one_nan_reward_is_refused_with_its_level_and_row(world: World, data: st
         exact.rank(world.batch, 3)
 
 
-@settings(repeatable, max_examples=60)
-@given(worlds(), st.integers(1, 9), st.sampled_from([0.0, 0.5]))
-def test_no_search_decodes_more_than_the_widest(world: World, width: int, weight: float) -> None:
-    narrow = world.guided(width, expansion=2, weight=weight).rank(world.batch, 3).cost
-    wide = world.guided(FAR, weight=weight).rank(world.batch, 3).cost
-    assert narrow.decoder_tokens <= wide.decoder_tokens
-    assert weight or narrow.flops <= wide.flops
-
-
 @settings(repeatable, max_examples=40)
 @given(st.lists(st.integers(2, 4), min_size=1, max_size=3), st.integers(0, 99))
 def test_where_every_prefix_branches_cost_grows_with_width_and_candidates(sizes: list[int], seed: int) -> None:

@@ -62,10 +62,7 @@ def test_dials_that_are_not_there_are_not_checked() -> None:
         ({"candidates": 20.5}, "search.candidates must be an integer >= search.width=20, got 20.5"),
         ({"candidates": True, "width": 1}, "search.candidates must be an integer >= search.width=1, got True"),
         ({"candidates": [30, 9]}, "search.candidates must be an integer >= search.width=20, got 9"),
-        (
-            {"candidates": 6, "width": [5, 7]},
-            "search.candidates must be an integer >= search.width=7, got 6",
-        ),
+        ({"candidates": 6, "width": [5, 7]}, "search.candidates must be an integer >= search.width=7, got 6"),
         ({"candidates": [30, 30], "width": [1, 2, 3]}, "search.candidates has 2 entries, search.width 3"),
         ({"candidates": [], "width": [1, 2, 3]}, "search.candidates has 0 entries, search.width 3"),
         ({"weight": -0.1}, "search.weight must be a number in [0, 1], got -0.1"),

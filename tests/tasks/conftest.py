@@ -15,10 +15,12 @@ from promise.data.histories import Histories
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
 from promise.models.reward import CrossAttentionReward, DotReward, RewardModel
+from promise.models.sasrec import SASRec
 from promise.search.guided import GuidedSearch
 from promise.tasks.generator import GeneratorTask
 from promise.tasks.joint import JointTask
 from promise.tasks.reward import RewardTask
+from promise.tasks.sasrec import SASRecTask
 
 SIZES = (4, 5, 3)
 ITEMS = 30
@@ -79,24 +81,22 @@ class World:
         return GuidedSearch(*dials, generator=generator, reward=reward, trie=self.trie)
 
     def task(self, kind: str, generator: Generator | None = None, reward: Any = None, **changes: Any) -> Any:
-        """A generator, reward or joint task with small settings."""
+        """A task with small settings."""
+        settings: dict[str, Any] = {"learning_rate": 0.01, "weight_decay": 0.01, "warmup_steps": 2, "epochs": 2}
+        settings |= {"patience": 9, "ema_decay": None, "seed": 5}
+        if kind == "sasrec":
+            torch.manual_seed(0)
+            network = SASRec(16, 1, 2, changes.pop("dropout", 0.2), LIMIT, item_count=ITEMS)
+            return SASRecTask(**{**settings, **changes}, network=network)
         generator = generator or self.generator()
         reward = None if kind == "generator" else reward or self.reward()
-        settings = {
-            "learning_rate": 0.01,
-            "weight_decay": 0.01,
-            "warmup_steps": 2,
-            "epochs": 2,
-            "patience": 9,
-            "ema_decay": None,
-        }
         if kind != "reward":
             settings["softmax"] = "allowed"
         if kind != "generator":
             settings |= {"negatives": "sampled", "negative_count": 8}
         if kind == "joint":
             settings["reward_loss_weight"] = 1.0
-        run_time = {"trie": self.trie, "ranker": self.ranker(generator, reward), "seed": 5}
+        run_time = {"trie": self.trie, "ranker": self.ranker(generator, reward)}
         made = {"generator": GeneratorTask, "reward": RewardTask, "joint": JointTask}[kind]
         return made(**{**settings, **changes}, generator=generator, reward=reward, **run_time)
 

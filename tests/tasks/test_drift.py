@@ -11,7 +11,7 @@ from lightning.pytorch import Trainer
 from promise.metrics.drift import prefix_hits
 from promise.search.beams import Step
 from promise.search.guided import GuidedSearch
-from promise.tasks.drift import SEARCHES, Drift, DriftRecorder, OracleRewards, judgement, oracle_of
+from promise.tasks.drift import SEARCHES, Drift, DriftRecorder, OracleRewards, oracle_of
 from promise.tasks.evaluation import RankingEvaluator
 
 Record = Callable[..., tuple[Drift, DriftRecorder]]
@@ -164,11 +164,6 @@ def test_the_oracle_judges_the_whole_catalogue_too(world: Any) -> None:
     torch.testing.assert_close(oracle.score(context, 3, nodes), everything)
     assert (oracle.flops, oracle.path_bytes) == (reward.flops, reward.path_bytes)
     assert oracle.start(states).select_users([0]).true.tolist() == [[0, 1, 2, 3]]
-
-
-def test_a_judgement_without_scores_is_missing() -> None:
-    ranks, confidence, right = judgement(None, torch.zeros(2, 3), torch.tensor([0, 1]))
-    assert ranks.isnan().all() and confidence.isnan().all() and right.tolist() == [False, False]
 
 
 def test_a_plain_search_is_refused(world: Any, search: Callable[..., GuidedSearch]) -> None:

@@ -11,7 +11,7 @@ from promise.data.batch import Batch
 from promise.metrics.ranking import NOT_RANKED
 from promise.search.cost import Cost
 from promise.search.protocols import Ranking
-from promise.tasks.evaluation import RankingEvaluator, count_entries, padded
+from promise.tasks.evaluation import RankingEvaluator, padded
 
 
 class Script:
@@ -111,13 +111,6 @@ def test_a_broken_ranker_is_counted_and_not_believed(world, lightning):
     assert found.duplicate_rate == pytest.approx(duplicate / returned)
 
 
-def test_entries_are_counted_by_hand():
-    lists = torch.tensor([[5, 2, 5, 5], [-1, -1, -1, -1], [9, -2, 9, 0]])
-    assert count_entries(lists, 9).tolist() == [8, 3, 3]
-    assert count_entries(torch.full((2, 3), -1), 9).tolist() == [0, 0, 0]
-    assert count_entries(torch.zeros(2, 0, dtype=torch.int64), 9).tolist() == [0, 0, 0]
-
-
 def test_no_answer_at_all_is_no_division_by_zero(world, lightning):
     found = evaluate(world, RankingEvaluator([5], ranker=Script(np.full((24, 5), -1)), item_count=30))
     assert (found.invalid_rate, found.duplicate_rate, found.metrics["recall@5"]) == (0, 0, 0)
@@ -184,7 +177,3 @@ def test_drift_is_a_slow_loop_over_codes(world, answers, lightning):
 def test_a_drift_without_a_trie_is_refused(world, answers):
     with pytest.raises(ValueError, match="drift_of needs a trie, got none"):
         RankingEvaluator([8], ranker=Script(answers), item_count=30, drift_of=world.generator())
-
-
-def test_its_state_holds_nothing_of_the_catalogue(world, answers):
-    assert not RankingEvaluator([8], ranker=Script(answers), item_count=30, trie=world.trie).state_dict()

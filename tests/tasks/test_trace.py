@@ -19,10 +19,7 @@ WIDTH = 3
 def searches(world: Any) -> tuple[GuidedSearch, GuidedSearch]:
     """A guided search and a plain one of its width."""
     offers = {"generator": world.generator().eval(), "reward": world.reward().eval(), "trie": world.trie}
-    return (
-        GuidedSearch(WIDTH, 3, None, 1.0, 1.0, **offers),
-        GuidedSearch(WIDTH, 1, None, 0.0, 1.0, **offers),
-    )
+    return (GuidedSearch(WIDTH, 3, None, 1.0, 1.0, **offers), GuidedSearch(WIDTH, 1, None, 0.0, 1.0, **offers))
 
 
 @pytest.fixture

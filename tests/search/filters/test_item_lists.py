@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from promise.search.filters.item_lists import ItemLists, Permitted, contained, distinct, marked, named, real_items
+from promise.search.filters.item_lists import ItemLists, Permitted, contained, distinct, marked
 from promise.search.protocols import UserRows
 
 USERS = UserRows(torch.tensor([[3, 0, 0], [1, 1, 3]]), torch.tensor([1, 3]))
@@ -94,14 +94,6 @@ def test_wrong_shapes_are_refused() -> None:
     for items, shape in (([[0]], r"\(1, 1\)"), (0, r"\(\)"), ([[[0]], [[1]]], r"\(2, 1, 1\)")):
         with pytest.raises(ValueError, match=rf"^deny must be \(n,\) or \(2, n\), got shape {shape}$"):
             ItemLists(4).of(USERS, deny=items)
-
-
-def test_padding_is_no_item() -> None:
-    assert real_items(USERS).tolist() == [[True, False, False], [True, True, True]]
-
-
-def test_given_names_what_is_there() -> None:
-    assert named(None, [1]) == {"deny": [1]} and named(None, None) == {}
 
 
 def test_sets_of_places_by_hand() -> None:

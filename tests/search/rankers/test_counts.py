@@ -109,19 +109,6 @@ def test_co_visit_is_the_textbook_sum(dials: Counting, recent: int | None, remov
             assert [expected[item] for item in real] == pytest.approx(best)
 
 
-def test_drawn_co_visit() -> None:
-    """Sequences 0 1 2 and 1 0: similarity of 0 and 1 is 2 / √4, of 1 and 2 1 / √2, of 0 and 2 (1/2) / √2."""
-    training = np.array([0, 1, 2, 1, 0]), np.array([0, 3, 5])
-    batch = UserRows(torch.tensor([[0, 0], [2, 1]]), torch.tensor([1, 2]))
-    ranking = CoVisit(*Counting(2), None, training=training, item_count=4).rank(batch, 4)
-    root = math.sqrt(2)
-    assert ranking.items.tolist() == [[1, 2, -1, -1], [0, 2, 1, -1]]
-    assert ranking.scores[0, :2].tolist() == pytest.approx([1.0, 0.5 / root])
-    assert ranking.scores[1, :3].tolist() == pytest.approx([1 + 0.25 / root, 1 / root, 0.5 / root])
-    assert ranking.kept == [] and ranking.cost.users == 2
-    assert (ranking.cost.decoder_tokens, ranking.cost.prm_paths) == (0, 0)
-
-
 def draw_words(shop: Shop) -> tuple[sparse.csr_array, list[dict[int, float]]]:
     """Weights of words in the items, as rows of length 1 or 0 and as dictionaries."""
     rng = np.random.default_rng(shop.item_count)
