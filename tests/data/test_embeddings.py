@@ -166,23 +166,23 @@ def test_given_file_that_does_not_fit(tmp_path: Path, array: np.ndarray, message
         GivenEmbedding(str(tmp_path / "v.npy")).embed([], PAIRS, 0)
 
 
-@pytest.mark.parametrize("content", [b"", b"garbage", b"\x93NUMPY\x01\x00", b"PK\x03\x04"])
-def test_given_file_that_is_no_array(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("kind", ["empty", "garbage", "header", "zip", "npz", "pickle", "folder", "missing"])
+def test_given_file_that_is_no_array(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "v.npy"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"embeddings.path: .* is not a .npy file of numbers"):
+    contents = {"empty": b"", "garbage": b"garbage", "header": b"\x93NUMPY\x01\x00", "zip": b"PK\x03\x04"}
+    if kind in contents:
+        path.write_bytes(contents[kind])
+    elif kind == "npz":
+        np.savez(path.with_suffix(".npz"), a=np.zeros((6, 2)))
+        path.with_suffix(".npz").rename(path)
+    elif kind == "pickle":
+        np.save(path, np.array([{}] * 6, dtype=object), allow_pickle=True)
+    elif kind == "folder":
+        path.mkdir()
+    message = "cannot read" if kind in ("folder", "missing") else ".* is not a .npy file of numbers"
+    with pytest.raises(ValueError, match=f"embeddings.path: {message}"):
         GivenEmbedding(str(path)).embed([], PAIRS, 0)
-
-
-def test_given_archive_pickle_folder_and_missing_file(tmp_path: Path) -> None:
-    np.savez(tmp_path / "v.npz", a=np.zeros((6, 2)))
-    np.save(tmp_path / "objects.npy", np.array([{}] * 6, dtype=object), allow_pickle=True)
-    for name in ("v.npz", "objects.npy"):
-        with pytest.raises(ValueError, match=r"is not a .npy file of numbers"):
-            GivenEmbedding(str(tmp_path / name)).embed([], PAIRS, 0)
-    for path in (tmp_path, tmp_path / "none.npy"):
-        with pytest.raises(ValueError, match=r"embeddings.path: cannot read"):
-            GivenEmbedding(str(path)).embed([], PAIRS, 0)
+    if kind in ("folder", "missing"):
         with pytest.raises(ValueError, match=r"embeddings.path: cannot read"):
             GivenEmbedding(str(path)).fingerprint()
 
@@ -260,17 +260,12 @@ def test_bad_parameters_are_named(build: Any, message: str) -> None:
         build()
 
 
-@pytest.mark.parametrize("name", ["text", "co_occurrence", "text_and_co_occurrence"])
-def test_configurations_build_and_embed(name: str) -> None:
-    embedding = instantiate(OmegaConf.load(CONF / f"{name}.yaml"))
-    assert np.isfinite(embedding.embed(TEXTS, PAIRS, 0)).all()
-    assert isinstance(embedding.fingerprint(), str)
-
-
-def test_configuration_of_given_vectors(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["text", "co_occurrence", "text_and_co_occurrence", "given"])
+def test_configurations_build_and_embed(name: str, tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", np.ones((6, 3)))
-    embedding = instantiate(OmegaConf.load(CONF / "given.yaml"), path=str(tmp_path / "v.npy"))
-    assert embedding.embed(TEXTS, PAIRS, 0).shape == (6, 3)
+    given = {"path": str(tmp_path / "v.npy")} if name == "given" else {}
+    embedding = instantiate(OmegaConf.load(CONF / f"{name}.yaml"), **given)
+    assert np.isfinite(embedding.embed(TEXTS, PAIRS, 0)).all() and len(embedding.fingerprint()) > 0
 
 
 def test_configured_parts_match_the_configurations_of_their_own() -> None:

@@ -14,7 +14,7 @@ from promise.models.cooccurrence import wrap
 from promise.models.generator import Generator
 from promise.models.reward import CrossAttentionReward, DotReward, RewardModel
 from promise.search.protocols import UserRows
-from tests.search.oracles import Path, Say
+from tests.search.oracles import Path, Say, permitted
 from tests.search.worlds import World, toy_world
 
 #: The same examples in every run, and nothing written to disk.
@@ -177,12 +177,7 @@ def restrictions(draw: st.DrawFn, world: World) -> tuple[dict[str, Any], Lists, 
     """What a ranker is made with, what a call is made with, and what that takes from each user, set by set."""
     users, seen = len(world.batch.lengths), draw(st.booleans())
     always, call = draw(item_lists(world.items, None)), draw(item_lists(world.items, users))
-    removed = []
-    for user in range(users):
-        left = set(range(world.items)) - (set(world.past(user)) if seen else set())
-        for lists in (always, call):
-            own = {n: (of if of.dim() == 1 else of[user]).tolist() for n, of in lists.items() if of is not None}
-            left &= set(own.get("allow", left))
-            left -= set(own.get("deny", ()))
-        removed.append(set(range(world.items)) - left)
+    pasts = [world.past(user) if seen else [] for user in range(users)]
+    left = [permitted(world.items, user, past, always, call) for user, past in enumerate(pasts)]
+    removed = [set(range(world.items)) - own for own in left]
     return {**always, "remove_seen": seen}, call, removed

@@ -120,6 +120,24 @@ class World:
         (batch,) = self.data(batch_size=1000, rows=rows).train_dataloader()
         return batch
 
+    def result(self, task: Any, **changes: Any) -> Any:
+        """What an evaluating task finds of the users."""
+        trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
+        trainer.test(task, datamodule=self.data(**changes), verbose=False)
+        return task.result()
+
+    def losses(self, task: LightningModule, steps: int, learning_rate: float = 0.02) -> list[dict[str, float]]:
+        """What a task logs over steps on one batch."""
+        found: list[dict[str, float]] = []
+        task.log_dict = lambda values, **_: found.append({name: value.item() for name, value in values.items()})
+        task.log = lambda name, value, **_: found.append({name: value.item()})
+        batch, optimizer = self.batch(), torch.optim.AdamW(task.parameters(), lr=learning_rate)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            task.training_step(batch, 0).backward()
+            optimizer.step()
+        return found
+
     def fit(
         self, task: LightningModule, folder: Any, callbacks: list[Callback] | None = None, **settings: Any
     ) -> Trainer:
