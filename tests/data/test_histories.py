@@ -14,28 +14,6 @@ def histories(*users: list[int], item_count: int = 10) -> Histories:
     return Histories(np.concatenate(users).astype(np.int32), offsets, item_count)
 
 
-def test_worked_example():
-    three = histories([1, 2, 3], [4, 5, 6, 7, 8], [9, 0, 9, 0])
-    users = np.array([1, 0, 2])
-    items, lengths = three.history("test", users, 3)
-    assert items.tolist() == [[5, 6, 7], [1, 2, 0], [9, 0, 9]]
-    assert lengths.tolist() == [3, 2, 3]
-    items, lengths = three.history("validation", users)
-    assert items.tolist() == [[4, 5, 6], [1, 0, 0], [9, 0, 0]]
-    assert lengths.tolist() == [3, 1, 2]
-    items, lengths = three.history("train", users, 5)
-    assert items.tolist() == [[4, 5], [0, 0], [9, 0]]
-    assert lengths.tolist() == [2, 0, 1]
-    assert three.targets("test", users).tolist() == [8, 3, 0]
-    assert three.targets("validation", users).tolist() == [7, 2, 9]
-    assert three.targets("train", users).tolist() == [6, 1, 0]
-    assert three.counts(users).tolist() == [5, 3, 4]
-    flat, offsets = three.training_items()
-    assert flat.tolist() == [1, 4, 5, 6, 9, 0]
-    assert offsets.tolist() == [0, 1, 4, 6]
-    assert items.dtype == lengths.dtype == three.targets("test", users).dtype == np.int64
-
-
 @pytest.mark.parametrize("seed", range(20))
 def test_history_is_the_plain_slice(seed, tmp_path):
     draw = random.Random(seed)

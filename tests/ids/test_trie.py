@@ -137,6 +137,7 @@ def test_parents_leaves_and_branching_nodes() -> None:
             if depth:
                 above = [oracle.nodes[depth - 1].index(prefix[:-1]) for prefix in oracle.nodes[depth]]
                 assert trie.parent(depth, nodes).tolist() == [-1, *above]
+                assert trie.last_code(depth, nodes[1:]).tolist() == [prefix[-1] for prefix in oracle.nodes[depth]]
                 twice = nodes.repeat(2, 1).t()  # not contiguous
                 assert torch.equal(trie.parent(depth, twice)[:, 1], trie.parent(depth, nodes))
 
@@ -227,11 +228,3 @@ def test_cuda_equals_cpu_without_waiting_for_the_host() -> None:
     expected = [here.prefixes(here.levels), here.item_nodes(1), here.allowed(0, here.node_of(paths) * 0)]
     assert all(torch.equal(a.cpu(), b) for a, b in zip(tables, expected, strict=True))
     assert torch.equal(found.codes.cpu(), here.children_of(0, here.node_of(paths) * 0).codes)
-
-
-def test_the_last_code_of_every_node_is_that_of_its_prefix() -> None:
-    trie = Trie(np.random.default_rng(0).permutation(4 * 5 * 3)[:30, None] // [15, 3, 1] % [4, 5, 3], (4, 5, 3))
-    for depth in (1, 2, 3):
-        nodes = torch.arange(trie.nodes[depth])
-        assert torch.equal(trie.last_code(depth, nodes), trie.prefixes(depth)[:, -1])
-        assert trie.last_code(depth, nodes.view(1, -1)).shape == (1, trie.nodes[depth])

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from promise.models import paths as path_tables
 from promise.models.full_softmax import Additions
 from promise.models.reward import CrossAttentionReward, DotReward, RewardModel, cross_attention
 from promise.models.users import EncoderOutput
+from tests.models.conftest import Preference
 
 KINDS = ("dot", "cross_attention")
 
@@ -20,21 +20,6 @@ def users() -> EncoderOutput:
     lengths = torch.tensor([7, 3, 1, 5, 7])
     mask = (torch.arange(7) < lengths[:, None])[:, None, None, :]
     return EncoderOutput(states, lengths, states[torch.arange(5), lengths - 1], mask)
-
-
-class Preference(RewardModel):
-    """A reward of somebody else's, as small as one can be."""
-
-    def __init__(self, *, user_dim: int, prefixes) -> None:
-        super().__init__(prefixes)
-        self.vectors = nn.ModuleList(nn.Embedding(len(codes), user_dim) for codes in prefixes)
-        self.scale = nn.Linear(user_dim, 1)
-
-    def score(self, cache, depth, nodes):
-        users = cache.values
-        real = torch.ones(users.states.shape[:2]) if users.mask is None else users.mask[:, 0, 0].float()
-        mean = (users.states * real[..., None]).sum(1) / real.sum(1, keepdim=True)  # of all that is seen
-        return (self.vectors[depth - 1](nodes) @ (users.last + mean)[..., None]).squeeze(-1)
 
 
 @torch.no_grad()

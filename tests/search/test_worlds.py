@@ -38,7 +38,7 @@ def slow_exhaustive(world: World, user: int, weight: float, removed: Collection[
     return scores
 
 
-@settings(repeatable, max_examples=300)
+@settings(repeatable, max_examples=200)
 @given(worlds(), st.data())
 def test_guided_search_is_the_textbooks(world: World, data: st.DataObject) -> None:
     chosen, (always, call, removed) = data.draw(dials(world.levels)), data.draw(restrictions(world))
@@ -50,7 +50,7 @@ def test_guided_search_is_the_textbooks(world: World, data: st.DataObject) -> No
         assert kept == [{world.places[path] for path in paths} for paths in found.kept]
 
 
-@settings(repeatable, max_examples=200)
+@settings(repeatable, max_examples=100)
 @given(worlds(), st.sampled_from([0.0, 0.4, 1.0]), st.data())
 def test_exhaustive_search_is_the_sum_over_every_path(world: World, weight: float, data: st.DataObject) -> None:
     always, call, removed = data.draw(restrictions(world))
@@ -59,7 +59,7 @@ def test_exhaustive_search_is_the_sum_over_every_path(world: World, weight: floa
         assert_ranks(ranking, user, slow_exhaustive(world, user, weight, without))
 
 
-@settings(repeatable, max_examples=100)
+@settings(repeatable, max_examples=50)
 @given(worlds(), st.data())
 def test_a_perfect_reward_with_one_beam_finds_the_target(world: World, data: st.DataObject) -> None:
     targets = torch.tensor([data.draw(st.integers(0, world.items - 1)) for _ in users_of(world)])
@@ -77,7 +77,7 @@ def test_a_perfect_reward_with_one_beam_finds_the_target(world: World, data: st.
     assert search.rank(world.batch, 1).items[:, 0].tolist() == targets.tolist()
 
 
-@settings(repeatable, max_examples=150)
+@settings(repeatable, max_examples=80)
 @given(worlds(), st.data())
 def test_any_split_and_order_of_a_batch_gives_the_same_answer(world: World, data: st.DataObject) -> None:
     chosen, remove_seen = data.draw(dials(world.levels)), data.draw(st.booleans())

@@ -2,12 +2,11 @@
 
 import pytest
 import torch
-from torch import nn
 
 from promise.models.cooccurrence import wrap
-from promise.models.reward import RewardModel
 from promise.tasks.generator import next_code_logits, next_code_loss
 from promise.tasks.reward import path_loss
+from tests.models.conftest import Preference
 
 
 @pytest.mark.parametrize("kind", ["dot", "cross_attention"])
@@ -52,17 +51,6 @@ def test_the_reward_teaches_the_encoder_too(world, monkeypatch):
 def test_a_weight_that_teaches_nothing_is_refused(weight, world):
     with pytest.raises(ValueError, match=rf"training.reward_loss_weight must be > 0, got {weight}"):
         world.task("joint", reward_loss_weight=weight)
-
-
-class Preference(RewardModel):
-    """A reward of somebody else's, as small as one can be."""
-
-    def __init__(self, *, user_dim: int, prefixes) -> None:
-        super().__init__(prefixes)
-        self.vectors = nn.ModuleList(nn.Embedding(len(codes), user_dim) for codes in prefixes)
-
-    def score(self, cache, depth, nodes):
-        return (self.vectors[depth - 1](nodes) @ cache.values.last.unsqueeze(-1)).squeeze(-1)
 
 
 @pytest.mark.parametrize("how", [None, "hard"])

@@ -1,6 +1,5 @@
 """Lists of items against plain sets, their places, and every list that is refused."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -60,14 +59,6 @@ def test_own_places_ascend_and_are_distinct() -> None:
     assert permitted is not None and permitted.only is not None
     assert permitted.only.tolist() == [[-1, 2, 3], [-1, -1, 3]] and permitted.own is permitted.only
     assert permitted.less is None
-
-
-def test_scores_that_are_absent_stay_so() -> None:
-    scores = torch.tensor([[1.0, -math.inf, 3.0, 4.0]] * 2)
-    permitted = ItemLists(4, remove_seen=True).of(USERS)
-    assert permitted is not None
-    assert permitted.narrow(scores).tolist() == [[1, -math.inf, 3, -math.inf], [1, -math.inf, 3, -math.inf]]
-    assert scores[0].tolist() == [1, -math.inf, 3, 4]
 
 
 @pytest.mark.parametrize(
