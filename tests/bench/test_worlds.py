@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from omegaconf import DictConfig
 
 from promise.bench import worlds
 from promise.ids.trie import Trie
@@ -32,16 +31,3 @@ def test_users_come_in_batches() -> None:
     parts = users.batches(4)
     assert [len(part.history) for part in parts] == [4, 4, 2]
     assert torch.cat([part.lengths for part in parts]).tolist() == [3] * 10
-
-
-@pytest.mark.parametrize("reward", ["dot", "cross_attention"])
-def test_a_world_can_be_searched(quick: DictConfig, reward: str) -> None:
-    s = worlds.sizes(quick)
-    found = worlds.world(s.items, s.history, s.network, reward)
-    assert found.trie.items == s.items and not found.generator.training and not found.reward.training
-    assert len(found.generator.encoder) == len(found.generator.decoder) == s.layers
-    users = worlds.draw_users(6, s.items, s.history)
-    search = found.search("guided", width=s.width, candidates=4 * s.width)
-    assert [level.candidates for level in search.levels] == [4 * s.width] * 4
-    answers = worlds.searching(search, users, 4, k=3)()
-    assert [answer.items.shape for answer in answers] == [(4, 3), (2, 3)]

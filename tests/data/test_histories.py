@@ -59,17 +59,23 @@ def test_open_names_what_is_missing_or_broken(tmp_path):
         Histories.open(tmp_path)
 
 
-def test_wrong_arrays_are_refused():
-    items = np.array([1, 2, 3], dtype=np.int32)
-    with pytest.raises(ValueError, match=r"must be two flat arrays and hold at least one user"):
-        Histories(items, np.array([0]), 4)
-    with pytest.raises(ValueError, match=r"must be two flat arrays"):
-        Histories(items[None], np.array([0, 3]), 4)
-    with pytest.raises(ValueError, match=r"offsets must run from 0 to 3"):
-        Histories(items, np.array([0, 4]), 4)
-    with pytest.raises(ValueError, match=r"every user must have >= 3 items, user 1 has 2"):
-        histories([1, 2, 3], [1, 2])
-    with pytest.raises(ValueError, match=r"items must lie in 0..2, got 1..3"):
-        histories([1, 2, 3], item_count=3)
-    with pytest.raises(ValueError, match=r"split must be train, validation or test, got dev"):
-        histories([1, 2, 3]).targets("dev", np.array([0]))
+ITEMS = np.array([1, 2, 3], dtype=np.int32)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Histories(ITEMS, np.array([0]), 4), "must be two flat arrays and hold at least one user"),
+        (lambda: Histories(ITEMS[None], np.array([0, 3]), 4), "must be two flat arrays"),
+        (lambda: Histories(ITEMS, np.array([0, 4]), 4), "offsets must run from 0 to 3"),
+        (lambda: histories([1, 2, 3], [1, 2]), "every user must have >= 3 items, user 1 has 2"),
+        (lambda: histories([1, 2, 3], item_count=3), "items must lie in 0..2, got 1..3"),
+        (
+            lambda: histories([1, 2, 3]).targets("dev", np.array([0])),
+            "split must be train, validation or test, got dev",
+        ),
+    ],
+)
+def test_wrong_arrays_are_refused(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()

@@ -245,15 +245,17 @@ def test_content_counts_at_every_depth_and_is_not_kept_in_the_state(kind, make_r
     assert not any("content" in name for name in reward.state_dict())
 
 
-def test_wrong_settings_are_refused(make_reward):
-    assert make_reward("dot", content=True).paths.projection is None  # where there are no vectors
-    for kind in KINDS:
-        with pytest.raises(ValueError, match=r"reward.prefix_table must be full, none or hashed:N with N >= 1, got h"):
-            make_reward(kind, prefix_table="h")
-    for temperature in (0, -1.0):
-        with pytest.raises(ValueError, match=rf"reward.temperature must be > 0, got {temperature}"):
-            make_reward("dot", temperature=temperature)
-    with pytest.raises(ValueError, match=r"reward.blocks must be >= 1, got 0"):
-        make_reward("cross_attention", blocks=0)
-    with pytest.raises(ValueError, match="dim must be a multiple of heads, got dim=8 and heads=3"):
-        make_reward("cross_attention", heads=3)
+@pytest.mark.parametrize(
+    ("kind", "changes", "message"),
+    [
+        *((kind, {"prefix_table": "h"}, "reward.prefix_table must be full, none or hashed:N with N >= 1, got h")
+          for kind in KINDS),
+        ("dot", {"temperature": 0}, "reward.temperature must be > 0, got 0"),
+        ("dot", {"temperature": -1.0}, "reward.temperature must be > 0, got -1.0"),
+        ("cross_attention", {"blocks": 0}, "reward.blocks must be >= 1, got 0"),
+        ("cross_attention", {"heads": 3}, "dim must be a multiple of heads, got dim=8 and heads=3"),
+    ],
+)  # fmt: skip
+def test_wrong_settings_are_refused(kind, changes, message, make_reward):
+    with pytest.raises(ValueError, match=message):
+        make_reward(kind, **changes)

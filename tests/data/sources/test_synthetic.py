@@ -139,11 +139,6 @@ def test_tiny_and_odd_shops_work(seed: int) -> None:
         assert 3 <= len(history) <= items and len(set(history)) == len(history)
 
 
-def test_users_may_buy_the_whole_catalogue() -> None:
-    data = shop(users=7, items=12, min_length=12, mean_length=12, max_length=12).read()
-    assert all(sorted(history) == list(range(12)) for history in sequences(data))
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
