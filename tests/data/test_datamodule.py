@@ -22,18 +22,8 @@ def histories(users: int = 50, longest: int = 30, seed: int = 0) -> Histories:
 
 
 def module(**changes) -> HistoryDataModule:
-    settings = {
-        "history": 10,
-        "batch_size": 8,
-        "evaluation_batch_size": 16,
-        "workers": 0,
-        "histories": histories(),
-        "rows": "windows",
-        "split": "test",
-        "users": None,
-        "validation_users": 20,
-        "seed": 1,
-    }
+    settings = {"history": 10, "batch_size": 8, "evaluation_batch_size": 16, "workers": 0, "histories": histories()}
+    settings |= {"rows": "windows", "split": "test", "users": None, "validation_users": 20, "seed": 1}
     return HistoryDataModule(**{**settings, **changes})
 
 

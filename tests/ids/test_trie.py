@@ -42,7 +42,7 @@ def table_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.usefixtures("table_bytes")
 def test_equals_a_dictionary_trie() -> None:
-    for seed in range(200):
+    for seed in range(100):
         codes, sizes = random_world(seed)
         trie, oracle = Trie(codes, sizes), DictionaryTrie(codes)
         assert trie.levels == len(sizes) and trie.level_sizes == sizes and trie.items == len(codes)
@@ -74,7 +74,7 @@ def test_equals_a_dictionary_trie() -> None:
 
 
 def test_node_of_finds_exactly_the_paths_that_are_there() -> None:
-    for seed in range(200):
+    for seed in range(100):
         codes, sizes = random_world(seed)
         trie, oracle = Trie(codes, sizes), DictionaryTrie(codes)
         for depth in range(trie.levels + 1):
@@ -143,7 +143,7 @@ def test_parents_leaves_and_branching_nodes() -> None:
 
 
 def test_appended_equals_a_trie_built_at_once() -> None:
-    for seed in range(200):
+    for seed in range(100):
         codes, sizes = random_world(seed)
         old = Trie(codes[: 1 + seed % len(codes)], sizes)
         whole, grown = Trie(codes, sizes), old.appended(codes[old.items :])

@@ -53,19 +53,9 @@ def catalogue() -> SimpleNamespace:
 @pytest.fixture
 def make_generator(catalogue):
     def make(seed: int = 0, shake: bool = True, **changes) -> Generator:
-        settings = {
-            "dim": DIM,
-            "encoder_layers": 2,
-            "decoder_layers": 2,
-            "heads": 2,
-            "dropout": 0.3,
-            "history": 7,
-            "attention": "causal",
-            "item_vectors": True,
-            "content": False,
-            "codes": catalogue.codes,
-            "level_sizes": catalogue.sizes,
-        }
+        settings = {"dim": DIM, "encoder_layers": 2, "decoder_layers": 2, "heads": 2, "dropout": 0.3, "history": 7}
+        settings |= {"attention": "causal", "item_vectors": True, "content": False}
+        settings |= {"codes": catalogue.codes, "level_sizes": catalogue.sizes}
         torch.manual_seed(seed)
         generator = Generator(**{**settings, **changes})
         return shaken(generator, seed) if shake else generator.eval()

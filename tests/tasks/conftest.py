@@ -50,19 +50,9 @@ class World:
 
     def generator(self, **changes: Any) -> Generator:
         torch.manual_seed(changes.pop("seed", 0))
-        settings = {
-            "dim": 16,
-            "encoder_layers": 1,
-            "decoder_layers": 1,
-            "heads": 2,
-            "dropout": 0.2,
-            "history": LIMIT,
-            "attention": "causal",
-            "item_vectors": True,
-            "content": False,
-            "codes": self.codes,
-            "level_sizes": SIZES,
-        }
+        settings = {"dim": 16, "encoder_layers": 1, "decoder_layers": 1, "heads": 2, "dropout": 0.2, "history": LIMIT}
+        settings |= {"attention": "causal", "item_vectors": True, "content": False}
+        settings |= {"codes": self.codes, "level_sizes": SIZES}
         return Generator(**{**settings, **changes})
 
     def reward(self, kind: str = "dot", trie: Trie | None = None, **changes: Any) -> RewardModel:
@@ -101,18 +91,9 @@ class World:
         return made(**{**settings, **changes}, generator=generator, reward=reward, **run_time)
 
     def data(self, **changes: Any) -> HistoryDataModule:
-        settings = {
-            "history": LIMIT,
-            "batch_size": 4,
-            "evaluation_batch_size": 7,
-            "workers": 0,
-            "histories": self.histories,
-            "rows": "windows",
-            "split": "test",
-            "users": None,
-            "validation_users": 10,
-            "seed": 1,
-        }
+        settings = {"history": LIMIT, "batch_size": 4, "evaluation_batch_size": 7, "workers": 0, "seed": 1}
+        settings |= {"histories": self.histories, "rows": "windows", "split": "test", "users": None}
+        settings |= {"validation_users": 10}
         return HistoryDataModule(**{**settings, **changes})
 
     def batch(self, rows: str = "windows") -> Batch:
@@ -143,20 +124,9 @@ class World:
     ) -> Trainer:
         """Train a task as the pipeline does, from a checkpoint if `ckpt_path` is given."""
         resume = settings.pop("ckpt_path", None)
-        trainer = Trainer(
-            **{
-                "accelerator": "cpu",
-                "max_epochs": task.epochs,
-                "default_root_dir": folder,
-                "logger": False,
-                "callbacks": callbacks,
-                "enable_progress_bar": False,
-                "enable_model_summary": False,
-                "num_sanity_val_steps": 0,
-                "log_every_n_steps": 1,
-                **settings,
-            }
-        )
+        quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
+        given = {"num_sanity_val_steps": 0, "log_every_n_steps": 1, "callbacks": callbacks, **quiet, **settings}
+        trainer = Trainer(accelerator="cpu", max_epochs=task.epochs, default_root_dir=folder, **given)
         trainer.fit(task, datamodule=self.data(), ckpt_path=resume)
         return trainer
 
