@@ -2,9 +2,9 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import count, pairwise, takewhile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from promise.analysis.laws.fit import Comparison, LawFit, NoFit, fit_all
 from promise.analysis.plots.drawing import save_figure
-from promise.analysis.plots.laws import LawPanel, LevelCurve, law_figure, level_figure
+from promise.analysis.plots.laws import LawPanel, law_figure
 from promise.analysis.results import write_csv
 from promise.experiments.findings import Measured
 from promise.metrics.ranking import ndcg_values, recall_values
@@ -240,18 +240,9 @@ def table_rows(found: Sequence[CurveLaws]) -> list[list[Any]]:
     return rows
 
 
-def level_curves(found: Iterable[LawGroup]) -> Iterator[LevelCurve]:
-    """HRecall over C of every group whose rows have it."""
-    for group in found:
-        levels = list(takewhile(lambda of: of is not None, (group.mean(f"{HRECALL}{n}") for n in count(1))))
-        if levels:
-            shares = tuple(zip(*levels, strict=True))
-            yield LevelCurve(group.title, tuple(group.points), shares, group.row["users"])
-
-
 def write_laws(found: Sequence[CurveLaws], folder: Path) -> dict[str, str]:
-    """Write `laws.csv`, and as `.svg` and `.png` each: the laws of accuracy over C (`law`), of HRecall those that could
-    be fitted (`level-laws`), and HRecall of all curves side by side (`levels`).
+    """Write `laws.csv`, and as `.svg` and `.png` the laws of accuracy over C (`law`) and those of HRecall that could
+    be fitted (`level-laws`).
 
     Args:
         found: At least one, as `laws_of` makes them.
@@ -264,19 +255,13 @@ def write_laws(found: Sequence[CurveLaws], folder: Path) -> dict[str, str]:
     measured = dict.fromkeys(
         f"{row['data']} · {row['split']} split · {row['users']:,} users" for row in (of.group.row for of in found)
     )
-    title = "; ".join(measured)
-    figures = {}
+    paths = {"laws": str(folder / "laws.csv")}
     for name, of_levels in (("law", False), ("level-laws", True)):
         panels = [LawPanel(of.group.title, of.metric, of.along, of.comparison) for of in found
                   if of.along == "candidates" and of.metric.startswith(HRECALL) == of_levels
                   and (of.comparison.fitted or not of_levels)]  # fmt: skip
         if panels:
-            figures[name] = law_figure(panels, title)
-    if curves := list(level_curves({id(of.group): of.group for of in found}.values())):
-        figures["level"] = level_figure(curves, title)
-    paths = {"laws": str(folder / "laws.csv")}
-    for name, figure in figures.items():
-        svg, png = save_figure(figure, folder / ("levels" if name == "level" else name))
-        label = f"{name.replace('-', '_')}_figure"
-        paths |= {label: str(png), f"{label}_svg": str(svg)}
+            svg, png = save_figure(law_figure(panels, "; ".join(measured)), folder / name)
+            label = f"{name.replace('-', '_')}_figure"
+            paths |= {label: str(png), f"{label}_svg": str(svg)}
     return paths

@@ -1,4 +1,4 @@
-"""The figures of scaling laws: points, fitted curves and predictions; and how many true prefixes each level keeps."""
+"""The figure of scaling laws: points, fitted curves and predictions."""
 
 from __future__ import annotations
 
@@ -22,10 +22,6 @@ LAW_NOTE = (
     "without what all points share, as they share their users.\n"
     "Curves: solid where fitted, dashed beyond. Band: 95 % of the refits to resampled users. x0: smallest x."
 )
-LEVEL_NOTE = (
-    "Bars: 95 % interval of a share of users (Wilson); points share their users, so steps are surer than they look. "
-    "The ranges of the panels differ."
-)
 LINE = 92  # characters of a caption's line
 
 
@@ -44,23 +40,6 @@ class LawPanel:
     metric: str
     along: str
     comparison: Comparison
-
-
-@dataclass(frozen=True)
-class LevelCurve:
-    """How many true prefixes one search keeps, level by level.
-
-    Attributes:
-        name: What a reader sees, such as `dot, W = 20`.
-        candidates: (points,) C, rising.
-        shares: (points, levels) HRecall, each in [0, 1].
-        users: Number of users behind a share.
-    """
-
-    name: str
-    candidates: tuple[float, ...]
-    shares: tuple[tuple[float, ...], ...]
-    users: int
 
 
 def law_figure(panels: Sequence[LawPanel], title: str = "") -> Figure:
@@ -90,40 +69,6 @@ def law_figure(panels: Sequence[LawPanel], title: str = "") -> Figure:
             ax.legend(fontsize=8.5)
         for ax in axes[len(panels) :]:
             ax.set_axis_off()
-    return figure
-
-
-def level_figure(curves: Sequence[LevelCurve], title: str = "") -> Figure:
-    """Draw HRecall against candidates, one panel per level.
-
-    Args:
-        curves: At least one curve; those with fewer levels leave the last panels to the others.
-        title: What all curves share.
-
-    Returns:
-        A figure of panels, each with its own range of shares.
-
-    Raises:
-        ValueError: If there is no curve.
-    """
-    if not curves:
-        raise ValueError("curves must hold at least one curve, got none")
-    levels = max(len(curve.shares[0]) for curve in curves)
-    columns = min(levels, 2)
-    rows = math.ceil(levels / columns)
-    with drawing.page((13.0 if columns > 1 else 8.0, 3.2 * rows + 0.8), title, LEVEL_NOTE) as figure:
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        for level, ax in enumerate(axes):
-            drawn = [(place, curve) for place, curve in enumerate(curves) if level < len(curve.shares[0])]
-            ax.set_axis_on() if drawn else ax.set_axis_off()
-            ax.set(
-                title=f"Level {level + 1}", ylabel="HRecall (share of users)", xlabel="Candidates C (paths, log scale)"
-            )
-            drawing.log_axis(ax, [c for _, curve in drawn for c in curve.candidates], at_values=True)
-            for place, curve in drawn:
-                shares = np.array(curve.shares)[:, level]
-                look = drawing.Look(drawing.PALETTE[place % len(drawing.PALETTE)], "-", "o^sDv"[place % 5])
-                drawing.series(ax, curve.candidates, shares, drawing.wilson(shares, curve.users), curve.name, look)
     return figure
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from promise.analysis.laws.fit import Comparison, LawFit, fit_all
-from promise.analysis.plots.laws import LawPanel, LevelCurve, law_figure, level_figure
+from promise.analysis.plots.laws import LawPanel, law_figure
 from tests.analysis.plots.artists import lines
 
 X = np.array([20, 30, 40, 60, 100, 200, 400, 800], dtype=float)
@@ -86,18 +86,6 @@ def test_over_compute_and_without_a_law() -> None:
     assert set(lines(flat)) == {"measured", "held out"} and "Preferred: none" in flat.get_xlabel()
 
 
-def test_levels_are_panels() -> None:
-    one = LevelCurve("dot", (20.0, 40.0, 80.0), ((0.9, 0.5), (0.92, 0.55), (0.93, 0.57)), 1000)
-    other = LevelCurve("cross_attention", (20.0, 80.0), ((0.9,), (0.95,)), 1000)
-    figure = level_figure([one, other], "beauty")
-    assert [ax.get_title("left") for ax in figure.axes] == ["Level 1", "Level 2"]
-    first, second = map(lines, figure.axes)
-    assert first["dot"] == ([20, 40, 80], [0.9, 0.92, 0.93]) and first["cross_attention"][0] == [20, 80]
-    assert set(second) == {"dot"}
-
-
 def test_errors() -> None:
     with pytest.raises(ValueError, match=r"^panels must hold at least one curve, got none$"):
         law_figure([])
-    with pytest.raises(ValueError, match=r"^curves must hold at least one curve, got none$"):
-        level_figure([])
