@@ -40,13 +40,8 @@ def ids(cfg: DictConfig) -> Iterator[Measure]:
         if errors[iterations] <= theirs:
             break
     counts = {"residual_kmeans": iterations, "residual_kmeans_default": _ITERATIONS}
-    timings = interleaved(
-        {
-            **{name: partial(quantised, vectors, codes, count) for name, count in counts.items()},
-            "faiss": partial(left_by_faiss, faiss, vectors, codes),
-        },
-        cfg.bench.repeats,
-    )
+    functions = {name: partial(quantised, vectors, codes, count) for name, count in counts.items()}
+    timings = interleaved({**functions, "faiss": partial(left_by_faiss, faiss, vectors, codes)}, cfg.bench.repeats)
     for name, count in counts.items():
         reached = errors[count] <= theirs
         note = f"{len(vectors):,} x {width}, {_LEVELS} x {codes} codes; mean squared error {errors[count]:.4f} after"

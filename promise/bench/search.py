@@ -92,7 +92,7 @@ def hugging_face(cfg: DictConfig) -> Iterator[Measure]:
             inputs = peer.inputs(users.history[:64], one_each)
             batch, use_cache = settings[name] = peer.best(inputs, rival.width)
             functions[name] = partial(peer.search, inputs[:batch], rival.width, use_cache)
-            check_legal(built, peer.codes(peer.search(inputs[:batch], rival.width, use_cache)), name)
+            check_legal(built, peer.codes_of(peer.search(inputs[:batch], rival.width, use_cache)), name)
         timings = interleaved(functions, cfg.bench.repeats)
         for (name, (batch, use_cache)), goal in zip(settings.items(), (10.0, 4.0), strict=True):
             tokens = peer.inputs(users.history[:1], inputs_each[name]).shape[1]

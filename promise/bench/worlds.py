@@ -52,12 +52,8 @@ class Sizes:
     @property
     def network(self) -> list[str]:
         """The generator of these sizes, as overrides of its config."""
-        return [
-            f"generator.dim={self.dim}",
-            f"generator.heads={self.heads}",
-            f"generator.encoder_layers={self.layers}",
-            f"generator.decoder_layers={self.layers}",
-        ]
+        layers = [f"generator.{part}_layers={self.layers}" for part in ("encoder", "decoder")]
+        return [f"generator.dim={self.dim}", f"generator.heads={self.heads}", *layers]
 
     def __str__(self) -> str:
         """What both sides of a comparison have in common."""

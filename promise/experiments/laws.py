@@ -195,7 +195,6 @@ def law_rows(found: Sequence[CurveLaws]) -> list[dict[str, Any]]:
             "metric": of.metric,
             "along": of.along,
             "points": len(curve.x),
-            "held_out": of.comparison.held_out,
             "x0": float(curve.x[0]),
             "turning_best_x": turn.best if turn else None,
             "turning_x": turn.x if turn else None,
@@ -210,7 +209,7 @@ def law_rows(found: Sequence[CurveLaws]) -> list[dict[str, Any]]:
 def numbers(fit: LawFit | NoFit) -> dict[str, Any]:
     """A fit as columns; one that could not be made has a reason and no numbers."""
     made = fit if isinstance(fit, LawFit) else None
-    point = made.held_out[-1] if made else None
+    point = made.held_out if made else None
     row: dict[str, Any] = {"law": str(fit.law), "form": fit.law.form}
     for name in "abc":
         row |= cells(name, made.parameters.get(name) if made else None)
@@ -234,7 +233,7 @@ def table_rows(found: Sequence[CurveLaws]) -> list[list[Any]]:
         for fit in of.comparison.fits if of.along == "candidates" and of.metric in ACCURACY else ():
             row = numbers(fit)
             values = [row[name] for name in ("a", "b", "c", "predicted", "observed")]
-            error = fit.held_out[-1].error.text(4, "+") if isinstance(fit, LawFit) else None
+            error = fit.held_out.error.text(4, "+") if isinstance(fit, LawFit) else None
             note = row["reason"] or ("preferred" if of.comparison.preferred == fit.law else "")
             rows.append([f"{of.metric} {of.group.title}", str(fit.law), *values, error, note])
     return rows

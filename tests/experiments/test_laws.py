@@ -129,7 +129,7 @@ def test_rows() -> None:
     ]  # fmt: skip
     power, line = rows[0], rows[2]
     assert power["a_low"] < 0.3 < power["a_high"] and power["c_low"] < 1 < power["c_high"]
-    assert (power["held_out_x"], power["x0"], power["points"], power["held_out"]) == (400, 20, 6, 1)
+    assert (power["held_out_x"], power["x0"], power["points"]) == (400, 20, 6)
     assert power["error"] == pytest.approx(power["predicted"] - power["observed"])
     assert line["c"] is None and line["turning_x"] is None and power["reason"] is None
     assert len({tuple(row) for row in rows}) == 1

@@ -85,15 +85,15 @@ def _law_panel(ax: Axes, panel: LawPanel) -> None:
     for estimates, width in ((found.curve.points, 0.9), (found.curve.steps, 3.0)):
         reach = np.abs([[point.value - point.low, point.high - point.value] for point in estimates]).T
         ax.errorbar(xs, values, reach, fmt="none", ecolor="#8a8a8a", elinewidth=width, zorder=4.5)
-    held = np.arange(len(xs)) >= len(xs) - found.held_out
+    held = np.arange(len(xs)) == len(xs) - 1
     for mask, fill, label in ((~held, drawing.BLACK, "measured"), (held, "white", "held out")):
         ax.plot(xs[mask], values[mask], "o", label=label, color=drawing.BLACK, mfc=fill, markersize=6.5, zorder=5)
     if found.turning is not None:
         text = f"best at {found.turning.best:.4g}; from {found.turning.x:.4g} on, more hurts"
         ax.axvline(found.turning.best, color=drawing.GREY, linestyle=":", linewidth=1.2, zorder=1, label=text)
-    shown = [*found.curve.points, *(point.predicted for fit in found.fitted[:1] for point in fit.held_out)]
+    shown = [*found.curve.points, *(fit.held_out.predicted for fit in found.fitted[:1])]
     ends = [end for each in shown for end in (each.low, each.high)]
-    ends += [point.predicted.value for fit in found.fitted for point in fit.held_out]
+    ends += [fit.held_out.predicted.value for fit in found.fitted]
     pad = 0.08 * (max(ends) - min(ends)) or 0.1 * abs(max(ends)) or 0.01
     ax.set_ylim(min(ends) - pad, max(ends) + pad)
 
@@ -119,10 +119,8 @@ def _caption(panel: LawPanel) -> str:
             continue
         numbers = [f"{name} = {value.text(2 if name == 'c' else 4)}" for name, value in fit.parameters.items()]
         found.append(f"{fit.law}, {fit.law.form}: {', '.join(numbers)}")
-        found += [
-            f"    predicted {point.predicted.text()}, held out {point.observed.text()}, "
-            f"error {point.error.text(4, '+')}"
-            for point in fit.held_out
-        ]
+        last = fit.held_out
+        found.append(f"    predicted {last.predicted.text()}, held out {last.observed.text()}, "
+                     f"error {last.error.text(4, '+')}")  # fmt: skip
     found.append(f"Preferred: {panel.comparison.preferred or 'none'} ({panel.comparison.verdict}).")
     return "\n".join(line for each in found for line in textwrap.wrap(each, LINE, subsequent_indent="    "))

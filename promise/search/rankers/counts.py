@@ -2,6 +2,7 @@
 
 import math
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ from scipy import sparse
 from torch import Tensor
 
 from promise.search.cost import Cost
-from promise.search.filters.item_lists import ItemLists, contained
-from promise.search.protocols import Batch, Items, Ranking, split
+from promise.search.filters.item_lists import ItemLists, Permitted, contained
+from promise.search.parts import rank_in_parts
+from promise.search.protocols import Batch, Items, Ranking, UserRows
 from promise.search.scoring import best_items
 
 #: Scores (users x items) held at once: 64 Mi numbers.
@@ -55,7 +57,7 @@ class Popularity:
         began = time.perf_counter()
         users, device = len(batch.history), batch.history.device
         count = len(self.order)
-        everyone, only, less = self.lists.of(batch, allow, deny) or (None, None, None)
+        everyone, only, less = self.lists.of(batch, allow, deny)
         if only is not None:
             places = only
         else:
@@ -125,21 +127,20 @@ class CoVisit:
         Raises:
             ValueError: If a list is wrong.
         """
-        began = time.perf_counter()
-        permitted = self.lists.of(batch, allow, deny)
-        history, lengths = batch.history.cpu().numpy(), batch.lengths.cpu().numpy()
-        users, width = history.shape
-        recency = lengths[:, None] - np.arange(width)  # 1 at the last item, below 1 in the padding
-        votes = (recency >= 1) & (recency <= (self.recent or width))
-        rows = np.nonzero(votes)[0]
-        query = sparse.csr_array((1.0 / recency[votes], (rows, history[votes])), shape=(users, self.item_count))
-        found = []
-        for part, _ in split(batch, max(1, SCORES_AT_ONCE // self.item_count)):
-            scores = self.scores(query[part], history[part], lengths[part])
-            scores = scores.masked_fill(scores <= 0, -torch.inf)
-            found.append(best_items(permitted.rows(part).narrow(scores) if permitted else scores, k))
-        scores, items = (torch.cat(tensors).to(batch.history.device) for tensors in zip(*found, strict=True))
-        return Ranking(items, scores, Cost(users=users, seconds=time.perf_counter() - began), [])
+        size = max(1, SCORES_AT_ONCE // self.item_count)
+        return rank_in_parts(partial(self.search, k), batch, size, self.lists, allow, deny)
+
+    def search(self, k: int, users: UserRows, permitted: Permitted, first: int) -> Ranking:
+        """Scores and ranks, for users who fit memory; the cost is without seconds."""
+        history, lengths = users.history.cpu().numpy(), users.lengths.cpu().numpy()
+        recency = lengths[:, None] - np.arange(history.shape[1])  # 1 at the last item, below 1 in the padding
+        votes = (recency >= 1) & (recency <= (self.recent or history.shape[1]))
+        shape = len(history), self.item_count
+        query = sparse.csr_array((1.0 / recency[votes], (np.nonzero(votes)[0], history[votes])), shape=shape)
+        scores = self.scores(query, history, lengths)
+        scores, items = best_items(permitted.narrow(scores.masked_fill(scores <= 0, -torch.inf)), k)
+        device = users.history.device
+        return Ranking(items.to(device), scores.to(device), Cost(users=len(history)), [])
 
     def scores(self, query: sparse.csr_array, history: np.ndarray, lengths: np.ndarray) -> Tensor:
         """Scores (B, I) of votes (B, I) that come from histories (B, H) of the given lengths (B,)."""

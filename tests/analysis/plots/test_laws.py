@@ -70,7 +70,7 @@ def test_the_numbers_stand_below() -> None:
     fit = shown.comparison.fits[-1]
     assert isinstance(fit, LawFit)
     assert f"{fit.law.form}: a = {fit.parameters['a'].text()}, b = {fit.parameters['b'].text()}" in text
-    assert f"predicted {fit.held_out[0].predicted.text()}, held out {fit.held_out[0].observed.text()}, error" in text
+    assert f"predicted {fit.held_out.predicted.text()}, held out {fit.held_out.observed.text()}, error" in text
     assert "saturating power: not fitted" in text and "Preferred: log-linear" in text
 
 
