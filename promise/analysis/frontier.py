@@ -1,4 +1,4 @@
-"""The points that no other point beats at the same or a lower cost."""
+"""The points that no other point beats at the same or a lower cost; the area that they dominate, and their knee."""
 
 from __future__ import annotations
 
@@ -37,3 +37,63 @@ def pareto(cost: ArrayLike, accuracy: ArrayLike) -> NDArray[np.bool_]:
     mask = np.zeros(len(costs), dtype=bool)
     mask[known] = (values[known] == best[group]) & (values[known] > cheaper[group])
     return mask
+
+
+def hypervolume(cost: ArrayLike, accuracy: ArrayLike, reference: tuple[float, float]) -> float:
+    """The area between the points' front and a reference point that is worse than all of them.
+
+    Over the reference cost it is the mean accuracy of the best affordable point, over budgets drawn evenly from 0 to
+    the reference cost (when the reference accuracy is 0).
+
+    Args:
+        cost: (n,) costs, in any unit; a point that costs more than the reference counts nothing.
+        accuracy: (n,) accuracies; one below the reference counts nothing, nor does a missing (NaN) one.
+        reference: Accuracy and cost of the worst corner.
+
+    Returns:
+        The area, in units of accuracy times cost; 0 without a point that counts.
+
+    Raises:
+        ValueError: If cost and accuracy are not one-dimensional and equally long.
+
+    Example:
+        >>> round(hypervolume([1, 3], [0.2, 0.5], (0, 4)), 6)  # 0.2 from 1 to 3, then 0.5
+        0.9
+    """
+    mask = pareto(cost, accuracy)
+    floor, ceiling = reference
+    area, height = 0.0, floor
+    front = sorted({*zip(np.asarray(cost, float)[mask], np.asarray(accuracy, float)[mask], strict=True)})
+    for price, value in front:
+        if price < ceiling and value > height:
+            area += (ceiling - price) * (value - height)
+            height = value
+    return float(area)
+
+
+def knee(cost: ArrayLike, accuracy: ArrayLike) -> int | None:
+    """The front's point farthest above the line from its cheapest to its most accurate point, in log cost.
+
+    Args:
+        cost: (n,) costs > 0.
+        accuracy: (n,) accuracies.
+
+    Returns:
+        Index of the knee; the cheapest of equally far ones; None without any point.
+
+    Raises:
+        ValueError: If cost and accuracy are not one-dimensional and equally long.
+
+    Example:
+        >>> knee([1, 10, 100, 1000], [0.1, 0.4, 0.45, 0.46])
+        1
+    """
+    costs, values = np.asarray(cost, dtype=np.float64), np.asarray(accuracy, dtype=np.float64)
+    front = np.flatnonzero(pareto(costs, values))
+    if not len(front):
+        return None
+    front = front[np.lexsort((values[front], costs[front]))]
+    run, rise = np.log(costs[front] / costs[front[0]]), values[front] - values[front[0]]
+    share = np.divide(run, run[-1], out=np.zeros_like(run), where=run[-1] > 0)
+    gain = np.divide(rise, rise[-1], out=np.zeros_like(rise), where=rise[-1] > 0)
+    return int(front[np.argmax(np.round(gain - share, 12))])

@@ -91,12 +91,7 @@ class Entry:
 
 
 def write_headline(entries: Sequence[Entry], folder: Path) -> dict[str, str]:
-    """Write `headline.csv` and `comparisons.csv` of a sweep; returns the files by their names.
-
-    Args:
-        entries: Its measured points.
-        folder: The sweep's folder.
-    """
+    """Write `headline.csv` and `comparisons.csv` of a sweep's measured points; returns the files by their names."""
     points = headline_points(entries)
     rows: list[dict[str, Any]] = []
     compared: list[dict[str, Any]] = []

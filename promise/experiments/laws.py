@@ -110,10 +110,7 @@ class CurveLaws:
 
 
 def groups(points: Sequence[Measured]) -> list[LawGroup]:
-    """Guided points that differ in C and seed alone, where there are at least five C.
-
-    Args:
-        points: Measured points of one sweep, in any order.
+    """Guided points of a sweep that differ in C and seed alone, where there are at least five C.
 
     Returns:
         Groups as the sweep names them first. Seeds are averaged over the C that all of them have; two networks of one
@@ -158,9 +155,6 @@ def as_group(points: list[Measured]) -> list[LawGroup]:
 
 def laws_of(points: Sequence[Measured]) -> list[CurveLaws]:
     """Every law of every group: by metric, against C and against FLOPs per user, the largest held out.
-
-    Args:
-        points: Measured points of one sweep, in any order.
 
     Returns:
         One entry per group, metric and axis; none where the group has no such numbers (a beam of fewer than 10 has no

@@ -116,11 +116,7 @@ class SearchCurve:
 
 
 def usable(rows: pl.DataFrame, metric: str) -> pl.DataFrame:
-    """Keep the rows of finished points that have the metric.
-
-    Args:
-        rows: A table as `results_table` makes it.
-        metric: Name of a metric column.
+    """The rows of finished points that have the metric, of a table as `results_table` makes it.
 
     Raises:
         ValueError: If there is no such column.

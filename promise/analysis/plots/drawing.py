@@ -18,8 +18,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from numpy.typing import ArrayLike
 
-from promise.analysis.frontier import pareto
-from promise.analysis.hypervolume import knee
+from promise.analysis.frontier import knee, pareto
 from promise.analysis.plots.curves import usable
 
 # Okabe and Ito's colours, without the yellow that white swallows.
@@ -206,15 +205,7 @@ def metric_name(metric: str) -> str:
 
 
 def save_figure(figure: Figure, path: str | Path) -> tuple[Path, Path]:
-    """Write a figure as .svg and .png.
-
-    Args:
-        figure: The figure.
-        path: The file's name without an ending; its folder is made.
-
-    Returns:
-        The two files written, .svg first.
-    """
+    """Write a figure as .svg and .png beside each other, and name both; `path` has no ending, its folder is made."""
     stem = Path(path)
     stem.parent.mkdir(parents=True, exist_ok=True)
     svg, png = (stem.with_name(f"{stem.name}.{kind}") for kind in ("svg", "png"))

@@ -55,15 +55,7 @@ class Page:
 
 
 def report_html(rows: pl.DataFrame, page: Page, metric: str = "recall@10") -> str:
-    """Write the page of a sweep.
-
-    Args:
-        rows: A table as `results_table` makes it.
-        page: What else it says.
-        metric: Name of the metric's column that the figures show.
-
-    Returns:
-        HTML that holds everything it needs.
+    """The page of a sweep, as HTML that holds everything it needs; `page` is what it says beside its table of results.
 
     Raises:
         ValueError: If there is no such metric.

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from promise.analysis.frontier import pareto
-from promise.analysis.hypervolume import hypervolume, knee
+from promise.analysis.frontier import hypervolume, knee, pareto
 from promise.analysis.results import write_results
 from promise.experiments.tuning.settings import Settings, measured
 from promise.experiments.tuning.study import Study
