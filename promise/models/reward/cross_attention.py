@@ -27,10 +27,7 @@ class CrossAttentionReward(RewardModel):
         prefix_table: `full`, `hashed:N` or `none`: see `PathTable`.
         dropout: Probability in [0, 1).
         content: Adds a projection of the prefix's content vector to its vector, where there are any.
-        user_dim: Width D of the user states.
-        prefixes: Valid prefixes of each depth 1..L, in the trie's node order.
-        level_sizes: K of each level.
-        prefix_content: Mean content vectors of the prefixes' items, (N_b, E) for each depth; None = none.
+        user_dim, prefixes, level_sizes, prefix_content: As `RewardModel` describes them; no content is None.
 
     Raises:
         ValueError: If there is no block, or `heads` doesn't divide `dim`.

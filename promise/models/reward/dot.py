@@ -24,10 +24,7 @@ class DotReward(RewardModel):
         temperature: Factor of the cosine at the start; learned per depth.
         dropout: Probability that a query feature is dropped in training.
         content: Adds a projection of the prefix's content vector to its vector, where there are any.
-        user_dim: Width D of the user states.
-        prefixes: Valid prefixes of each depth 1..L, in the trie's node order.
-        level_sizes: K of each level.
-        prefix_content: Mean content vectors of the prefixes' items, (N_b, E) for each depth; None = none.
+        user_dim, prefixes, level_sizes, prefix_content: As `RewardModel` describes them; no content is None.
 
     Raises:
         ValueError: If `temperature` is not above 0.
