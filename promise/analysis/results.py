@@ -100,7 +100,7 @@ def read_results(path: str | Path) -> pl.DataFrame:
 
 
 def protocol(seen: str) -> str:
-    """How past items were treated.
+    """The treatment of past items, in words.
 
     >>> protocol("keep"), protocol("remove")
     ('past items kept', 'past items removed')

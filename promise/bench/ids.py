@@ -1,4 +1,4 @@
-"""How fast semantic IDs are made: our residual k-means beside faiss's, at an error no larger than its."""
+"""The speed of making semantic IDs: our residual k-means beside faiss's, at an error no larger than its."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -82,7 +82,7 @@ def quantised(vectors: NDArray[np.float32], codes: int, iterations: int) -> Quan
 
 
 def left_over(vectors: NDArray[np.float32], found: Quantizer) -> NDArray[np.float32]:
-    """What the sums of the items' centroids leave of vectors (I, E): (I, E)."""
+    """Vectors (I, E) less the sums of their centroids: (I, E)."""
     left = vectors.copy()
     for column, codebook in zip(found.encode(vectors).T, found.codebooks, strict=True):
         left -= codebook[column]
@@ -90,7 +90,7 @@ def left_over(vectors: NDArray[np.float32], found: Quantizer) -> NDArray[np.floa
 
 
 def left_by_faiss(faiss: Any, vectors: NDArray[np.float32], codes: int) -> NDArray[np.float32]:
-    """What a round of faiss's k-means for every level, on all items, leaves of vectors (I, E): (I, E)."""
+    """Vectors (I, E) less their centroids by a round of faiss's k-means for every level, on all items: (I, E)."""
     left = vectors.copy()
     for level in range(_LEVELS):
         rounds = faiss.Kmeans(

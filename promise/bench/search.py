@@ -1,4 +1,4 @@
-"""How fast the search is beside the peers', and with a reward model beside without."""
+"""The speed of the search beside the peers', and with a reward model beside without."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -22,7 +22,7 @@ def build(cfg: DictConfig, reward: str = "dot") -> World:
 
 
 class Rivals(NamedTuple):
-    """What a comparison with a peer holds fixed.
+    """The fixed settings of a comparison with a peer.
 
     Attributes:
         width: Beams W.

@@ -19,7 +19,7 @@ LEVELS, CODES = 4, 256
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large the worlds are; `quick` ones only show that everything runs.
+    """Sizes of the worlds; `quick` ones only show that everything runs.
 
     Attributes:
         items: Catalogue of the size of Amazon Beauty.
@@ -56,7 +56,7 @@ class Sizes:
         return [f"generator.dim={self.dim}", f"generator.heads={self.heads}", *layers]
 
     def __str__(self) -> str:
-        """What both sides of a comparison have in common."""
+        """The sizes that both sides of a comparison share, in words."""
         shape = f"{self.layers}+{self.layers} layers, D={self.dim}"
         return f"{shape}, {self.items:,} items, {self.history} items of history"
 

@@ -1,4 +1,4 @@
-"""What a sweep shows: paired differences between its points, each with its interval."""
+"""Findings of a sweep: paired differences between its points, each with its interval."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -45,7 +45,7 @@ class Measured:
 
     @property
     def users(self) -> tuple[Any, ...]:
-        """What must agree for two points to be compared user by user."""
+        """Key that two points must share to be compared user by user."""
         return tuple(self.row.get(name) for name in USERS)
 
     @property

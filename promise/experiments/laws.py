@@ -64,7 +64,7 @@ class LawGroup:
 
     @property
     def metrics(self) -> list[str]:
-        """What has a value for every user of every point: accuracy, and HRecall by level where it is known by user."""
+        """Metrics of every user of every point: accuracy, and HRecall by level where known by user."""
         kept = [point.kept for same in self.points.values() for point in same]
         levels = min(0 if of is None else of.shape[1] for of in kept)
         names = (f"{HRECALL}{level}" for level in range(1, levels + 1))

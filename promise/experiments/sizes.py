@@ -44,7 +44,7 @@ def size_rows(points: Sequence[Measured]) -> list[dict[str, Any]]:
 
 
 def recipe(point: Measured) -> tuple[Any, ...]:
-    """What must agree for two sizes to be compared."""
+    """Key that two sizes must share to be compared."""
     return tuple(point.row.get(name) for name in (*USERS, "reward", "training"))
 
 

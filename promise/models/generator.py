@@ -13,7 +13,7 @@ from promise.models.users import EncoderOutput, check_histories, newest_items, t
 
 
 class DecoderCache(NamedTuple):
-    """What a search carries from level to level.
+    """The decoder's state that a search carries from level to level.
 
     Attributes:
         users: The user states; shared by a user's beams.

@@ -36,7 +36,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What a law said about a point that it never saw.
+    """A law's prediction of a point that it never saw, beside what was measured.
 
     Attributes:
         x: The point's place.
@@ -167,7 +167,7 @@ def fit_law(curve: LawCurve, law: Law) -> LawFit | NoFit:
 
 
 def unfit(curve: LawCurve, count: int, law: Law) -> str | None:
-    """Why the first `count` points cannot carry a law, before it is fitted; None where they can."""
+    """The reason why the first `count` points cannot carry a law, before it is fitted; None where they can."""
     if count < FEWEST:
         return f"{count} points to fit besides those held out; a law needs at least {FEWEST}"
     if (span := curve.x[count - 1] / curve.x[0]) < SPAN:

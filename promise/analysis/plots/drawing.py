@@ -50,7 +50,7 @@ FLOPS = "FLOPs per user (log scale; one multiply-add = 2 FLOP)"
 
 
 class Look(NamedTuple):
-    """How a series is drawn, the same in every panel."""
+    """Colour, line and marker of a series, the same in every panel."""
 
     color: str
     line: str = "-"

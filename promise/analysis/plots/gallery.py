@@ -1,4 +1,4 @@
-"""Which figures a table of results supports, which of them comes first, and all of them as files.
+"""The figures that a table of results supports, the telling one first, and all of them as files.
 
 Tables are as `results_table` makes them; a metric that is no column of them raises ValueError.
 """

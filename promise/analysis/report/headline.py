@@ -24,7 +24,7 @@ METHODS = {
     "exhaustive": "the reward of every item of the catalogue",
     "guided": "beam search that the reward model guides at every level",
 }
-"""What each method is, in the order of the tables."""
+"""Every method in a few words, in the order of the tables."""
 
 GUIDED = "guided"
 BETTER_PLAIN = "better_plain"
@@ -61,7 +61,7 @@ _ORDERS: dict[str, Sequence[str]] = {
 
 
 def claimed(row: Mapping[str, Any]) -> int:
-    """Which way a comparison is decided: the interval excludes 0 and the sign is the same in every seed.
+    """The way in which a comparison is decided: the interval excludes 0 and the sign is the same in every seed.
 
     Args:
         row: A comparison.
@@ -139,7 +139,7 @@ class Headline:
     unreached: list[dict[str, Any]]
 
     def mean(self, dataset: str, seen: str, method: str) -> dict[str, Any]:
-        """What was measured on all users; empty where nothing was."""
+        """Means over seeds for all users; empty where nothing was measured."""
         return self.means.get((dataset, seen, "all", method), {})
 
     def claim(self, dataset: str, seen: str, against: str, half: str = "all") -> dict[str, dict[str, Any]]:

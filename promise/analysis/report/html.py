@@ -33,7 +33,7 @@ CONSTANT = ("data", "split", "seed", "seen", "reward", "training", "status")
 
 @dataclass(frozen=True)
 class Page:
-    """What a report says beside its table of results.
+    """The parts of a report beside its table of results.
 
     Attributes:
         name: Name of the sweep.

@@ -1,4 +1,4 @@
-"""What a sweep shows, in sentences: the first finding with its interval, the most accurate point, the state."""
+"""Sentences about a sweep: the first finding with its interval, the most accurate point, the state."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def trial_sentence(row: Mapping[str, Any], role: str, metric: str = "recall@10")
 
 
 def state_sentence(rows: pl.DataFrame, metric: str = "recall@10") -> str:
-    """How many points there are, and how many failed or were given up, as a sentence."""
+    """The number of points, and of those that failed or were given up, as a sentence."""
     status = rows["status"].to_list() if "status" in rows.columns else []
     words = f"{len(rows)} point{'' if len(rows) == 1 else 's'}"
     for state, name in (("failed", "failed"), ("pruned", "given up early")):

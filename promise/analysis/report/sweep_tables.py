@@ -1,4 +1,4 @@
-"""What the kept tables of sweeps and analyses show: their best points, drift by depth, laws, and sizes."""
+"""The kept tables of sweeps and analyses: their best points, drift by depth, laws, and sizes."""
 
 from __future__ import annotations
 

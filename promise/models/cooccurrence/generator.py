@@ -12,7 +12,7 @@ from promise.models.users import newest_items
 
 
 class CooccurrenceOutput(NamedTuple):
-    """What the wrapped generator's encoder says of users, and the items that their histories speak of."""
+    """The wrapped generator's encoder output, and the items that their histories speak of."""
 
     users: Any
     history_items: HistoryItems
@@ -24,7 +24,7 @@ class CooccurrenceOutput(NamedTuple):
 
 
 class CooccurrenceCache(NamedTuple):
-    """What a search carries from level to level.
+    """The state that a search carries from level to level.
 
     Attributes:
         inner: The wrapped generator's cache.

@@ -65,7 +65,7 @@ class NeighboursBias(nn.Module):
         self.scale = 1.0
 
     def scores(self, depth: int, similarities: Tensor, ages: Tensor) -> Tensor:
-        """What every neighbour adds to the score of the depth-b prefix above it, 0 where an age is below 0.
+        """Terms of every neighbour in the score of the depth-b prefix above it, 0 where an age is below 0.
 
         Args:
             depth: 1..L.
@@ -104,7 +104,7 @@ class HistoryBias(nn.Module):
         return [module for module in self.near if isinstance(module, NeighboursBias)]
 
     def forward(self, depth: int, items: HistoryItems, ages: Tensor) -> Tensor:
-        """What every entry adds to the depth-b prefix of its item.
+        """Terms of every entry in the depth-b prefix of its item.
 
         Args:
             depth: 1..L.

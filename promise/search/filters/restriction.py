@@ -149,7 +149,7 @@ def paths_to(trie: Trie, leaves: Tensor) -> list[Tensor]:
 
 
 def hits(nodes: Tensor, children: Children, above: Tensor, below: Tensor, marks: Tensor) -> Tensor:
-    """Which children are the marked ones.
+    """A mask of the children that are marked.
 
     Args:
         nodes: (B, W), in any order, repeats allowed.

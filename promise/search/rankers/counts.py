@@ -198,7 +198,7 @@ def rarities(items: np.ndarray, item_count: int, power: float) -> np.ndarray:
 def co_visits(
     items: np.ndarray, offsets: np.ndarray, item_count: int, window: int, decay: float, backward: float
 ) -> sparse.csr_array:
-    """How often items stood near each other, (I, I): row = an item, column = its neighbour; without the diagonal.
+    """Counts of items that stood near each other, (I, I): a row is an item, a column its neighbour; no diagonal.
 
     Args:
         items: Flat item indices (n,).
