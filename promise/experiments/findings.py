@@ -41,7 +41,7 @@ class Measured:
     @property
     def shuffled(self) -> bool:
         """Whether its rewards were shuffled, as a control."""
-        return bool(self.dial("shuffle_rewards")) or self.dial("control") not in (None, "none")
+        return self.dial("control") not in (None, "none")
 
     @property
     def users(self) -> tuple[Any, ...]:

@@ -13,10 +13,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from promise.analysis.laws.fit import Comparison, LawFit, NoFit, fit_all
+from promise.analysis.plots.curves import spelled
 from promise.analysis.plots.drawing import save_figure
 from promise.analysis.plots.laws import LawPanel, law_figure
-from promise.analysis.results import write_csv
-from promise.experiments.findings import Measured
+from promise.analysis.results import per_level, write_csv
+from promise.experiments.findings import Measured, number
 from promise.metrics.ranking import ndcg_values, recall_values
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,8 @@ class LawGroup:
         """The group as a reader sees it."""
         seeds = f", {len(self.seeds)} seeds" if len(self.seeds) > 1 else ""
         networks = f"{self.row['generator']}, {self.row['reward']}"
-        return f"{networks}, W = {spelled(self.row, 'width')}, λ = {spelled(self.row, 'weight')}{seeds}"
+        width, weight = (spelled(per_level(self.row.get(f"search.{dial}"))) for dial in ("width", "weight"))
+        return f"{networks}, W = {width}, λ = {weight}{seeds}"
 
 
 def values_of(point: Measured, metric: str) -> NDArray[np.float64]:
@@ -91,12 +93,6 @@ def values_of(point: Measured, metric: str) -> NDArray[np.float64]:
         return ACCURACY[metric](point.ranks)
     assert point.kept is not None
     return point.kept[:, int(metric.removeprefix(HRECALL)) - 1].astype(np.float64)
-
-
-def spelled(row: dict[str, Any], dial: str) -> str:
-    """An option's number, or its numbers per level, such as `50-20-20`."""
-    value = row.get(f"search.{dial}")
-    return "-".join(f"{each:g}" for each in (value if isinstance(value, list) else [value]))
 
 
 @dataclass(frozen=True)
@@ -116,7 +112,7 @@ def groups(points: Sequence[Measured]) -> list[LawGroup]:
         Groups as the sweep names them first. Seeds are averaged over the C that all of them have; two networks of one
         seed and one recipe (say, of two learning rates) are groups of their own.
     """
-    guided = [p for p in points if p.row["search"] == "guided" and isinstance(p.dial("candidates"), int | float)
+    guided = [p for p in points if p.row["search"] == "guided" and number(p.dial("candidates"))
               and p.row.get("reward") and not p.shuffled]  # fmt: skip
     found: list[LawGroup] = []
     for same in gathered(guided, recipe):

@@ -96,12 +96,8 @@ class HistoryBias(nn.Module):
     def __init__(self, history: int, counted: list[bool], *, item_nodes: Tensor) -> None:
         super().__init__()
         self.own = OwnItemsBias(history, item_nodes=item_nodes)
-        self.near = nn.ModuleList(NeighboursBias(history, item_nodes.shape[1], each) for each in counted)
-
-    @property
-    def neighbours(self) -> list[NeighboursBias]:
-        """The bias of each table."""
-        return [module for module in self.near if isinstance(module, NeighboursBias)]
+        self.neighbours = [NeighboursBias(history, item_nodes.shape[1], each) for each in counted]
+        self.near = nn.ModuleList(self.neighbours)
 
     def forward(self, depth: int, items: HistoryItems, ages: Tensor) -> Tensor:
         """Terms of every entry in the depth-b prefix of its item.

@@ -52,7 +52,8 @@ class DotReward(RewardModel):
         self.user_dim, self.dim = user_dim, dim
         given = prefix_content if content else None
         self.paths = PathTable(dim, prefix_table, prefixes=prefixes, level_sizes=level_sizes, content=given, unit=True)
-        self.queries = nn.ModuleList(nn.Linear(user_dim, dim) for _ in prefixes)
+        self.projections = [nn.Linear(user_dim, dim) for _ in prefixes]
+        self.queries = nn.ModuleList(self.projections)
         self.drop = Dropout(dropout)
         self.log_temperatures = nn.Parameter(torch.full((len(prefixes),), float(temperature)).log())
         self.apply(initialise)
@@ -69,9 +70,8 @@ class DotReward(RewardModel):
 
     def query(self, last: Tensor) -> Tensor:
         """Unit vectors for every depth times its temperature: (..., D) -> (..., L, dim)."""
-        projections = [module for module in self.queries if isinstance(module, nn.Linear)]
-        weight, bias = torch.cat([p.weight for p in projections]), torch.cat([p.bias for p in projections])
-        queries = F.linear(self.drop(last), weight, bias).unflatten(-1, (len(projections), -1))  # one product for all
+        weight, bias = torch.cat([p.weight for p in self.projections]), torch.cat([p.bias for p in self.projections])
+        queries = F.linear(self.drop(last), weight, bias).unflatten(-1, (len(self.projections), -1))  # one product
         return F.normalize(queries, dim=-1) * self.log_temperatures.exp().unsqueeze(-1)
 
     def start(self, users: EncoderOutput) -> RewardCache:
