@@ -23,7 +23,7 @@ DIALS = (
     "search.candidates", "search.weight", "search.temperature",
 )  # fmt: skip
 RARE = (
-    "allow", "deny", "neighbour_trust", "search.control", "search.shuffle_rewards", "search.adaptive",
+    "allow", "deny", "neighbour_trust", "search.control", "search.adaptive",
     "search.adaptive_cap", "search.samples", "search.distinct", "further",
 )  # fmt: skip
 """Dials that have a column where some row has them."""
@@ -52,9 +52,6 @@ def results_table(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     Args:
         rows: Flat dictionaries; values are text, numbers, lists of numbers, or None.
 
-    Returns:
-        One row per dictionary.
-
     Raises:
         ValueError: If a value is a nested dictionary or otherwise no value of a row.
 
@@ -73,15 +70,7 @@ def results_table(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
 
 
 def write_results(rows: Iterable[Mapping[str, Any]], path: str | Path) -> None:
-    """Write rows as `results.csv`, in the order of `results_table`; the file appears complete or not at all.
-
-    Args:
-        rows: Flat dictionaries as for `results_table`.
-        path: The file to write; its folder is made.
-
-    Raises:
-        ValueError: As `results_table`.
-    """
+    """Write rows as the CSV file of their `results_table`, which raises what that raises."""
     write_csv(results_table(rows), Path(path))
 
 
@@ -95,12 +84,6 @@ def write_csv(table: pl.DataFrame, path: Path) -> None:
 
 def read_results(path: str | Path) -> pl.DataFrame:
     """Read a `results.csv` back into the table that was written.
-
-    Args:
-        path: A file written by `write_results`.
-
-    Returns:
-        The table as `results_table` makes it.
 
     Raises:
         ValueError: If the file is missing, empty, or no table of results.
@@ -117,7 +100,7 @@ def read_results(path: str | Path) -> pl.DataFrame:
 
 
 def protocol(seen: str) -> str:
-    """How past items were treated.
+    """The treatment of past items, in words.
 
     >>> protocol("keep"), protocol("remove")
     ('past items kept', 'past items removed')
@@ -128,11 +111,7 @@ def protocol(seen: str) -> str:
 def per_level(value: Any) -> list[float]:
     """Return a dial's values per level: one number for all levels, or one per level.
 
-    Args:
-        value: A cell of a dial's column: a number, JSON text of a number or a list, or None.
-
-    Returns:
-        The numbers; empty when the dial is not set.
+    A cell of a dial's column is a number, JSON text of a number or a list, or None: a dial that is not set.
 
     Example:
         >>> per_level("[50, 20, 20]"), per_level(20), per_level(None)

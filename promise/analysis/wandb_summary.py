@@ -83,7 +83,7 @@ def summary_run(
 
 
 def points_by_cost(rows: pl.DataFrame) -> list[dict[str, float]]:
-    """What a logger is told of every point with known FLOPs, the cheapest first: `STEP`, and its metrics by search."""
+    """Entries of a log, one for every point with known FLOPs, the cheapest first: `STEP`, and its metrics by search."""
     entries = []
     for row in rows.filter(pl.col("flops_per_user") > 0).sort("flops_per_user").to_dicts():
         values = {f"search/{row['search']}/{name}": row[name] for name in METRICS if row[name] is not None}

@@ -1,4 +1,4 @@
-"""How long the whole test set of Amazon Beauty takes: the real one where it is given, else users and items like it."""
+"""Seconds for the whole test set of Amazon Beauty: the real one where it is given, else users and items like it."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,6 +1,5 @@
 """The chart of a benchmark: from which catalogue size on guided search is cheaper than the reward of every item."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,10 +42,5 @@ def crossing_chart(measures: Sequence[Measure]) -> Figure | None:
 
 def draw(measures: Sequence[Measure], table: Path) -> None:
     """Write the chart beside a table of the measures, as .svg, if there is enough to draw."""
-    figure = crossing_chart(measures)
-    if figure is None:
-        return
-    path = table.with_name(f"{table.stem}-crossing.svg")
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    figure.savefig(part, format="svg", metadata={"Date": None})
-    part.rename(path)
+    if figure := crossing_chart(measures):
+        figure.savefig(table.with_name(f"{table.stem}-crossing.svg"), metadata={"Date": None})

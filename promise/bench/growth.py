@@ -1,4 +1,4 @@
-"""How the time of a search grows with the catalogue, and from which size on it is cheaper than scoring all items."""
+"""Time of a search by size of the catalogue, and the size from which on it is cheaper than scoring all items."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -43,7 +43,7 @@ def in_items(cfg: DictConfig) -> Iterator[Measure]:
 
 
 def trie_work(ours: World, search: Callable[[], object]) -> Callable[[], object]:
-    """What a search asks of its trie, to be asked again: the same nodes, and the masking of as many logits."""
+    """The questions of a search to its trie, to be asked again: the same nodes, and the masking of as many logits."""
     asked: list[Callable[[], Any]] = []
     listed: list[tuple[int, torch.Tensor]] = []
     trie = ours.trie

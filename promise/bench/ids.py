@@ -1,4 +1,4 @@
-"""How fast semantic IDs are made: our residual k-means beside faiss's, at an error no larger than its."""
+"""The speed of making semantic IDs: our residual k-means beside faiss's, at an error no larger than its."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -40,13 +40,8 @@ def ids(cfg: DictConfig) -> Iterator[Measure]:
         if errors[iterations] <= theirs:
             break
     counts = {"residual_kmeans": iterations, "residual_kmeans_default": _ITERATIONS}
-    timings = interleaved(
-        {
-            **{name: partial(quantised, vectors, codes, count) for name, count in counts.items()},
-            "faiss": partial(left_by_faiss, faiss, vectors, codes),
-        },
-        cfg.bench.repeats,
-    )
+    functions = {name: partial(quantised, vectors, codes, count) for name, count in counts.items()}
+    timings = interleaved({**functions, "faiss": partial(left_by_faiss, faiss, vectors, codes)}, cfg.bench.repeats)
     for name, count in counts.items():
         reached = errors[count] <= theirs
         note = f"{len(vectors):,} x {width}, {_LEVELS} x {codes} codes; mean squared error {errors[count]:.4f} after"
@@ -87,7 +82,7 @@ def quantised(vectors: NDArray[np.float32], codes: int, iterations: int) -> Quan
 
 
 def left_over(vectors: NDArray[np.float32], found: Quantizer) -> NDArray[np.float32]:
-    """What the sums of the items' centroids leave of vectors (I, E): (I, E)."""
+    """Vectors (I, E) less the sums of their centroids: (I, E)."""
     left = vectors.copy()
     for column, codebook in zip(found.encode(vectors).T, found.codebooks, strict=True):
         left -= codebook[column]
@@ -95,7 +90,7 @@ def left_over(vectors: NDArray[np.float32], found: Quantizer) -> NDArray[np.floa
 
 
 def left_by_faiss(faiss: Any, vectors: NDArray[np.float32], codes: int) -> NDArray[np.float32]:
-    """What a round of faiss's k-means for every level, on all items, leaves of vectors (I, E): (I, E)."""
+    """Vectors (I, E) less their centroids by a round of faiss's k-means for every level, on all items: (I, E)."""
     left = vectors.copy()
     for level in range(_LEVELS):
         rounds = faiss.Kmeans(

@@ -1,4 +1,4 @@
-"""How near the search comes to the machine's own limits: matrix products on any device, milliseconds on a GPU."""
+"""The search beside the machine's own limits: matrix products on any device, milliseconds on a GPU."""
 
 from collections.abc import Iterator
 from functools import partial

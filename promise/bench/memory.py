@@ -1,4 +1,4 @@
-"""How much memory a search takes beyond the trie and the path vectors, in a process of its own."""
+"""Memory that a search takes beyond the trie and the path vectors, in a process of its own."""
 
 import multiprocessing
 from collections.abc import Iterator

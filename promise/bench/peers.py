@@ -4,6 +4,7 @@ import importlib
 import logging
 import warnings
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -57,10 +58,9 @@ def t5(codes: int, dim: int, heads: int, layers: tuple[int, int], dropout: float
     return transformers.T5ForConditionalGeneration(config)
 
 
-class HuggingFace:
-    """T5 over semantic-ID tokens, one token per code, each beam held to a dictionary trie.
-
-    The vocabulary is all codes of all levels; the trie's answers are prepared once, as lists.
+@dataclass(eq=False)
+class Peer:
+    """A peer's network over a catalogue, as large as ours.
 
     Args:
         codes: Semantic IDs (I, L).
@@ -69,32 +69,42 @@ class HuggingFace:
         heads: Attention heads of width dim / heads.
         layers: Blocks of encoder and of decoder.
         device: Where it runs.
-        dtype: Of its weights.
+        dtype: Of its arithmetic.
 
     Raises:
-        Skipped: If transformers is not installed.
+        Skipped: If the peer is not installed.
     """
 
-    def __init__(
-        self,
-        codes: NDArray[np.int32],
-        level_sizes: tuple[int, ...],
-        dim: int,
-        heads: int,
-        layers: int,
-        device: str = "cpu",
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        self.levels = len(level_sizes)
-        self.device = device
-        self.offsets = FIRST + np.concatenate([[0], np.cumsum(level_sizes)[:-1]])
-        self.tokens = torch.from_numpy(codes + self.offsets).to(device)  # (I, L)
-        self.model = t5(sum(level_sizes), dim, heads, (layers, layers)).eval().to(device, dtype)
-        children = defaultdict(set)
-        for path in self.tokens.tolist():
-            for depth, token in enumerate(path):
-                children[tuple(path[:depth])].add(token)
-        self.allowed = {prefix: sorted(tokens) for prefix, tokens in children.items()}
+    codes: NDArray[np.int32]
+    level_sizes: tuple[int, ...]
+    dim: int
+    heads: int
+    layers: int
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
+
+
+def children_of(paths: list[list[int]]) -> dict[tuple[int, ...], list[int]]:
+    """A trie as a dictionary: prefix -> what may follow it, ascending."""
+    children: dict[tuple[int, ...], set[int]] = defaultdict(set)
+    for path in paths:
+        for depth, token in enumerate(path):
+            children[tuple(path[:depth])].add(token)
+    return {prefix: sorted(tokens) for prefix, tokens in children.items()}
+
+
+class HuggingFace(Peer):
+    """T5 over semantic-ID tokens, one token per code, each beam held to a dictionary trie.
+
+    The vocabulary is all codes of all levels; the trie's answers are prepared once, as lists.
+    """
+
+    def __post_init__(self) -> None:
+        self.offsets = FIRST + np.concatenate([[0], np.cumsum(self.level_sizes)[:-1]])
+        self.tokens = torch.from_numpy(self.codes + self.offsets).to(self.device)  # (I, L)
+        model = t5(sum(self.level_sizes), self.dim, self.heads, (self.layers, self.layers))
+        self.model = model.eval().to(self.device, self.dtype)
+        self.allowed = children_of(self.tokens.tolist())
 
     def next_tokens(self, _: int, sentence: Tensor) -> list[int]:
         """The tokens that may follow a beam (1 + T,); padding after what is no item's prefix."""
@@ -108,7 +118,7 @@ class HuggingFace:
             attention_mask=torch.ones_like(inputs),
             num_beams=width,
             num_return_sequences=width,
-            max_new_tokens=self.levels,
+            max_new_tokens=len(self.level_sizes),
             do_sample=False,
             use_cache=use_cache,
             prefix_allowed_tokens_fn=self.next_tokens,
@@ -120,7 +130,7 @@ class HuggingFace:
         tokens = self.tokens[history]
         return tokens[..., 0] if one_each else tokens.flatten(1)
 
-    def codes(self, paths: Tensor) -> Tensor:
+    def codes_of(self, paths: Tensor) -> Tensor:
         """Semantic IDs of paths of tokens (..., L)."""
         return paths - torch.from_numpy(self.offsets).to(paths)
 
@@ -135,49 +145,23 @@ class HuggingFace:
         return min(trials, key=lambda setting: trials[setting])
 
 
-class Cornac:
+class Cornac(Peer):
     """cornac's TIGER network and its own constrained beam search, which takes one user at a time.
 
-    Args:
-        codes, level_sizes, dim, heads, layers, device: As for `HuggingFace`.
-        dtype: Of its matrix products; the weights are float32.
-
-    Raises:
-        Skipped: If cornac is not installed.
+    Its weights are float32 in any arithmetic.
     """
 
-    def __init__(
-        self,
-        codes: NDArray[np.int32],
-        level_sizes: tuple[int, ...],
-        dim: int,
-        heads: int,
-        layers: int,
-        device: str = "cpu",
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
+    def __post_init__(self) -> None:
         tiger = peer("cornac.models.tiger.tiger")
-        self.arithmetic = torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32)
+        self.arithmetic = torch.autocast(self.device, dtype=self.dtype, enabled=self.dtype != torch.float32)
         torch.manual_seed(0)
-        self.model = tiger.TIGERSeq2Seq(
-            level_sizes,
-            d_model=dim,
-            d_ff=4 * dim,
-            num_heads=heads,
-            d_kv=dim // heads,
-            num_enc_layers=layers,
-            num_dec_layers=layers,
-        )
-        self.model.eval().to(device)
-        self.tokens = torch.from_numpy(codes).to(device) + self.model.offsets  # (I, L)
-        children: list[defaultdict[tuple[int, ...], set[int]]] = [defaultdict(set) for _ in level_sizes]
-        for path in codes.tolist():
-            for depth, code in enumerate(path):
-                children[depth][tuple(path[:depth])].add(code)
-        self.allowed = [
-            {prefix: np.fromiter(sorted(found), dtype=np.int64) for prefix, found in level.items()}
-            for level in children
-        ]
+        width = {"d_model": self.dim, "d_ff": 4 * self.dim, "num_heads": self.heads, "d_kv": self.dim // self.heads}
+        blocks = {"num_enc_layers": self.layers, "num_dec_layers": self.layers}
+        self.model = tiger.TIGERSeq2Seq(self.level_sizes, **width, **blocks).eval().to(self.device)
+        self.tokens = torch.from_numpy(self.codes).to(self.device) + self.model.offsets  # (I, L)
+        self.allowed: list[dict[tuple[int, ...], NDArray[np.int64]]] = [{} for _ in self.level_sizes]
+        for prefix, codes in children_of(self.codes.tolist()).items():
+            self.allowed[len(prefix)][prefix] = np.array(codes, dtype=np.int64)
 
     def search(self, history: Tensor, width: int) -> list[list[tuple[int, ...]]]:
         """Paths of codes, best first, for each of the histories (B, H)."""

@@ -1,4 +1,4 @@
-"""How long each stage of preparation takes, on the simulated shop and on Amazon Beauty."""
+"""Seconds of each stage of preparation, on the simulated shop and on Amazon Beauty."""
 
 import tempfile
 from collections.abc import Iterator, Sequence

@@ -13,6 +13,7 @@ import polars as pl
 import torch
 
 import promise
+from promise.analysis.results import write_csv
 from promise.bench.measure import Measure
 from promise.pipeline.verb import show
 
@@ -56,10 +57,7 @@ def save(measures: Sequence[Measure], path: Path) -> None:
     table = pl.DataFrame(rows, infer_schema_length=None).with_columns(**{n: pl.lit(v) for n, v in facts.items()})
     numbers = [name for name in ("ours", "theirs", "ratio", "goal", "low", "high") if name in table.columns]
     table = table.with_columns(pl.col(numbers).cast(pl.Float64).round_sig_figs(6)) if rows else table
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    (table.select(COLUMNS) if rows else pl.DataFrame(schema=COLUMNS)).write_csv(part)
-    part.rename(path)
+    write_csv(table.select(COLUMNS) if rows else pl.DataFrame(schema=COLUMNS), path)
 
 
 def summary(measures: Sequence[Measure], skipped: Mapping[str, str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How fast the search is beside the peers', and with a reward model beside without."""
+"""The speed of the search beside the peers', and with a reward model beside without."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -22,7 +22,7 @@ def build(cfg: DictConfig, reward: str = "dot") -> World:
 
 
 class Rivals(NamedTuple):
-    """What a comparison with a peer holds fixed.
+    """The fixed settings of a comparison with a peer.
 
     Attributes:
         width: Beams W.
@@ -47,20 +47,12 @@ def rivals(s: Sizes) -> list[Rivals]:
     ]
 
 
-class Ours(NamedTuple):
-    """Our side of a comparison, at the fastest of three batch sizes: the given one, twice it, and all users."""
-
-    run: Callable[[], object]
-    users: int
-    batch: int
-
-
-def at_best(search: Any, users: Users, batch: int, k: int, dtype: torch.dtype) -> Ours:
-    """Our side, after three trials of each batch size."""
+def at_best(search: Any, users: Users, batch: int, k: int, dtype: torch.dtype) -> tuple[Callable[[], object], int]:
+    """Our side at the fastest of three batch sizes (the given one, twice it, all users), three trials each; and it."""
     trials = {size: searching(search, users, size, k, dtype) for size in (batch, 2 * batch, len(users.history))}
     timings = interleaved({str(size): run for size, run in trials.items()}, repeats=3)
     best = min(trials, key=lambda size: timings[str(size)].median)
-    return Ours(trials[best], len(users.history), best)
+    return trials[best], best
 
 
 def speed_up(
@@ -86,19 +78,19 @@ def hugging_face(cfg: DictConfig) -> Iterator[Measure]:
     inputs_each = {"vs_hf": False, "vs_hf_equal_input": True}
     for rival in rivals(s):
         peer = HuggingFace(codes, (CODES,) * LEVELS, s.dim, s.heads, s.layers, device, rival.dtype)
-        ours = at_best(built.search("plain", width=rival.width), users, s.batch, rival.width, rival.dtype)
-        functions, settings = {"ours": ours.run}, {}
+        run, size = at_best(built.search("plain", width=rival.width), users, s.batch, rival.width, rival.dtype)
+        functions, settings = {"ours": run}, {}
         for name, one_each in inputs_each.items():
             inputs = peer.inputs(users.history[:64], one_each)
             batch, use_cache = settings[name] = peer.best(inputs, rival.width)
             functions[name] = partial(peer.search, inputs[:batch], rival.width, use_cache)
-            check_legal(built, peer.codes(peer.search(inputs[:batch], rival.width, use_cache)), name)
+            check_legal(built, peer.codes_of(peer.search(inputs[:batch], rival.width, use_cache)), name)
         timings = interleaved(functions, cfg.bench.repeats)
         for (name, (batch, use_cache)), goal in zip(settings.items(), (10.0, 4.0), strict=True):
             tokens = peer.inputs(users.history[:1], inputs_each[name]).shape[1]
             theirs = f"HF {tokens} tokens, batch {batch}, cache {'on' if use_cache else 'off'}"
-            note = f"W={rival.width}, {s}; ours batch {ours.batch}; {theirs}"
-            yield speed_up(name, rival, timings["ours"], timings[name], (ours.users, batch), goal, note)
+            note = f"W={rival.width}, {s}; ours batch {size}; {theirs}"
+            yield speed_up(name, rival, timings["ours"], timings[name], (s.users, batch), goal, note)
 
 
 def cornac(cfg: DictConfig) -> Iterator[Measure]:
@@ -108,12 +100,12 @@ def cornac(cfg: DictConfig) -> Iterator[Measure]:
     few = users.history[:_CORNAC_USERS]
     for rival in rivals(s):
         peer = Cornac(codes, (CODES,) * LEVELS, s.dim, s.heads, s.layers, device, rival.dtype)
-        ours = at_best(built.search("plain", width=rival.width), users, s.batch, rival.width, rival.dtype)
+        run, size = at_best(built.search("plain", width=rival.width), users, s.batch, rival.width, rival.dtype)
         theirs = partial(peer.search, few, rival.width)
         check_legal(built, torch.tensor(theirs(), device=device), "vs_cornac")
-        timings = interleaved({"ours": ours.run, "theirs": theirs}, cfg.bench.repeats)
-        note = f"W={rival.width}, {s}; ours batch {ours.batch}; cornac B=1"
-        count = (ours.users, len(few))
+        timings = interleaved({"ours": run, "theirs": theirs}, cfg.bench.repeats)
+        note = f"W={rival.width}, {s}; ours batch {size}; cornac B=1"
+        count = (s.users, len(few))
         yield speed_up("vs_cornac", rival, timings["ours"], timings["theirs"], count, 30.0, note)
 
 

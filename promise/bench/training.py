@@ -1,4 +1,4 @@
-"""How fast training is: targets per second beside a T5 of equal size that is trained on one target per row."""
+"""The speed of training: targets per second beside a T5 of equal size that is trained on one target per row."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ _CONTENT = 160
 
 
 class Training(NamedTuple):
-    """What is trained, its loss on one batch, and how many targets that batch has."""
+    """A network to train, its loss on one batch, and the number of targets of that batch."""
 
     network: nn.Module
     loss: Callable[[], Tensor]

@@ -1,4 +1,4 @@
-"""What the trie of ten million items costs to build, to keep and to ask."""
+"""The costs of building, keeping and asking the trie of ten million items."""
 
 from collections.abc import Iterator
 from functools import partial

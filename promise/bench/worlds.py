@@ -19,7 +19,7 @@ LEVELS, CODES = 4, 256
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large the worlds are; `quick` ones only show that everything runs.
+    """Sizes of the worlds; `quick` ones only show that everything runs.
 
     Attributes:
         items: Catalogue of the size of Amazon Beauty.
@@ -52,15 +52,11 @@ class Sizes:
     @property
     def network(self) -> list[str]:
         """The generator of these sizes, as overrides of its config."""
-        return [
-            f"generator.dim={self.dim}",
-            f"generator.heads={self.heads}",
-            f"generator.encoder_layers={self.layers}",
-            f"generator.decoder_layers={self.layers}",
-        ]
+        layers = [f"generator.{part}_layers={self.layers}" for part in ("encoder", "decoder")]
+        return [f"generator.dim={self.dim}", f"generator.heads={self.heads}", *layers]
 
     def __str__(self) -> str:
-        """What both sides of a comparison have in common."""
+        """The sizes that both sides of a comparison share, in words."""
         shape = f"{self.layers}+{self.layers} layers, D={self.dim}"
         return f"{shape}, {self.items:,} items, {self.history} items of history"
 

@@ -1,7 +1,7 @@
-"""What a sweep shows: paired differences between its points, each with its interval."""
+"""Findings of a sweep: paired differences between its points, each with its interval."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import count, pairwise, takewhile
 from typing import Any
 
@@ -41,11 +41,11 @@ class Measured:
     @property
     def shuffled(self) -> bool:
         """Whether its rewards were shuffled, as a control."""
-        return bool(self.dial("shuffle_rewards")) or self.dial("control") not in (None, "none")
+        return self.dial("control") not in (None, "none")
 
     @property
     def users(self) -> tuple[Any, ...]:
-        """What must agree for two points to be compared user by user."""
+        """Key that two points must share to be compared user by user."""
         return tuple(self.row.get(name) for name in USERS)
 
     @property
@@ -70,27 +70,24 @@ class Finding:
     low: float | None
     high: float | None
 
-    @property
-    def verdict(self) -> str:
-        """Whether the interval excludes 0."""
-        if self.low is None or self.high is None:
-            return ""
-        return "above 0" if self.low > 0 else "below 0" if self.high < 0 else "not told apart"
-
     def cells(self) -> list[Any]:
         """The row of the printed table."""
-        return [self.text, self.difference, self.low, self.high, self.verdict]
+        return [*self.as_dict().values(), verdict(self.low, self.high)]
 
     def as_dict(self) -> dict[str, Any]:
         """The finding as JSON."""
-        return {"text": self.text, "difference": self.difference, "low": self.low, "high": self.high}
+        return asdict(self)
+
+
+def verdict(low: float | None, high: float | None) -> str:
+    """Whether an interval excludes 0, in words; empty where there is none."""
+    if low is None or high is None:
+        return ""
+    return "above 0" if low > 0 else "below 0" if high < 0 else "not told apart"
 
 
 def findings(points: Sequence[Measured]) -> list[Finding]:
-    """Everything worth saying that the points allow.
-
-    Args:
-        points: Measured points of one sweep, in any order.
+    """Everything worth saying that the points of one sweep, in any order, allow.
 
     Returns:
         Guided against plain at equal width; steps in C; plain beams made wider; the shuffled reward; baselines;

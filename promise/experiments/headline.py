@@ -74,12 +74,12 @@ class Entry:
 
     @property
     def place(self) -> tuple[str, str, int | None]:
-        """Which users' targets it ranked: data, split, and how many users are drawn (None = all)."""
+        """The users whose targets it ranked: data, split, and how many users are drawn (None = all)."""
         return self.measured.row["data"], self.cfg.split, self.cfg.evaluation.users
 
     @property
     def seen(self) -> str:
-        """How past items were treated."""
+        """The treatment of past items, `keep` or `remove`."""
         return str(self.measured.row["seen"])
 
     def values(self, metric: str, users: NDArray[np.bool_]) -> NDArray[np.float64] | None:
@@ -91,12 +91,7 @@ class Entry:
 
 
 def write_headline(entries: Sequence[Entry], folder: Path) -> dict[str, str]:
-    """Write `headline.csv` and `comparisons.csv` of a sweep; returns the files by their names.
-
-    Args:
-        entries: Its measured points.
-        folder: The sweep's folder.
-    """
+    """Write `headline.csv` and `comparisons.csv` of a sweep's measured points; returns the files by their names."""
     points = headline_points(entries)
     rows: list[dict[str, Any]] = []
     compared: list[dict[str, Any]] = []
@@ -130,7 +125,7 @@ def headline_points(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def users_by_half(pipeline: Pipeline) -> Halves:
-    """Which of the users that are ranked count: all; target above, and below, the last item of their history.
+    """Masks (n,) of the users that are ranked, by half: all; target above, and below, the last item of their history.
 
     The order is that of the items' `order` in the data; users whose target or last item has none, or both the same,
     are in neither half. Data without it have no halves.

@@ -2,9 +2,9 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import count, pairwise, takewhile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from promise.analysis.laws.fit import Comparison, LawFit, NoFit, fit_all
+from promise.analysis.plots.curves import spelled
 from promise.analysis.plots.drawing import save_figure
-from promise.analysis.plots.laws import LawPanel, LevelCurve, law_figure, level_figure
-from promise.analysis.results import write_csv
-from promise.experiments.findings import Measured
+from promise.analysis.plots.laws import LawPanel, law_figure
+from promise.analysis.results import per_level, write_csv
+from promise.experiments.findings import Measured, number
 from promise.metrics.ranking import ndcg_values, recall_values
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class LawGroup:
 
     @property
     def metrics(self) -> list[str]:
-        """What has a value for every user of every point: accuracy, and HRecall by level where it is known by user."""
+        """Metrics of every user of every point: accuracy, and HRecall by level where known by user."""
         kept = [point.kept for same in self.points.values() for point in same]
         levels = min(0 if of is None else of.shape[1] for of in kept)
         names = (f"{HRECALL}{level}" for level in range(1, levels + 1))
@@ -82,7 +83,8 @@ class LawGroup:
         """The group as a reader sees it."""
         seeds = f", {len(self.seeds)} seeds" if len(self.seeds) > 1 else ""
         networks = f"{self.row['generator']}, {self.row['reward']}"
-        return f"{networks}, W = {spelled(self.row, 'width')}, λ = {spelled(self.row, 'weight')}{seeds}"
+        width, weight = (spelled(per_level(self.row.get(f"search.{dial}"))) for dial in ("width", "weight"))
+        return f"{networks}, W = {width}, λ = {weight}{seeds}"
 
 
 def values_of(point: Measured, metric: str) -> NDArray[np.float64]:
@@ -91,12 +93,6 @@ def values_of(point: Measured, metric: str) -> NDArray[np.float64]:
         return ACCURACY[metric](point.ranks)
     assert point.kept is not None
     return point.kept[:, int(metric.removeprefix(HRECALL)) - 1].astype(np.float64)
-
-
-def spelled(row: dict[str, Any], dial: str) -> str:
-    """An option's number, or its numbers per level, such as `50-20-20`."""
-    value = row.get(f"search.{dial}")
-    return "-".join(f"{each:g}" for each in (value if isinstance(value, list) else [value]))
 
 
 @dataclass(frozen=True)
@@ -110,16 +106,13 @@ class CurveLaws:
 
 
 def groups(points: Sequence[Measured]) -> list[LawGroup]:
-    """Guided points that differ in C and seed alone, where there are at least five C.
-
-    Args:
-        points: Measured points of one sweep, in any order.
+    """Guided points of a sweep that differ in C and seed alone, where there are at least five C.
 
     Returns:
         Groups as the sweep names them first. Seeds are averaged over the C that all of them have; two networks of one
         seed and one recipe (say, of two learning rates) are groups of their own.
     """
-    guided = [p for p in points if p.row["search"] == "guided" and isinstance(p.dial("candidates"), int | float)
+    guided = [p for p in points if p.row["search"] == "guided" and number(p.dial("candidates"))
               and p.row.get("reward") and not p.shuffled]  # fmt: skip
     found: list[LawGroup] = []
     for same in gathered(guided, recipe):
@@ -159,9 +152,6 @@ def as_group(points: list[Measured]) -> list[LawGroup]:
 def laws_of(points: Sequence[Measured]) -> list[CurveLaws]:
     """Every law of every group: by metric, against C and against FLOPs per user, the largest held out.
 
-    Args:
-        points: Measured points of one sweep, in any order.
-
     Returns:
         One entry per group, metric and axis; none where the group has no such numbers (a beam of fewer than 10 has no
         recall@10), or a larger C does not cost more.
@@ -195,7 +185,6 @@ def law_rows(found: Sequence[CurveLaws]) -> list[dict[str, Any]]:
             "metric": of.metric,
             "along": of.along,
             "points": len(curve.x),
-            "held_out": of.comparison.held_out,
             "x0": float(curve.x[0]),
             "turning_best_x": turn.best if turn else None,
             "turning_x": turn.x if turn else None,
@@ -210,7 +199,7 @@ def law_rows(found: Sequence[CurveLaws]) -> list[dict[str, Any]]:
 def numbers(fit: LawFit | NoFit) -> dict[str, Any]:
     """A fit as columns; one that could not be made has a reason and no numbers."""
     made = fit if isinstance(fit, LawFit) else None
-    point = made.held_out[-1] if made else None
+    point = made.held_out if made else None
     row: dict[str, Any] = {"law": str(fit.law), "form": fit.law.form}
     for name in "abc":
         row |= cells(name, made.parameters.get(name) if made else None)
@@ -234,24 +223,15 @@ def table_rows(found: Sequence[CurveLaws]) -> list[list[Any]]:
         for fit in of.comparison.fits if of.along == "candidates" and of.metric in ACCURACY else ():
             row = numbers(fit)
             values = [row[name] for name in ("a", "b", "c", "predicted", "observed")]
-            error = fit.held_out[-1].error.text(4, "+") if isinstance(fit, LawFit) else None
+            error = fit.held_out.error.text(4, "+") if isinstance(fit, LawFit) else None
             note = row["reason"] or ("preferred" if of.comparison.preferred == fit.law else "")
             rows.append([f"{of.metric} {of.group.title}", str(fit.law), *values, error, note])
     return rows
 
 
-def level_curves(found: Iterable[LawGroup]) -> Iterator[LevelCurve]:
-    """HRecall over C of every group whose rows have it."""
-    for group in found:
-        levels = list(takewhile(lambda of: of is not None, (group.mean(f"{HRECALL}{n}") for n in count(1))))
-        if levels:
-            shares = tuple(zip(*levels, strict=True))
-            yield LevelCurve(group.title, tuple(group.points), shares, group.row["users"])
-
-
 def write_laws(found: Sequence[CurveLaws], folder: Path) -> dict[str, str]:
-    """Write `laws.csv`, and as `.svg` and `.png` each: the laws of accuracy over C (`law`), of HRecall those that could
-    be fitted (`level-laws`), and HRecall of all curves side by side (`levels`).
+    """Write `laws.csv`, and as `.svg` and `.png` the laws of accuracy over C (`law`) and those of HRecall that could
+    be fitted (`level-laws`).
 
     Args:
         found: At least one, as `laws_of` makes them.
@@ -264,19 +244,13 @@ def write_laws(found: Sequence[CurveLaws], folder: Path) -> dict[str, str]:
     measured = dict.fromkeys(
         f"{row['data']} · {row['split']} split · {row['users']:,} users" for row in (of.group.row for of in found)
     )
-    title = "; ".join(measured)
-    figures = {}
+    paths = {"laws": str(folder / "laws.csv")}
     for name, of_levels in (("law", False), ("level-laws", True)):
         panels = [LawPanel(of.group.title, of.metric, of.along, of.comparison) for of in found
                   if of.along == "candidates" and of.metric.startswith(HRECALL) == of_levels
                   and (of.comparison.fitted or not of_levels)]  # fmt: skip
         if panels:
-            figures[name] = law_figure(panels, title)
-    if curves := list(level_curves({id(of.group): of.group for of in found}.values())):
-        figures["level"] = level_figure(curves, title)
-    paths = {"laws": str(folder / "laws.csv")}
-    for name, figure in figures.items():
-        svg, png = save_figure(figure, folder / ("levels" if name == "level" else name))
-        label = f"{name.replace('-', '_')}_figure"
-        paths |= {label: str(png), f"{label}_svg": str(svg)}
+            svg, png = save_figure(law_figure(panels, "; ".join(measured)), folder / name)
+            label = f"{name.replace('-', '_')}_figure"
+            paths |= {label: str(png), f"{label}_svg": str(svg)}
     return paths

@@ -29,7 +29,6 @@ from promise.pipeline.trainer import finish, make_logger
 LAWS = {
     "law_figure": "Scaling laws",
     "level_laws_figure": "Scaling laws of the true prefixes that are kept",
-    "level_figure": "True prefixes over candidates",
 }
 
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from promise.analysis.report.sweep_tables import SIZE_COLUMNS
 from promise.analysis.results import write_csv
-from promise.experiments.findings import USERS, Measured, difference, number
+from promise.experiments.findings import USERS, Measured, difference, number, verdict
 
 #: Heading and columns of the printed table.
 SIZES_TITLE = "Smaller and guided − larger and plain, recall@10 (paired bootstrap over users, 95 %)"
@@ -20,9 +20,6 @@ def size_rows(points: Sequence[Measured]) -> list[dict[str, Any]]:
     """Every guided generator (λ = 1, its largest C of a width) against every larger one's plain beam of that width.
 
     Only points on the same users, trained in the same way with the same kind of reward, are compared.
-
-    Args:
-        points: Measured points of one sweep, in any order.
 
     Returns:
         Rows with `SIZE_COLUMNS`; none where there is but one generator.
@@ -47,7 +44,7 @@ def size_rows(points: Sequence[Measured]) -> list[dict[str, Any]]:
 
 
 def recipe(point: Measured) -> tuple[Any, ...]:
-    """What must agree for two sizes to be compared."""
+    """Key that two sizes must share to be compared."""
     return tuple(point.row.get(name) for name in (*USERS, "reward", "training"))
 
 
@@ -70,7 +67,7 @@ def shown(rows: Sequence[dict[str, Any]]) -> list[list[Any]]:
             *(row[name] for name in ("smaller", "larger", "width", "candidates", "guided", "plain")),
             row["guided_flops"] / row["plain_flops"],
             *(row[name] for name in ("difference", "low", "high")),
-            "above 0" if row["low"] > 0 else "below 0" if row["high"] < 0 else "not told apart",
+            verdict(row["low"], row["high"]),
         ]
         for row in rows
     ]

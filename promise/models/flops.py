@@ -1,4 +1,4 @@
-"""What counts as compute: FLOPs of every network by closed formula (one multiply-add = 2 FLOPs).
+"""FLOPs of every network by closed formula (one multiply-add = 2 FLOPs).
 
 Counted: projections, attention products, feed-forward, output heads, path scoring. Not counted: lookups, norms,
 softmax, top-k. Real history items only; causal attention counts as the full square. Every `history` argument is the
@@ -66,7 +66,7 @@ class RewardFlops:
     path_item: int = 0
 
     def start(self, history: Sequence[int]) -> int:
-        """What is computed once per user."""
+        """The part that is computed once per user."""
         return self.user * len(history) + self.item * sum(history)
 
     def score(self, history: Sequence[int], paths: int | Sequence[int]) -> int:

@@ -12,7 +12,7 @@ OTHERWISE = 1 << 27
 
 
 class Additions(NamedTuple):
-    """What is added to a few scores of every row.
+    """Terms that are added to a few scores of every row.
 
     Attributes:
         items: (U, E) columns of each user; one may occur several times.

@@ -13,7 +13,7 @@ from promise.models.users import EncoderOutput, check_histories, newest_items, t
 
 
 class DecoderCache(NamedTuple):
-    """What a search carries from level to level.
+    """The decoder's state that a search carries from level to level.
 
     Attributes:
         users: The user states; shared by a user's beams.
@@ -93,7 +93,8 @@ class Generator(nn.Module):
         self.begin_vector = nn.Parameter(torch.zeros(dim))
         self.begin_projection = nn.Linear(dim, dim, bias=False)
         self.path_vectors = nn.ModuleList(nn.Embedding(size, dim) for size in self.level_sizes[:-1])
-        self.decoder = nn.ModuleList(DecoderBlock(dim, heads, dropout) for _ in range(decoder_layers))
+        self.decoder_blocks = [DecoderBlock(dim, heads, dropout) for _ in range(decoder_layers)]
+        self.decoder = nn.ModuleList(self.decoder_blocks)
         self.decoder_norm = RMSNorm(dim)
         self.codebooks = nn.ModuleList(nn.Linear(dim, size, bias=False) for size in self.level_sizes)
         self.apply(initialise)
@@ -106,11 +107,6 @@ class Generator(nn.Module):
             level_sizes=self.level_sizes,
             content_dim=self.content_projection.in_features if self.content_projection else 0,
         )
-
-    @property
-    def decoder_blocks(self) -> list[DecoderBlock]:
-        """The decoder's blocks, in order."""
-        return [block for block in self.decoder if isinstance(block, DecoderBlock)]
 
     @property
     def row_bytes(self) -> int:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class EncoderOutput(NamedTuple):
-    """What the encoder says of a batch of users.
+    """The encoder's output for a batch of users.
 
     Attributes:
         states: U (B, H, D).

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 
 from promise.search.cost import Cost
-from promise.search.filters.restriction import Restriction, Restrictions
+from promise.search.filters.item_lists import ItemLists
+from promise.search.filters.restriction import Restrictions
 from promise.search.protocols import Batch, Items, NextCodes, Ranking, UserRows, split
 
 #: Working memory of one child of a beam (log-probabilities, codes, nodes, masks and their copies), in bytes.
@@ -33,10 +35,10 @@ def users_at_once(
 
 
 def rank_in_parts(
-    search: Callable[[UserRows, Restriction, int], Ranking],
+    search: Callable[[UserRows, Any, int], Ranking],
     batch: Batch,
     size: int,
-    restrictions: Restrictions,
+    restrictions: Restrictions | ItemLists,
     allow: Items | None,
     deny: Items | None,
 ) -> Ranking:

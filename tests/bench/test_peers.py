@@ -26,7 +26,7 @@ def test_hugging_face_finds_the_likeliest_items(one_each: bool, use_cache: bool)
     ours = HuggingFace(CODES, SIZES, dim=16, heads=2, layers=1)
     inputs = ours.inputs(HISTORY, one_each)
     assert inputs.shape == (3, 4 if one_each else 12) and int(inputs.min()) >= FIRST
-    found = ours.codes(ours.search(inputs, width=30, use_cache=use_cache))
+    found = ours.codes_of(ours.search(inputs, width=30, use_cache=use_cache))
     starts = torch.full((30, 1), PAD)
     for user in range(3):
         with torch.inference_mode():

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from promise.experiments.findings import Finding, Measured, findings
+from promise.experiments.findings import Measured, findings, verdict
 from promise.metrics.ranking import NOT_RANKED, recall_values
 
 RANKS = {
@@ -42,7 +42,6 @@ def test_a_difference_is_that_of_the_recalls() -> None:
     )
     assert found.low is not None and found.high is not None
     assert found.low < found.difference < found.high
-    assert found.verdict == "above 0"
     assert found.cells() == [found.text, found.difference, found.low, found.high, "above 0"]
     assert found.as_dict() == {
         "text": found.text, "difference": found.difference, "low": found.low, "high": found.high
@@ -50,11 +49,11 @@ def test_a_difference_is_that_of_the_recalls() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "verdict"),
+    ("low", "high", "words"),
     [(0.1, 0.2, "above 0"), (-0.2, -0.1, "below 0"), (-0.1, 0.1, "not told apart"), (None, None, "")],
 )
-def test_verdicts(low: float | None, high: float | None, verdict: str) -> None:
-    assert Finding("", 0.0, low, high).verdict == verdict
+def test_verdicts(low: float | None, high: float | None, words: str) -> None:
+    assert verdict(low, high) == words
 
 
 def test_equal_width_wider_plain_steps_and_controls() -> None:
@@ -116,7 +115,7 @@ def test_groups_are_told_apart() -> None:
 def test_drift_is_told_once_a_group() -> None:
     levels = {"teacher_forced@1": 0.5, "free_running@1": 0.5, "teacher_forced@2": 0.75, "free_running@2": 0.5}
     found = findings([plain(10, **levels), plain(20, **levels)])
-    assert [(f.text, f.difference, f.verdict) for f in found] == [
+    assert [(f.text, f.difference, f.cells()[-1]) for f in found] == [
         ("accuracy at level 1: teacher-forced 0.500 − free-running 0.500", 0.0, ""),
         ("accuracy at level 2: teacher-forced 0.750 − free-running 0.500", 0.25, ""),
     ]

@@ -13,7 +13,7 @@ from promise.analysis.laws.bootstrap import resampled
 from promise.analysis.laws.fit import fit_law
 from promise.analysis.laws.forms import Law
 from promise.experiments.findings import Measured
-from promise.experiments.laws import LAWS_COLUMNS, groups, law_rows, laws_of, level_curves, table_rows, write_laws
+from promise.experiments.laws import LAWS_COLUMNS, groups, law_rows, laws_of, table_rows, write_laws
 from promise.metrics.ranking import NOT_RANKED, ndcg_values, recall_values
 
 CS = (20, 30, 40, 80, 160, 400)
@@ -129,7 +129,7 @@ def test_rows() -> None:
     ]  # fmt: skip
     power, line = rows[0], rows[2]
     assert power["a_low"] < 0.3 < power["a_high"] and power["c_low"] < 1 < power["c_high"]
-    assert (power["held_out_x"], power["x0"], power["points"], power["held_out"]) == (400, 20, 6, 1)
+    assert (power["held_out_x"], power["x0"], power["points"]) == (400, 20, 6)
     assert power["error"] == pytest.approx(power["predicted"] - power["observed"])
     assert line["c"] is None and line["turning_x"] is None and power["reason"] is None
     assert len({tuple(row) for row in rows}) == 1
@@ -150,18 +150,10 @@ def test_the_printed_table() -> None:
     assert table[0][:2] == ["recall@10 small, dot, W = 20, λ = 1", "saturating power"]
 
 
-def test_levels() -> None:
-    found = groups([*curve(), *curve(width=[50, 20], search_weight=[0.0, 1.0])])
-    first, second = level_curves(found)
-    assert first.candidates == CS and first.shares == ((0.9, 0.5),) * 6 and first.users == USERS
-    assert second.name == "small, dot, W = 50-20, λ = 0-1"
-    assert list(level_curves(groups([point(c, **{"hrecall@1": None}) for c in CS]))) == []
-
-
 def test_files(tmp_path: Path) -> None:
     found = laws_of([*curve(), *curve(seed=1)])
     paths = write_laws(found, tmp_path / "new")
-    assert set(paths) == {"laws", "law_figure", "law_figure_svg", "level_figure", "level_figure_svg"}
+    assert set(paths) == {"laws", "law_figure", "law_figure_svg"}
     assert all(Path(path).is_file() for path in paths.values())
     table = pl.read_csv(paths["laws"])
     assert len(table) == 6 and table["seeds"].to_list() == ["0 1"] * 6

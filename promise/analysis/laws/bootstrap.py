@@ -76,7 +76,7 @@ class LawCurve:
 
 @dataclass(frozen=True)
 class TurningPoint:
-    """Where more begins to hurt.
+    """The place from which on more hurts.
 
     Attributes:
         x: The smallest x from which on every mean is below that of `best`, the users' noise excluded.

@@ -36,7 +36,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What a law said about a point that it never saw.
+    """A law's prediction of a point that it never saw, beside what was measured.
 
     Attributes:
         x: The point's place.
@@ -59,7 +59,7 @@ class LawFit:
         law: Which law.
         x: (points,) the fitted places, rising; the first is x₀.
         parameters: Estimates by name (`a`, `b`, and `c` where the law has it).
-        held_out: One entry for each held-out point, rising in x.
+        held_out: What it says about the point of the largest x.
         residual: Root mean square distance of the fitted points from the law, in the unit of the metric.
         aicc: Akaike's criterion, corrected for few points; None where the points are too few for it.
         failed: Share of the resamples that the law could not be fitted to; they are in no interval.
@@ -69,7 +69,7 @@ class LawFit:
     law: Law
     x: tuple[float, ...]
     parameters: dict[str, Estimate]
-    held_out: tuple[HeldOut, ...]
+    held_out: HeldOut
     residual: float
     aicc: float | None
     failed: float
@@ -80,11 +80,6 @@ class LawFit:
         places = np.asarray(x, dtype=np.float64) / self.x[0]
         values = law_values(self.law, [each.value for each in self.parameters.values()], places)
         return tuple(map(estimate, values, law_values(self.law, self.refits, places[:, None])))
-
-    @property
-    def miss(self) -> float:
-        """Largest distance of the law from a held-out point."""
-        return max((abs(point.error.value) for point in self.held_out), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -105,8 +100,7 @@ class Comparison:
     """All laws on one curve.
 
     Attributes:
-        curve: The points, those held out among them.
-        held_out: Number of points held out, the largest x.
+        curve: The points; the one of the largest x is held out of the fits.
         fits: One result for each law, in the order of `Law`.
         turning: Where more begins to hurt, over all points; None where nothing shows that it does.
         preferred: The law that explains the points best; None where none does, or they can't be told apart.
@@ -114,7 +108,6 @@ class Comparison:
     """
 
     curve: LawCurve
-    held_out: int
     fits: tuple[LawFit | NoFit, ...]
     turning: TurningPoint | None
     preferred: Law | None
@@ -127,15 +120,14 @@ class Comparison:
         return sorted(found, key=lambda fit: (fit.law != self.preferred, fit.aicc or 0.0))
 
 
-def fit_all(
-    x: ArrayLike, values: ArrayLike, held_out: int = 1, resamples: int = RESAMPLES, seed: int = 0
-) -> Comparison:
+def fit_all(x: ArrayLike, values: ArrayLike, resamples: int = RESAMPLES, seed: int = 0) -> Comparison:
     """Fit every law to a curve, over the same resamples of the users, and say which one is to be preferred.
+
+    The point of the largest x takes no part in the fits: they are held against it.
 
     Args:
         x: (points,) candidates or FLOPs, in any order, > 0 and distinct.
         values: (points, users) one value per user and point, such as 1 for a hit, averaged over a user's seeds first.
-        held_out: Number of points, those of the largest x, that take no part in the fits.
         resamples: Number of resamples of the users behind the intervals, >= 1.
         seed: Seed of the resampling.
 
@@ -144,18 +136,16 @@ def fit_all(
         trend, or an exponent that the points do not determine; the turning point; and the verdict.
 
     Raises:
-        ValueError: If `held_out` is negative, or as `bootstrap.resampled`.
+        ValueError: As `bootstrap.resampled`.
     """
-    if held_out < 0:
-        raise ValueError(f"held_out must be >= 0, got {held_out}")
     curve = resampled(x, values, resamples, seed)
-    fits = tuple(fit_law(curve, law, held_out) for law in Law)
-    return Comparison(curve, held_out, fits, turning_point(curve), *prefer(fits))
+    fits = tuple(fit_law(curve, law) for law in Law)
+    return Comparison(curve, fits, turning_point(curve), *prefer(fits))
 
 
-def fit_law(curve: LawCurve, law: Law, held_out: int = 1) -> LawFit | NoFit:
-    """Fit one law to a curve without its largest x, and hold it against them."""
-    count = max(len(curve.x) - held_out, 0)
+def fit_law(curve: LawCurve, law: Law) -> LawFit | NoFit:
+    """Fit one law to a curve without its largest x, and hold it against that."""
+    count = len(curve.x) - 1
     x, places = curve.x[:count], curve.x / curve.x[0]
     if reason := unfit(curve, count, law):
         return NoFit(law, reason)
@@ -168,22 +158,16 @@ def fit_law(curve: LawCurve, law: Law, held_out: int = 1) -> LawFit | NoFit:
         return NoFit(law, f"the exponent is not determined: {failed:.0%} of the resamples have none in {low}–{high:g}")
     refits = np.array([each for each in found if each is not None]).T  # (parameters, refits)
     values, predictions = law_values(law, best, places), law_values(law, refits, places[:, None])
-    later = tuple(
-        HeldOut(
-            float(curve.x[i]),
-            estimate(values[i], predictions[i]),
-            curve.points[i],
-            estimate(values[i] - curve.means[i], predictions[i] - curve.draws[fits, i]),
-        )
-        for i in range(count, len(curve.x))
-    )
+    predicted = estimate(values[-1], predictions[-1])
+    error = estimate(values[-1] - curve.means[-1], predictions[-1] - curve.draws[fits, -1])
+    last = HeldOut(float(curve.x[-1]), predicted, curve.points[-1], error)
     parameters = dict(zip(law.parameters, map(estimate, best, refits), strict=True))
     residual = float(np.sqrt(np.mean((values - curve.means)[:count] ** 2)))
-    return LawFit(law, tuple(x.tolist()), parameters, later, residual, aicc(residual, count, law), failed, refits)
+    return LawFit(law, tuple(x.tolist()), parameters, last, residual, aicc(residual, count, law), failed, refits)
 
 
 def unfit(curve: LawCurve, count: int, law: Law) -> str | None:
-    """Why the first `count` points cannot carry a law, before it is fitted; None where they can."""
+    """The reason why the first `count` points cannot carry a law, before it is fitted; None where they can."""
     if count < FEWEST:
         return f"{count} points to fit besides those held out; a law needs at least {FEWEST}"
     if (span := curve.x[count - 1] / curve.x[0]) < SPAN:
@@ -209,24 +193,23 @@ def aicc(residual: float, points: int, law: Law) -> float | None:
 def prefer(fits: tuple[LawFit | NoFit, ...]) -> tuple[Law | None, str]:
     """The law to prefer, and why.
 
-    A law whose error at a held-out point is told apart from 0 is out. Of the others the one with the lowest AICc is
-    preferred, if it leads by 2; where the points are too few for AICc, the one that misses the held-out points least.
+    A law whose error at the held-out point is told apart from 0 is out. Of the others the one with the lowest AICc is
+    preferred, if it leads by 2; where the points are too few for AICc, the one that misses the held-out point least.
     """
     found = [fit for fit in fits if isinstance(fit, LawFit)]
     if not found:
         return None, "no law could be fitted"
-    held = [fit for fit in found if not any(point.error.excludes_zero for point in fit.held_out)]
+    held = [fit for fit in found if not fit.held_out.error.excludes_zero]
+    nearest = min(held or found, key=lambda fit: abs(fit.held_out.error.value))
     if not held:
-        nearest = min(found, key=lambda fit: fit.miss)
-        return None, f"every fitted law misses the held-out points, {nearest.law} by the least ({nearest.miss:.4f})"
+        miss = abs(nearest.held_out.error.value)
+        return None, f"every fitted law misses the held-out points, {nearest.law} by the least ({miss:.4f})"
     if len(held) == 1:
         borne = "that could be fitted" if len(found) == 1 else "that the held-out points bear out"
         return held[0].law, f"the only law {borne}"
     scores = sorted((fit.aicc, fit.law) for fit in held if fit.aicc is not None)
     if len(scores) < len(held):
-        few = f"{len(held[0].x)} points are too few for AICc"
-        nearest = min(held, key=lambda fit: fit.miss)
-        return (nearest.law, f"by the held-out error alone: {few}") if nearest.held_out else (None, few)
+        return nearest.law, f"by the held-out error alone: {len(held[0].x)} points are too few for AICc"
     (best, law), (following, other) = scores[:2]
     if following - best < LEAD:
         return None, f"{law} and {other} are not told apart (AICc differs by {following - best:.1f})"

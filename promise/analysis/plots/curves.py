@@ -22,7 +22,7 @@ NAMES = {
     "co_visit_text": "co-visit × text",
     "sasrec": "SASRec",
 }
-"""What a kind of search is called in figures, where that is not its own name."""
+"""Names of kinds of search in figures, where they are not those of the rows."""
 BEAMS = frozenset(("plain", "guided", "orm"))
 """The searches that have a width."""
 WEIGHTED = frozenset(("guided", "orm", "exhaustive"))
@@ -88,7 +88,7 @@ class SearchPoint:
 
     @property
     def dials(self) -> tuple[Any, ...]:
-        """What tells points apart that are no seeds of each other."""
+        """Key that points share which are seeds of each other."""
         return self.width_name, str(self.candidates), self.weights, self.others
 
 
@@ -116,11 +116,7 @@ class SearchCurve:
 
 
 def usable(rows: pl.DataFrame, metric: str) -> pl.DataFrame:
-    """Keep the rows of finished points that have the metric.
-
-    Args:
-        rows: A table as `results_table` makes it.
-        metric: Name of a metric column.
+    """The rows of finished points that have the metric, of a table as `results_table` makes it.
 
     Raises:
         ValueError: If there is no such column.

@@ -50,7 +50,7 @@ FLOPS = "FLOPs per user (log scale; one multiply-add = 2 FLOP)"
 
 
 class Look(NamedTuple):
-    """How a series is drawn, the same in every panel."""
+    """Colour, line and marker of a series, the same in every panel."""
 
     color: str
     line: str = "-"
@@ -205,15 +205,7 @@ def metric_name(metric: str) -> str:
 
 
 def save_figure(figure: Figure, path: str | Path) -> tuple[Path, Path]:
-    """Write a figure as .svg and .png.
-
-    Args:
-        figure: The figure.
-        path: The file's name without an ending; its folder is made.
-
-    Returns:
-        The two files written, .svg first.
-    """
+    """Write a figure as .svg and .png beside each other, and name both; `path` has no ending, its folder is made."""
     stem = Path(path)
     stem.parent.mkdir(parents=True, exist_ok=True)
     svg, png = (stem.with_name(f"{stem.name}.{kind}") for kind in ("svg", "png"))

@@ -92,7 +92,7 @@ def drift_figure(rows: pl.DataFrame) -> Figure:
 
 
 def title(rows: pl.DataFrame) -> str:
-    """What the numbers were measured on; width and candidates are those of every level, where they differ."""
+    """Data, split, users and dials of the analysis; W and C are those of every level, where they differ."""
     first, levels = rows.row(0, named=True), rows.drop_nulls("depth").unique("depth").sort("depth")
     dials = (f"{name} = {spelled(levels[name].cast(pl.Float64).to_list())}" for name in ("W", "C"))
     return f"{first['dataset']} · {first['split']} split · {max(rows['users'].to_list()):,} users · {', '.join(dials)}"

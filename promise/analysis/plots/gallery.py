@@ -1,4 +1,4 @@
-"""Which figures a table of results supports, which of them comes first, and all of them as files.
+"""The figures that a table of results supports, the telling one first, and all of them as files.
 
 Tables are as `results_table` makes them; a metric that is no column of them raises ValueError.
 """
@@ -66,10 +66,7 @@ def compared(rows: pl.DataFrame) -> pl.DataFrame:
 def write_figures(rows: pl.DataFrame, folder: Path, metric: str = "recall@10") -> dict[str, str]:
     """Write every figure that a table supports: the first as `figure`, the others as `figure-NAME`, .svg and .png.
 
-    Args:
-        rows: The table.
-        folder: Where the files lie; it is made, and figures of an earlier run with other points are removed.
-        metric: Name of the metric's column.
+    Figures of an earlier run with other points are removed from the folder.
 
     Returns:
         The files by name: `figure`, `figure_svg`, `figure_NAME`, `figure_NAME_svg`.

@@ -1,4 +1,4 @@
-"""The figures of scaling laws: points, fitted curves and predictions; and how many true prefixes each level keeps."""
+"""The figure of scaling laws: points, fitted curves and predictions."""
 
 from __future__ import annotations
 
@@ -22,10 +22,6 @@ LAW_NOTE = (
     "without what all points share, as they share their users.\n"
     "Curves: solid where fitted, dashed beyond. Band: 95 % of the refits to resampled users. x0: smallest x."
 )
-LEVEL_NOTE = (
-    "Bars: 95 % interval of a share of users (Wilson); points share their users, so steps are surer than they look. "
-    "The ranges of the panels differ."
-)
 LINE = 92  # characters of a caption's line
 
 
@@ -44,23 +40,6 @@ class LawPanel:
     metric: str
     along: str
     comparison: Comparison
-
-
-@dataclass(frozen=True)
-class LevelCurve:
-    """How many true prefixes one search keeps, level by level.
-
-    Attributes:
-        name: What a reader sees, such as `dot, W = 20`.
-        candidates: (points,) C, rising.
-        shares: (points, levels) HRecall, each in [0, 1].
-        users: Number of users behind a share.
-    """
-
-    name: str
-    candidates: tuple[float, ...]
-    shares: tuple[tuple[float, ...], ...]
-    users: int
 
 
 def law_figure(panels: Sequence[LawPanel], title: str = "") -> Figure:
@@ -93,40 +72,6 @@ def law_figure(panels: Sequence[LawPanel], title: str = "") -> Figure:
     return figure
 
 
-def level_figure(curves: Sequence[LevelCurve], title: str = "") -> Figure:
-    """Draw HRecall against candidates, one panel per level.
-
-    Args:
-        curves: At least one curve; those with fewer levels leave the last panels to the others.
-        title: What all curves share.
-
-    Returns:
-        A figure of panels, each with its own range of shares.
-
-    Raises:
-        ValueError: If there is no curve.
-    """
-    if not curves:
-        raise ValueError("curves must hold at least one curve, got none")
-    levels = max(len(curve.shares[0]) for curve in curves)
-    columns = min(levels, 2)
-    rows = math.ceil(levels / columns)
-    with drawing.page((13.0 if columns > 1 else 8.0, 3.2 * rows + 0.8), title, LEVEL_NOTE) as figure:
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        for level, ax in enumerate(axes):
-            drawn = [(place, curve) for place, curve in enumerate(curves) if level < len(curve.shares[0])]
-            ax.set_axis_on() if drawn else ax.set_axis_off()
-            ax.set(
-                title=f"Level {level + 1}", ylabel="HRecall (share of users)", xlabel="Candidates C (paths, log scale)"
-            )
-            drawing.log_axis(ax, [c for _, curve in drawn for c in curve.candidates], at_values=True)
-            for place, curve in drawn:
-                shares = np.array(curve.shares)[:, level]
-                look = drawing.Look(drawing.PALETTE[place % len(drawing.PALETTE)], "-", "o^sDv"[place % 5])
-                drawing.series(ax, curve.candidates, shares, drawing.wilson(shares, curve.users), curve.name, look)
-    return figure
-
-
 def _law_panel(ax: Axes, panel: LawPanel) -> None:
     """Draw the points of a curve, its laws and its turning point."""
     found = panel.comparison
@@ -140,15 +85,15 @@ def _law_panel(ax: Axes, panel: LawPanel) -> None:
     for estimates, width in ((found.curve.points, 0.9), (found.curve.steps, 3.0)):
         reach = np.abs([[point.value - point.low, point.high - point.value] for point in estimates]).T
         ax.errorbar(xs, values, reach, fmt="none", ecolor="#8a8a8a", elinewidth=width, zorder=4.5)
-    held = np.arange(len(xs)) >= len(xs) - found.held_out
+    held = np.arange(len(xs)) == len(xs) - 1
     for mask, fill, label in ((~held, drawing.BLACK, "measured"), (held, "white", "held out")):
         ax.plot(xs[mask], values[mask], "o", label=label, color=drawing.BLACK, mfc=fill, markersize=6.5, zorder=5)
     if found.turning is not None:
         text = f"best at {found.turning.best:.4g}; from {found.turning.x:.4g} on, more hurts"
         ax.axvline(found.turning.best, color=drawing.GREY, linestyle=":", linewidth=1.2, zorder=1, label=text)
-    shown = [*found.curve.points, *(point.predicted for fit in found.fitted[:1] for point in fit.held_out)]
+    shown = [*found.curve.points, *(fit.held_out.predicted for fit in found.fitted[:1])]
     ends = [end for each in shown for end in (each.low, each.high)]
-    ends += [point.predicted.value for fit in found.fitted for point in fit.held_out]
+    ends += [fit.held_out.predicted.value for fit in found.fitted]
     pad = 0.08 * (max(ends) - min(ends)) or 0.1 * abs(max(ends)) or 0.01
     ax.set_ylim(min(ends) - pad, max(ends) + pad)
 
@@ -174,10 +119,8 @@ def _caption(panel: LawPanel) -> str:
             continue
         numbers = [f"{name} = {value.text(2 if name == 'c' else 4)}" for name, value in fit.parameters.items()]
         found.append(f"{fit.law}, {fit.law.form}: {', '.join(numbers)}")
-        found += [
-            f"    predicted {point.predicted.text()}, held out {point.observed.text()}, "
-            f"error {point.error.text(4, '+')}"
-            for point in fit.held_out
-        ]
+        last = fit.held_out
+        found.append(f"    predicted {last.predicted.text()}, held out {last.observed.text()}, "
+                     f"error {last.error.text(4, '+')}")  # fmt: skip
     found.append(f"Preferred: {panel.comparison.preferred or 'none'} ({panel.comparison.verdict}).")
     return "\n".join(line for each in found for line in textwrap.wrap(each, LINE, subsequent_indent="    "))

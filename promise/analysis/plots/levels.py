@@ -100,7 +100,7 @@ def depth_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
 
 @dataclass(frozen=True)
 class KeptPrefixes:
-    """How many true prefixes one search keeps.
+    """Shares of true prefixes that one search keeps.
 
     Attributes:
         name: What a reader sees, such as `guided, W = 20, C = 200`.

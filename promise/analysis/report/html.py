@@ -33,7 +33,7 @@ CONSTANT = ("data", "split", "seed", "seen", "reward", "training", "status")
 
 @dataclass(frozen=True)
 class Page:
-    """What a report says beside its table of results.
+    """The parts of a report beside its table of results.
 
     Attributes:
         name: Name of the sweep.
@@ -55,15 +55,7 @@ class Page:
 
 
 def report_html(rows: pl.DataFrame, page: Page, metric: str = "recall@10") -> str:
-    """Write the page of a sweep.
-
-    Args:
-        rows: A table as `results_table` makes it.
-        page: What else it says.
-        metric: Name of the metric's column that the figures show.
-
-    Returns:
-        HTML that holds everything it needs.
+    """The page of a sweep, as HTML that holds everything it needs; `page` is what it says beside its table of results.
 
     Raises:
         ValueError: If there is no such metric.

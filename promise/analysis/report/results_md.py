@@ -9,8 +9,7 @@ from typing import Any
 
 import jinja2
 
-from promise.analysis.report.comparison_tables import Headline, read_headline
-from promise.analysis.report.headline import COMPARED, METHODS, SEEN, claimed
+from promise.analysis.report.headline import COMPARED, METHODS, SEEN, Headline, claimed, read_headline
 from promise.analysis.report.sweep_tables import (
     DIALS,
     DRIFT_MEASURES,

@@ -1,4 +1,4 @@
-"""What a sweep shows, in sentences: the first finding with its interval, the most accurate point, the state."""
+"""Sentences about a sweep: the first finding with its interval, the most accurate point, the state."""
 
 from __future__ import annotations
 
@@ -11,32 +11,17 @@ from promise.analysis.units import flops_text
 
 
 def finding_sentence(findings: Sequence[Mapping[str, Any]]) -> str | None:
-    """The first paired difference with an interval, as a sentence.
+    """The first paired difference with an interval, as a sentence; None where no finding has one.
 
-    Args:
-        findings: Each with `text` (`recall@10: A − B`), `difference`, `low` and `high`.
-
-    Returns:
-        None where no finding has an interval.
-
-    Example:
-        >>> finding_sentence([{"text": "recall@10: a − b", "difference": 0.01, "low": 0.004, "high": 0.016}])
-        'Recall@10 of a is 0.0100 above that of b (95 % interval +0.0040 to +0.0160, paired over users).'
+    >>> finding_sentence([{"text": "recall@10: a − b", "difference": 0.01, "low": 0.004, "high": 0.016}])
+    'Recall@10: a − b is +0.0100 (95 % interval +0.0040 to +0.0160, paired over users).'
     """
-    for found in findings:
-        metric, colon, rest = str(found["text"]).partition(": ")
-        first, minus, second = rest.partition(" − ")
-        if not colon or not minus or found.get("low") is None or found.get("high") is None:
-            continue
-        low, high, difference = (float(found[name]) for name in ("low", "high", "difference"))
-        name, first = f"{metric[:1].upper()}{metric[1:]}", first.strip()
-        ends = f"95 % interval {low:+.4f} to {high:+.4f}, paired over users"
-        if low <= 0 <= high:
-            return f"{name} of {first} and of {second} are not told apart: {difference:+.4f} ({ends})."
-        return (
-            f"{name} of {first} is {abs(difference):.4f} {'above' if low > 0 else 'below'} that of {second} ({ends})."
-        )
-    return None
+    found = next((each for each in findings if each.get("low") is not None), None)
+    if found is None:
+        return None
+    text, difference, low, high = (found[name] for name in ("text", "difference", "low", "high"))
+    told = f"{difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}, paired over users)"
+    return f"{text[:1].upper()}{text[1:]} is {told}{', not told apart' if low <= 0 <= high else ''}."
 
 
 def point_words(row: Mapping[str, Any], metric: str = "recall@10") -> str:
@@ -61,12 +46,7 @@ def point_words(row: Mapping[str, Any], metric: str = "recall@10") -> str:
 
 
 def best_sentence(rows: pl.DataFrame, metric: str = "recall@10") -> str:
-    """The most accurate point with its interval and its cost, as a sentence.
-
-    Args:
-        rows: A table as `results_table` makes it.
-        metric: Name of the metric's column.
-    """
+    """The most accurate point with its interval and its cost, as a sentence."""
     if metric not in rows.columns or rows[metric].drop_nans().drop_nulls().is_empty():
         return f"No finished point has {metric}."
     best = rows.sort(metric, descending=True, nulls_last=True, maintain_order=True).row(0, named=True)
@@ -80,7 +60,7 @@ def trial_sentence(row: Mapping[str, Any], role: str, metric: str = "recall@10")
 
 
 def state_sentence(rows: pl.DataFrame, metric: str = "recall@10") -> str:
-    """How many points there are, and how many failed or were given up, as a sentence."""
+    """The number of points, and of those that failed or were given up, as a sentence."""
     status = rows["status"].to_list() if "status" in rows.columns else []
     words = f"{len(rows)} point{'' if len(rows) == 1 else 's'}"
     for state, name in (("failed", "failed"), ("pruned", "given up early")):

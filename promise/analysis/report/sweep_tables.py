@@ -1,4 +1,4 @@
-"""What the kept tables of sweeps and analyses show: their best points, drift by depth, laws, and sizes."""
+"""The kept tables of sweeps and analyses: their best points, drift by depth, laws, and sizes."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ SIZE_COLUMNS = (
 )  # fmt: skip
 DIALS = {
     "generator": "generator", "reward": "reward", "training": "training", "search.width": "W", "search.candidates": "C",
-    "search.weight": "λ", "search.control": "control", "search.shuffle_rewards": "rewards shuffled",
-    "further": "further",
+    "search.weight": "λ", "search.control": "control", "further": "further",
 }  # fmt: skip
 DRIFT_MEASURES = {
     "teacher_forced": "likeliest code is the true one, after the true codes",

@@ -12,7 +12,7 @@ from promise.models.users import newest_items
 
 
 class CooccurrenceOutput(NamedTuple):
-    """What the wrapped generator's encoder says of users, and the items that their histories speak of."""
+    """The wrapped generator's encoder output, and the items that their histories speak of."""
 
     users: Any
     history_items: HistoryItems
@@ -24,7 +24,7 @@ class CooccurrenceOutput(NamedTuple):
 
 
 class CooccurrenceCache(NamedTuple):
-    """What a search carries from level to level.
+    """The state that a search carries from level to level.
 
     Attributes:
         inner: The wrapped generator's cache.
@@ -64,7 +64,8 @@ class CooccurrenceGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.inner = inner
-        self.tables = nn.ModuleList(tables)
+        self.neighbours = list(tables)
+        self.tables = nn.ModuleList(self.neighbours)
         self.bias = HistoryBias(inner.history, [table.window > 0 for table in tables], item_nodes=prefix_nodes(codes))
         self.register_buffer("codes", codes.long(), persistent=False)
         items, offsets = sequences or (None, None)
@@ -86,11 +87,6 @@ class CooccurrenceGenerator(nn.Module):
         """Working memory of decoding one beam, in bytes."""
         entries = self.history * (1 + sum(table.count for table in self.neighbours))
         return self.inner.row_bytes + 4 * 3 * entries
-
-    @property
-    def neighbours(self) -> list[Neighbours]:
-        """The tables, in order."""
-        return [module for module in self.tables if isinstance(module, Neighbours)]
 
     @torch.no_grad()
     def append_items(self, codes: Tensor, content: Tensor | None = None) -> None:

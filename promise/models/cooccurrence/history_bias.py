@@ -65,7 +65,7 @@ class NeighboursBias(nn.Module):
         self.scale = 1.0
 
     def scores(self, depth: int, similarities: Tensor, ages: Tensor) -> Tensor:
-        """What every neighbour adds to the score of the depth-b prefix above it, 0 where an age is below 0.
+        """Terms of every neighbour in the score of the depth-b prefix above it, 0 where an age is below 0.
 
         Args:
             depth: 1..L.
@@ -96,15 +96,11 @@ class HistoryBias(nn.Module):
     def __init__(self, history: int, counted: list[bool], *, item_nodes: Tensor) -> None:
         super().__init__()
         self.own = OwnItemsBias(history, item_nodes=item_nodes)
-        self.near = nn.ModuleList(NeighboursBias(history, item_nodes.shape[1], each) for each in counted)
-
-    @property
-    def neighbours(self) -> list[NeighboursBias]:
-        """The bias of each table."""
-        return [module for module in self.near if isinstance(module, NeighboursBias)]
+        self.neighbours = [NeighboursBias(history, item_nodes.shape[1], each) for each in counted]
+        self.near = nn.ModuleList(self.neighbours)
 
     def forward(self, depth: int, items: HistoryItems, ages: Tensor) -> Tensor:
-        """What every entry adds to the depth-b prefix of its item.
+        """Terms of every entry in the depth-b prefix of its item.
 
         Args:
             depth: 1..L.

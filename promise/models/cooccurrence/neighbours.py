@@ -85,7 +85,7 @@ class Neighbours(nn.Module):
         return near.gather(2, order[..., : self.count]), similarities[..., : self.count]
 
     def own_counts(self, history: Tensor, sequence: Tensor) -> Tensor:
-        """What the users' own sequences (B, T) added to the counts of history items (B, H): (B, H, C)."""
+        """The share of the users' own sequences (B, T) in the counts of history items (B, H): (B, H, C)."""
         near, length = self.items[sequence.clamp_min(0)], sequence.shape[1]  # (B, T, C)
         added = torch.zeros(near.shape, device=near.device)
         padded = F.pad(sequence, (self.window, self.window), value=-1)

@@ -40,7 +40,7 @@ class NodeSums(NamedTuple):
         return torch.zeros_like(terms).scatter_add(-1, group, terms)
 
     def places(self, paths: Tensor) -> tuple[Tensor, Tensor]:
-        """Where nodes (B, C) stand among the distinct ones (B, C), and whether they do (B, C)."""
+        """Places (B, C) of nodes (B, C) among the distinct ones, and a mask (B, C) of those that are there."""
         places = torch.searchsorted(self.nodes, paths.contiguous()).clamp_max(self.nodes.shape[1] - 1)
         return places, self.nodes.gather(1, places) == paths
 

@@ -1,4 +1,4 @@
-"""How a configuration wraps networks in co-occurrence counts, and weighs what they learned of these."""
+"""Networks wrapped in co-occurrence counts by a configuration, and the scale of what they learned of these."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -27,10 +27,7 @@ class CrossAttentionReward(RewardModel):
         prefix_table: `full`, `hashed:N` or `none`: see `PathTable`.
         dropout: Probability in [0, 1).
         content: Adds a projection of the prefix's content vector to its vector, where there are any.
-        user_dim: Width D of the user states.
-        prefixes: Valid prefixes of each depth 1..L, in the trie's node order.
-        level_sizes: K of each level.
-        prefix_content: Mean content vectors of the prefixes' items, (N_b, E) for each depth; None = none.
+        user_dim, prefixes, level_sizes, prefix_content: As `RewardModel` describes them; no content is None.
 
     Raises:
         ValueError: If there is no block, or `heads` doesn't divide `dim`.
@@ -58,7 +55,8 @@ class CrossAttentionReward(RewardModel):
         given = prefix_content if content else None
         self.paths = PathTable(dim, prefix_table, prefixes=prefixes, level_sizes=level_sizes, content=given)
         self.depth_vectors = nn.Embedding(len(level_sizes), dim)
-        self.blocks = nn.ModuleList(RewardBlock(dim, heads, dropout, user_dim) for _ in range(blocks))
+        self.reward_blocks = [RewardBlock(dim, heads, dropout, user_dim) for _ in range(blocks)]
+        self.blocks = nn.ModuleList(self.reward_blocks)
         self.head = nn.Sequential(RMSNorm(dim), nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, 1))
         self.apply(initialise)
         self.user_dim, self.dim = user_dim, dim
@@ -76,11 +74,6 @@ class CrossAttentionReward(RewardModel):
     def path_bytes(self) -> int:  # type: ignore[override]
         """Working memory of scoring one path, in bytes: feed-forward, residual stream, attention to 256 items."""
         return 4 * (16 * self.dim + 2 * 256 * self.reward_blocks[0].attention.heads)
-
-    @property
-    def reward_blocks(self) -> list[RewardBlock]:
-        """The blocks, in order."""
-        return [block for block in self.blocks if isinstance(block, RewardBlock)]
 
     def project(self, users: EncoderOutput) -> list[KeyValue]:
         """Keys and values of the user states, one pair per block."""

@@ -24,10 +24,7 @@ class DotReward(RewardModel):
         temperature: Factor of the cosine at the start; learned per depth.
         dropout: Probability that a query feature is dropped in training.
         content: Adds a projection of the prefix's content vector to its vector, where there are any.
-        user_dim: Width D of the user states.
-        prefixes: Valid prefixes of each depth 1..L, in the trie's node order.
-        level_sizes: K of each level.
-        prefix_content: Mean content vectors of the prefixes' items, (N_b, E) for each depth; None = none.
+        user_dim, prefixes, level_sizes, prefix_content: As `RewardModel` describes them; no content is None.
 
     Raises:
         ValueError: If `temperature` is not above 0.
@@ -55,7 +52,8 @@ class DotReward(RewardModel):
         self.user_dim, self.dim = user_dim, dim
         given = prefix_content if content else None
         self.paths = PathTable(dim, prefix_table, prefixes=prefixes, level_sizes=level_sizes, content=given, unit=True)
-        self.queries = nn.ModuleList(nn.Linear(user_dim, dim) for _ in prefixes)
+        self.projections = [nn.Linear(user_dim, dim) for _ in prefixes]
+        self.queries = nn.ModuleList(self.projections)
         self.drop = Dropout(dropout)
         self.log_temperatures = nn.Parameter(torch.full((len(prefixes),), float(temperature)).log())
         self.apply(initialise)
@@ -72,9 +70,8 @@ class DotReward(RewardModel):
 
     def query(self, last: Tensor) -> Tensor:
         """Unit vectors for every depth times its temperature: (..., D) -> (..., L, dim)."""
-        projections = [module for module in self.queries if isinstance(module, nn.Linear)]
-        weight, bias = torch.cat([p.weight for p in projections]), torch.cat([p.bias for p in projections])
-        queries = F.linear(self.drop(last), weight, bias).unflatten(-1, (len(projections), -1))  # one product for all
+        weight, bias = torch.cat([p.weight for p in self.projections]), torch.cat([p.bias for p in self.projections])
+        queries = F.linear(self.drop(last), weight, bias).unflatten(-1, (len(self.projections), -1))  # one product
         return F.normalize(queries, dim=-1) * self.log_temperatures.exp().unsqueeze(-1)
 
     def start(self, users: EncoderOutput) -> RewardCache:

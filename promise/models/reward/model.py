@@ -17,7 +17,7 @@ Tensors = Sequence[Tensor]
 
 
 class RewardCache(NamedTuple):
-    """What a reward model computes once per user and reads at every level of a search.
+    """Tensors that a reward model computes once per user and reads at every level of a search.
 
     Attributes:
         values: Tensors with one row per user, in tuples and lists as deep as need be; None stays None.
@@ -81,7 +81,7 @@ class RewardModel(nn.Module, ABC):
         return RewardFlops(path=2 * sum(w.numel() for w in self.parameters() if id(w) not in tables))
 
     def start(self, users: EncoderOutput) -> RewardCache:
-        """What is computed once per user; by default the user states as they are."""
+        """The cache that is computed once per user; by default the user states as they are."""
         return RewardCache(users)
 
     @abstractmethod

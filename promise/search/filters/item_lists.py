@@ -79,7 +79,7 @@ class ItemLists:
         lists = {name: self.checked(name, items, device, None) for name, items in named(allow, deny).items()}
         self.everyone = self.open_to_all(None, lists)
 
-    def of(self, batch: Batch, allow: Items | None = None, deny: Items | None = None) -> Permitted | None:
+    def of(self, batch: Batch, allow: Items | None = None, deny: Items | None = None) -> Permitted:
         """Joins the lists of one call with those of every call.
 
         Args:
@@ -87,9 +87,6 @@ class ItemLists:
             allow: The only items that may be returned: (n,) for all users, or (B, n) for each, where a user whose
                 list is empty gets nothing; None = all.
             deny: Items that may not be returned, (n,) or (B, n); None = none.
-
-        Returns:
-            None when nothing is forbidden.
 
         Raises:
             ValueError: If a list holds anything but items of the catalogue, is not one list or one for each user,
@@ -107,8 +104,6 @@ class ItemLists:
             if less is not None:
                 only = only.masked_fill(contained(only, less.sort(1).values), -1)
             return Permitted(everyone, distinct(among(only, everyone)), None)
-        if everyone is None and less is None:
-            return None
         return Permitted(everyone, None, None if less is None else distinct(among(less, everyone)))
 
     def checked(self, name: str, items: Items, device: torch.device, users: int | None) -> Tensor:

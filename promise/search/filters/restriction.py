@@ -122,8 +122,6 @@ class Restrictions:
         if not (self.remove_seen or self.always or named(allow, deny)):
             return Restriction(self.trie)
         permitted = self.lists.of(batch, allow, deny)
-        if permitted is None:
-            return Restriction(self.trie)
         everyone = None
         if permitted.everyone is not None and permitted.only is None:
             kept = permitted.everyone is self.lists.everyone
@@ -151,7 +149,7 @@ def paths_to(trie: Trie, leaves: Tensor) -> list[Tensor]:
 
 
 def hits(nodes: Tensor, children: Children, above: Tensor, below: Tensor, marks: Tensor) -> Tensor:
-    """Which children are the marked ones.
+    """A mask of the children that are marked.
 
     Args:
         nodes: (B, W), in any order, repeats allowed.

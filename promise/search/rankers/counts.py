@@ -1,7 +1,8 @@
 """Baselines that only count: popularity, co-visit neighbours, these with texts. Sums of counts are no FLOPs here."""
 
 import math
-import time
+from abc import ABC, abstractmethod
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,21 +11,56 @@ from scipy import sparse
 from torch import Tensor
 
 from promise.search.cost import Cost
-from promise.search.filters.item_lists import ItemLists, contained
-from promise.search.protocols import Batch, Items, Ranking, split
+from promise.search.filters.item_lists import ItemLists, Permitted
+from promise.search.parts import rank_in_parts
+from promise.search.protocols import Batch, Items, Ranking, UserRows
 from promise.search.scoring import best_items
 
 #: Scores (users x items) held at once: 64 Mi numbers.
 SCORES_AT_ONCE = 1 << 26
 
 
-class Popularity:
+class ItemCounts(ABC):
+    """A ranker of all items by scores that are sums of counts.
+
+    Args:
+        item_count: Items of the catalogue I.
+        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
+
+    Raises:
+        ValueError: If a list is wrong.
+    """
+
+    def __init__(self, item_count: int, remove_seen: bool, allow: Items | None, deny: Items | None) -> None:
+        self.item_count = item_count
+        self.lists = ItemLists(item_count, remove_seen=remove_seen, allow=allow, deny=deny)
+
+    @abstractmethod
+    def score(self, users: UserRows) -> Tensor:
+        """Scores (B, I) of every item, on the CPU; -inf where an item is not to be returned."""
+
+    def rank(self, batch: Batch, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
+        """The k permitted items of the highest score.
+
+        Raises:
+            ValueError: If a list is wrong.
+        """
+        size = max(1, SCORES_AT_ONCE // self.item_count)
+        return rank_in_parts(partial(self.search, k), batch, size, self.lists, allow, deny)
+
+    def search(self, k: int, users: UserRows, permitted: Permitted, first: int) -> Ranking:
+        """Scores and ranks, for users who fit memory; the cost is without seconds."""
+        scores, items = best_items(permitted.narrow(self.score(users)), k)
+        device = users.history.device
+        return Ranking(items.to(device), scores.to(device), Cost(users=len(users.history)), [])
+
+
+class Popularity(ItemCounts):
     """Ranks items by their number of training interactions, the same for every user.
 
     Args:
         training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
-        item_count: Items of the catalogue.
-        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
+        item_count, remove_seen, allow, deny: As `ItemCounts`.
 
     Raises:
         ValueError: If a list is wrong.
@@ -39,39 +75,15 @@ class Popularity:
         allow: Items | None = None,
         deny: Items | None = None,
     ) -> None:
-        counts = np.bincount(training[0], minlength=item_count)
-        order = np.argsort(-counts, kind="stable")
-        self.order = torch.from_numpy(order)
-        self.counts = torch.from_numpy(counts[order].astype(np.float32))
-        place = self.order.argsort()
-        self.lists = ItemLists(item_count, remove_seen=remove_seen, allow=allow, deny=deny, place=place)
+        super().__init__(item_count, remove_seen, allow, deny)
+        self.counts = torch.from_numpy(np.bincount(training[0], minlength=item_count)).float()
 
-    def rank(self, batch: Batch, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
-        """The k most popular of the items that are permitted.
-
-        Raises:
-            ValueError: If a list is wrong.
-        """
-        began = time.perf_counter()
-        users, device = len(batch.history), batch.history.device
-        count = len(self.order)
-        everyone, only, less = self.lists.of(batch, allow, deny) or (None, None, None)
-        if only is not None:
-            places = only
-        else:
-            extra = 0 if less is None else less.shape[1]
-            open_to_all = torch.arange(count, device=device) if everyone is None else everyone.nonzero().squeeze(1)
-            places = open_to_all[: k + extra].expand(users, -1)
-            if less is not None:
-                places = places.masked_fill(contained(places, less), -1)
-        places = places.where(places >= 0, count).sort(dim=1).values[:, :k]  # the permitted first, in their order
-        none = places == count
-        items = self.order.to(device)[places.clamp_max(count - 1)].masked_fill(none, -1)
-        scores = self.counts.to(device)[places.clamp_max(count - 1)].masked_fill(none, -torch.inf)
-        return Ranking(items, scores, Cost(users=users, seconds=time.perf_counter() - began), [])
+    def score(self, users: UserRows) -> Tensor:
+        """Interactions of every item, for each user alike (B, I)."""
+        return self.counts.expand(len(users.history), -1)
 
 
-class CoVisit:
+class CoVisit(ItemCounts):
     """Item-to-item nearest neighbours: items that stood near the user's recent items in other users' training.
 
     Similarity of an item to one of the user's: the sum over training sequences of 1 / distance^decay, up to `window`,
@@ -85,8 +97,7 @@ class CoVisit:
         rarity: How much frequent items count less, >= 0; 0.5 = cosine.
         recent: Items of the history that vote, from the last one; null = all.
         training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
-        item_count: Items of the catalogue.
-        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
+        item_count, remove_seen, allow, deny: As `ItemCounts`.
 
     Raises:
         ValueError: If an option is out of range, or a list is wrong.
@@ -113,33 +124,20 @@ class CoVisit:
                 raise ValueError(f"search.{name} must be a number >= 0, got {value}")
         if recent is not None and recent < 1:
             raise ValueError(f"search.recent must be >= 1 or null, got {recent}")
+        super().__init__(item_count, remove_seen, allow, deny)
         self.recent = recent
-        self.item_count = item_count
-        self.lists = ItemLists(item_count, remove_seen=remove_seen, allow=allow, deny=deny)
         scale = sparse.diags_array(rarities(training[0], item_count, rarity))
         self.similarity = (scale @ co_visits(*training, item_count, window, decay, backward) @ scale).tocsr()
 
-    def rank(self, batch: Batch, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
-        """The k permitted items of the highest score; only items with a score above 0.
-
-        Raises:
-            ValueError: If a list is wrong.
-        """
-        began = time.perf_counter()
-        permitted = self.lists.of(batch, allow, deny)
-        history, lengths = batch.history.cpu().numpy(), batch.lengths.cpu().numpy()
-        users, width = history.shape
-        recency = lengths[:, None] - np.arange(width)  # 1 at the last item, below 1 in the padding
-        votes = (recency >= 1) & (recency <= (self.recent or width))
-        rows = np.nonzero(votes)[0]
-        query = sparse.csr_array((1.0 / recency[votes], (rows, history[votes])), shape=(users, self.item_count))
-        found = []
-        for part, _ in split(batch, max(1, SCORES_AT_ONCE // self.item_count)):
-            scores = self.scores(query[part], history[part], lengths[part])
-            scores = scores.masked_fill(scores <= 0, -torch.inf)
-            found.append(best_items(permitted.rows(part).narrow(scores) if permitted else scores, k))
-        scores, items = (torch.cat(tensors).to(batch.history.device) for tensors in zip(*found, strict=True))
-        return Ranking(items, scores, Cost(users=users, seconds=time.perf_counter() - began), [])
+    def score(self, users: UserRows) -> Tensor:
+        """Scores (B, I); only items with a score above 0 are returned."""
+        history, lengths = users.history.cpu().numpy(), users.lengths.cpu().numpy()
+        recency = lengths[:, None] - np.arange(history.shape[1])  # 1 at the last item, below 1 in the padding
+        votes = (recency >= 1) & (recency <= (self.recent or history.shape[1]))
+        shape = len(history), self.item_count
+        query = sparse.csr_array((1.0 / recency[votes], (np.nonzero(votes)[0], history[votes])), shape=shape)
+        scores = self.scores(query, history, lengths)
+        return scores.masked_fill(scores <= 0, -torch.inf)
 
     def scores(self, query: sparse.csr_array, history: np.ndarray, lengths: np.ndarray) -> Tensor:
         """Scores (B, I) of votes (B, I) that come from histories (B, H) of the given lengths (B,)."""
@@ -200,7 +198,7 @@ def rarities(items: np.ndarray, item_count: int, power: float) -> np.ndarray:
 def co_visits(
     items: np.ndarray, offsets: np.ndarray, item_count: int, window: int, decay: float, backward: float
 ) -> sparse.csr_array:
-    """How often items stood near each other, (I, I): row = an item, column = its neighbour; without the diagonal.
+    """Counts of items that stood near each other, (I, I): a row is an item, a column its neighbour; no diagonal.
 
     Args:
         items: Flat item indices (n,).

@@ -1,8 +1,7 @@
 """Exact scores of the whole catalogue with the same blend: the reference point of every search."""
 
-import time
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +12,8 @@ from promise.search.beams import allowed_log_softmax
 from promise.search.cost import Cost, cost_of
 from promise.search.filters.restriction import Restriction, Restrictions
 from promise.search.options import check_options
-from promise.search.protocols import Batch, Items, NextCodes, PathRewards, Ranking, split
+from promise.search.parts import rank_in_parts
+from promise.search.protocols import Batch, Items, NextCodes, PathRewards, Ranking, UserRows
 from promise.search.scoring import best_items, blend, refuse_nan
 
 #: Decoder rows (users x prefixes) computed at once; 256 logits each make 32 MiB.
@@ -91,30 +91,22 @@ class ExhaustiveSearch:
         Raises:
             ValueError: If the networks give NaN, or a list is wrong.
         """
-        began = time.perf_counter()
-        restriction = self.restrictions.of(batch, allow, deny)
-        found = [
-            best_items(self.score(users, restriction.rows(part))[:, self.leaves], k)
-            for part, users in split(batch, self.users_at_once)
-        ]
-        scores, items = (torch.cat(tensors) for tensors in zip(*found, strict=True))
-        refuse_nan({self.trie.levels: scores})
-        if items.is_cuda:
-            torch.cuda.synchronize()
-        cost = self.cost(batch.lengths.clamp_max(self.generator.history).tolist())
-        return Ranking(items, scores, replace(cost, seconds=time.perf_counter() - began), [])
+        return rank_in_parts(partial(self.search, k), batch, self.users_at_once, self.restrictions, allow, deny)
 
-    def score(self, batch: Batch, restriction: Restriction) -> Tensor:
-        """Scores of every leaf (B, I), -inf where it is not permitted."""
-        users = self.generator.encode(batch.history, batch.lengths)
+    def search(self, k: int, users: UserRows, restriction: Restriction, first: int) -> Ranking:
+        """Scores and ranks, for users who fit memory: rows of a batch from `first` on; the cost is without seconds."""
+        states = self.generator.encode(users.history, users.lengths)
         rewards = None
         if self.reward is not None:
-            rewards = self.reward.score_all(self.reward.start(users), self.trie.levels).float()
+            rewards = self.reward.score_all(self.reward.start(states), self.trie.levels).float()
         if self.weight < 1.0:
-            log_probs = self.log_probs(users, batch, restriction)
+            log_probs = self.log_probs(states, users, restriction)
         else:
-            log_probs = torch.zeros(len(batch.history), self.trie.items, device=batch.history.device)
-        return blend(restriction.narrow(log_probs), rewards, self.weight, self.temperature)
+            log_probs = torch.zeros(len(users.history), self.trie.items, device=users.history.device)
+        scores = blend(restriction.narrow(log_probs), rewards, self.weight, self.temperature)
+        scores, items = best_items(scores[:, self.leaves], k)
+        refuse_nan({self.trie.levels: scores}, first)
+        return Ranking(items, scores, self.cost(users.lengths.clamp_max(self.generator.history).tolist()), [])
 
     def log_probs(self, users: Any, batch: Batch, restriction: Restriction) -> Tensor:
         """Exact log-probabilities of every leaf (B, I)."""

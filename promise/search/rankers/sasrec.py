@@ -1,16 +1,16 @@
 """SASRecRanker: ranks by a network that scores every item at once; one product, then the best k."""
 
-import time
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from promise.search.cost import Cost
-from promise.search.filters.item_lists import ItemLists
-from promise.search.protocols import Batch, Items, Ranking, split
+from promise.search.filters.item_lists import ItemLists, Permitted
+from promise.search.parts import rank_in_parts
+from promise.search.protocols import Batch, Items, Ranking, UserRows
 from promise.search.scoring import best_items
 
 #: Scores (users x items) held at once: 64 MiB.
@@ -76,19 +76,16 @@ class SASRecRanker:
         Raises:
             ValueError: If the network gives NaN, or a list is wrong.
         """
-        began = time.perf_counter()
-        permitted = self.lists.of(batch, allow, deny)
-        found = []
-        for part, users in split(batch, max(1, SCORES_AT_ONCE // self.item_count)):
-            scores = self.sasrec.scores(self.sasrec.encode(users.history, users.lengths)).float()
-            if permitted:
-                scores = permitted.rows(part).narrow(scores)
-            found.append(best_items(scores, k))
-        scores, items = (torch.cat(tensors) for tensors in zip(*found, strict=True))
+        size = max(1, SCORES_AT_ONCE // self.item_count)
+        return rank_in_parts(partial(self.search, k), batch, size, self.lists, allow, deny)
+
+    def search(self, k: int, users: UserRows, permitted: Permitted, first: int) -> Ranking:
+        """Scores and ranks, for users who fit memory: rows of a batch from `first` on; the cost is without seconds."""
+        scores = self.sasrec.scores(self.sasrec.encode(users.history, users.lengths)).float()
+        scores, items = best_items(permitted.narrow(scores), k)
         if (wrong := scores[:, 0].isnan()).any():  # topk puts NaN before all numbers
-            raise ValueError(f"the network gave NaN for row {int(wrong.nonzero()[0])} of the batch")
-        cost = self.cost(batch.lengths.clamp_max(self.sasrec.history).tolist())
-        return Ranking(items, scores, replace(cost, seconds=time.perf_counter() - began), [])
+            raise ValueError(f"the network gave NaN for row {first + int(wrong.nonzero()[0])} of the batch")
+        return Ranking(items, scores, self.cost(users.lengths.clamp_max(self.sasrec.history).tolist()), [])
 
     def cost(self, history: Sequence[int]) -> Cost:
         """Closed-formula cost, without seconds, of users with histories of the given lengths."""

@@ -1,12 +1,10 @@
 """What the figures of scaling laws draw: points, curves, predictions, the turning point, and the numbers below."""
 
-from functools import cache
-
 import numpy as np
 import pytest
 
-from promise.analysis.laws.fit import Comparison, fit_all
-from promise.analysis.plots.laws import LawPanel, LevelCurve, law_figure, level_figure
+from promise.analysis.laws.fit import Comparison, LawFit, fit_all
+from promise.analysis.plots.laws import LawPanel, law_figure
 from tests.analysis.plots.artists import lines
 
 X = np.array([20, 30, 40, 60, 100, 200, 400, 800], dtype=float)
@@ -14,19 +12,19 @@ SHAPES = {
     "saturating": 0.3 - 0.1 * (X / 20) ** -1.0,
     "straight": 0.2 + 0.02 * np.log(X / 20),
     "peaked": np.array([0.2, 0.25, 0.28, 0.3, 0.31, 0.3, 0.27, 0.22]),
+    "flat": np.full(8, 0.2),
 }
 
 
-@cache
-def compared(shape: str) -> Comparison:
+def compared(shape: str, points: int = 8, scale: float = 1.0) -> Comparison:
     rng = np.random.default_rng(0)
-    own, fresh = rng.random(4000), rng.random((8, 4000))
+    own, fresh = rng.random(4000), rng.random((points, 4000))
     level = np.where(rng.random(fresh.shape) < 0.1, fresh, own)
-    return fit_all(X, level < SHAPES[shape][:, None], resamples=100)
+    return fit_all(X[:points] * scale, level < SHAPES[shape][:points, None], resamples=200)
 
 
-def panel(shape: str = "saturating") -> LawPanel:
-    return LawPanel("dot, W = 20", "recall@10", "candidates", compared(shape))
+def panel(shape: str = "saturating", along: str = "candidates", **more: float) -> LawPanel:
+    return LawPanel("dot, W = 20", "recall@10", along, compared(shape, **more))
 
 
 def test_points_and_what_was_held_out() -> None:
@@ -66,24 +64,28 @@ def test_the_band_is_that_of_the_law_shown_first() -> None:
     assert (heights.min(), heights.max()) == pytest.approx((ends[0].low, ends[1].high))
 
 
+def test_the_numbers_stand_below() -> None:
+    shown = panel("straight")
+    text = law_figure([shown]).axes[0].get_xlabel()
+    fit = shown.comparison.fits[-1]
+    assert isinstance(fit, LawFit)
+    assert f"{fit.law.form}: a = {fit.parameters['a'].text()}, b = {fit.parameters['b'].text()}" in text
+    assert f"predicted {fit.held_out.predicted.text()}, held out {fit.held_out.observed.text()}, error" in text
+    assert "saturating power: not fitted" in text and "Preferred: log-linear" in text
+
+
 def test_the_turning_point_is_marked_and_only_where_there_is_one() -> None:
     turned, not_turned = law_figure([panel("peaked"), panel()]).axes
     assert lines(turned)["best at 100; from 400 on, more hurts"][0] == [100, 100]
     assert not [name for name in lines(not_turned) if "best at" in name]
 
 
-def test_levels_are_panels() -> None:
-    one = LevelCurve("dot", (20.0, 40.0, 80.0), ((0.9, 0.5), (0.92, 0.55), (0.93, 0.57)), 1000)
-    other = LevelCurve("cross_attention", (20.0, 80.0), ((0.9,), (0.95,)), 1000)
-    figure = level_figure([one, other], "beauty")
-    assert [ax.get_title("left") for ax in figure.axes] == ["Level 1", "Level 2"]
-    first, second = map(lines, figure.axes)
-    assert first["dot"] == ([20, 40, 80], [0.9, 0.92, 0.93]) and first["cross_attention"][0] == [20, 80]
-    assert set(second) == {"dot"}
+def test_over_compute_and_without_a_law() -> None:
+    compute, flat = law_figure([panel(along="flops_per_user", scale=3e6), panel("flat")], "beauty").axes
+    np.testing.assert_allclose(lines(compute)["measured"][0], X[:-1] * 3e6)
+    assert set(lines(flat)) == {"measured", "held out"} and "Preferred: none" in flat.get_xlabel()
 
 
 def test_errors() -> None:
     with pytest.raises(ValueError, match=r"^panels must hold at least one curve, got none$"):
         law_figure([])
-    with pytest.raises(ValueError, match=r"^curves must hold at least one curve, got none$"):
-        level_figure([])

@@ -56,7 +56,7 @@ def test_the_page(sweep, tmp_path: Path) -> None:
         "One", "Two", "Differences", "Scaling laws", "Points", "Command",
     ]  # fmt: skip
     assert outline.drawings == 2 and "<?xml" not in text
-    assert '<p class="finding">Recall@10 of guided W=20 C=200 is 0.0200 above that of plain W=20' in text
+    assert '<p class="finding">Recall@10: guided W=20 C=200 − plain W=20 is +0.0200' in text
     assert "<td>0.03</td>" in text and "recall@10, small, W = 20, λ = 1</td>" in text
     assert "All: data amazon_beauty, split test, seed 0, past items keep, reward dot" in text
     assert "<th>MFLOP per user</th>" in text and "<th>control</th>" not in text and "<td>88.3</td>" in text

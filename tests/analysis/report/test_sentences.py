@@ -1,21 +1,14 @@
 """What a sweep shows, in sentences: which way, how much, with its interval."""
 
-import pytest
-
 from promise.analysis.report.sentences import best_sentence, finding_sentence, state_sentence, trial_sentence
 from promise.analysis.results import results_table
 
 
-@pytest.mark.parametrize(
-    ("difference", "low", "high", "words"),
-    [(0.0111, 0.0088, 0.0134, "is 0.0111 above that of"), (-0.02, -0.03, -0.01, "is 0.0200 below that of"),
-     (0.001, -0.001, 0.003, "are not told apart: +0.0010 (95 % interval -0.0010 to +0.0030"), (0.1, None, None, "")],
-)  # fmt: skip
-def test_finding(difference: float, low: float | None, high: float | None, words: str) -> None:
-    found = {"text": "recall@10: guided − plain", "difference": difference, "low": low, "high": high}
-    without = {"text": "accuracy at level 1", "difference": 0.1, "low": 0.0, "high": 0.2}
-    sentence = finding_sentence([without, found])
-    assert words in sentence if sentence else not words
+def test_finding() -> None:
+    without = {"text": "accuracy at level 1", "difference": 0.1, "low": None, "high": None}
+    found = {"text": "recall@10: guided − plain", "difference": 0.001, "low": -0.001, "high": 0.003}
+    assert str(finding_sentence([without, found])).endswith("paired over users), not told apart.")
+    assert finding_sentence([without]) is None
 
 
 def test_the_best_point_and_a_trial(sweep, row) -> None:

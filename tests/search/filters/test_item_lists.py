@@ -12,10 +12,8 @@ from promise.search.protocols import UserRows
 USERS = UserRows(torch.tensor([[3, 0, 0], [1, 1, 3]]), torch.tensor([1, 3]))
 
 
-def left(permitted: Permitted | None, count: int) -> list[list[int]]:
+def left(permitted: Permitted, count: int) -> list[list[int]]:
     """The places that each of two users may be named, as `narrow` says."""
-    if permitted is None:
-        return [list(range(count))] * 2
     return [row.nonzero()[:, 0].tolist() for row in permitted.narrow(torch.zeros(2, count)) == 0]
 
 
