@@ -1,4 +1,4 @@
-"""Every option composes, fits the signature of its target, and says what each of its dials means."""
+"""Every option of a group composes, fits the signature of its target, and says what each of its keys means."""
 
 import inspect
 import pkgutil
@@ -44,12 +44,25 @@ def targets(node: Any) -> Iterator[dict[str, Any]]:
             yield from targets(value)
 
 
+def parameters_of(target: str, own: bool) -> dict[str, inspect.Parameter]:
+    """Parameters of a target; where a class of ours passes `**keywords` on, those of the classes above it too."""
+    called = pkgutil.resolve_name(target)
+    found = dict(inspect.signature(called).parameters)
+    for above in called.__mro__[1:-1] if own and inspect.isclass(called) else ():
+        passed_on = [name for name, each in found.items() if each.kind is each.VAR_KEYWORD]
+        if not passed_on:
+            break
+        del found[passed_on[0]]
+        found = {**inspect.signature(above).parameters, **found}
+    return found
+
+
 def faults(node: dict[str, Any]) -> list[str]:
-    """What is wrong with the keys beside one `_target_`."""
+    """Errors in the keys beside one `_target_`."""
     target = node["_target_"]
     own = target.startswith("promise.")
     try:
-        parameters = inspect.signature(pkgutil.resolve_name(target)).parameters
+        parameters = parameters_of(target, own)
     except ModuleNotFoundError:
         if own:
             raise
@@ -66,8 +79,8 @@ def faults(node: dict[str, Any]) -> list[str]:
 
 def composed(overrides: list[str]) -> Any:
     config: Any = OmegaConf.to_container(configs.compose(overrides), resolve=False)
-    for group, _, dial in (added.partition(".") for added in ADDED):
-        del config[group][dial]
+    for group, _, key in (added.partition(".") for added in ADDED):
+        del config[group][key]
     return config
 
 
@@ -103,7 +116,7 @@ def own_files() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("option", own_files(), ids=name)
-def test_own_targets_are_complete_and_every_dial_says_what_it_means(option: tuple[str, str]) -> None:
+def test_own_targets_are_complete_and_every_key_says_what_it_means(option: tuple[str, str]) -> None:
     path = configs.option_path(*option)
     content = yaml.safe_load(path.read_text("utf-8"))
     own = [node for node in targets(content) if node["_target_"].startswith("promise.")]
@@ -120,11 +133,12 @@ def uncommented(path: Path) -> list[str]:
 @needs_config
 @pytest.mark.parametrize("sweep", GROUPS.get("sweeps", []))
 def test_every_grid_of_a_sweep_composes(sweep: str) -> None:
-    """The first value of every dial, and every other option of its groups in its place."""
+    """The first value of every key, and every other option of its groups in its place; none has a former name."""
     grids: Any = OmegaConf.to_container(configs.compose([override("sweeps", sweep)]).sweep.grids, resolve=True)
     tried: set[tuple[str, ...]] = set()
     for grid in grids:
         values = {key: value if isinstance(value, list) else [value] for key, value in grid.items()}
+        assert [word for key in values for each in values[key] if configs.renamed(word := f"{key}={each}")] == []
         first = {key: value[0] for key, value in values.items()}
         others = [first | {key: option} for key in values.keys() & GROUPS.keys() for option in values[key][1:]]
         tried |= {tuple(f"{key}={value}" for key, value in point.items()) for point in (first, *others)}
@@ -134,15 +148,22 @@ def test_every_grid_of_a_sweep_composes(sweep: str) -> None:
 
 
 @needs_config
-def test_every_dial_of_the_root_says_what_it_means() -> None:
+def test_every_key_of_the_root_says_what_it_means() -> None:
     assert uncommented(CONFIG) == []
 
 
 def test_the_rules_see_a_fault() -> None:
-    assert faults({"_target_": "promise.search.dials.Level", "width": 1, "candidates": 1, "line": 1}) == [
-        "promise.search.dials.Level has no parameter 'line'",
-        "promise.search.dials.Level needs 'weight' in its config",
+    assert faults({"_target_": "promise.search.options.Level", "width": 1, "candidates": 1, "line": 1}) == [
+        "promise.search.options.Level has no parameter 'line'",
+        "promise.search.options.Level needs 'weight' in its config",
     ]
+    schedule = ("learning_rate", "weight_decay", "warmup_steps", "epochs", "patience", "ema_decay")
+    for task in ("generator.GeneratorTask", "joint.JointTask", "reward.RewardTask", "sasrec.SASRecTask"):
+        task = f"promise.tasks.{task}"
+        found = faults({"_target_": task, "average": 1})
+        assert {f"{task} has no parameter 'average'", *(f"{task} needs {key!r} in its config" for key in schedule)} <= {
+            *found
+        }
     assert faults({"_target_": "pathlib.Path", "anything": 1}) == []
     assert faults({"_target_": "not_installed.Thing", "anything": 1}) == []
     assert [node["_target_"] for node in targets({"a": [{"_target_": "x", "b": {"_target_": "y"}}]})] == [

@@ -1,8 +1,10 @@
 """Launchers for real: workers in processes of their own, which find the options, hold the locks and leave rows."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,40 @@ def test_two_joblib_workers_train_the_same_networks_once(run: Run, tmp_path: Pat
 def test_a_wrong_point_of_a_multirun_ends_it(run: Run, tmp_path: Path, joblib_workers: None) -> None:
     answer = run("evaluate", "-m", "launcher=joblib", "search=popularity", "evaluation.users=0", store=tmp_path)
     assert answer.code == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_their_parent(world: Any, tmp_path: Path, one_thread: None, number: int) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    words = ["launcher=joblib", "sweep.name=two", "sweep.grids=[{seed:[0,1],search:plain}]"]
+    long = ["training.epochs=100000", "training.patience=100000"]
+    command = [sys.executable, "-m", "promise", "sweep", *world.words, f"store={tmp_path}", *words, *long]
+    sweep = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: logs(tmp_path).count("epoch 1 of ") == 2)
+        workers = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/stat") if parent_of(path) == sweep.pid]
+        sweep.send_signal(number)
+        assert sweep.wait(60) != 0 and len(workers) >= 2
+        until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+    finally:
+        sweep.kill()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for something, two minutes at most."""
+    for _ in range(1200):
+        if holds():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not come true in two minutes")
+
+
+def parent_of(stat: Path) -> int | None:
+    """The parent of a process, by its file in /proc; None where it is gone."""
+    try:
+        return int(stat.read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
 
 
 def test_a_job_of_submitit(run: Run, tmp_path: Path, one_thread: None) -> None:

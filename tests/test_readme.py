@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from promise import configs
-from promise.cli import VERBS
+from promise.cli import SUBCOMMANDS, VERBS
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text("utf-8")
@@ -39,8 +39,8 @@ def single(word: str) -> str:
     return f"{word.split('=')[0]}={next(iter(override.sweep_string_iterator()))}"
 
 
-def test_at_most_200_lines() -> None:
-    assert len(TEXT.splitlines()) <= 200
+def test_at_most_180_lines() -> None:
+    assert len(TEXT.splitlines()) <= 180
 
 
 def test_the_map_names_what_exists() -> None:
@@ -65,7 +65,7 @@ def test_commands_work(command: str) -> None:
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
         assert {word for word in words if "=" not in word} <= set(targets)
         return
-    assert words[0] in {*VERBS, "artifacts", "--help", "--version"}
+    assert words[0] in {*VERBS, *SUBCOMMANDS, "--help", "--version"}
     if words[0] in VERBS:
         name = "bench" if words[0] == "bench" else "config"
         configs.compose([single(word) for word in words[1:] if not word.startswith("-")], name)
@@ -77,8 +77,8 @@ def test_the_results_are_those_of_the_committed_rows() -> None:
     rows: dict[tuple[object, ...], dict[str, object]] = {}
     for path in (ROOT / "sweeps" / "results").glob("candidates-amazon_beauty-test-0.csv"):
         for row in pl.read_csv(path).to_dicts():
-            dials = (row.get(f"search.{name}") for name in ("width", "candidates", "weight"))
-            rows[row["search"], *dials] = row
+            options = (row.get(f"search.{name}") for name in ("width", "candidates", "weight"))
+            rows[row["search"], *options] = row
     for row in pl.read_csv(ROOT / "sweeps" / "results" / "headline.csv").to_dicts():
         if (row["dataset"], row["seen"], row["half"], row["seed"]) == ("amazon_beauty", "keep", "all", 0):
             rows["headline", row["method"]] = row
@@ -108,7 +108,7 @@ def test_the_speeds_are_those_of_the_committed_run() -> None:
 
     rows = {row["measure"]: row for row in pl.read_csv(ROOT / "sweeps" / "results" / "bench.csv").to_dicts()}
     told = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([\d.]+) \| (?:[≤≥] ([\d.]+))? ?\|$", TEXT, re.MULTILINE)
-    assert len(told) > 10
+    assert len(told) >= 8
     for measure, figure, goal in told:
         row = rows[measure]
         assert figure == f"{row['ours'] if row['ratio'] is None else row['ratio']:.3g}", measure

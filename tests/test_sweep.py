@@ -10,7 +10,6 @@ import pytest
 
 from promise.analysis.report.headline import COMPARISON_COLUMNS, ROW_COLUMNS, read_table
 from promise.analysis.results import read_results
-from promise.experiments.grid import expand, spelled
 from promise.pipeline.points import Point
 from tests.wandb_file import finished, items
 
@@ -54,6 +53,31 @@ def test_a_sweep_from_nothing_and_again(run: Run, tmp_path: Path) -> None:
     assert [again[name] for name in ("points", "ran", "skipped", "failed", "trained")] == [8, 0, 8, 0, []]
     assert again["findings"] == said["findings"]
     assert read_results(said["paths"]["results"]).equals(table)
+
+
+def test_results_of_another_file_or_history_lie_elsewhere_and_say_so(run: Run, world: Any, tmp_path: Path) -> None:
+    copy, allow = tmp_path / "other.txt", tmp_path / "allow.txt"
+    copy.write_text("\n".join((world.folder / "sequences.txt").read_text().splitlines()[1:]) + "\n")
+    allow.write_text("7\n10\n13\n")
+    grids = ("sweep.name=places", "sweep.grids=[{search:popularity}]")
+    history = ("datamodule.history=5", "generator.history=5")
+    others = (
+        [],
+        [f"data.sequences={copy}"],
+        history,
+        [f"evaluation.allow={allow}"],
+        ["sweep.grids=[{search:co_visit}]"],
+    )
+    said = [run("sweep", *grids, *words, store=tmp_path).json["paths"]["results"] for words in others]
+    again = [run("sweep", *grids, *words, store=tmp_path).json["paths"]["results"] for words in others]
+    assert again == said and len(set(said)) == 5
+    rows = [read_results(path).row(0, named=True) for path in said]
+    assert [row["data_file"].partition(",")[0] for row in rows[:2]] == ["s3rec (sequences.txt", "s3rec (other.txt"]
+    assert rows[0]["data_fingerprint"] != rows[1]["data_fingerprint"] and rows[0]["data_fingerprint"].startswith(
+        "sha256"
+    )
+    assert [row["history"] for row in rows[:3]] == [20, 20, 5]
+    assert Path(said[0]).with_name("config.yaml").is_file()
 
 
 def test_what_was_killed_goes_on(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,8 +142,10 @@ def test_wandb_gets_a_run_per_point_and_a_summary(run: Run, tmp_path: Path) -> N
     answer = run("sweep", "sweep.name=charts", grids, "logger=wandb", store=tmp_path)
     runs = list((tmp_path / "wandb").glob("offline-run-*"))
     assert len(runs) == 4  # training, two points, summary
+    records = [record.run for run in runs for file in run.glob("*.wandb") for record in finished(file)]
+    names = {record.display_name for record in records if record.display_name}
+    assert {"search=plain search.width=10-0", "search=plain search.width=20-0", "charts summary"} < names
     assert Path(answer.json["paths"]["wandb"]).resolve() in [path.resolve() for path in runs]
-    assert "wandb" not in answer.out.rsplit("\n{", 1)[0]
     (file,) = Path(answer.json["paths"]["wandb"]).glob("*.wandb")
     (config,) = [items(record.run.config.update) for record in finished(file) if record.HasField("run")][:1]
     assert config["sweep"]["name"] == "charts" and config["points"] == 2
@@ -160,6 +186,8 @@ def test_a_headline_sweep_writes_its_rows_and_comparisons(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["+sweeps=candidates", "predictions=x.parquet"], "predictions=x.parquet is for promise evaluate, one"),
+        (["+sweeps=candidates", "analysis=drift"], "analysis=drift is for promise evaluate, one search"),
         ([], "promise sweep needs +sweeps=NAME, one of: candidates, "),
         (["sweep.grids=[{search:plain}]"], "sweep.name must be given: it names the folder of the results"),
         (["+sweeps=candidates", "search=plain", "training=generator"], "search.weight=1.0 needs a reward model"),
@@ -174,16 +202,3 @@ def test_a_wrong_sweep_is_one_line(run: Run, tmp_path: Path, words: list[str], m
 def test_an_unknown_sweep(run: Run, tmp_path: Path) -> None:
     error = run("sweep", "+sweeps=widht", store=tmp_path).error
     assert error.startswith("+sweeps must be one of candidates, ") and error.endswith("(did you mean width?)")
-
-
-def test_expand_and_spelled() -> None:
-    assert expand([{"a": 1, "b": ["x", 2.5]}, {"a": [1], "b": "x"}]) == [["a=1", "b=x"], ["a=1", "b=2.5"]]
-    assert expand([]) == []
-    assert [spelled(value) for value in ("x", 1, 0.5, True, None, [1, 2])] == [
-        "x",
-        "1",
-        "0.5",
-        "true",
-        "null",
-        "[1, 2]",
-    ]

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from promise.analysis.results import read_results
 
 Run = Callable[..., Any]
@@ -50,21 +48,6 @@ def test_a_killed_sweep_ends_like_an_undisturbed_one(run: Run, world: Any, tmp_p
     ours, theirs = (read_results(each["paths"]["results"]).drop("seconds") for each in (said, undisturbed))
     assert ours.equals(theirs)
     assert not list(store.rglob(".partial-*")) and not list((store / "rows").glob(".*.json"))
-
-
-def test_a_table_of_another_version_is_named_and_not_merged(run: Run, tmp_path: Path) -> None:
-    grids = ("sweep.name=old", "sweep.grids=[{search:popularity}]")
-    path = Path(run("sweep", *grids, store=tmp_path).json["paths"]["results"])
-    table = pl.read_csv(path, infer_schema=False)
-    for text, kept in (
-        (table.with_columns(promise=pl.lit("0.0.9")).write_csv(), "results-0.0.9.csv"),
-        (table.drop("promise").write_csv(), "results-of-unknown-version.csv"),
-    ):
-        path.write_text(text)
-        answer = run("sweep", *grids, store=tmp_path)
-        assert answer.json["ran"] == 0 and f"kept as {kept} and not merged" in answer.err
-        assert path.with_name(kept).read_text() == text
-        assert pl.read_csv(path, infer_schema=False).equals(table)
 
 
 def test_a_start_without_news_draws_nothing(run: Run, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The points that no other point beats at the same or a lower cost."""
+"""The points that no other point beats at the same or a lower cost, and the knee of their front."""
 
 from __future__ import annotations
 
@@ -37,3 +37,31 @@ def pareto(cost: ArrayLike, accuracy: ArrayLike) -> NDArray[np.bool_]:
     mask = np.zeros(len(costs), dtype=bool)
     mask[known] = (values[known] == best[group]) & (values[known] > cheaper[group])
     return mask
+
+
+def knee(cost: ArrayLike, accuracy: ArrayLike) -> int | None:
+    """The front's point farthest above the line from its cheapest to its most accurate point, in log cost.
+
+    Args:
+        cost: (n,) costs > 0.
+        accuracy: (n,) accuracies.
+
+    Returns:
+        Index of the knee; the cheapest of equally far ones; None without any point.
+
+    Raises:
+        ValueError: If cost and accuracy are not one-dimensional and equally long.
+
+    Example:
+        >>> knee([1, 10, 100, 1000], [0.1, 0.4, 0.45, 0.46])
+        1
+    """
+    costs, values = np.asarray(cost, dtype=np.float64), np.asarray(accuracy, dtype=np.float64)
+    front = np.flatnonzero(pareto(costs, values))
+    if not len(front):
+        return None
+    front = front[np.lexsort((values[front], costs[front]))]
+    run, rise = np.log(costs[front] / costs[front[0]]), values[front] - values[front[0]]
+    share = np.divide(run, run[-1], out=np.zeros_like(run), where=run[-1] > 0)
+    gain = np.divide(rise, rise[-1], out=np.zeros_like(rise), where=rise[-1] > 0)
+    return int(front[np.argmax(np.round(gain - share, 12))])

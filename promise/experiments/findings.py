@@ -16,7 +16,7 @@ from promise.metrics.ranking import recall_values
 LEVEL = 0.95
 
 #: Columns that must agree for two points to be compared user by user, and those that name their networks.
-USERS = ("data", "split", "users", "seed", "seen", "allow", "deny")
+USERS = ("data", "data_fingerprint", "split", "users", "seed", "seen", "allow", "deny")
 NETWORKS = ("generator", "reward", "training", "networks")
 
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,24 +28,24 @@ class SweepPoint:
     """One point, not yet run.
 
     Attributes:
-        words: Its own overrides, beside those of the whole sweep.
+        overrides: Its own overrides, beside those of the whole sweep.
         cfg: Its root config, checked.
         chosen: Names of the options chosen, by group.
     """
 
-    words: list[str]
+    overrides: list[str]
     cfg: DictConfig
     chosen: dict[str, str]
 
     @property
     def name(self) -> str:
-        """Its overrides, as a line of the log says them."""
-        return " ".join(self.words)
+        """Its overrides, as the log and the runs of W&B name it."""
+        return " ".join(self.overrides)
 
     @property
     def further(self) -> str | None:
         """Those of its overrides that no column of a row tells; None where all are told."""
-        return " ".join(word for word in self.words if not TOLD.match(word)) or None
+        return " ".join(word for word in self.overrides if not TOLD.match(word)) or None
 
 
 def compose_points(cfg: DictConfig) -> list[SweepPoint]:
@@ -54,36 +55,60 @@ def compose_points(cfg: DictConfig) -> list[SweepPoint]:
         cfg: The root config; `sweep.grids` describes the points.
 
     Raises:
-        ValueError: If no sweep was named, its grids are empty, or a point's dial does not exist or is wrong.
+        ValueError: If no sweep was named, its grids are empty, or an option of a point does not exist or is wrong.
     """
     if not cfg.sweep.grids:
         names = ", ".join(configs.groups().get("sweeps", []))
         if cfg.sweep.name is not None:
             raise ValueError("sweep.grids must hold at least one point, got none")
         raise ValueError(f"promise sweep needs +sweeps=NAME, one of: {names}")
+    require_name(cfg)
+    given = list(HydraConfig.get().overrides.task)
+    found = []
+    for overrides in expand(OmegaConf.to_container(cfg.sweep.grids, resolve=True)):
+        point, chosen = compose_checked([*given, *overrides], "sweep.grids", multirun=not cfg.dry_run)
+        found.append(SweepPoint(overrides, point, chosen))
+    return found
+
+
+def require_name(cfg: DictConfig) -> None:
+    """Raise ValueError unless the sweep has a name."""
     if cfg.sweep.name is None:
         raise ValueError("sweep.name must be given: it names the folder of the results")
-    return [composed_point(words) for words in expand(OmegaConf.to_container(cfg.sweep.grids, resolve=True))]
 
 
-def composed_point(words: list[str]) -> SweepPoint:
-    """The point of some overrides on top of those of this job.
+def composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
+    """The root config of some overrides and the options chosen, by group; within a Hydra app.
 
     Raises:
-        ValueError: If Hydra knows no such dial or option, or it is wrong.
+        hydra.errors.HydraException: Hydra cannot compose them.
     """
-    given = list(HydraConfig.get().overrides.task)
+    cfg = compose("config", overrides=list(overrides), return_hydra_config=True)
+    chosen = {str(group): str(option) for group, option in cfg.hydra.runtime.choices.items()}
+    OmegaConf.set_struct(cfg, False)
+    del cfg["hydra"]
+    return cfg, chosen
+
+
+def compose_checked(overrides: Sequence[str], where: str, multirun: bool = False) -> tuple[DictConfig, dict[str, str]]:
+    """As `composed`, and checked.
+
+    Args:
+        overrides: Overrides of a point or a trial, those of the whole command first.
+        where: Key of the config that its own ones come from, for errors.
+        multirun: Whether several jobs run.
+
+    Raises:
+        ValueError: If Hydra knows no such option, or it is wrong.
+    """
     try:
-        point = compose("config", overrides=[*given, *words], return_hydra_config=True)
+        cfg, chosen = composed(overrides)
     except HydraException as error:
-        check_overrides([*given, *words])
-        raise ValueError(f"sweep.grids: {told(error)}") from None
-    chosen = {str(group): str(option) for group, option in point.hydra.runtime.choices.items()}
-    OmegaConf.set_struct(point, False)
-    del point["hydra"]
-    check(point, multirun=not point.dry_run)
-    check_judge(point)
-    return SweepPoint(words, point, chosen)
+        check_overrides(overrides)
+        raise ValueError(f"{where}: {told(error)}") from None
+    check(cfg, multirun)
+    check_judge(cfg)
+    return cfg, chosen
 
 
 def expand(grids: Any) -> list[list[str]]:
@@ -93,20 +118,20 @@ def expand(grids: Any) -> list[list[str]]:
     [['search=plain', 'search.width=10'], ['search=plain', 'search.width=20'], ['search=guided']]
 
     Raises:
-        ValueError: If a grid is no mapping of dials, or a dial has no value.
+        ValueError: If a grid is no mapping of keys, or a key has no value.
     """
-    points = []
+    points: list[list[str]] = []
     for index, grid in enumerate(grids):
         if not isinstance(grid, dict) or not grid:
-            raise ValueError(f"sweep.grids[{index}] must map dials to their values, got {grid}")
+            raise ValueError(f"sweep.grids[{index}] must map keys to their values, got {grid}")
         axes = [values if isinstance(values, list) else [values] for values in grid.values()]
         for name, values in zip(grid, axes, strict=True):
             if not values:
                 raise ValueError(f"sweep.grids[{index}]: {name} must have at least one value, got []")
         for point in itertools.product(*axes):
-            words = [f"{name}={spelled(value)}" for name, value in zip(grid, point, strict=True)]
-            if words not in points:
-                points.append(words)
+            overrides = [f"{name}={spelled(value)}" for name, value in zip(grid, point, strict=True)]
+            if overrides not in points:
+                points.append(overrides)
     return points
 
 

@@ -66,10 +66,11 @@ def check_command(words: Sequence[str], config_name: str) -> None:
 
 
 def check_store(store: str) -> None:
-    """Raise ValueError if nothing can be written in the folder of `store=`, which is made."""
-    folder = Path(store.strip("'\""))
+    """Raise ValueError if nothing can be written in the folder of `store=`, or where it would be made."""
+    folder = Path(store.strip("'\"")).absolute()
+    while not folder.exists():
+        folder = folder.parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise ValueError(f"store={store} can't be written: {error.strerror}") from None

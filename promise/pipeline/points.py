@@ -61,13 +61,15 @@ class Point:
         pipeline: Gives data, IDs, networks and config.
         search: Config of the ranker.
         choices: Names of the options chosen, by group (data, generator, search, …).
+        name: Name of the logged run; "" = the search.
     """
 
-    def __init__(self, pipeline: Pipeline, search: DictConfig, choices: dict[str, str]) -> None:
+    def __init__(self, pipeline: Pipeline, search: DictConfig, choices: dict[str, str], name: str = "") -> None:
         self.pipeline = pipeline
         self.dials = plain(search)
         self.search = search
         self.choices = choices if pipeline.given is None else {**choices, **pipeline.given.origin["options"]}
+        self.name = name.replace("/", ":") or choices["search"]
         self.accepts = set(parameters_of(self.dials["_target_"]))
         self.ranker: Any = get_class(self.dials["_target_"])
 
@@ -184,7 +186,7 @@ class Point:
         """Rank the users of the split and measure the answer."""
         pipeline, cfg = self.pipeline, self.pipeline.cfg
         pipeline.check_inputs()
-        logger = make_logger(cfg, f"{self.choices['search']}-{cfg.seed}", "evaluate")
+        logger = make_logger(cfg, f"{self.name}-{cfg.seed}", "evaluate")
         try:
             trainer = make_trainer(cfg, logger=logger, precision=cfg.evaluation.precision, default_root_dir=cfg.store)
             ranker = self.make_ranker(trainer.strategy.root_device)

@@ -9,11 +9,11 @@ from promise import configs
 #: Words with which options may come from elsewhere.
 ELSEWHERE = ("--config-dir", "-cd", "--config-path", "-cp", "hydra.searchpath")
 
-#: Option of `launcher` -> the module of its Hydra plugin.
+#: Option of `launcher` -> the module of its Hydra plugin, which is also the name of its distribution.
 PLUGINS = {
-    "joblib": "hydra_plugins.hydra_joblib_launcher",
-    "slurm": "hydra_plugins.hydra_submitit_launcher",
-    "ray": "hydra_plugins.hydra_ray_launcher",
+    "joblib": "hydra_joblib_launcher",
+    "slurm": "hydra_submitit_launcher",
+    "ray": "hydra_ray_launcher",
 }
 
 
@@ -34,8 +34,8 @@ def preflight(words: Sequence[str]) -> None:
         hint = f" (did you mean {close[0]}?)" if close else ""
         raise ValueError(f"+sweeps must be one of {', '.join(names)}, got {name}{hint}")
     launcher = chosen.get("launcher", "basic")
-    if launcher in PLUGINS and not installed(PLUGINS[launcher]):
-        raise ValueError(f"launcher={launcher} needs a library: pip install -e '.[{launcher}]'")
+    if launcher in PLUGINS and not installed(f"hydra_plugins.{PLUGINS[launcher]}"):
+        raise ValueError(f"launcher={launcher} needs a library: pip install {PLUGINS[launcher].replace('_', '-')}")
 
 
 def installed(module: str) -> bool:

@@ -34,7 +34,7 @@ from promise.pipeline.cooccurrence import cooccurrence_stage, cooccurrence_table
 from promise.pipeline.given_model import adopted, without_paths
 from promise.pipeline.model_folder import IDS, Model, fingerprint_of, in_catalogue
 from promise.pipeline.networks import WEIGHTS, NetworkInputs, network_config, wants_vectors
-from promise.pipeline.store import Artifact, Store
+from promise.pipeline.store import Artifact, NotBuilt, Store
 from promise.pipeline.training_stage import TrainingStage
 from promise.pipeline.trainings import SASRecTraining, training_stage
 
@@ -288,16 +288,20 @@ class Pipeline:
 
     def trained(self, stage: TrainingStage, command: str) -> Artifact:
         """Networks from the store, trained if need be; `command` is what trains them where building is refused."""
-        artifact = self.store.get_or_build(
-            stage.name,
-            stage.config,
-            stage.inputs,
-            stage.version,
-            stage.fit,
-            allow_build=self.cfg.build == "auto",
-            command=command,
-            collective=True,
-        )
+        try:
+            artifact = self.store.get_or_build(
+                stage.name,
+                stage.config,
+                stage.inputs,
+                stage.version,
+                stage.fit,
+                allow_build=self.cfg.build == "auto",
+                command=command,
+                collective=True,
+            )
+        except NotBuilt as refusal:
+            refusal.training = stage
+            raise
         if artifact.built:
             self.built.append(stage.name)
         return artifact

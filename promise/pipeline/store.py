@@ -32,7 +32,9 @@ log = logging.getLogger(__name__)
 
 
 class NotBuilt(ValueError):
-    """An artifact is missing and may not be built."""
+    """An artifact `key` is missing and may not be built; `training` is what would make it, where that is a training."""
+
+    key, training = "", None  # type: str, Any
 
 
 @contextmanager
@@ -158,7 +160,9 @@ class Store:
         if found := self.find(key):
             return found
         if not allow_build:
-            raise NotBuilt(f"build=never, but {stage} ({key}) is not in {self.root}: `{command}` builds it")
+            refusal = NotBuilt(f"build=never, but {stage} ({key}) is not in {self.root}: `{command}` builds it")
+            refusal.key = key
+            raise refusal
         if collective and int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) > 0:
             return self._join(key, build)
         with self._locked(key, wait=True):

@@ -68,7 +68,7 @@ class Beams(NamedTuple):
         return beams._replace(log_probs=beams.log_probs.masked_fill(top == -torch.inf, -torch.inf)), top
 
     def active(self, trie: Trie, depth: int) -> Tensor | None:
-        """(B, W), True at beams of a depth with a choice left: the others have a single way down, p = 1.
+        """(B, W), True at beams of a depth with a choice left: below the others there is a single item, p = 1.
 
         None on an accelerator: shapes that depend on the data would cost more there than the rows that they save.
         """

@@ -1,4 +1,4 @@
-"""Which wrong prefixes the reward learns against, drawn anew for every batch."""
+"""Negatives: the wrong prefixes that the reward learns against, drawn anew for every batch."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -36,7 +36,7 @@ class Drawn(NamedTuple):
 
 
 class Near(NamedTuple):
-    """What the generator finds likely next to the positives of a depth.
+    """Likely siblings of the positives of a depth, by the generator.
 
     Attributes:
         trie: The catalogue's trie.

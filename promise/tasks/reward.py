@@ -1,4 +1,4 @@
-"""What the reward learns from: InfoNCE of the true prefix against other valid prefixes, at every depth."""
+"""Training of the reward model: InfoNCE of the true prefix against other valid prefixes, at every depth."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -67,7 +67,7 @@ def path_loss(
 
     Args:
         reward: The reward model.
-        users: What the generator's encoder says of the batch.
+        users: Output of the generator's encoder for the batch.
         batch: Histories and targets (B, P).
         items: Items as nodes.
         trie: The catalogue's trie.

@@ -111,7 +111,7 @@ def traced(user: Batch, target: int, guided: GuidedSearch, plain: GuidedSearch, 
 
 
 def stepped(search: GuidedSearch, users: Batch) -> tuple[list[Step], Ranking]:
-    """What a search meets at every level, and its answer; the search stays as it is."""
+    """Run a copy of a search; return its levels and its answer."""
     steps: list[Step] = []
     watched = copy(search)
     watched.observer = steps.append

@@ -1,9 +1,11 @@
 """The frontier against the definition, point by point."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from promise.analysis.frontier import pareto
+from promise.analysis.frontier import knee, pareto
 
 
 def dominated(i: int, cost: list[float], accuracy: list[float]) -> bool:
@@ -30,6 +32,15 @@ def test_one_point_and_none() -> None:
     assert pareto([], []).tolist() == []
 
 
-def test_error_shapes() -> None:
+def test_the_knee() -> None:
+    assert knee([1, 10, 100], [0.1, 0.3, 0.35]) == 1
+    assert knee([100, 1, 10, 50], [0.35, 0.1, 0.3, 0.01]) == 2  # any order, dominated ones don't matter
+    assert knee([1, 10, 100], [0.1, 0.2, 0.3]) == 0  # a straight line: the cheapest
+    assert knee([5], [0.1]) == 0
+    assert knee([], []) is None
+
+
+@pytest.mark.parametrize("function", [pareto, knee])
+def test_error_shapes(function: Any) -> None:
     with pytest.raises(ValueError, match=r"^cost and accuracy must be \(n,\), got \(2,\) and \(1,\)$"):
-        pareto([1, 2], [1])
+        function([1, 2], [1])

@@ -13,12 +13,6 @@ from promise.bench import beauty
 from promise.bench.worlds import Sizes, sizes
 
 
-def test_simulated_users(quick: DictConfig) -> None:
-    (found,) = beauty.beauty(quick)
-    assert (found.name, found.goal, found.direction, found.verdict) == ("beauty_seconds", 60.0, "at most", "met")
-    assert found.note == "20 users, simulated, untrained; W=4, C=16, generator=tiny; one pass"
-
-
 def test_simulated_histories_are_as_long_as_real_ones(quick: DictConfig) -> None:
     s = Sizes(items=300, dim=16, heads=2, layers=1, test_generator="tiny", test_users=5000)
     _, batches, _ = beauty.simulated(quick, s)

@@ -8,16 +8,6 @@ from promise.bench import growth
 from promise.bench.worlds import draw_users, sizes, world
 
 
-def test_items(quick: DictConfig) -> None:
-    found = list(growth.in_items(quick))
-    assert [(m.name, m.goal) for m in found] == [
-        ("trie_share_1e4", 0.05),
-        ("trie_share_1e7", 0.10),
-        ("items_1e7_over_1e4", 1.15),
-    ]
-    assert all(m.ratio and m.ours and m.theirs for m in found)
-
-
 def test_what_a_search_asks_of_its_trie_is_asked_again(quick: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     s = sizes(quick)
     ours = world(s.items, s.history, s.network)

@@ -37,11 +37,6 @@ def test_ours_is_timed_at_an_error_no_larger_than_theirs(quick: DictConfig, monk
     assert [measure.verdict for measure in ids.ids(quick)] == ["", ""]
 
 
-def test_the_measurement_runs(quick: DictConfig) -> None:
-    equal, default = ids.MEASURES["residual_kmeans"](quick)
-    assert equal.ours and equal.theirs and default.ours and default.theirs == equal.theirs
-
-
 def test_both_leave_what_their_kind_of_quantiser_leaves() -> None:
     vectors = ids.mixture(500, 8, centres=20)
     ours = ids.left_over(vectors, ids.quantised(vectors, 8, 25))

@@ -15,12 +15,6 @@ def test_turns_begin_with_another_function_each() -> None:
     assert {name: len(timing.seconds) for name, timing in timings.items()} == {"a": 4, "b": 4, "c": 4}
 
 
-def test_warm_up_is_not_timed() -> None:
-    said: list[int] = []
-    assert len(interleaved({"a": lambda: said.append(1)}, repeats=1, warm_up=3)["a"].seconds) == 1
-    assert len(said) == 4
-
-
 def test_a_clock_measures_the_call() -> None:
     assert clocked(lambda: time.sleep(0.02)) >= 0.02
 

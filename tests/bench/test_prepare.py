@@ -12,14 +12,6 @@ from promise.bench import prepare
 pytestmark = pytest.mark.filterwarnings("ignore:ids.codes clamped")
 
 
-def test_stages_of_the_simulated_shop(quick: DictConfig) -> None:
-    quick.bench.repeats = 2
-    found = list(prepare.MEASURES["prepare"](quick))
-    assert [m.name for m in found] == [f"prepare_synthetic_{stage}" for stage in ("data", "embeddings", "ids")]
-    assert all(m.low and m.ours and m.high and m.low <= m.ours <= m.high and m.goal is None for m in found)
-    assert all(m.note.startswith("60 users, 80 items, ") for m in found)
-
-
 def test_stages_of_given_files(quick: DictConfig, tmp_path: Path) -> None:
     lines = [" ".join(map(str, [user, *((user + step) % 12 for step in range(5))])) for user in range(20)]
     (tmp_path / "Beauty.txt").write_text("\n".join(lines) + "\n")

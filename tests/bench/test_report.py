@@ -71,9 +71,3 @@ def test_versions_name_only_what_is_installed(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(importlib.metadata, "version", version)
     assert report.versions().split(", ")[2:] == ["torch 2"]
-
-
-def test_the_machine_has_a_name_without_a_list_of_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "exists", lambda self: False)
-    name, _, cores = report.machine().partition(", ")
-    assert name and cores.split()[0].isdigit()

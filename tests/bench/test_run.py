@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from promise.bench import run
 from promise.bench.measure import Measure, Skipped
@@ -63,41 +63,38 @@ def test_only_what_is_asked_for(fake: None, quick: DictConfig) -> None:
         assert list(run.chosen(quick)) == ["broken"]
 
 
+HERE = Path(__file__).parent
+
+
 @pytest.mark.parametrize(
-    ("name", "value", "message"),
+    ("changes", "message"),
     [
-        ("what", "speed", r"what must be one of a, b, all, got speed"),
-        ("bench.measures", ["fine", "x"], r"bench\.measures must be of fine, missing, broken, got x"),
-        ("bench.measures", [], r"bench\.measures must name a measurement, got none"),
-        ("bench.repeats", 0, r"bench\.repeats must be an integer >= 1, got 0"),
-        ("bench.repeats", 1.5, r"bench\.repeats must be an integer >= 1, got 1\.5"),
-        ("bench.repeats", True, r"bench\.repeats must be an integer >= 1, got True"),
-        ("bench.quick", "yes", r"bench\.quick must be true or false, got yes"),
-        ("bench.device", "tpu", r"bench\.device must be cpu or cuda, got tpu"),
-        ("bench.save", "table.txt", r"bench\.save must end in \.csv, got table\.txt"),
-        ("bench.root", "/nowhere", r"bench\.root=/nowhere is no folder"),
-        ("bench.save", f"{__file__}/table.csv", rf"bench\.save={re.escape(__file__)}/table\.csv cannot be written: .+"),
-        ("bench.checkpoint", "x.ckpt", r"bench\.checkpoint needs bench\.root, the data that it was trained on"),
+        ({"what": "speed"}, r"what must be one of a, b, all, got speed"),
+        ({"bench.measures": ["fine", "x"]}, r"bench\.measures must be of fine, missing, broken, got x"),
+        ({"bench.measures": []}, r"bench\.measures must name a measurement, got none"),
+        ({"bench.repeats": 0}, r"bench\.repeats must be an integer >= 1, got 0"),
+        ({"bench.repeats": 1.5}, r"bench\.repeats must be an integer >= 1, got 1\.5"),
+        ({"bench.repeats": True}, r"bench\.repeats must be an integer >= 1, got True"),
+        ({"bench.quick": "yes"}, r"bench\.quick must be true or false, got yes"),
+        ({"bench.device": "tpu"}, r"bench\.device must be cpu or cuda, got tpu"),
+        ({"bench.device": "cuda"}, r"bench\.device=cuda needs a GPU, there is none"),
+        ({"bench.save": "table.txt"}, r"bench\.save must end in \.csv, got table\.txt"),
+        (
+            {"bench.save": f"{__file__}/table.csv"},
+            rf"bench\.save={re.escape(__file__)}/table\.csv cannot be written: .+",
+        ),
+        ({"bench.root": "/nowhere"}, r"bench\.root=/nowhere is no folder"),
+        ({"bench.checkpoint": "x.ckpt"}, r"bench\.checkpoint needs bench\.root, the data that it was trained on"),
+        ({"bench.root": str(HERE), "bench.checkpoint": "x.ckpt"}, r"bench\.checkpoint=x\.ckpt is no folder"),
     ],
 )
-def test_bad_input(fake: None, quick: DictConfig, name: str, value: Any, message: str) -> None:
-    quick.what = "all"
-    node = quick.bench if name.startswith("bench.") else quick
-    node[name.removeprefix("bench.")] = value
-    with pytest.raises(ValueError, match=rf"^{message}$"):
-        run.run(quick)
-
-
-def test_a_checkpoint_that_is_not_there(fake: None, quick: DictConfig, tmp_path: Path) -> None:
-    quick.what, quick.bench.root, quick.bench.checkpoint = "all", str(tmp_path), "x.ckpt"
-    with pytest.raises(ValueError, match=r"^bench\.checkpoint=x\.ckpt is no folder$"):
-        run.run(quick)
-
-
-def test_a_gpu_that_is_not_there(fake: None, quick: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_input(
+    fake: None, quick: DictConfig, changes: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(run.torch.cuda, "is_available", lambda: False)
-    quick.what, quick.bench.device = "all", "cuda"
-    with pytest.raises(ValueError, match=r"^bench\.device=cuda needs a GPU, there is none$"):
+    for name, value in {"what": "all", **changes}.items():
+        OmegaConf.update(quick, name, value)
+    with pytest.raises(ValueError, match=rf"^{message}$"):
         run.run(quick)
 
 

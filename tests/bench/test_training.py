@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import DictConfig
-from torch import Tensor, nn
+from torch import Tensor
 
 from promise import configs
 from promise.bench import training
@@ -65,23 +65,6 @@ def test_their_steps_lower_the_loss() -> None:
     assert what.targets == 8
     found = losses(what, 12)
     assert found[-1] < found[0]
-
-
-def test_a_step_changes_every_weight_that_has_a_gradient() -> None:
-    network = nn.Linear(3, 2)
-    before = [parameter.detach().clone() for parameter in network.parameters()]
-    training.step(
-        training.Training(network, lambda: network(torch.ones(4, 3)).square().sum(), 4), torch.float32, "cpu"
-    )()
-    assert all((a != b).all() for a, b in zip(before, network.parameters(), strict=True))
-
-
-def test_the_measurement_runs(quick: DictConfig) -> None:
-    pytest.importorskip("transformers")
-    found = {measure.name: measure for measure in training.MEASURES["training"](quick)}
-    assert list(found) == [f"training_{name}{end}" for end in ("", "_bf16") for name in ("joint", "generator")]
-    assert all(m.goal == 10.0 and m.direction == "at least" and m.ratio and m.ours for m in found.values())
-    assert found["training_joint_bf16"].dtype == "bfloat16" and found["training_joint"].dtype == "float32"
 
 
 def test_without_transformers_it_is_skipped(quick: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from omegaconf import DictConfig
 
 from promise.bench import worlds
 from promise.ids.trie import Trie
@@ -20,16 +19,6 @@ def test_ids_are_unique_and_every_prefix_branches_where_it_can(items: int) -> No
     assert max(trie.nodes[1], 1) == max(1, min(256, items // 8))
 
 
-def test_a_full_catalogue_holds_every_path() -> None:
-    codes = worlds.catalogue(81, levels=4, codes=3)
-    assert len(np.unique(codes, axis=0)) == 81 and codes.max() == 2
-
-
-def test_the_same_seed_gives_the_same_catalogue() -> None:
-    assert (worlds.catalogue(100) == worlds.catalogue(100)).all()
-    assert (worlds.catalogue(100) != worlds.catalogue(100, seed=1)).any()
-
-
 @pytest.mark.parametrize("items", [0, 82])
 def test_more_items_than_paths(items: int) -> None:
     with pytest.raises(ValueError, match=rf"items must lie in 1 \.\. 81, got {items}"):
@@ -42,25 +31,3 @@ def test_users_come_in_batches() -> None:
     parts = users.batches(4)
     assert [len(part.history) for part in parts] == [4, 4, 2]
     assert torch.cat([part.lengths for part in parts]).tolist() == [3] * 10
-
-
-@pytest.mark.parametrize("reward", ["dot", "cross_attention"])
-def test_a_world_can_be_searched(quick: DictConfig, reward: str) -> None:
-    s = worlds.sizes(quick)
-    found = worlds.world(s.items, s.history, s.network, reward)
-    assert found.trie.items == s.items and not found.generator.training and not found.reward.training
-    assert len(found.generator.encoder) == len(found.generator.decoder) == s.layers
-    users = worlds.draw_users(6, s.items, s.history)
-    search = found.search("guided", width=s.width, candidates=4 * s.width)
-    assert [level.candidates for level in search.levels] == [4 * s.width] * 4
-    answers = worlds.searching(search, users, 4, k=3)()
-    assert [answer.items.shape for answer in answers] == [(4, 3), (2, 3)]
-
-
-def test_sizes(quick: DictConfig) -> None:
-    assert worlds.sizes(quick) == worlds.QUICK
-    quick.bench.quick = False
-    full = worlds.sizes(quick)
-    assert (full.items, full.width, full.test_users) == (12_101, 50, 22_363)
-    assert str(full) == "4+4 layers, D=128, 12,101 items, 20 items of history"
-    assert "generator.decoder_layers=4" in full.network

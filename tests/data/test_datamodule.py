@@ -22,18 +22,8 @@ def histories(users: int = 50, longest: int = 30, seed: int = 0) -> Histories:
 
 
 def module(**changes) -> HistoryDataModule:
-    settings = {
-        "history": 10,
-        "batch_size": 8,
-        "evaluation_batch_size": 16,
-        "workers": 0,
-        "histories": histories(),
-        "rows": "windows",
-        "split": "test",
-        "users": None,
-        "validation_users": 20,
-        "seed": 1,
-    }
+    settings = {"history": 10, "batch_size": 8, "evaluation_batch_size": 16, "workers": 0, "histories": histories()}
+    settings |= {"rows": "windows", "split": "test", "users": None, "validation_users": 20, "seed": 1}
     return HistoryDataModule(**{**settings, **changes})
 
 
@@ -79,19 +69,16 @@ def test_evaluation_begins_with_the_longest_histories():
     assert len(flat) == 50
 
 
-def test_loaders_serve_the_users_and_targets_asked_for():
-    data = module(users=12, split="validation")
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_loaders_serve_the_users_and_targets_asked_for(split):
+    data = module(users=12, split=split)
     users = torch.cat([batch.users for batch in data.test_dataloader()]).numpy()
     targets = torch.cat([batch.targets for batch in data.test_dataloader()])[:, 0].numpy()
     assert len(set(users)) == 12
-    assert targets.tolist() == histories().targets("validation", users).tolist()
+    assert targets.tolist() == histories().targets(split, users).tolist()
     assert sum(len(batch.users) for batch in data.val_dataloader()) == 20
     predicted = [batch.users.tolist() for batch in data.predict_dataloader()]
     assert predicted == [batch.users.tolist() for batch in data.test_dataloader()]
-    test = module(users=12, split="test").test_dataloader()
-    users = torch.cat([batch.users for batch in test]).numpy()
-    targets = torch.cat([batch.targets for batch in test])[:, 0].numpy()
-    assert targets.tolist() == histories().targets("test", users).tolist()
 
 
 @pytest.mark.parametrize("rows, kind", [("windows", Windows), ("prefixes", Prefixes)])
@@ -134,12 +121,6 @@ class Recorder(LightningModule):
     def validation_step(self, batch: Batch, index: int) -> None:
         self.validated.append(batch.users.tolist())
 
-    def test_step(self, batch: Batch, index: int) -> None:
-        pass
-
-    def predict_step(self, batch: Batch, index: int) -> list[int]:
-        return batch.users.tolist()
-
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
@@ -154,16 +135,9 @@ def lightning() -> Iterator[None]:
 
 
 def trainer(folder, epochs: int) -> Trainer:
-    return Trainer(
-        accelerator="cpu",
-        max_epochs=epochs,
-        default_root_dir=folder,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
+    names = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+    quiet: dict = {**dict.fromkeys(names, False), "num_sanity_val_steps": 0}
+    return Trainer(accelerator="cpu", max_epochs=epochs, default_root_dir=folder, **quiet)
 
 
 def test_lightning_draws_a_new_order_every_epoch_and_resumes_exactly(tmp_path, lightning):
@@ -179,11 +153,6 @@ def test_lightning_draws_a_new_order_every_epoch_and_resumes_exactly(tmp_path, l
     assert sum(map(len, whole.validated)) == 3 * 20
 
 
-def test_lightning_predicts_every_user_once(tmp_path, lightning):
-    batches = trainer(tmp_path, 1).predict(Recorder(), datamodule=module())
-    assert sorted(user for batch in batches for user in batch) == list(range(50))
-
-
 def test_lightning_tells_the_sampler_its_rank():
     class TwoProcesses:
         global_rank, world_size = 1, 2
@@ -194,19 +163,26 @@ def test_lightning_tells_the_sampler_its_rank():
     assert (sampler.rank, sampler.num_replicas) == (1, 2)
 
 
-def test_wrong_settings_are_refused():
-    for name in ("history", "batch_size", "evaluation_batch_size"):
-        with pytest.raises(ValueError, match=rf"datamodule.{name} must be >= 1, got 0"):
-            module(**{name: 0})
-    with pytest.raises(ValueError, match=r"datamodule.workers must be >= 0, got -1"):
-        module(workers=-1)
-    with pytest.raises(ValueError, match=r"rows must be windows or prefixes, got sentences"):
-        module(rows="sentences")
-    with pytest.raises(ValueError, match="split must be validation or test, got train"):
-        module(split="train")
-    with pytest.raises(ValueError, match=r"users must be >= 1 or null, got 0"):
-        module(users=0)
-    with pytest.raises(ValueError, match=r"3 processes need a row each, there are 2"):
-        LengthSampler(EvaluationDataset(histories(2), "test", np.arange(2)), 8, True, 0, 0, 3)
-    with pytest.raises(ValueError, match=r"nothing to train on: every user has only 3 interactions"):
-        module(histories=histories(users=4, longest=3)).train_dataloader()
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: module(history=0), "datamodule.history must be >= 1, got 0"),
+        (lambda: module(batch_size=0), "datamodule.batch_size must be >= 1, got 0"),
+        (lambda: module(evaluation_batch_size=0), "datamodule.evaluation_batch_size must be >= 1, got 0"),
+        (lambda: module(workers=-1), "datamodule.workers must be >= 0, got -1"),
+        (lambda: module(rows="sentences"), "rows must be windows or prefixes, got sentences"),
+        (lambda: module(split="train"), "split must be validation or test, got train"),
+        (lambda: module(users=0), "users must be >= 1 or null, got 0"),
+        (
+            lambda: LengthSampler(EvaluationDataset(histories(2), "test", np.arange(2)), 8, True, 0, 0, 3),
+            "3 processes need a row each, there are 2",
+        ),
+        (
+            lambda: module(histories=histories(users=4, longest=3)).train_dataloader(),
+            "nothing to train on: every user has only 3 interactions",
+        ),
+    ],
+)
+def test_wrong_settings_are_refused(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()

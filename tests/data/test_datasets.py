@@ -16,11 +16,7 @@ def world(seed: int) -> tuple[list[list[int]], Histories, int]:
     longest = draw.choice([3, 4, 8, 40])
     lists = [[100 * user + place for place in range(draw.randint(3, longest))] for user in range(draw.randint(1, 9))]
     offsets = np.cumsum([0, *map(len, lists)])
-    return (
-        lists,
-        Histories(np.concatenate(lists).astype(np.int32), offsets, 1000),
-        draw.choice([1, 2, 3, 5, 8, 50]),
-    )
+    return (lists, Histories(np.concatenate(lists).astype(np.int32), offsets, 1000), draw.choice([1, 2, 3, 5, 8, 50]))
 
 
 def seen_by_target(batch: Batch) -> list[tuple[int, int, list[int]]]:
@@ -86,11 +82,7 @@ def test_evaluation_rows_are_the_histories_before_the_target(seed, split, end):
 def test_lengths_are_those_of_the_built_rows_and_the_rest_is_padding(seed):
     _, histories, limit = world(seed)
     everyone = np.arange(len(histories))
-    for rows in (
-        Windows(histories, limit),
-        Prefixes(histories, limit),
-        EvaluationDataset(histories, "test", everyone),
-    ):
+    for rows in (Windows(histories, limit), Prefixes(histories, limit), EvaluationDataset(histories, "test", everyone)):
         if len(rows):
             numbers = np.arange(len(rows))
             batch = rows[numbers]

@@ -62,13 +62,6 @@ def test_text_is_tf_idf_up_to_a_rotation() -> None:
     np.testing.assert_allclose(found @ found.T, dense @ dense.T, atol=1e-5)
 
 
-def test_equal_texts_give_equal_vectors_and_no_text_zeros() -> None:
-    found = TextEmbedding(3, 1, 2).embed(TEXTS, PAIRS, 0)
-    assert found.shape == (6, 3)
-    assert (found[0] == found[1]).all() and not found[4].any()
-    np.testing.assert_allclose(np.linalg.norm(found[[0, 2, 3, 5]], axis=1), 1, atol=1e-5)
-
-
 def test_rare_words_do_not_count_unless_there_are_no_others() -> None:
     found = TextEmbedding(9, 2, 1).embed(["red a", "red b", "blue c", "blue d", "e", "f"], PAIRS, 0)
     np.testing.assert_allclose(found[0], found[1], atol=1e-6)
@@ -88,11 +81,6 @@ def test_no_words_at_all_is_said(texts: list[str | None]) -> None:
     assert word_weights(texts, 1, 1) is None and word_weights(["red", "soap"], 2, 1) is None
     with pytest.raises(NothingToEmbed, match="the items have no texts"):
         TextEmbedding(4, 1, 1).embed(texts, PAIRS, 0)
-
-
-def test_number_of_texts_must_fit() -> None:
-    with pytest.raises(ValueError, match="expected one text per item, got 2 for 6 items"):
-        TextEmbedding(4, 1, 1).embed(["a", "b"], PAIRS, 0)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -178,23 +166,23 @@ def test_given_file_that_does_not_fit(tmp_path: Path, array: np.ndarray, message
         GivenEmbedding(str(tmp_path / "v.npy")).embed([], PAIRS, 0)
 
 
-@pytest.mark.parametrize("content", [b"", b"garbage", b"\x93NUMPY\x01\x00", b"PK\x03\x04"])
-def test_given_file_that_is_no_array(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("kind", ["empty", "garbage", "header", "zip", "npz", "pickle", "folder", "missing"])
+def test_given_file_that_is_no_array(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "v.npy"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"embeddings.path: .* is not a .npy file of numbers"):
+    contents = {"empty": b"", "garbage": b"garbage", "header": b"\x93NUMPY\x01\x00", "zip": b"PK\x03\x04"}
+    if kind in contents:
+        path.write_bytes(contents[kind])
+    elif kind == "npz":
+        np.savez(path.with_suffix(".npz"), a=np.zeros((6, 2)))
+        path.with_suffix(".npz").rename(path)
+    elif kind == "pickle":
+        np.save(path, np.array([{}] * 6, dtype=object), allow_pickle=True)
+    elif kind == "folder":
+        path.mkdir()
+    message = "cannot read" if kind in ("folder", "missing") else ".* is not a .npy file of numbers"
+    with pytest.raises(ValueError, match=f"embeddings.path: {message}"):
         GivenEmbedding(str(path)).embed([], PAIRS, 0)
-
-
-def test_given_archive_pickle_folder_and_missing_file(tmp_path: Path) -> None:
-    np.savez(tmp_path / "v.npz", a=np.zeros((6, 2)))
-    np.save(tmp_path / "objects.npy", np.array([{}] * 6, dtype=object), allow_pickle=True)
-    for name in ("v.npz", "objects.npy"):
-        with pytest.raises(ValueError, match=r"is not a .npy file of numbers"):
-            GivenEmbedding(str(tmp_path / name)).embed([], PAIRS, 0)
-    for path in (tmp_path, tmp_path / "none.npy"):
-        with pytest.raises(ValueError, match=r"embeddings.path: cannot read"):
-            GivenEmbedding(str(path)).embed([], PAIRS, 0)
+    if kind in ("folder", "missing"):
         with pytest.raises(ValueError, match=r"embeddings.path: cannot read"):
             GivenEmbedding(str(path)).fingerprint()
 
@@ -259,6 +247,7 @@ def test_fingerprints_tell_parameters_and_file_contents_apart(tmp_path: Path) ->
         (lambda: TextEmbedding(8, 1, 1.5), "embeddings.ngrams must be an integer >= 1, got 1.5"),
         (lambda: CoOccurrenceEmbedding("a", 1), "embeddings.dim must be an integer >= 1, got a"),
         (lambda: CoOccurrenceEmbedding(8, True), "embeddings.window must be an integer >= 1, got True"),
+        (lambda: TextEmbedding(4, 1, 1).embed(["a", "b"], PAIRS, 0), "expected one text per item, got 2 for 6 items"),
         (lambda: Concatenation({}), "embeddings.parts must hold at least one part with a weight above 0"),
         (lambda: Concatenation(parts(0, 0)), "embeddings.parts must hold at least one part"),
         (lambda: Concatenation(parts(-1)), "embeddings.parts.text.weight must be finite and >= 0, got -1"),
@@ -271,17 +260,12 @@ def test_bad_parameters_are_named(build: Any, message: str) -> None:
         build()
 
 
-@pytest.mark.parametrize("name", ["text", "co_occurrence", "text_and_co_occurrence"])
-def test_configurations_build_and_embed(name: str) -> None:
-    embedding = instantiate(OmegaConf.load(CONF / f"{name}.yaml"))
-    assert np.isfinite(embedding.embed(TEXTS, PAIRS, 0)).all()
-    assert isinstance(embedding.fingerprint(), str)
-
-
-def test_configuration_of_given_vectors(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["text", "co_occurrence", "text_and_co_occurrence", "given"])
+def test_configurations_build_and_embed(name: str, tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", np.ones((6, 3)))
-    embedding = instantiate(OmegaConf.load(CONF / "given.yaml"), path=str(tmp_path / "v.npy"))
-    assert embedding.embed(TEXTS, PAIRS, 0).shape == (6, 3)
+    given = {"path": str(tmp_path / "v.npy")} if name == "given" else {}
+    embedding = instantiate(OmegaConf.load(CONF / f"{name}.yaml"), **given)
+    assert np.isfinite(embedding.embed(TEXTS, PAIRS, 0)).all() and len(embedding.fingerprint()) > 0
 
 
 def test_configured_parts_match_the_configurations_of_their_own() -> None:

@@ -34,8 +34,8 @@ def test_what_no_column_tells() -> None:
 @pytest.mark.parametrize(
     ("grids", "message"),
     [
-        (["search=plain"], r"^sweep\.grids\[0\] must map dials to their values, got search=plain$"),
-        ([{"a": 1}, {}], r"^sweep\.grids\[1\] must map dials to their values, got \{\}$"),
+        (["search=plain"], r"^sweep\.grids\[0\] must map keys to their values, got search=plain$"),
+        ([{"a": 1}, {}], r"^sweep\.grids\[1\] must map keys to their values, got \{\}$"),
         ([{"search.width": []}], r"^sweep\.grids\[0\]: search\.width must have at least one value, got \[\]$"),
     ],
 )

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from promise import configs
 from promise.experiments import report as sweep_report
-from promise.experiments.report import numeric, write_report
+from promise.experiments.report import ReportCache, write_report
 
 ROWS = [
     {
@@ -89,8 +89,17 @@ def test_tensorboard_gets_the_figures(written: Callable[..., dict[str, str]], mo
     assert names == {"figures/figure": 4, "figures/figure-frontier": 4}
 
 
-@pytest.mark.parametrize(
-    ("text", "value"), [("", None), (None, None), ("7", 7), ("-7", -7), ("0.5", 0.5), ("1e-3", 0.001), ("wide", "wide")]
-)
-def test_numeric(text: str | None, value: Any) -> None:
-    assert numeric(text) == value and type(numeric(text)) is type(value)
+def test_the_last_report_is_taken_over_where_it_was_made_of_the_same(tmp_path: Path) -> None:
+    table, figure = tmp_path / "results.csv", tmp_path / "figure.png"
+    table.write_text("a\n1\n")
+    figure.write_text("x")
+    assert ReportCache(tmp_path, "csv").find() is None
+    ReportCache(tmp_path, "csv").keep({"paths": {"figure": str(figure)}, "tables": [["λ", ["a"], [[None, 1.5]]]]})
+    found = ReportCache(tmp_path, "csv").find()
+    assert found is not None and found["tables"] == [["λ", ["a"], [[None, 1.5]]]]
+    assert ReportCache(tmp_path, "wandb").find() is None
+    table.write_text("a\n2\n")
+    assert ReportCache(tmp_path, "csv").find() is None
+    table.write_text("a\n1\n")
+    figure.unlink()
+    assert ReportCache(tmp_path, "csv").find() is None

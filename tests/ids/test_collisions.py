@@ -105,29 +105,9 @@ def test_every_item_gets_a_path_of_its_own() -> None:
     assert opened > 30
 
 
-def test_no_level_is_added_where_nothing_collides() -> None:
-    codes = np.array([[0, 1], [1, 0]], dtype=np.int32)
-    quantised = Quantised(codes, (2, 2), [np.zeros((2, 1), dtype=np.float32)] * 2)
-    found, sizes, moved = unique(quantised, np.zeros((2, 1), dtype=np.float32), 1)
-    assert np.array_equal(found, codes) and sizes == (2, 2) and moved == 0
-
-
-def test_the_item_that_fits_worst_moves_to_the_nearest_path_with_room() -> None:
-    """Places 0, 10 and 30; two items may share one. Item 1 (at 4) leaves 0 for 10, item order is kept."""
-    centroids = [np.array([[0.0], [10.0], [30.0]], dtype=np.float32)]
-    embeddings = np.array([[1.0], [4.0], [0.0], [10.0], [30.0]], dtype=np.float32)
-    quantised = Quantised(np.array([[0], [0], [0], [1], [2]], dtype=np.int32), (3,), centroids)
-    codes, sizes, moved = unique(quantised, embeddings, 2)
-    assert codes.tolist() == [[0, 0], [1, 0], [0, 1], [1, 1], [2, 0]]
-    assert sizes == (3, 2) and moved == 1
-
-
 def test_full_paths_open_the_nearest_unused_ones() -> None:
     """Sums of {0, 8} and {0, 1, 5}: the items at 0 need room beside (0, 0), and (0, 1) is the nearest."""
-    centroids = [
-        np.array([[0.0], [8.0]], dtype=np.float32),
-        np.array([[0.0], [1.0], [5.0]], dtype=np.float32),
-    ]
+    centroids = [np.array([[0.0], [8.0]], dtype=np.float32), np.array([[0.0], [1.0], [5.0]], dtype=np.float32)]
     quantised = Quantised(np.zeros((5, 2), dtype=np.int32), (2, 3), centroids)
     codes, sizes, moved = unique(quantised, np.zeros((5, 1), dtype=np.float32), 2)
     assert codes.tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 1, 1], [0, 2, 0]]

@@ -112,16 +112,6 @@ def test_report_of_a_small_catalogue_written_out() -> None:
         "collision_rate_after": 0.0,
         "largest_bucket": 3,
         "codes_used": [2, 3],
-        "entropy_bits": [
-            pytest.approx(0.75 * math.log2(4 / 3) + 0.25 * 2),
-            pytest.approx(0.5 + 2 * 0.25 * 2),
-        ],
+        "entropy_bits": [pytest.approx(0.75 * math.log2(4 / 3) + 0.25 * 2), pytest.approx(0.5 + 2 * 0.25 * 2)],
         "moved": 1,
     }
-
-
-def test_report_of_one_item_has_no_collisions_and_no_entropy() -> None:
-    one = np.zeros((1, 2), dtype=np.int32)
-    report = quality_report(one, one, (1, 1), moved=0)
-    assert report["collision_rate_before"] == 0.0 and report["largest_bucket"] == 1
-    assert str(report["entropy_bits"]) == "[0.0, 0.0]"

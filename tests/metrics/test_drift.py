@@ -7,17 +7,6 @@ import torch
 from promise.metrics.drift import LevelShares, first_error, prefix_hits
 
 
-def test_drawn_world() -> None:
-    # Level 1 keeps the right node for users 0 and 1, level 2 for user 1 only.
-    level_1 = prefix_hits(torch.tensor([[0, 2], [1, -1], [0, 1]]), torch.tensor([2, 1, 2]))
-    level_2 = prefix_hits(torch.tensor([[5, 6], [3, -1], [0, 1]]), torch.tensor([7, 3, 6]))
-    assert level_1.tolist() == [True, True, False]
-    assert level_2.tolist() == [False, True, False]
-    metric = LevelShares(2)
-    metric.update(torch.stack([level_1, level_2], 1))
-    torch.testing.assert_close(metric.compute(), torch.tensor([2 / 3, 1 / 3], dtype=torch.float64))
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_hits_equal_plain_python(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -26,20 +26,6 @@ def test_equals_naive_resampling(kind: str) -> None:
     np.testing.assert_allclose([interval.low, interval.high], expected, atol=0.04 * np.ptp(expected))
 
 
-def test_close_to_the_normal_interval_of_many_users() -> None:
-    values = np.random.default_rng(3).normal(size=5_000)
-    interval = mean_interval(values, resamples=2_000)
-    reach = 1.96 * values.std() / np.sqrt(len(values))
-    assert interval.high - interval.mean == pytest.approx(reach, rel=0.1)
-    assert interval.mean - interval.low == pytest.approx(reach, rel=0.1)
-
-
-def test_level_widens() -> None:
-    values = np.random.default_rng(4).random(100)
-    narrow, wide = (mean_interval(values, level=level) for level in (0.5, 0.99))
-    assert wide.low < narrow.low < narrow.mean < narrow.high < wide.high
-
-
 def test_repeats_for_a_seed_and_forgets_the_order_of_users() -> None:
     values = np.random.default_rng(5).random(50)
     assert mean_interval(values, seed=1) == mean_interval(values, seed=1)

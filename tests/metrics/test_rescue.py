@@ -9,19 +9,11 @@ import torch
 from promise.metrics.rescue import belief, median_interval, reliability, rescued, true_rank
 
 
-def test_rescue_and_damage_by_hand() -> None:
-    # Users 0 and 1 are kept by both or by none, user 2 is rescued, users 3 and 4 are damaged.
-    plain = torch.tensor([True, False, False, True, True])
-    guided = torch.tensor([True, False, True, False, False])
-    rescue, damage = rescued(plain, guided)
-    assert rescue.tolist() == [False, False, True, False, False]
-    assert damage.tolist() == [False, False, False, True, True]
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_misses_before_minus_after_are_rescue_minus_damage(seed: int) -> None:
     before, after = torch.from_numpy(np.random.default_rng(seed).random((2, 50, 4)) < 0.5)
     rescue, damage = rescued(before, after)
+    assert torch.equal(rescue, ~before & after) and torch.equal(damage, before & ~after)
     assert ((~before).sum(0) - (~after).sum(0)).tolist() == (rescue.sum(0) - damage.sum(0)).tolist()
     assert not (rescue & damage).any()
 

@@ -25,6 +25,20 @@ def shaken(network: torch.nn.Module, seed: int) -> torch.nn.Module:
     return network.eval()
 
 
+class Preference(RewardModel):
+    """A reward of somebody else's, as small as one can be."""
+
+    def __init__(self, *, user_dim: int, prefixes: list[torch.Tensor]) -> None:
+        super().__init__(prefixes)
+        self.vectors = torch.nn.ModuleList(torch.nn.Embedding(len(codes), user_dim) for codes in prefixes)
+
+    def score(self, cache, depth, nodes):
+        users = cache.values
+        real = torch.ones(users.states.shape[:2]) if users.mask is None else users.mask[:, 0, 0].float()
+        mean = (users.states * real[..., None]).sum(1) / real.sum(1, keepdim=True)  # of all that is seen
+        return (self.vectors[depth - 1](nodes) @ (users.last + mean)[..., None]).squeeze(-1)
+
+
 @pytest.fixture
 def catalogue() -> SimpleNamespace:
     """30 items on distinct paths of 3 levels: codes, trie, and the prefixes of every depth."""
@@ -39,19 +53,9 @@ def catalogue() -> SimpleNamespace:
 @pytest.fixture
 def make_generator(catalogue):
     def make(seed: int = 0, shake: bool = True, **changes) -> Generator:
-        settings = {
-            "dim": DIM,
-            "encoder_layers": 2,
-            "decoder_layers": 2,
-            "heads": 2,
-            "dropout": 0.3,
-            "history": 7,
-            "attention": "causal",
-            "item_vectors": True,
-            "content": False,
-            "codes": catalogue.codes,
-            "level_sizes": catalogue.sizes,
-        }
+        settings = {"dim": DIM, "encoder_layers": 2, "decoder_layers": 2, "heads": 2, "dropout": 0.3, "history": 7}
+        settings |= {"attention": "causal", "item_vectors": True, "content": False}
+        settings |= {"codes": catalogue.codes, "level_sizes": catalogue.sizes}
         torch.manual_seed(seed)
         generator = Generator(**{**settings, **changes})
         return shaken(generator, seed) if shake else generator.eval()

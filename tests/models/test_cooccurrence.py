@@ -9,7 +9,6 @@ import torch
 from promise.models.cooccurrence import set_scale
 from promise.models.cooccurrence.history_bias import GAIN, HistoryBias, prefix_nodes, prefix_shares
 from promise.models.cooccurrence.neighbours import HistoryItems, Neighbours
-from promise.models.cooccurrence.reward import NodeSums
 
 KINDS = ("dot", "cross_attention")
 LEVELS, HISTORY = 3, 7
@@ -230,16 +229,6 @@ def test_only_counts_are_scaled(counted):
     scaled = counts(1, torch.tensor([0.2]))
     set_scale(networks, 1)
     assert scaled.item() == pytest.approx(2.5 * counts(1, torch.tensor([0.2])).item())
-
-
-def test_sums_by_hand():
-    groups = NodeSums.of(torch.tensor([[7, 4, 7]]))
-    assert groups.nodes[:, :2].tolist() == [[4, 7]]
-    sums = groups.sums(torch.tensor([[1.0, 10, 100]]))
-    places, found = groups.places(torch.tensor([[4, 7, -1, 9]]))
-    assert (sums.gather(1, places) * found).tolist() == [[10, 101, 0, 0]]
-    each = groups.sums(torch.tensor([[[1.0, 10, 100], [2, 0, 0]]]))
-    assert each[:, :, :2].tolist() == [[[10, 101], [0, 2]]]
 
 
 def test_nodes_are_the_tries_and_shares_of_a_prefix_sum_to_one(catalogue):

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from promise.models.flops import GeneratorFlops
 from promise.models.generator import Generator
 from promise.models.reward import CrossAttentionReward, DotReward
 
@@ -36,19 +35,8 @@ def codes() -> torch.Tensor:
 
 
 def generator(codes: torch.Tensor, **changes: Any) -> Generator:
-    settings = {
-        "dim": DIM,
-        "encoder_layers": 3,
-        "decoder_layers": 2,
-        "heads": 4,
-        "dropout": 0.1,
-        "history": HISTORY,
-        "attention": "causal",
-        "item_vectors": True,
-        "content": False,
-        "codes": codes,
-        "level_sizes": SIZES,
-    }
+    settings = {"dim": DIM, "encoder_layers": 3, "decoder_layers": 2, "heads": 4, "dropout": 0.1, "history": HISTORY}
+    settings |= {"attention": "causal", "item_vectors": True, "content": False, "codes": codes, "level_sizes": SIZES}
     return Generator(**{**settings, **changes}).eval()
 
 
@@ -99,8 +87,3 @@ def test_users_add_up_and_only_real_items_count(codes):
     for count in (flops.encode, flops.start, lambda h: flops.next_code(h, 5, 1)):
         assert count([4, 9]) == count([4]) + count([9])
         assert count([4]) < count([9])
-
-
-def test_the_attributes_are_the_networks(codes):
-    network = generator(codes, content=True, content_vectors=torch.randn(40, 24))
-    assert network.flops == GeneratorFlops(DIM, 3, 2, SIZES, 24)

@@ -1,7 +1,5 @@
 """The loss over the whole catalogue: torch's own cross-entropy and its gradients, whatever is held at once."""
 
-import math
-
 import pytest
 import torch
 from torch.nn import functional as F
@@ -46,11 +44,6 @@ def test_additions_and_their_gradients(at_once: int, monkeypatch: pytest.MonkeyP
     assert torch.allclose(found, expected, rtol=1e-5)
     for one, other in zip(torch.autograd.grad(3 * found, (users, table, terms)), slopes, strict=True):
         assert torch.allclose(one, other, rtol=1e-4, atol=1e-6)
-
-
-def test_a_table_of_zeros_costs_the_log_of_the_number_of_items() -> None:
-    users, table, targets = drawn()
-    assert full_softmax_loss(users, table * 0, targets).item() == pytest.approx(math.log(ITEMS))
 
 
 def test_products_are_in_the_precision_of_autocast() -> None:

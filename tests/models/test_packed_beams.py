@@ -8,28 +8,15 @@ NEEDED = torch.tensor([[True, False, True], [False, False, False], [False, True,
 BEAMS = torch.arange(9).view(3, 3)
 
 
-def packed() -> torch.Tensor:
-    """A vector (N, 2) for each of the three marked beams."""
-    return torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
-
-
-def test_marked_beams_are_packed_in_order() -> None:
-    rows = PackedBeams.of(NEEDED, 3, 3)
-    assert rows.take(BEAMS).tolist() == [0, 2, 7]
-    assert rows.most == 2
+def test_marked_beams_are_packed_in_order_and_laid_out_by_user_and_by_beam() -> None:
+    rows, packed = PackedBeams.of(NEEDED, 3, 3), torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    assert rows.take(BEAMS).tolist() == [0, 2, 7] and rows.most == 2
     assert rows.numbers(torch.device("cpu")).tolist() == [[0, 0, 1], [0, 0, 0], [0, 2, 0]]
-
-
-def test_rows_by_user_are_padded_with_zeros_and_come_back() -> None:
-    rows = PackedBeams.of(NEEDED, 3, 3)
-    spread = rows.by_user(packed())
+    spread = rows.by_user(packed)
     assert spread.tolist() == [[[1, 2], [3, 4]], [[0, 0], [0, 0]], [[5, 6], [0, 0]]]
-    assert torch.equal(rows.flat(spread), packed())
-
-
-def test_rows_by_beam_are_zero_where_no_row_is() -> None:
-    spread = PackedBeams.of(NEEDED, 3, 3).by_beam(packed())
-    assert torch.equal(spread[NEEDED], packed()) and not spread[~NEEDED].any()
+    assert torch.equal(rows.flat(spread), packed)
+    by_beam = rows.by_beam(packed)
+    assert torch.equal(by_beam[NEEDED], packed) and not by_beam[~NEEDED].any()
 
 
 def test_all_beams_need_no_index() -> None:

@@ -102,19 +102,6 @@ def test_users_are_the_states_of_their_newest_items_alone_or_in_a_batch() -> Non
 
 
 @torch.no_grad()
-def test_first_predictions_are_nearly_uniform(histories: Any) -> None:
-    sasrec = network(shake=False)
-    log_probs = sasrec.scores(sasrec.encode(*histories)).log_softmax(-1)
-    assert torch.allclose(log_probs, torch.full_like(log_probs, -math.log(ITEMS)), atol=0.5)
-
-
-def test_one_table_is_input_and_output() -> None:
-    sasrec = network()
-    names = [name for name, value in sasrec.named_parameters() if ITEMS in value.shape]
-    assert names == ["items.weight"]
-
-
-@torch.no_grad()
 @pytest.mark.parametrize("length", [1, HISTORY])
 def test_flops_are_those_that_torch_counts(length: int) -> None:
     sasrec = network()

@@ -20,8 +20,8 @@ def test_what_is_known_passes(words: list[str]) -> None:
 
 @pytest.mark.parametrize("launcher", PLUGINS)
 def test_a_launcher_without_its_library(launcher: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "installed", lambda name: name != PLUGINS[launcher])
-    with pytest.raises(ValueError, match=rf"^launcher={launcher} needs a library: pip install .*\[{launcher}\]'$"):
+    monkeypatch.setattr(module, "installed", lambda name: not name.endswith(PLUGINS[launcher]))
+    with pytest.raises(ValueError, match=rf"^launcher={launcher} needs a library: pip install hydra-[a-z]*-launcher$"):
         preflight([f"launcher={launcher}"])
 
 

@@ -14,9 +14,8 @@ from promise.models.cooccurrence import wrap
 from promise.models.generator import Generator
 from promise.models.reward import CrossAttentionReward, DotReward, RewardModel
 from promise.search.protocols import UserRows
-from tests.search.oracles import Path, Say
-from tests.search.toys import FEATURES, ToyCodes, ToyRewards
-from tests.search.worlds import World, numbers
+from tests.search.oracles import Path, Say, permitted
+from tests.search.worlds import World, toy_world
 
 #: The same examples in every run, and nothing written to disk.
 repeatable = settings(derandomize=True, deadline=None, database=None)
@@ -56,18 +55,9 @@ def worlds(draw: st.DrawFn, kinds: tuple[str, ...] = TOY + NETWORKS, most: int =
     if kind == "toy":
         return toy_world(codes, sizes, seed, batch, history)
     attention = draw(st.sampled_from(["causal", "bidirectional"]))
-    trie = Trie(codes, sizes)
-    generator, judge = networks(trie, torch.from_numpy(codes), kind, seed, history=history, attention=attention)
+    trie, dials = Trie(codes, sizes), {"history": history, "attention": attention, "counted": draw(st.booleans())}
+    generator, judge = networks(trie, torch.from_numpy(codes), kind, seed, **dials)
     return NetworkWorld(codes, sizes, batch, generator, judge)
-
-
-def toy_world(codes: np.ndarray, sizes: tuple[int, ...], seed: int, batch: UserRows, history: int) -> World:
-    """A world of random tables."""
-    rng = np.random.default_rng(seed)
-    tables = [numbers(rng, math.prod(sizes[:depth]), size, FEATURES) for depth, size in enumerate(sizes)]
-    rewards = [numbers(rng, count, FEATURES) for count in Trie(codes, sizes).nodes]
-    generator = ToyCodes(sizes, numbers(rng, len(codes), FEATURES), tables, history)
-    return World(codes, sizes, batch, generator, ToyRewards(rewards))
 
 
 def networks(
@@ -75,13 +65,7 @@ def networks(
 ) -> tuple[Any, RewardModel]:
     """A generator and a reward model of the kind, with weights large enough that every path differs."""
     torch.manual_seed(seed)
-    chosen = {
-        "encoder_layers": 1,
-        "decoder_layers": 2,
-        "heads": 2,
-        "dropout": 0.1,
-        "history": 8,
-    } | changes
+    chosen = {"encoder_layers": 1, "decoder_layers": 2, "heads": 2, "dropout": 0.1, "history": 8} | changes
     generator = Generator(
         **{"dim": dim, "attention": "causal", "item_vectors": True, "content": False, **chosen},
         codes=codes,
@@ -168,3 +152,32 @@ def dials(draw: st.DrawFn, levels: int) -> dict[str, Any]:
         "rerank": draw(st.booleans()),
         "max_bytes": draw(st.sampled_from([1, 2**30])),
     }
+
+
+Lists = dict[str, torch.Tensor | None]
+
+
+@st.composite
+def item_lists(draw: st.DrawFn, items: int, users: int | None) -> Lists:
+    """Lists `allow` and `deny`, or None: one for all, or with `users` one for each, -1 where theirs is shorter."""
+    lists: Lists = {}
+    for name in ("allow", "deny"):
+        if users is not None and draw(st.booleans()):
+            width = draw(st.integers(1, 6))
+            row = st.lists(st.integers(-1, items - 1), min_size=width, max_size=width)
+            lists[name] = torch.tensor(draw(st.lists(row, min_size=users, max_size=users)))
+        else:
+            one = draw(st.none() | st.lists(st.integers(0, items - 1), min_size=1, max_size=12))
+            lists[name] = None if one is None else torch.tensor(one)
+    return lists
+
+
+@st.composite
+def restrictions(draw: st.DrawFn, world: World) -> tuple[dict[str, Any], Lists, list[set[int]]]:
+    """What a ranker is made with, what a call is made with, and what that takes from each user, set by set."""
+    users, seen = len(world.batch.lengths), draw(st.booleans())
+    always, call = draw(item_lists(world.items, None)), draw(item_lists(world.items, users))
+    pasts = [world.past(user) if seen else [] for user in range(users)]
+    left = [permitted(world.items, user, past, always, call) for user, past in enumerate(pasts)]
+    removed = [set(range(world.items)) - own for own in left]
+    return {**always, "remove_seen": seen}, call, removed

@@ -121,14 +121,6 @@ def test_budgets_grow_with_uncertainty_average_and_cap() -> None:
     assert (budget(values, cap=1).of(values) == torch.where(values > 0, 50, 10)).all()
 
 
-def test_uncertainty_does_not_depend_on_the_batch() -> None:
-    drafts = torch.randn(8, 200, generator=torch.Generator().manual_seed(0)).sort(descending=True).values
-    for measure in ("entropy", "margin"):
-        found = adaptive(measure).uncertainty(LEVEL, drafts)
-        alone = [adaptive(measure).uncertainty(LEVEL, one) for one in drafts.split(1)]
-        torch.testing.assert_close(torch.cat(alone), found, atol=1e-12, rtol=1e-12)
-
-
 def test_what_is_beyond_a_budget_is_no_draft() -> None:
     drafts = torch.tensor([[-1.0, -2.0, -3.0], [-1.0, -2.0, NONE]])
     assert within(drafts, torch.tensor([1, 3])).tolist() == [[-1.0, NONE, NONE], [-1.0, -2.0, NONE]]

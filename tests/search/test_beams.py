@@ -23,21 +23,6 @@ def two_beams(second: float = -2.0) -> Beams:
     return Beams(nodes, nodes, torch.zeros_like(nodes), torch.tensor([[-1.0, second]]))
 
 
-def test_root_is_one_empty_path() -> None:
-    root = Beams.root(2, torch.device("cpu"))
-    assert root.nodes.tolist() == [[0], [0]] and root.log_probs.tolist() == [[0.0], [0.0]]
-    assert root.kept().tolist() == [[0], [0]]
-
-
-def test_extend_adds_log_probs_and_remembers_parents() -> None:
-    log_probs = torch.tensor([[[-0.5, -3.0], [0.0, -INF]]])
-    drafts = two_beams().extend(children(), log_probs, keep=3)
-    assert drafts.log_probs.tolist() == [[-1.5, -2.0, -4.0]]
-    assert drafts.nodes.tolist() == [[0, 2, 1]]
-    assert drafts.codes.tolist() == [[0, 1, 2]]
-    assert drafts.parents.tolist() == [[0, 1, 0]]
-
-
 def test_extend_marks_what_is_not_there() -> None:
     log_probs = torch.tensor([[[-0.5, -3.0], [0.0, -INF]]])
     drafts = two_beams().extend(children(), log_probs, keep=9)
@@ -75,8 +60,3 @@ def test_a_beam_whose_every_code_is_impossible_has_no_extension() -> None:
     logits = torch.tensor([[[-INF, 1.0, -INF], [-INF, 2.0, -INF]]])  # beam 0 may take codes 0 and 2 alone
     assert allowed_log_softmax(logits, children()).tolist() == [[[-INF, -INF], [0.0, -INF]]]
     assert allowed_log_softmax(logits.masked_fill(logits == -INF, math.nan), children())[0, 0].isnan().all()
-
-
-def test_a_score_of_minus_infinity_takes_the_beam_away() -> None:
-    beams, _ = two_beams().select(torch.tensor([[-INF, 3.0]]), width=2)
-    assert beams.kept().tolist() == [[1, -1]]

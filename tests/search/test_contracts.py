@@ -37,7 +37,7 @@ def rankers(world: World, data: st.DataObject, **given: Any) -> Ranker:
     return BestOfN(data.draw(st.integers(1, 9)), 1.0, data.draw(st.booleans()), 0.5, **offers)
 
 
-@settings(repeatable, max_examples=200)
+@settings(repeatable, max_examples=100)
 @given(worlds(), st.data())
 def test_answers_are_distinct_items_of_the_catalogue_with_falling_scores(world: World, data: st.DataObject) -> None:
     remove_seen, k = data.draw(st.booleans()), data.draw(st.integers(1, 40))
@@ -65,7 +65,7 @@ def test_who_had_everything_gets_nothing(world: World, data: st.DataObject) -> N
     assert all((nodes == -1).all() for nodes in ranking.kept)
 
 
-@settings(repeatable, max_examples=100)
+@settings(repeatable, max_examples=60)
 @given(worlds(TOY), st.data())
 def test_codes_of_probability_zero_are_as_if_not_there(world: World, data: st.DataObject) -> None:
     """A generator that forbids codes itself: an -inf among finite logits, which no arithmetic turns into NaN."""
@@ -149,7 +149,7 @@ def test_nan_logits_are_refused_with_the_first_level_and_row(world: World, data:
         search.rank(world.batch, 3)
 
 
-@settings(repeatable, max_examples=100)
+@settings(repeatable, max_examples=60)
 @given(worlds(TOY), st.data())
 def test_one_nan_reward_is_refused_with_its_level_and_row(world: World, data: st.DataObject) -> None:
     search = world.guided(1, expansion=FAR, weight=1.0)
@@ -166,16 +166,7 @@ def test_one_nan_reward_is_refused_with_its_level_and_row(world: World, data: st
         exact.rank(world.batch, 3)
 
 
-@settings(repeatable, max_examples=60)
-@given(worlds(), st.integers(1, 9), st.sampled_from([0.0, 0.5]))
-def test_no_search_decodes_more_than_the_widest(world: World, width: int, weight: float) -> None:
-    narrow = world.guided(width, expansion=2, weight=weight).rank(world.batch, 3).cost
-    wide = world.guided(FAR, weight=weight).rank(world.batch, 3).cost
-    assert narrow.decoder_tokens <= wide.decoder_tokens
-    assert weight or narrow.flops <= wide.flops
-
-
-@settings(repeatable, max_examples=40)
+@settings(repeatable, max_examples=20)
 @given(st.lists(st.integers(2, 4), min_size=1, max_size=3), st.integers(0, 99))
 def test_where_every_prefix_branches_cost_grows_with_width_and_candidates(sizes: list[int], seed: int) -> None:
     """Elsewhere a wider beam may end in prefixes that need no decoder any more."""

@@ -40,11 +40,14 @@ def test_bfloat16_finds_nearly_the_same_items(kind: str, dim: int, weight: float
 
 @pytest.mark.parametrize("kind", ["dot", "cross_attention"])
 def test_little_memory_changes_nothing(kind: str) -> None:
-    world = medium(kind, counted=False)  # with counts two paths of this world differ by rounding alone
+    everyone = medium(kind, counted=False)
+    world = everyone.with_batch(
+        everyone.batch.history[:20], everyone.batch.lengths[:20]
+    )  # with counts two paths of this world differ by rounding alone
     whole = world.guided(50, expansion=4, weight=0.5).rank(world.batch, 50)
-    for max_bytes in (1, 2**21):
+    for max_bytes in (1, 2**19):
         search = world.guided(50, expansion=4, weight=0.5, max_bytes=max_bytes)
-        assert search.users_at_once < USERS
+        assert search.users_at_once < 20
         parts = search.rank(world.batch, 50)
         assert torch.equal(parts.items, whole.items)
         torch.testing.assert_close(parts.scores, whole.scores, rtol=1e-4, atol=1e-4)

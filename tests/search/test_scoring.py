@@ -26,11 +26,6 @@ def test_forbidden_paths_stay_forbidden(weight: float, reward: float) -> None:
     assert scores[0] == -INF and scores[1].isfinite()
 
 
-def test_blend_of_bf16_rewards_is_float32() -> None:
-    scores = blend(torch.tensor([-1.0]), torch.tensor([2.0], dtype=torch.bfloat16), 0.5, 1.0)
-    assert scores.dtype == torch.float32 and scores.tolist() == [0.5]
-
-
 def test_shuffled_rewards_are_a_permutation_within_each_depth(worlds: list[Any]) -> None:
     moved = 0
     for world in worlds:

@@ -12,8 +12,7 @@ from promise.search.rankers.best_of_n import BestOfN
 from promise.search.rankers.counts import CoVisit, Popularity
 from promise.search.rankers.sasrec import SASRecRanker
 from promise.search.scoring import best_items
-from tests.search.strategies import toy_world
-from tests.search.worlds import World
+from tests.search.worlds import World, toy_world
 
 ITEMS = 24
 

@@ -89,19 +89,16 @@ def draw_world(seed: int) -> World:
     history = torch.from_numpy(rng.integers(len(codes), size=(users, width)))
     lengths = torch.from_numpy(rng.integers(1, width + 1, size=users))
     history[torch.arange(width) >= lengths[:, None]] = 0
-    trie = Trie(codes, sizes)
-    return World(
-        codes=codes,
-        sizes=sizes,
-        batch=UserRows(history, lengths),
-        generator=ToyCodes(
-            sizes,
-            numbers(rng, len(codes), FEATURES),
-            [numbers(rng, math.prod(sizes[:b]), size, FEATURES) for b, size in enumerate(sizes)],
-            history=int(rng.integers(2, 9)),
-        ),
-        reward=ToyRewards([numbers(rng, count, FEATURES) for count in trie.nodes]),
-    )
+    return toy_world(codes, sizes, seed, UserRows(history, lengths), history=int(rng.integers(2, 9)))
+
+
+def toy_world(codes: np.ndarray, sizes: tuple[int, ...], seed: int, batch: UserRows, history: int) -> World:
+    """A world of random tables."""
+    rng = np.random.default_rng(seed)
+    tables = [numbers(rng, math.prod(sizes[:depth]), size, FEATURES) for depth, size in enumerate(sizes)]
+    rewards = [numbers(rng, count, FEATURES) for count in Trie(codes, sizes).nodes]
+    generator = ToyCodes(sizes, numbers(rng, len(codes), FEATURES), tables, history)
+    return World(codes, sizes, batch, generator, ToyRewards(rewards))
 
 
 def numbers(rng: np.random.Generator, *shape: int) -> Tensor:

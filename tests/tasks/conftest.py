@@ -15,10 +15,12 @@ from promise.data.histories import Histories
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
 from promise.models.reward import CrossAttentionReward, DotReward, RewardModel
+from promise.models.sasrec import SASRec
 from promise.search.guided import GuidedSearch
 from promise.tasks.generator import GeneratorTask
 from promise.tasks.joint import JointTask
 from promise.tasks.reward import RewardTask
+from promise.tasks.sasrec import SASRecTask
 
 SIZES = (4, 5, 3)
 ITEMS = 30
@@ -48,19 +50,9 @@ class World:
 
     def generator(self, **changes: Any) -> Generator:
         torch.manual_seed(changes.pop("seed", 0))
-        settings = {
-            "dim": 16,
-            "encoder_layers": 1,
-            "decoder_layers": 1,
-            "heads": 2,
-            "dropout": 0.2,
-            "history": LIMIT,
-            "attention": "causal",
-            "item_vectors": True,
-            "content": False,
-            "codes": self.codes,
-            "level_sizes": SIZES,
-        }
+        settings = {"dim": 16, "encoder_layers": 1, "decoder_layers": 1, "heads": 2, "dropout": 0.2, "history": LIMIT}
+        settings |= {"attention": "causal", "item_vectors": True, "content": False}
+        settings |= {"codes": self.codes, "level_sizes": SIZES}
         return Generator(**{**settings, **changes})
 
     def reward(self, kind: str = "dot", trie: Trie | None = None, **changes: Any) -> RewardModel:
@@ -79,40 +71,29 @@ class World:
         return GuidedSearch(*dials, generator=generator, reward=reward, trie=self.trie)
 
     def task(self, kind: str, generator: Generator | None = None, reward: Any = None, **changes: Any) -> Any:
-        """A generator, reward or joint task with small settings."""
+        """A task with small settings."""
+        settings: dict[str, Any] = {"learning_rate": 0.01, "weight_decay": 0.01, "warmup_steps": 2, "epochs": 2}
+        settings |= {"patience": 9, "ema_decay": None, "seed": 5}
+        if kind == "sasrec":
+            torch.manual_seed(0)
+            network = SASRec(16, 1, 2, changes.pop("dropout", 0.2), LIMIT, item_count=ITEMS)
+            return SASRecTask(**{**settings, **changes}, network=network)
         generator = generator or self.generator()
         reward = None if kind == "generator" else reward or self.reward()
-        settings = {
-            "learning_rate": 0.01,
-            "weight_decay": 0.01,
-            "warmup_steps": 2,
-            "epochs": 2,
-            "patience": 9,
-            "ema_decay": None,
-        }
         if kind != "reward":
             settings["softmax"] = "allowed"
         if kind != "generator":
             settings |= {"negatives": "sampled", "negative_count": 8}
         if kind == "joint":
             settings["reward_loss_weight"] = 1.0
-        run_time = {"trie": self.trie, "ranker": self.ranker(generator, reward), "seed": 5}
+        run_time = {"trie": self.trie, "ranker": self.ranker(generator, reward)}
         made = {"generator": GeneratorTask, "reward": RewardTask, "joint": JointTask}[kind]
         return made(**{**settings, **changes}, generator=generator, reward=reward, **run_time)
 
     def data(self, **changes: Any) -> HistoryDataModule:
-        settings = {
-            "history": LIMIT,
-            "batch_size": 4,
-            "evaluation_batch_size": 7,
-            "workers": 0,
-            "histories": self.histories,
-            "rows": "windows",
-            "split": "test",
-            "users": None,
-            "validation_users": 10,
-            "seed": 1,
-        }
+        settings = {"history": LIMIT, "batch_size": 4, "evaluation_batch_size": 7, "workers": 0, "seed": 1}
+        settings |= {"histories": self.histories, "rows": "windows", "split": "test", "users": None}
+        settings |= {"validation_users": 10}
         return HistoryDataModule(**{**settings, **changes})
 
     def batch(self, rows: str = "windows") -> Batch:
@@ -120,25 +101,32 @@ class World:
         (batch,) = self.data(batch_size=1000, rows=rows).train_dataloader()
         return batch
 
+    def result(self, task: Any, **changes: Any) -> Any:
+        """What an evaluating task finds of the users."""
+        trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
+        trainer.test(task, datamodule=self.data(**changes), verbose=False)
+        return task.result()
+
+    def losses(self, task: LightningModule, steps: int, learning_rate: float = 0.02) -> list[dict[str, float]]:
+        """What a task logs over steps on one batch."""
+        found: list[dict[str, float]] = []
+        task.log_dict = lambda values, **_: found.append({name: value.item() for name, value in values.items()})
+        task.log = lambda name, value, **_: found.append({name: value.item()})
+        batch, optimizer = self.batch(), torch.optim.AdamW(task.parameters(), lr=learning_rate)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            task.training_step(batch, 0).backward()
+            optimizer.step()
+        return found
+
     def fit(
         self, task: LightningModule, folder: Any, callbacks: list[Callback] | None = None, **settings: Any
     ) -> Trainer:
         """Train a task as the pipeline does, from a checkpoint if `ckpt_path` is given."""
         resume = settings.pop("ckpt_path", None)
-        trainer = Trainer(
-            **{
-                "accelerator": "cpu",
-                "max_epochs": task.epochs,
-                "default_root_dir": folder,
-                "logger": False,
-                "callbacks": callbacks,
-                "enable_progress_bar": False,
-                "enable_model_summary": False,
-                "num_sanity_val_steps": 0,
-                "log_every_n_steps": 1,
-                **settings,
-            }
-        )
+        quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
+        given = {"num_sanity_val_steps": 0, "log_every_n_steps": 1, "callbacks": callbacks, **quiet, **settings}
+        trainer = Trainer(accelerator="cpu", max_epochs=task.epochs, default_root_dir=folder, **given)
         trainer.fit(task, datamodule=self.data(), ckpt_path=resume)
         return trainer
 

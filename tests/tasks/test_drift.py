@@ -6,22 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Trainer
 
 from promise.metrics.drift import prefix_hits
 from promise.search.beams import Step
 from promise.search.guided import GuidedSearch
-from promise.tasks.drift import SEARCHES, Drift, DriftRecorder, OracleRewards, judgement, oracle_of
+from promise.tasks.drift import SEARCHES, Drift, DriftRecorder, OracleRewards, oracle_of
 from promise.tasks.evaluation import RankingEvaluator
 
 Record = Callable[..., tuple[Drift, DriftRecorder]]
 WIDTH = 3
-
-
-def result_of(world: Any, task: Any, **changes: Any) -> Any:
-    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
-    trainer.test(task, datamodule=world.data(**changes), verbose=False)
-    return task.result()
 
 
 @pytest.fixture
@@ -45,7 +38,7 @@ def record(world: Any, search: Callable[..., GuidedSearch], lightning: None) -> 
         guided = search(**dials)
         offers = {"plain": search(dials.get("width", WIDTH), 1, 0.0), "generator": guided.generator}
         task = DriftRecorder(guided=guided, **offers, trie=world.trie)
-        return result_of(world, task), task
+        return world.result(task), task
 
     return run
 
@@ -94,7 +87,7 @@ def test_it_agrees_with_the_evaluator(
     drift, _ = record(**dials)
     for name, ranker in (("guided", search(**dials)), ("plain", search(dials.get("width", WIDTH), 1, 0.0))):
         task = RankingEvaluator([10], ranker=ranker, item_count=30, trie=world.trie, drift_of=ranker.generator)
-        found = result_of(world, task)
+        found = world.result(task)
         assert drift.users.tolist() == found.users.tolist()
         assert drift.kept[name].mean(0).tolist() == pytest.approx(found.hrecall)
         assert drift.listed[name].tolist() == (found.ranks < 10).tolist()
@@ -108,7 +101,7 @@ def test_until_the_first_error_both_ways_of_decoding_are_one(world: Any, lightni
         generator = world.generator(seed=seed).eval()
         guided = world.ranker(generator, world.reward().eval())
         task = DriftRecorder(guided=guided, plain=guided, generator=generator, trie=world.trie)
-        drift = result_of(world, task)
+        drift = world.result(task)
         before = np.cumprod(drift.free_running, axis=1, dtype=bool)[:, :-1]
         assert (drift.teacher_forced[:, 0] == drift.free_running[:, 0]).all()
         assert (drift.teacher_forced[:, 1:][before] == drift.free_running[:, 1:][before]).all()
@@ -147,7 +140,7 @@ def test_adaptive_candidates(world: Any, search: Callable[..., GuidedSearch], li
     guided = search(adaptive="entropy", expansion=2.0)
     guided.calibrate(world.data().val_dataloader())
     task = DriftRecorder(guided=guided, plain=search(WIDTH, 1, 0.0), generator=guided.generator, trie=world.trie)
-    drift = result_of(world, task)
+    drift = world.result(task)
     assert (drift.kept["guided"] <= drift.kept["oracle"]).all()
     assert guided.observer is None  # the search that was given stays as it is
 
@@ -164,11 +157,6 @@ def test_the_oracle_judges_the_whole_catalogue_too(world: Any) -> None:
     torch.testing.assert_close(oracle.score(context, 3, nodes), everything)
     assert (oracle.flops, oracle.path_bytes) == (reward.flops, reward.path_bytes)
     assert oracle.start(states).select_users([0]).true.tolist() == [[0, 1, 2, 3]]
-
-
-def test_a_judgement_without_scores_is_missing() -> None:
-    ranks, confidence, right = judgement(None, torch.zeros(2, 3), torch.tensor([0, 1]))
-    assert ranks.isnan().all() and confidence.isnan().all() and right.tolist() == [False, False]
 
 
 def test_a_plain_search_is_refused(world: Any, search: Callable[..., GuidedSearch]) -> None:

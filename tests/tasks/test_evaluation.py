@@ -5,13 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Trainer
 
 from promise.data.batch import Batch
 from promise.metrics.ranking import NOT_RANKED
 from promise.search.cost import Cost
 from promise.search.protocols import Ranking
-from promise.tasks.evaluation import RankingEvaluator, count_entries, padded
+from promise.tasks.evaluation import RankingEvaluator, padded
 
 
 class Script:
@@ -31,12 +30,6 @@ class Script:
         return Ranking(items, scores, cost, [nodes[batch.users] for nodes in self.kept])
 
 
-def evaluate(world, task: RankingEvaluator, **changes):
-    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
-    trainer.test(task, datamodule=world.data(**changes), verbose=False)
-    return task.result()
-
-
 @pytest.fixture
 def answers(world) -> np.ndarray:
     """(24, 8) distinct items in random order; half of the users have their target, at places 0 to 7 in turn."""
@@ -50,7 +43,7 @@ def answers(world) -> np.ndarray:
 
 
 def test_metrics_are_a_plain_recount(world, answers, lightning):
-    found = evaluate(world, RankingEvaluator([1, 3, 8], ranker=(script := Script(answers)), item_count=30))
+    found = world.result(RankingEvaluator([1, 3, 8], ranker=(script := Script(answers)), item_count=30))
     targets = [int(world.histories.items[end - 1]) for end in world.histories.offsets[1:]]
     assert set(script.asked) == {8}
     assert found.users.tolist() == list(range(24))
@@ -70,7 +63,7 @@ def test_metrics_are_a_plain_recount(world, answers, lightning):
 
 
 def test_the_split_and_the_users_are_those_of_the_loader(world, answers, lightning):
-    found = evaluate(world, RankingEvaluator([8], ranker=Script(answers), item_count=30), split="validation", users=5)
+    found = world.result(RankingEvaluator([8], ranker=Script(answers), item_count=30), split="validation", users=5)
     assert len(found.users) == 5
     assert found.users.tolist() == sorted(found.users.tolist())
     assert found.targets.tolist() == world.histories.targets("validation", found.users).tolist()
@@ -80,7 +73,7 @@ def test_the_split_and_the_users_are_those_of_the_loader(world, answers, lightni
 def test_hrecall_is_a_plain_recount(world, answers, lightning):
     random = np.random.default_rng(2)
     kept = [random.integers(-1, nodes, (24, 3)) for nodes in world.trie.nodes[1:]]
-    found = evaluate(world, RankingEvaluator([8], ranker=Script(answers, kept), item_count=30, trie=world.trie))
+    found = world.result(RankingEvaluator([8], ranker=Script(answers, kept), item_count=30, trie=world.trie))
     for depth in (1, 2, 3):
         nodes = world.trie.item_nodes(depth)[torch.from_numpy(found.targets)].tolist()
         hits = sum(node in row for node, row in zip(nodes, kept[depth - 1].tolist(), strict=True))
@@ -91,15 +84,10 @@ def test_hrecall_is_a_plain_recount(world, answers, lightning):
     assert found.hrecall[0] > 0
 
 
-def test_a_search_without_beams_has_no_hrecall(world, answers, lightning):
-    found = evaluate(world, RankingEvaluator([8], ranker=Script(answers), item_count=30, trie=world.trie))
-    assert (found.hrecall, found.kept) == ([], None)
-
-
 def test_a_broken_ranker_is_counted_and_not_believed(world, lightning):
     random = np.random.default_rng(4)
     answers = random.integers(-3, 34, (24, 8))  # repeats, negative numbers, items that don't exist, gaps
-    found = evaluate(world, RankingEvaluator([8], ranker=Script(answers), item_count=30))
+    found = world.result(RankingEvaluator([8], ranker=Script(answers), item_count=30))
     returned = invalid = duplicate = 0
     for row in answers.tolist():
         entries = [item for item in row if item != -1]
@@ -111,22 +99,17 @@ def test_a_broken_ranker_is_counted_and_not_believed(world, lightning):
     assert found.duplicate_rate == pytest.approx(duplicate / returned)
 
 
-def test_entries_are_counted_by_hand():
-    lists = torch.tensor([[5, 2, 5, 5], [-1, -1, -1, -1], [9, -2, 9, 0]])
-    assert count_entries(lists, 9).tolist() == [8, 3, 3]
-    assert count_entries(torch.full((2, 3), -1), 9).tolist() == [0, 0, 0]
-    assert count_entries(torch.zeros(2, 0, dtype=torch.int64), 9).tolist() == [0, 0, 0]
-
-
-def test_no_answer_at_all_is_no_division_by_zero(world, lightning):
-    found = evaluate(world, RankingEvaluator([5], ranker=Script(np.full((24, 5), -1)), item_count=30))
+def test_no_answer_at_all_is_no_division_by_zero_and_no_beams_are_no_hrecall(world, lightning):
+    task = RankingEvaluator([5], ranker=Script(np.full((24, 5), -1)), item_count=30, trie=world.trie)
+    found = world.result(task)
     assert (found.invalid_rate, found.duplicate_rate, found.metrics["recall@5"]) == (0, 0, 0)
+    assert (found.hrecall, found.kept) == ([], None)
 
 
 def test_lists_shorter_than_k_stay_short(world, lightning):
     generator, reward = world.generator().eval(), world.reward().eval()
     ranker = world.ranker(generator, reward, width=3)
-    found = evaluate(world, RankingEvaluator([2, 20], ranker=ranker, item_count=30, trie=world.trie))
+    found = world.result(RankingEvaluator([2, 20], ranker=ranker, item_count=30, trie=world.trie))
     assert found.items.shape == found.scores.shape == (24, 3)
     assert (found.items >= 0).all()
     assert found.metrics["recall@20"] == (found.ranks < 3).mean()
@@ -142,7 +125,7 @@ def test_batches_of_other_lengths_are_filled_up(world, lightning):
             return answer._replace(items=answer.items[:, :width], scores=answer.scores[:, :width])
 
     answers = np.tile(np.arange(8), (24, 1))
-    found = evaluate(world, RankingEvaluator([8], ranker=Ragged(answers), item_count=30), evaluation_batch_size=5)
+    found = world.result(RankingEvaluator([8], ranker=Ragged(answers), item_count=30), evaluation_batch_size=5)
     widths = (found.items >= 0).sum(1)
     assert len(set(widths.tolist())) == 2
     assert found.items.shape[1] == widths.max()
@@ -174,7 +157,7 @@ def test_drift_is_a_slow_loop_over_codes(world, answers, lightning):
                 hits[level] += best == true[level]
                 free.append(best)
     task = RankingEvaluator([8], ranker=Script(answers), item_count=30, trie=world.trie, drift_of=generator)
-    found = evaluate(world, task)
+    found = world.result(task)
     assert found.teacher_forced == pytest.approx([hits / 24 for hits in right["teacher_forced"]])
     assert found.free_running == pytest.approx([hits / 24 for hits in right["free_running"]])
     assert found.teacher_forced[0] == found.free_running[0]
@@ -184,7 +167,3 @@ def test_drift_is_a_slow_loop_over_codes(world, answers, lightning):
 def test_a_drift_without_a_trie_is_refused(world, answers):
     with pytest.raises(ValueError, match="drift_of needs a trie, got none"):
         RankingEvaluator([8], ranker=Script(answers), item_count=30, drift_of=world.generator())
-
-
-def test_its_state_holds_nothing_of_the_catalogue(world, answers):
-    assert not RankingEvaluator([8], ranker=Script(answers), item_count=30, trie=world.trie).state_dict()

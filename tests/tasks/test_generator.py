@@ -48,37 +48,6 @@ def test_the_loss_is_plain_cross_entropy(softmax, rows, world):
     assert float(loss.sum()) == pytest.approx(plain_loss(logits, batch, world, softmax), rel=1e-5)
 
 
-@torch.no_grad()
-@pytest.mark.parametrize("softmax", ["allowed", "all"])
-def test_an_untrained_generator_guesses(softmax, world):
-    generator, batch, items = world.generator().eval(), world.batch(), Targets(world.trie)
-    users = generator.encode(batch.history, batch.lengths)
-    loss = next_code_loss(next_code_logits(generator, users, batch, items), batch, items, world.trie, softmax)
-    targets = batch.targets[batch.targets >= 0]
-    if softmax == "all":
-        expected = sum(math.log(size) for size in (4, 5, 3))
-    else:
-        counts = [world.trie.allowed(b, items.nodes[targets, b]).sum(-1) for b in range(3)]
-        expected = float(sum(count.log().mean() for count in counts))
-    assert float(loss.sum()) == pytest.approx(expected, rel=0.03)
-
-
-def test_ten_steps_and_some_overfit_one_batch(world):
-    generator, batch, items = world.generator(dropout=0.0, dim=32), world.batch(), Targets(world.trie)
-    optimizer = torch.optim.AdamW(generator.parameters(), lr=0.02)
-    losses = []
-    for _ in range(25):
-        users = generator.encode(batch.history, batch.lengths)
-        logits = next_code_logits(generator, users, batch, items)
-        loss = next_code_loss(logits, batch, items, world.trie, "allowed").sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[9] < 0.75 * losses[0]
-    assert losses[-1] < 0.2 * losses[0]
-
-
 def training_rows(kind: str, items: np.ndarray, limit: int) -> Batch:
     """All rows of one user's training part in one batch."""
     histories = Histories(items.astype(np.int32), np.array([0, len(items)]), 30)

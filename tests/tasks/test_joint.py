@@ -2,12 +2,11 @@
 
 import pytest
 import torch
-from torch import nn
 
 from promise.models.cooccurrence import wrap
-from promise.models.reward import RewardModel
 from promise.tasks.generator import next_code_logits, next_code_loss
 from promise.tasks.reward import path_loss
+from tests.models.conftest import Preference
 
 
 @pytest.mark.parametrize("kind", ["dot", "cross_attention"])
@@ -31,17 +30,10 @@ def test_the_loss_is_the_weighted_sum(kind, weight, world, monkeypatch):
 
 @pytest.mark.parametrize("how", [None, "hard"])
 @pytest.mark.parametrize("kind", ["dot", "cross_attention"])
-def test_some_steps_overfit_one_batch(kind, how, world, monkeypatch):
+def test_some_steps_overfit_one_batch(kind, how, world):
     generator, reward = world.generator(dropout=0.0), world.reward(kind, dropout=0.0)
     task = world.task("joint", generator, reward, negatives=how, negative_count=30)
-    history = []
-    monkeypatch.setattr(task, "log_dict", lambda values, **_: history.append([v.item() for v in values.values()]))
-    batch = world.batch()
-    optimizer = torch.optim.AdamW(task.parameters(), lr=0.02)
-    for _ in range(40):
-        optimizer.zero_grad()
-        task.training_step(batch, 0).backward()
-        optimizer.step()
+    history = [list(row.values()) for row in world.losses(task, 40)]
     assert all(late < 0.8 * first for first, late in zip(history[0], history[20], strict=True))
     assert all(late < 0.35 * first for first, late in zip(history[0], history[-1], strict=True))
 
@@ -61,17 +53,6 @@ def test_a_weight_that_teaches_nothing_is_refused(weight, world):
         world.task("joint", reward_loss_weight=weight)
 
 
-class Preference(RewardModel):
-    """A reward of somebody else's, as small as one can be."""
-
-    def __init__(self, *, user_dim: int, prefixes) -> None:
-        super().__init__(prefixes)
-        self.vectors = nn.ModuleList(nn.Embedding(len(codes), user_dim) for codes in prefixes)
-
-    def score(self, cache, depth, nodes):
-        return (self.vectors[depth - 1](nodes) @ cache.values.last.unsqueeze(-1)).squeeze(-1)
-
-
 @pytest.mark.parametrize("how", [None, "hard"])
 @pytest.mark.parametrize("counted", [False, True])
 def test_a_reward_of_somebody_elses_is_trained_and_searched(counted, how, world):
@@ -84,16 +65,8 @@ def test_a_reward_of_somebody_elses_is_trained_and_searched(counted, how, world)
         config = {"neighbours": 0, "text_neighbours": 1, "window": 2, "decay": 1.0, "backward": 1.0}
         generator, reward = wrap(config, generator, reward, tables, world.codes)
     task = world.task("joint", generator, reward, negatives=how, negative_count=None)
-    task.log_dict = lambda *_, **__: None
     assert task.negatives.counts == [32] * 3
-    batch, optimizer = world.batch(), torch.optim.AdamW(task.parameters(), lr=0.02)
-    losses = []
-    for _ in range(15):
-        loss = task.training_step(batch, 0)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+    losses = [sum(row.values()) for row in world.losses(task, 15)]
     assert losses[-1] < 0.7 * losses[0]
     ranking = task.eval().ranker.rank(next(iter(world.data().val_dataloader())), 5)
     assert (ranking.items >= 0).all() and ranking.cost.prm_paths > 0

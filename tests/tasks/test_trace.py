@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Trainer
 
 from promise.search.guided import GuidedSearch
 from promise.search.protocols import UserRows
@@ -19,10 +18,7 @@ WIDTH = 3
 def searches(world: Any) -> tuple[GuidedSearch, GuidedSearch]:
     """A guided search and a plain one of its width."""
     offers = {"generator": world.generator().eval(), "reward": world.reward().eval(), "trie": world.trie}
-    return (
-        GuidedSearch(WIDTH, 3, None, 1.0, 1.0, **offers),
-        GuidedSearch(WIDTH, 1, None, 0.0, 1.0, **offers),
-    )
+    return (GuidedSearch(WIDTH, 3, None, 1.0, 1.0, **offers), GuidedSearch(WIDTH, 1, None, 0.0, 1.0, **offers))
 
 
 @pytest.fixture
@@ -40,9 +36,7 @@ def test_it_is_what_the_drift_recorder_sees(
 ) -> None:
     guided, plain = searches
     recorder = DriftRecorder(guided=guided, plain=plain, generator=guided.generator, trie=world.trie)
-    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
-    trainer.test(recorder, datamodule=world.data(), verbose=False)
-    drift = recorder.result()
+    drift = world.result(recorder)
     for row, user in enumerate(batch.users.tolist()):
         trace = traced(alone(batch, row), int(batch.targets[row, 0]), guided, plain, guided.generator)
         for level in trace.levels:

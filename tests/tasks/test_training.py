@@ -5,10 +5,8 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from promise.data.batch import Batch
-from promise.ids.trie import Trie
 from promise.metrics.ranking import ndcg_values, recall_values
-from promise.tasks.training import SELECTION, Targets, real_targets
+from promise.tasks.training import SELECTION, Targets
 
 
 def test_targets_are_the_paths_of_the_items(world):
@@ -19,16 +17,6 @@ def test_targets_are_the_paths_of_the_items(world):
             prefixes = world.trie.prefixes(depth).tolist()
             assert items.nodes[item, depth] == prefixes.index(codes[:depth])
     assert not items.state_dict()
-
-
-def test_targets_of_a_catalogue_of_one():
-    items = Targets(Trie([[2, 0]], (3, 1)))
-    assert (items.codes.tolist(), items.nodes.tolist()) == ([[2, 0]], [[0, 0, 0]])
-
-
-def test_real_targets_are_those_there_are():
-    fields = [torch.zeros(1)] * 4
-    assert real_targets(Batch(*fields, torch.tensor([[3, -1], [0, -1]]))).tolist() == [[True, False], [True, False]]
 
 
 class Killed(RuntimeError):
@@ -46,7 +34,7 @@ class Kill(Callback):
             raise Killed
 
 
-@pytest.mark.parametrize("kind", ["generator", "reward", "joint"])
+@pytest.mark.parametrize("kind", ["generator", "reward", "joint", "sasrec"])
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(kind, world, tmp_path, lightning):
     whole = world.task(kind)
     world.fit(whole, tmp_path / "whole")
@@ -126,18 +114,22 @@ def test_training_stops_when_validation_no_longer_improves(world, tmp_path, ligh
 
 
 def test_a_checkpoint_holds_weights_and_nothing_else(world):
-    for kind in ("generator", "reward", "joint"):
+    for kind in ("generator", "reward", "joint", "sasrec"):
         task = world.task(kind)
         assert set(task.state_dict()) == {name for name, _ in task.named_parameters()}
 
 
-def test_wrong_settings_are_refused(world):
-    for name, least in (("epochs", 1), ("patience", 1), ("warmup_steps", 0)):
-        for value in (least - 1, 1.5):
-            with pytest.raises(ValueError, match=rf"training.{name} must be an integer >= {least}, got {value}"):
-                world.task("generator", **{name: value})
-    for rate in (0, -1.0, float("nan")):
-        with pytest.raises(ValueError, match=rf"training.learning_rate must be > 0, got {rate}"):
-            world.task("generator", learning_rate=rate)
-    with pytest.raises(ValueError, match=r"training.weight_decay must be >= 0, got -0.1"):
-        world.task("generator", weight_decay=-0.1)
+@pytest.mark.parametrize("kind", ["generator", "sasrec"])
+@pytest.mark.parametrize(
+    ("name", "value", "what"),
+    [
+        *(("epochs", value, "an integer >= 1") for value in (0, 1.5)),
+        *(("patience", value, "an integer >= 1") for value in (0, 1.5)),
+        *(("warmup_steps", value, "an integer >= 0") for value in (-1, 0.5)),
+        *(("learning_rate", value, "> 0") for value in (0, -1.0, float("nan"))),
+        ("weight_decay", -0.1, ">= 0"),
+    ],
+)
+def test_wrong_settings_are_refused(kind, name, value, what, world):
+    with pytest.raises(ValueError, match=rf"training.{name} must be {what}, got {value}"):
+        world.task(kind, **{name: value})

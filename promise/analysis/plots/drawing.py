@@ -18,8 +18,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from numpy.typing import ArrayLike
 
-from promise.analysis.frontier import pareto
-from promise.analysis.hypervolume import knee
+from promise.analysis.frontier import knee, pareto
 from promise.analysis.plots.curves import usable
 
 # Okabe and Ito's colours, without the yellow that white swallows.

@@ -1,15 +1,14 @@
-"""What a study looks for and how, checked before anything is run."""
+"""Settings of a study: its objectives, sampler, space and ceilings, checked before anything is run."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from promise.experiments.tuning.search_space import Space
+from promise.experiments.tuning.space import Space
 from promise.pipeline.checks import integer, number, one_of
-from promise.search.options import is_number
 
 #: Columns of a row that a study can look for, by the direction in which they are better.
 BETTER = {
@@ -33,9 +32,7 @@ class Settings:
         parallel: Trials asked for at once.
         objectives: One or two columns of a row.
         directions: One for each.
-        reference: Value of each objective at the worst corner of the hypervolume; None = 0 for an accuracy, the
-            dearest trial for a cost.
-        space: The dials.
+        space: What is searched.
         constraints: Cost -> its ceiling.
         pruner: One of `PRUNERS`.
         subsets: Shares of the users after which a trial may be given up, growing to 1.
@@ -49,7 +46,6 @@ class Settings:
     parallel: int
     objectives: tuple[str, ...]
     directions: tuple[str, ...]
-    reference: tuple[float | None, ...]
     space: Space
     constraints: dict[str, float]
     pruner: str
@@ -64,53 +60,55 @@ class Settings:
             where: Its own name.
 
         Raises:
-            ValueError: Naming the dial, what was expected and what came.
+            ValueError: Naming the key, what was expected and what came.
         """
-        given = {name: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for name, v in given.items()}
+        values: dict[str, Any] = {
+            name: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for name, v in given.items()
+        }
         names = {field.name for field in fields(cls)} - {"where"}
-        if names != given.keys():
+        if names != values.keys():
             raise ValueError(
-                f"{where} must have the dials of conf/study/optuna.yaml (defaults: [/study/optuna@sweep.study]), "
-                f"missing: {', '.join(sorted(names - given.keys())) or 'none'}, "
-                f"not known: {', '.join(sorted(given.keys() - names)) or 'none'}"
+                f"{where} must have the keys of conf/study/optuna.yaml (defaults: [/study/optuna@sweep.study]), "
+                f"missing: {', '.join(sorted(names - values.keys())) or 'none'}, "
+                f"not known: {', '.join(sorted(values.keys() - names)) or 'none'}"
             )
-        integer(f"{where}.trials", given["trials"], least=1)
-        integer(f"{where}.parallel", given["parallel"], least=1)
-        one_of(f"{where}.sampler", given["sampler"], SAMPLERS)
-        one_of(f"{where}.pruner", given["pruner"], PRUNERS)
-        storage = str(given["storage"])
-        if storage != "journal" and "://" not in storage:
-            raise ValueError(f"{where}.storage must be journal or the URL of a database, got {storage}")
-        objectives, directions = _goals(_several(given["objectives"]), _several(given["directions"]), where)
-        if given["pruner"] != "none" and len(objectives) > 1:
+        for name in ("trials", "parallel"):
+            integer(f"{where}.{name}", values[name], least=1)
+        for name, options in (("sampler", SAMPLERS), ("pruner", PRUNERS)):
+            one_of(f"{where}.{name}", values[name], options)
+        for name in ("objectives", "directions", "subsets"):
+            value = values[name]
+            values[name] = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+        if values["storage"] != "journal" and "://" not in str(values["storage"]):
+            raise ValueError(f"{where}.storage must be journal or the URL of a database, got {values['storage']}")
+        if (name := values["name"]) is not None:
+            values["name"] = str(name)
+            if not str(name).strip() or set("/\\") & set(str(name)) or str(name).startswith("."):
+                raise ValueError(f"{where}.name must be the name of a folder, got {name}")
+        check_objectives(values["objectives"], values["directions"], where)
+        if values["pruner"] == "none":
+            values["subsets"] = (1.0,)
+        elif len(values["objectives"]) > 1:
             raise ValueError(
-                f"{where}.pruner={given['pruner']} needs one objective, got {', '.join(objectives)}: "
+                f"{where}.pruner={values['pruner']} needs one objective, got {', '.join(values['objectives'])}: "
                 "Optuna cannot prune with two"
             )
-        return cls(
-            where,
-            None if given["name"] is None else _file_name(f"{where}.name", given["name"]),
-            storage,
-            given["sampler"],
-            given["trials"],
-            given["parallel"],
-            objectives,
-            directions,
-            _reference(given["reference"], objectives, where),
-            Space.of(given["space"] or {}, f"{where}.space"),
-            _ceilings(given["constraints"] or {}, where),
-            given["pruner"],
-            _subsets(given["subsets"], where) if given["pruner"] != "none" else (1.0,),
-        )
+        for share in values["subsets"]:
+            number(f"{where}.subsets", share, "in (0, 1]", lambda value: 0 < value <= 1)
+        if list(values["subsets"]) != sorted(set(values["subsets"])) or values["subsets"][-1:] != (1,):
+            raise ValueError(f"{where}.subsets must grow and end in 1, got {list(values['subsets'])}")
+        values["constraints"] = values["constraints"] or {}
+        for name, ceiling in values["constraints"].items():
+            one_of(f"{where}.constraints", name, BETTER["minimize"])
+            number(f"{where}.constraints.{name}", ceiling, "> 0", lambda value: value > 0)
+        values["space"] = Space.of(values["space"] or {}, f"{where}.space")
+        return cls(where, **values)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What all trials of one study share: a study of another one is another study."""
-        return {
-            "space": [asdict(dial) for dial in self.space.dials],
-            "objectives": list(self.objectives),
-            "constraints": self.constraints,
-        }
+        """Everything of the settings that tells one study from another, JSON-able."""
+        space = {each.name: [repr(each.distribution), dict(each.when)] for each in self.space.dimensions}
+        return {"space": space, "objectives": list(self.objectives), "constraints": self.constraints}
 
     def values(self, row: Mapping[str, Any]) -> list[float]:
         """The objectives of a row.
@@ -141,21 +139,10 @@ def measured(row: Mapping[str, Any], name: str) -> float:
     return float(value)
 
 
-def _several(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-
-
-def _file_name(name: str, value: Any) -> str:
-    """A name that can be that of a folder."""
-    if not str(value).strip() or set("/\\") & set(str(value)) or str(value).startswith("."):
-        raise ValueError(f"{name} must be the name of a folder, got {value}")
-    return str(value)
-
-
-def _goals(objectives: list[Any], directions: list[Any], where: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Objectives and directions that fit each other."""
+def check_objectives(objectives: Sequence[Any], directions: Sequence[Any], where: str) -> None:
+    """Raise ValueError unless objectives and directions exist and fit each other."""
     if len(objectives) not in (1, 2) or len(set(objectives)) < len(objectives):
-        raise ValueError(f"{where}.objectives must be one or two different columns, got {objectives}")
+        raise ValueError(f"{where}.objectives must be one or two different columns, got {list(objectives)}")
     if len(directions) != len(objectives):
         raise ValueError(
             f"{where}.directions must name one for each of the {len(objectives)} objectives "
@@ -172,35 +159,3 @@ def _goals(objectives: list[Any], directions: list[Any], where: str) -> tuple[tu
             f"{where}.objectives must be an accuracy to maximize and a cost to minimize where there are two, "
             f"got {', '.join(objectives)}"
         )
-    return tuple(objectives), tuple(directions)
-
-
-def _reference(given: Any, objectives: tuple[str, ...], where: str) -> tuple[float | None, ...]:
-    """A number or null for each objective."""
-    values = [None] * len(objectives) if given is None else _several(given)
-    if len(objectives) == 1:
-        return (None,)
-    if len(values) != len(objectives):
-        raise ValueError(f"{where}.reference must have a number or null for each objective, got {values}")
-    for value in values:
-        if value is not None and not is_number(value):
-            raise ValueError(f"{where}.reference must have a number or null for each objective, got {value}")
-    return tuple(values)
-
-
-def _ceilings(given: Mapping[str, Any], where: str) -> dict[str, float]:
-    """Cost -> its ceiling."""
-    for name, ceiling in given.items():
-        one_of(f"{where}.constraints", name, BETTER["minimize"])
-        number(f"{where}.constraints.{name}", ceiling, "> 0", lambda value: value > 0)
-    return {str(name): float(ceiling) for name, ceiling in given.items()}
-
-
-def _subsets(given: Any, where: str) -> tuple[float, ...]:
-    """Growing shares that end in 1."""
-    shares = _several(given)
-    for share in shares:
-        number(f"{where}.subsets", share, "in (0, 1]", lambda value: 0 < value <= 1)
-    if shares != sorted(set(shares)) or shares[-1:] != [1]:
-        raise ValueError(f"{where}.subsets must grow and end in 1, got {shares}")
-    return tuple(map(float, shares))

@@ -7,21 +7,25 @@ import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import optuna
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+
+from promise.experiments.identity import flat
+from promise.pipeline.config import without_passwords
 
 JOURNAL = "study.log"
 
 #: Seconds that a database may take to answer a first call; drivers alone wait for minutes.
 PATIENCE = 15
 
-#: Keys of the study's and the trials' attributes.
+#: Attribute of a study: everything that its objective depends on beside what it searches.
 IDENTITY = "promise:identity"
 
 
-def open_storage(storage: str, folder: Path, where: str) -> "optuna.storages.BaseStorage":
+def open_storage(storage: str, folder: Path, where: str) -> BaseStorage:
     """The storage that a config names, ready for use.
 
     Args:
@@ -32,28 +36,24 @@ def open_storage(storage: str, folder: Path, where: str) -> "optuna.storages.Bas
     Raises:
         ValueError: If it cannot be opened.
     """
-    import optuna
-    from optuna.storages import JournalStorage, RDBStorage
-    from optuna.storages.journal import JournalFileBackend
-
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         if storage == "journal":
-            mend(folder / JOURNAL)
+            cut_torn_line(folder / JOURNAL)
             return JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
         quick = {"connect_args": {"connect_timeout": PATIENCE}} if re.match("postgresql|mysql", storage) else {}
-        with muted_migrations():
+        with quiet_migrations():
             return RDBStorage(storage, engine_kwargs=quick)
     except Exception as error:  # every driver has its own kinds
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         if isinstance(missing := error.__cause__, ModuleNotFoundError):
-            reason = f"{missing} (extra [postgresql] has the driver of PostgreSQL)"
-        raise ValueError(f"{where}={without_password(storage)} cannot be opened: {without_password(reason)}") from error
+            reason = f"{missing} (pip install 'psycopg[binary]' brings the driver of PostgreSQL)"
+        raise ValueError(without_passwords(f"{where}={storage} cannot be opened: {reason}")) from error
 
 
 def load_study(
-    storage: "optuna.storages.BaseStorage", name: str, directions: tuple[str, ...], identity: dict[str, Any], where: str
-) -> "optuna.Study":
+    storage: BaseStorage, name: str, directions: tuple[str, ...], identity: dict[str, Any], where: str
+) -> optuna.Study:
     """The study of a name, made when there is none; no other process may make it meanwhile.
 
     Args:
@@ -66,10 +66,7 @@ def load_study(
     Raises:
         ValueError: If a study of this name searches something else.
     """
-    import optuna
-
     study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)  # type: ignore[arg-type]
-    identity = json.loads(json.dumps(identity))  # as a storage gives it back
     known = study.user_attrs.get(IDENTITY)
     if known is None and not study.get_trials(deepcopy=False):
         study.set_user_attr(IDENTITY, identity)
@@ -77,58 +74,35 @@ def load_study(
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names(identity["objectives"])
         return study
-    other = sorted(key for key in {*identity, *(known or {})} if identity.get(key) != (known or {}).get(key))
-    if other:
-        raise ValueError(
-            f"{where}.name={name} is a study with other {', '.join(other)}: give this one another name, "
-            "or the same dials as before"
-        )
+    ours, theirs = flat(json.loads(json.dumps(identity))), flat(known or {})
+    if other := [key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key)]:
+        told = ", ".join(f"{key}={theirs.get(key)} and not {ours.get(key)}" for key in other)
+        raise ValueError(without_passwords(f"{where}.name={name} is a study with {told}: give this one another name"))
     return study
 
 
-def mend(path: Path) -> None:
+def cut_torn_line(path: Path) -> None:
     """Cut off a last line that was being written when the power went: Optuna could read nothing after it."""
-    from optuna.storages.journal import JournalFileSymlinkLock
-
-    if not path.exists() or _is_whole(path):
+    if not path.exists():
         return
     lock = JournalFileSymlinkLock(str(path))
     lock.acquire()
     try:
-        if not _is_whole(path):
-            content = path.read_bytes()
+        content = path.read_bytes()
+        if not content.endswith(b"\n"):
             with path.open("r+b") as file:
                 file.truncate(content.rfind(b"\n") + 1)
     finally:
         lock.release()
 
 
-def _is_whole(path: Path) -> bool:
-    with path.open("rb") as file:
-        if not path.stat().st_size:
-            return True
-        file.seek(-1, 2)
-        return file.read(1) == b"\n"
-
-
-def without_password(text: str) -> str:
-    """A text with the password of every URL in it masked.
-
-    >>> without_password("postgresql://me:secret@host/db")
-    'postgresql://me:***@host/db'
-    """
-    return re.sub(r"(://[^:/@\s]*):[^@/\s]+@", r"\1:***@", text)
-
-
 @contextlib.contextmanager
-def muted_migrations() -> Iterator[None]:
-    """Alembic tells of every table it looks at."""
-    names = ("alembic", "alembic.runtime.migration")
-    levels = {name: logging.getLogger(name).level for name in names}
-    for name in names:
-        logging.getLogger(name).setLevel(logging.WARNING)
+def quiet_migrations() -> Iterator[None]:
+    """Keeps Alembic from telling of every table it looks at."""
+    logger = logging.getLogger("alembic")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
     try:
         yield
     finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+        logger.setLevel(level)

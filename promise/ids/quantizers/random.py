@@ -7,7 +7,7 @@ from promise.ids.quantizers.residual_kmeans import ResidualKMeans
 
 
 class RandomCodes(ResidualKMeans):
-    """Residual k-means whose paths are dealt to the items in random order: shows what IDs without a meaning are worth.
+    """Residual k-means whose paths are dealt to the items in random order, a control: IDs without a meaning.
 
     Args:
         levels: as `ResidualKMeans`, and so are the others.

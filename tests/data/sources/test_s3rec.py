@@ -34,14 +34,6 @@ def rows(table: Interactions) -> dict[str, list[int]]:
     return found
 
 
-def test_items_with_gaps_and_repeats_become_a_sorted_catalogue(tmp_path):
-    table = read(tmp_path, "u1 7 0 7 900\nx 5 7 9223372036854775807\n")
-    assert rows(table) == {"u1": [7, 0, 7, 900], "x": [5, 7, 9223372036854775807]}
-    assert table.items["id"].to_list() == [0, 5, 7, 900, 9223372036854775807]
-    assert table.items["text"].null_count() == 5
-    assert table.dropped_users == 0
-
-
 def test_odd_but_legal_files(tmp_path):
     plain = rows(read(tmp_path, "ann 1 2 3\nbob 4 5 6\n"))
     assert rows(read(tmp_path, "ann 1 2 3\nbob 4 5 6")) == plain
@@ -136,10 +128,7 @@ def test_reader_is_the_plain_one(tmp_path, seed):
         ("a 1 ٣ 3\n", "s.txt:1: items must be non-negative integers, got '٣'"),
         ("a,1,2,3\nb 1,2 3\n", "s.txt:2: items must be non-negative integers, got '1,2'"),
         (f"a 1 {'x' * 99} 3\n", f"got '{'x' * 40}...'"),
-        (
-            "a 1 9223372036854775808 3\n",
-            "s.txt:1: items must be <= 9223372036854775807, got '9223372036854775808'",
-        ),
+        ("a 1 9223372036854775808 3\n", "s.txt:1: items must be <= 9223372036854775807, got '9223372036854775808'"),
         (f"a 1 {'9' * 5000} 3\n", "s.txt:1: items must be <= 9223372036854775807, got '999"),
         ("a 1 2 3\nb 1 2 3\n\na 1 2 3\n", "s.txt:4: user 'a' stands on line 1 too"),
         ("a 1 2 3\na 1\n", "s.txt:2: user 'a' stands on line 1 too"),
@@ -171,10 +160,7 @@ def test_bad_sequences_get_one_clear_line(tmp_path, sequences, message):
         (b"\x00\x01", "data.items: i.jsonl:1: not a text file (it holds NUL bytes)"),
         (b"\x1f\x8b garbage", "data.items: cannot read i.jsonl"),
         ('{"id": 1}\n', "data.sequences: s.txt:3: item 7 has no row in i.jsonl (items without a row: 2)"),
-        (
-            '{"id": 7}\n{"id": 8}\n',
-            "data.sequences: s.txt:1: item 1 has no row in i.jsonl (items without a row: 1)",
-        ),
+        ('{"id": 7}\n{"id": 8}\n', "data.sequences: s.txt:1: item 1 has no row in i.jsonl (items without a row: 1)"),
     ],
 )
 def test_bad_items_get_one_clear_line(tmp_path, items, message):

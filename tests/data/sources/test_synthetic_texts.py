@@ -35,13 +35,6 @@ def test_words_are_missing_as_often_as_asked() -> None:
     assert abs(share - 0.75) < 0.03
 
 
-def test_an_item_may_have_no_text_at_all() -> None:
-    assert item_texts(np.zeros((2, 3), dtype=int), np.zeros(2, dtype=int), 1.0, np.random.default_rng(0)) == [
-        None,
-        None,
-    ]
-
-
 def test_a_path_alone_has_no_stray_punctuation() -> None:
     texts = item_texts(np.zeros((500, 3), dtype=int), np.zeros(500, dtype=int), 0.6, np.random.default_rng(0))
     for text in filter(None, texts):

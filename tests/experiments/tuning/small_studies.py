@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 
 from promise import configs
-from promise.experiments.tuning.search_space import Space
 from promise.experiments.tuning.settings import Settings
+from promise.experiments.tuning.space import Space
 from promise.experiments.tuning.study import Asked, Study
 
 SPACE: dict[str, Any] = {
@@ -33,9 +33,7 @@ def settings(**changes: Any) -> Settings:
 
 def begun(folder: Path, seed: int = 0, retry_failed: bool = False, **changes: Any) -> Study:
     """A study in a folder that has begun."""
-    study = Study(settings(**changes), "mine", folder, seed, retry_failed)
-    study.begin({"seed": seed})
-    return study
+    return Study(settings(**changes), "mine", folder, seed, {"seed": seed}, retry_failed)
 
 
 def row(words: Sequence[str]) -> dict[str, Any]:

@@ -7,17 +7,17 @@ from typing import Any
 
 import optuna
 import pytest
-from tests.pipeline.studies.small_studies import ONE, begun, launch, row
 
 from promise import configs
-from promise.experiments.tuning.loop import run_study
+from promise.experiments.tuning.run import run_trials
 from promise.experiments.tuning.study import Study
+from tests.experiments.tuning.small_studies import ONE, begun, launch, row
 
 WORKER = """
 import os, signal, sys, time
 from pathlib import Path
-from promise.experiments.tuning.loop import run_study
-from tests.pipeline.studies.small_studies import begun, launch
+from promise.experiments.tuning.run import run_trials
+from tests.experiments.tuning.small_studies import begun, launch
 folder, gate, kill_at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 ran = []
 def slow_launch(trials):
@@ -29,7 +29,7 @@ def slow_launch(trials):
 print("ready", flush=True)
 while not gate.exists():
     time.sleep(0.01)
-run_study(begun(folder, trials=12), slow_launch, 1000, str)
+run_trials(begun(folder, trials=12), slow_launch, 1000)
 print(len(ran), flush=True)
 """
 
@@ -44,13 +44,13 @@ def words(study: Study) -> list[str]:
 
 
 def run(study: Study) -> int:
-    return run_study(study, launch, 1000, str)
+    return run_trials(study, launch, 1000)
 
 
 def test_two_workers_and_one_that_is_killed(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     together = [worker(tmp_path / "two", gate), worker(tmp_path / "two", gate)]
-    killed = worker(tmp_path / "killed", gate, kill_at=5)
+    killed = worker(tmp_path / "killed", gate, kill_at=9)
     for process in (*together, killed):
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
     gate.touch()
@@ -60,14 +60,15 @@ def test_two_workers_and_one_that_is_killed(tmp_path: Path) -> None:
 
     both = begun(tmp_path / "two", trials=12)
     assert sum(ran) == 12 and min(ran) > 0
-    assert len(words(both)) == len(set(words(both))) == len(both.trials()) == 12
+    assert len(words(both)) == len(set(words(both))) == 12
     assert both.left() == 0 and run(both) == 0
 
     again = begun(tmp_path / "killed", trials=12)
-    assert len(words(again)) == 4 and again.left() == 8
-    assert run(again) == 8
+    assert len(again.counted()) == 9 and again.left() == 3
+    assert run(again) == 4
     assert len(words(again)) == len(set(words(again))) == 12
-    assert [trial.state.name for trial in again.trials()].count("FAIL") == 1  # the one that was being run
+    left = [trial.number for trial in again.trials() if trial.state.name == "FAIL" and "overrides" in trial.user_attrs]
+    assert left == [8] and again.counted()[8].params == again.trials()[8].params  # the one that was being run, again
     undisturbed = begun(tmp_path / "undisturbed", trials=12)
     run(undisturbed)
     assert words(again) == words(undisturbed) and words(both)[0] == words(undisturbed)[0]
@@ -80,8 +81,9 @@ def test_each_sampler_fills_its_study_and_a_larger_number_tops_it_up(tmp_path: P
     study = begun(tmp_path, sampler=sampler, trials=10, parallel=3)
     assert run(study) == 10 and len(set(words(study))) == 10
     study.close()
-    more = begun(tmp_path, sampler=sampler, trials=14)
-    assert run(more) >= 4 and len(set(words(more))) == 14
+    wanted = 30 if sampler == "grid" else 14  # three values of each range; no grid of this space has 14 points
+    more = begun(tmp_path, sampler=sampler, trials=wanted)
+    assert run(more) == wanted - 10 and len(set(words(more))) == wanted
     more.close()
 
 
@@ -101,7 +103,7 @@ def test_a_database_holds_the_same(tmp_path: Path) -> None:
     first, second = (begun(tmp_path / "a", trials=4, storage=url), begun(tmp_path / "a", trials=4, storage=url))
     while asked := first.ask() + second.ask():
         for each in asked:
-            first.tell(each, row(each.words), 1)
+            first.tell(each, row(each.overrides), 1)
     assert len(set(words(first))) == 4 and second.left() == 0
     for study in (first, second):
         study.close()
@@ -111,8 +113,8 @@ def test_a_failed_trial_is_a_row_and_asked_for_again_only_when_told_to(tmp_path:
     study = begun(tmp_path, trials=3)
     first, second, third = study.ask(3)
     study.fail(first, "OSError: no room")
-    assert not study.tell(second, {**row(second.words), "recall@10": None}, 1)
-    assert not study.tell(third, row(third.words), 1)
+    assert not study.tell(second, {**row(second.overrides), "recall@10": None}, 1)
+    assert not study.tell(third, row(third.overrides), 1)
     rows = study.rows()
     assert [each["status"] for each in rows] == ["failed", "failed", "done"]
     assert rows[0]["error"] == "OSError: no room" and rows[0]["search.width"] == 32
@@ -122,15 +124,15 @@ def test_a_failed_trial_is_a_row_and_asked_for_again_only_when_told_to(tmp_path:
     again = begun(tmp_path, retry_failed=True, trials=3)
     assert again.left() == 2 and run(again) == 2
     assert [each["status"] for each in again.rows()] == ["done", "done", "done"]
-    assert sorted(words(again)) == sorted(" ".join(asked.words) for asked in (first, second, third))
+    assert sorted(words(again)) == sorted(" ".join(asked.overrides) for asked in (first, second, third))
     again.close()
 
 
 def test_a_ceiling_keeps_the_sampler_below_it(tmp_path: Path) -> None:
     study = begun(tmp_path, trials=30, constraints={"flops_per_user": 6e7}, **ONE)
     run(study)
-    constraints = [trial.constraints["flops_per_user"] for trial in study.trials()]
-    widths = [trial.params["search.width"] for trial in study.trials()]
+    constraints = [trial.constraints["flops_per_user"] for trial in study.counted()]
+    widths = [trial.params["search.width"] for trial in study.counted()]
     assert [value <= 0 for value in constraints] == [width <= 20 for width in widths]
     assert sum(width <= 20 for width in widths[15:]) >= 8  # a third by chance
     study.close()
@@ -139,7 +141,9 @@ def test_a_ceiling_keeps_the_sampler_below_it(tmp_path: Path) -> None:
 def test_a_study_of_other_dials_is_another_study(tmp_path: Path) -> None:
     study = begun(tmp_path, trials=2)
     study.close()
-    message = r"^sweep\.study\.name=mine is a study with other seed, space: give this one another name, or the same "
+    message = (
+        r"^sweep\.study\.name=mine is a study with seed=0 and not 1, space\.search=.*: give this one another name$"
+    )
     with pytest.raises(ValueError, match=message):
         begun(tmp_path, seed=1, trials=2, space={"search.width": [10, 20]})
 
@@ -148,6 +152,57 @@ def test_a_trial_that_another_worker_took_for_dead(tmp_path: Path, caplog: Any) 
     study = begun(tmp_path, trials=2)
     (asked,) = study.ask()
     study.study.tell(asked.number, state=optuna.trial.TrialState.FAIL)
-    study.tell(asked, row(asked.words), 1)
+    study.tell(asked, row(asked.overrides), 1)
     assert "trial 0 could not be told" in caplog.text
+    study.close()
+
+
+def test_a_small_space_is_drawn_to_its_end_without_a_repeat(tmp_path: Path) -> None:
+    small = {"search": ["plain", "guided"], "search.width": {"type": "int", "low": 10, "high": 13}}
+    for sampler in ("tpe", "nsgaii", "random"):
+        study = begun(tmp_path / sampler, sampler=sampler, trials=100, space=small)
+        assert run(study) == len(set(words(study))) == 8 and study.left() == 0
+        study.close()
+
+
+def test_the_same_seed_draws_the_same(tmp_path: Path) -> None:
+    drawn = []
+    for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
+        study = begun(tmp_path / folder, seed=seed, sampler="tpe", trials=10)
+        run(study)
+        drawn.append(words(study))
+        study.close()
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert all(("search.weight" in each) == ("search=guided" in each) for each in drawn[0])
+
+
+@pytest.mark.parametrize("pruner", ["median", "halving"])
+def test_bad_trials_end_early(tmp_path: Path, pruner: str) -> None:
+    users: dict[int, list[int]] = {}
+
+    def counting(trials: Any) -> Any:
+        for asked, overrides in trials:
+            users.setdefault(asked.number, []).append(row(overrides)["users"])
+        return launch(trials)
+
+    study = begun(tmp_path, trials=20, pruner=pruner, subsets=[0.125, 0.5, 1], **ONE)
+    assert run_trials(study, counting, 1000) == 20
+    rows = study.rows()
+    pruned, done = ([each for each in rows if each["status"] == status] for status in ("pruned", "done"))
+    assert len(pruned) >= 3 and len(done) >= 3 and len(rows) == 20
+    assert max(each["recall@10"] for each in done) > max(each["recall@10"] for each in pruned)
+    assert all(users[each["trial"]] == [125, 500, 1000] for each in done)
+    assert all(users[each["trial"]][-1] == each["users"] < 1000 for each in pruned)
+    study.close()
+
+
+def test_what_was_raised_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    def failing(trials: Any) -> Any:
+        return [OSError("no room") if asked.number == 1 else row(overrides) for asked, overrides in trials]
+
+    told: list[int] = []
+    study = begun(tmp_path, trials=5, parallel=2)
+    assert run_trials(study, failing, 1000, told.append) == 5
+    assert told == [2, 2, 1]
+    assert [each["error"] for each in study.rows()] == [None, "OSError: no room", None, None, None]
     study.close()

@@ -29,10 +29,7 @@ class Script:
         return Ranking(items, items.float(), Cost(users, 10 * users, 0, 0, 0.5), [nodes] * self.depths)
 
 
-BATCH = UserRows(
-    torch.tensor([[5, 9, 2, 0], [9, -1, 0, 0], [1, 2, 3, 4], [7, 7, 7, 7]]),
-    torch.tensor([3, 2, 4, 0]),
-)
+BATCH = UserRows(torch.tensor([[5, 9, 2, 0], [9, -1, 0, 0], [1, 2, 3, 4], [7, 7, 7, 7]]), torch.tensor([3, 2, 4, 0]))
 
 
 def test_known_items_keep_their_order_and_the_others_are_counted() -> None:

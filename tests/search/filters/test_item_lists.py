@@ -1,13 +1,12 @@
 """Lists of items against plain sets, their places, and every list that is refused."""
 
-import math
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from promise.search.filters.item_lists import ItemLists, Permitted, contained, distinct, marked, named, real_items
+from promise.search.filters.item_lists import ItemLists, Permitted, contained, distinct, marked
 from promise.search.protocols import UserRows
 
 USERS = UserRows(torch.tensor([[3, 0, 0], [1, 1, 3]]), torch.tensor([1, 3]))
@@ -62,14 +61,6 @@ def test_own_places_ascend_and_are_distinct() -> None:
     assert permitted.less is None
 
 
-def test_scores_that_are_absent_stay_so() -> None:
-    scores = torch.tensor([[1.0, -math.inf, 3.0, 4.0]] * 2)
-    permitted = ItemLists(4, remove_seen=True).of(USERS)
-    assert permitted is not None
-    assert permitted.narrow(scores).tolist() == [[1, -math.inf, 3, -math.inf], [1, -math.inf, 3, -math.inf]]
-    assert scores[0].tolist() == [1, -math.inf, 3, 4]
-
-
 @pytest.mark.parametrize(
     ("lists", "message"),
     [
@@ -94,14 +85,6 @@ def test_wrong_shapes_are_refused() -> None:
     for items, shape in (([[0]], r"\(1, 1\)"), (0, r"\(\)"), ([[[0]], [[1]]], r"\(2, 1, 1\)")):
         with pytest.raises(ValueError, match=rf"^deny must be \(n,\) or \(2, n\), got shape {shape}$"):
             ItemLists(4).of(USERS, deny=items)
-
-
-def test_padding_is_no_item() -> None:
-    assert real_items(USERS).tolist() == [[True, False, False], [True, True, True]]
-
-
-def test_given_names_what_is_there() -> None:
-    assert named(None, [1]) == {"deny": [1]} and named(None, None) == {}
 
 
 def test_sets_of_places_by_hand() -> None:

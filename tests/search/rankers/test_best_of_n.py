@@ -16,7 +16,7 @@ from promise.search.beams import Beams
 from promise.search.protocols import Ranking, UserRows
 from promise.search.rankers import best_of_n
 from promise.search.rankers.best_of_n import BestOfN
-from tests.search.strategies import TOY, repeatable, worlds
+from tests.search.strategies import TOY, repeatable, restrictions, worlds
 from tests.search.toys import FEATURES, ToyCodes
 from tests.search.worlds import World
 
@@ -142,15 +142,15 @@ def test_enough_distinct_draws_are_the_exhaustive_ranking(
 
 
 @settings(repeatable, max_examples=60)
-@given(worlds(), st.integers(1, 12), st.sampled_from([0.0, 0.4, 1.0]), st.booleans(), st.booleans())
+@given(worlds(), st.integers(1, 12), st.sampled_from([0.0, 0.4, 1.0]), st.booleans(), st.data())
 def test_scores_are_those_of_the_items_and_the_ranking_is_of_what_was_drawn(
-    world: World, samples: int, weight: float, distinct: bool, remove_seen: bool
+    world: World, samples: int, weight: float, distinct: bool, data: st.DataObject
 ) -> None:
-    search = best_of(world, samples, weight=weight, distinct=distinct, temperature=1.7, remove_seen=remove_seen)
-    ranking = search.rank(world.batch, 99)
+    always, call, removed = data.draw(restrictions(world))
+    search = best_of(world, samples, weight=weight, distinct=distinct, temperature=1.7, **always)
+    ranking = search.rank(world.batch, 99, **call)
     for user, items in enumerate(found(ranking)):
-        removed = set(world.past(user)) if remove_seen else set()
-        scores = world.slow_exhaustive(user, weight, 1.0, removed)
+        scores = world.slow_exhaustive(user, weight, 1.0, removed[user])
         assert len(items) <= min(samples, len(scores)) and bool(items) == bool(scores)
         assert not distinct or len(items) == min(samples, len(scores))
         assert ranking.scores[user, : len(items)].tolist() == pytest.approx([scores[i] for i in items], 1e-4, 1e-4)
@@ -222,23 +222,6 @@ def test_decoding_every_prefix_changes_only_the_cost(worlds: list[World], monkey
         assert torch.equal(static.items, packed.items) and torch.equal(static.scores, packed.scores)
         assert static.cost.decoder_tokens >= packed.cost.decoder_tokens and static.cost.flops >= packed.cost.flops
         assert static.cost.decoder_tokens % static.cost.users == 0
-
-
-def test_lists_of_the_search_and_of_the_call(drawn: World) -> None:
-    search = best_of(drawn, 9, distinct=True, deny=[2])
-    assert search.rank(drawn.batch, 4).items.tolist() == [[3, 0, 1, -1]]  # 3 is all that begins with the second code
-    assert search.rank(drawn.batch, 4, allow=[[2, 3]]).items.tolist() == [[3, -1, -1, -1]]
-    assert best_of(drawn, 9, distinct=True, allow=[1, 2]).rank(drawn.batch, 4, deny=[2]).items[0, 0] == 1
-    nothing = search.rank(drawn.batch, 4, deny=[0, 1, 3])
-    assert (nothing.items == -1).all() and (nothing.scores == -math.inf).all()
-    assert all((nodes == -1).all() for nodes in nothing.kept) and nothing.cost.prm_paths == 0
-
-
-def test_the_reward_ranks_what_was_drawn(drawn: World) -> None:
-    for weight, order in ((0.0, [2, 0, 1, 3]), (1.0, [3, 1, 0, 2])):
-        ranking = best_of(drawn, 4, distinct=True, temperature=5.0, weight=weight).rank(drawn.batch, 3)
-        assert ranking.items.tolist() == [order[:3]]
-    assert ranking.scores.tolist() == [[3.0, 1.0, 0.0]] and ranking.items.dtype == torch.int64
 
 
 # Cost.

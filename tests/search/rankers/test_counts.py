@@ -1,6 +1,8 @@
 """Popularity and co-visit against textbook loops."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,9 +10,10 @@ import pytest
 import torch
 from scipy import sparse
 
-from promise.search.protocols import UserRows
+from promise.search.protocols import Ranker, UserRows
 from promise.search.rankers import counts
 from promise.search.rankers.counts import CoVisit, CoVisitText, Popularity
+from tests.search.oracles import permitted
 
 
 class Shop(NamedTuple):
@@ -62,64 +65,21 @@ def slow_similarity(shop: Shop, dials: Counting) -> dict[tuple[int, int], float]
     return similarity
 
 
-def slow_co_visit(shop: Shop, user: int, dials: Counting, recent: int | None, remove_seen: bool) -> dict[int, float]:
-    similarity, past = slow_similarity(shop, dials), shop.past(user)
+Scores = dict[int, float]
+
+
+def slow_popularity(shop: Shop, user: int) -> Scores:
+    return {item: sum(sequence.count(item) for sequence in shop.sequences) for item in range(shop.item_count)}
+
+
+def slow_co_visit(dials: Counting, recent: int | None, shop: Shop, user: int) -> Scores:
+    similarity = slow_similarity(shop, dials)
     scores = dict.fromkeys(range(shop.item_count), 0.0)
-    for recency, item in enumerate(reversed(past), start=1):
+    for recency, item in enumerate(reversed(shop.past(user)), start=1):
         if recent is None or recency <= recent:
             for other in scores:
                 scores[other] += similarity.get((item, other), 0.0) / recency
-    return {item: s for item, s in scores.items() if s > 0 and not (remove_seen and item in past)}
-
-
-@pytest.mark.parametrize("remove_seen", [False, True])
-def test_popularity_counts_training_interactions(remove_seen: bool) -> None:
-    for shop in SHOPS:
-        ranker = Popularity(training=shop.training, item_count=shop.item_count, remove_seen=remove_seen)
-        for k in (1, 4, 50):
-            ranking = ranker.rank(shop.batch, k)
-            for user in range(4):
-                counts = {i: sum(s.count(i) for s in shop.sequences) for i in range(shop.item_count)}
-                left = [i for i in counts if not (remove_seen and i in shop.past(user))]
-                best = sorted(left, key=lambda item: (-counts[item], item))[:k]
-                items, scores = ranking.items[user].tolist(), ranking.scores[user].tolist()
-                assert items == best + [-1] * (len(items) - len(best))
-                assert scores == [counts[item] for item in best] + [-math.inf] * (len(items) - len(best))
-
-
-@pytest.mark.parametrize("remove_seen", [False, True])
-@pytest.mark.parametrize(
-    ("dials", "recent"),
-    [
-        (Counting(1), None), (Counting(3), None), (Counting(3), 1), (Counting(9), 2),
-        (Counting(4, decay=0.7, backward=0.35, rarity=0.3), None), (Counting(4, 0.0, 0.0, 0.0), 2),
-    ],
-)  # fmt: skip
-def test_co_visit_is_the_textbook_sum(dials: Counting, recent: int | None, remove_seen: bool) -> None:
-    for shop in SHOPS:
-        ranker = CoVisit(*dials, recent, training=shop.training, item_count=shop.item_count, remove_seen=remove_seen)
-        ranking = ranker.rank(shop.batch, 6)
-        for user in range(4):
-            expected = slow_co_visit(shop, user, dials, recent, remove_seen)
-            items, scores = ranking.items[user].tolist(), ranking.scores[user].tolist()
-            real = [item for item in items if item >= 0]
-            assert items == real + [-1] * (len(items) - len(real)) and len(set(real)) == len(real)
-            best = sorted(expected.values(), reverse=True)[:6]
-            assert scores == pytest.approx(best + [-math.inf] * (len(items) - len(best)))
-            assert [expected[item] for item in real] == pytest.approx(best)
-
-
-def test_drawn_co_visit() -> None:
-    """Sequences 0 1 2 and 1 0: similarity of 0 and 1 is 2 / √4, of 1 and 2 1 / √2, of 0 and 2 (1/2) / √2."""
-    training = np.array([0, 1, 2, 1, 0]), np.array([0, 3, 5])
-    batch = UserRows(torch.tensor([[0, 0], [2, 1]]), torch.tensor([1, 2]))
-    ranking = CoVisit(*Counting(2), None, training=training, item_count=4).rank(batch, 4)
-    root = math.sqrt(2)
-    assert ranking.items.tolist() == [[1, 2, -1, -1], [0, 2, 1, -1]]
-    assert ranking.scores[0, :2].tolist() == pytest.approx([1.0, 0.5 / root])
-    assert ranking.scores[1, :3].tolist() == pytest.approx([1 + 0.25 / root, 1 / root, 0.5 / root])
-    assert ranking.kept == [] and ranking.cost.users == 2
-    assert (ranking.cost.decoder_tokens, ranking.cost.prm_paths) == (0, 0)
+    return {item: score for item, score in scores.items() if score > 0}
 
 
 def draw_words(shop: Shop) -> tuple[sparse.csr_array, list[dict[int, float]]]:
@@ -131,83 +91,82 @@ def draw_words(shop: Shop) -> tuple[sparse.csr_array, list[dict[int, float]]]:
     return sparse.csr_array(dense), [{word: row[word] for word in np.flatnonzero(row)} for row in dense]
 
 
-@pytest.mark.parametrize("remove_seen", [False, True])
-@pytest.mark.parametrize("text_weight", [0.0, 1.0, 30.0])
-def test_co_visit_text_weighs_every_score_by_the_likeness_to_the_last_item(
-    text_weight: float, remove_seen: bool, monkeypatch: pytest.MonkeyPatch
+def slow_co_visit_text(text_weight: float, shop: Shop, user: int) -> Scores:
+    """Every score weighed by the likeness to the last item."""
+    scores, (_, words) = slow_co_visit(Counting(3), None, shop, user), draw_words(shop)
+    for item in scores:
+        last = words[shop.past(user)[-1]]
+        scores[item] *= 1 + text_weight * sum(weight * last.get(word, 0.0) for word, weight in words[item].items())
+    return scores
+
+
+def popularity(shop: Shop, **lists: Any) -> Popularity:
+    return Popularity(training=shop.training, item_count=shop.item_count, **lists)
+
+
+def co_visit(dials: Counting, recent: int | None, shop: Shop, **lists: Any) -> CoVisit:
+    return CoVisit(*dials, recent, training=shop.training, item_count=shop.item_count, **lists)
+
+
+def co_visit_text(text_weight: float, shop: Shop, **lists: Any) -> CoVisitText:
+    given: dict[str, Any] = {"training": shop.training, "item_count": shop.item_count, **lists}
+    return CoVisitText(*Counting(3), None, text_weight, words=draw_words(shop)[0], **given)
+
+
+COUNTINGS = [
+    (Counting(1), None), (Counting(3), None), (Counting(3), 1), (Counting(9), 2),
+    (Counting(4, decay=0.7, backward=0.35, rarity=0.3), None), (Counting(4, 0.0, 0.0, 0.0), 2),
+]  # fmt: skip
+BASELINES: list[tuple[Callable[..., Ranker], Callable[[Shop, int], Scores]]] = [
+    (popularity, slow_popularity),
+    *((partial(co_visit, *dials), partial(slow_co_visit, *dials)) for dials in COUNTINGS),
+    *((partial(co_visit_text, weight), partial(slow_co_visit_text, weight)) for weight in (0.0, 1.0, 30.0)),
+]
+
+
+@pytest.mark.parametrize("at_once", [1, 40, 1 << 24])
+@pytest.mark.parametrize(("make", "slow"), BASELINES)
+def test_a_baseline_is_the_textbooks_in_parts_or_at_once_with_any_lists(
+    make: Callable[..., Ranker], slow: Callable[[Shop, int], Scores], at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counts, "SCORES_AT_ONCE", 40)
-    for shop in SHOPS:
-        matrix, words = draw_words(shop)
-        given: dict[str, Any] = {"training": shop.training, "item_count": shop.item_count, "remove_seen": remove_seen}
-        ranking = CoVisitText(*Counting(3), None, text_weight, words=matrix, **given).rank(shop.batch, 6)
-        for user in range(4):
-            expected = slow_co_visit(shop, user, Counting(3), None, remove_seen)
-            for item in expected:
-                last = words[shop.past(user)[-1]]
-                cosine = sum(weight * last.get(word, 0.0) for word, weight in words[item].items())
-                expected[item] *= 1 + text_weight * cosine
-            best = sorted(expected.values(), reverse=True)[:6]
-            items, scores = ranking.items[user].tolist(), ranking.scores[user].tolist()
-            assert scores == pytest.approx(best + [-math.inf] * (len(items) - len(best)), rel=1e-4)
-            assert [expected[item] for item in items if item >= 0] == pytest.approx(best, rel=1e-4)
-
-
-def test_few_users_at_once_batch_order_and_padding_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    for shop in SHOPS[:20]:
-        rankers: list[Any] = [
-            Popularity(training=shop.training, item_count=shop.item_count, remove_seen=True),
-            CoVisit(*Counting(3), None, training=shop.training, item_count=shop.item_count, remove_seen=True),
-        ]
-        history, lengths = shop.batch
-        flipped = UserRows(torch.nn.functional.pad(history, (0, 2)).flip(0), lengths.flip(0))
-        for ranker in rankers:
-            whole = ranker.rank(shop.batch, 3)
-            assert torch.equal(ranker.rank(flipped, 3).items.flip(0), whole.items)
-            with monkeypatch.context() as patch:
-                patch.setattr(counts, "SCORES_AT_ONCE", 1)
-                assert torch.equal(ranker.rank(shop.batch, 3).items, whole.items)
-
-
-@pytest.mark.parametrize("remove_seen", [False, True])
-def test_lists_leave_the_order_of_what_is_permitted(remove_seen: bool) -> None:
+    monkeypatch.setattr(counts, "SCORES_AT_ONCE", at_once)
     rng = np.random.default_rng(0)
     for shop in SHOPS:
-        count = shop.item_count
+        count, scores = shop.item_count, [slow(shop, user) for user in range(4)]
         always = {"allow": rng.integers(count, size=count), "deny": rng.integers(-1, count, size=count // 3)}
         calls: list[dict[str, np.ndarray]] = [
             {},
             {"allow": rng.integers(count, size=count + 1), "deny": rng.integers(-1, count, size=2)},
             {"allow": rng.integers(-1, count, size=(4, 3)), "deny": rng.integers(-1, count, size=(4, 1))},
-            {"deny": rng.integers(-1, count, size=(4, 2))},
         ]
-        given: dict[str, Any] = {"training": shop.training, "item_count": count}
-        for maker in (Popularity, lambda **offers: CoVisit(*Counting(3), None, **offers)):
-            every = maker(**given).rank(shop.batch, count)
-            ranker = maker(**given, **always, remove_seen=remove_seen)
-            for call in calls:
-                found = ranker.rank(shop.batch, 3, **call)
+        for lists, remove_seen in (({}, False), ({}, True), (always, True)):
+            ranker = make(shop, **lists, remove_seen=remove_seen)
+            for k, call in zip((50, 3, 4), calls, strict=True):
+                ranking = ranker.rank(shop.batch, k, **call)
                 for user in range(4):
-                    past = shop.past(user) if remove_seen else []
-                    own = {name: (items if items.ndim == 1 else items[user]) for name, items in call.items()}
-                    gone = {-1, *always["deny"].tolist(), *past, *own.get("deny", np.array([])).tolist()}
-                    left = set(always["allow"].tolist()) & set(own.get("allow", always["allow"]).tolist()) - gone
-                    scores = dict(zip(every.items[user].tolist(), every.scores[user].tolist(), strict=True))
-                    best = sorted((scores[item] for item in left & scores.keys()), reverse=True)[:3]
-                    items = [item for item in found.items[user].tolist() if item >= 0]
-                    absent = [-math.inf] * (len(found.items[user]) - len(best))
-                    assert set(items) <= left and [scores[item] for item in items] == best
-                    assert found.scores[user].tolist() == best + absent
-                    assert found.items[user, len(best) :].tolist() == [-1] * len(absent)
+                    left = permitted(count, user, shop.past(user) if remove_seen else (), lists, call)
+                    expected = {item: score for item, score in scores[user].items() if item in left}
+                    best = sorted(expected.values(), reverse=True)[:k]
+                    items, found = ranking.items[user].tolist(), ranking.scores[user].tolist()
+                    absent = len(items) - len(best)
+                    assert items[len(best) :] == [-1] * absent and len(set(items[: len(best)])) == len(best)
+                    assert found == pytest.approx(best + [-math.inf] * absent, rel=1e-4)
+                    assert [expected[item] for item in items[: len(best)]] == pytest.approx(best, rel=1e-4)
+
+
+def test_batch_order_and_padding_do_not_matter() -> None:
+    for shop in SHOPS[:20]:
+        flipped = UserRows(torch.nn.functional.pad(shop.batch.history, (0, 2)).flip(0), shop.batch.lengths.flip(0))
+        for ranker in (popularity(shop, remove_seen=True), co_visit(Counting(3), None, shop, remove_seen=True)):
+            ranking = ranker.rank(shop.batch, 3)
+            assert torch.equal(ranker.rank(flipped, 3).items.flip(0), ranking.items)
+            assert ranking.kept == [] and (ranking.cost.users, ranking.cost.decoder_tokens) == (4, 0)
 
 
 def test_a_wrong_list_is_refused() -> None:
-    given: dict[str, Any] = {"training": (np.array([0]), np.array([0, 1])), "item_count": 1}
-    message = r"^deny must hold items 0 \.\. 0, got 1$"
-    with pytest.raises(ValueError, match=message):
-        Popularity(**given, deny=[1])
-    with pytest.raises(ValueError, match=message):
-        CoVisit(*Counting(1), None, **given, deny=[1])
+    for make in (popularity, partial(co_visit, Counting(1), None)):
+        with pytest.raises(ValueError, match=r"^deny must hold items 0 \.\. \d+, got 99$"):
+            make(SHOPS[1], deny=[99])
 
 
 @pytest.mark.parametrize(
@@ -227,6 +186,5 @@ def test_bad_dials_are_refused(dials: Counting, recent: int | None, message: str
 
 @pytest.mark.parametrize("text_weight", [-0.5, math.nan, math.inf])
 def test_a_text_weight_must_be_a_number_from_0_on(text_weight: float) -> None:
-    given: dict[str, Any] = {"training": (np.array([0]), np.array([0, 1])), "item_count": 1}
     with pytest.raises(ValueError, match=rf"^search\.text_weight must be a number >= 0, got {text_weight}$"):
-        CoVisitText(*Counting(1), None, text_weight, words=sparse.csr_array(np.ones((1, 1))), **given)
+        co_visit_text(text_weight, SHOPS[1])

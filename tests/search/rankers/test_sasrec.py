@@ -11,6 +11,7 @@ from torch import Tensor
 from promise.search.protocols import UserRows
 from promise.search.rankers import sasrec
 from promise.search.rankers.sasrec import SASRecRanker
+from tests.search.oracles import permitted
 
 ITEMS, USERS = 20, 5
 
@@ -47,10 +48,10 @@ def batch_of(seed: int) -> UserRows:
     return UserRows(torch.randint(ITEMS, (USERS, 7), generator=random), lengths)
 
 
-def slow(table: Table, batch: UserRows, user: int, k: int, permitted: set[int]) -> list[tuple[float, int]]:
+def slow(table: Table, batch: UserRows, user: int, k: int, left: set[int]) -> list[tuple[float, int]]:
     """The k best of a sort of the permitted items."""
     row = table.scores(table.encode(batch.history, batch.lengths))[user].tolist()
-    return sorted(((row[item], item) for item in permitted), reverse=True)[:k]
+    return sorted(((row[item], item) for item in left), reverse=True)[:k]
 
 
 @pytest.mark.parametrize("remove_seen", [False, True])
@@ -74,14 +75,8 @@ def test_equals_a_sort_of_all_items(at_once: int, remove_seen: bool, monkeypatch
                     width = min(k, ITEMS)
                     assert ranking.items.shape == ranking.scores.shape == (USERS, width)
                     for user in range(USERS):
-                        permitted = set(range(ITEMS))
-                        for lists in (given, call):
-                            own = {name: (row if row.ndim == 1 else row[user]) for name, row in lists.items()}
-                            permitted &= set(own.get("allow", range(ITEMS)))
-                            permitted -= set(own.get("deny", ()))
-                        if remove_seen:
-                            permitted -= set(batch.history[user, : batch.lengths[user]].tolist())
-                        expected = slow(table, batch, user, k, permitted)
+                        seen = batch.history[user, : batch.lengths[user]].tolist() if remove_seen else ()
+                        expected = slow(table, batch, user, k, permitted(ITEMS, user, seen, given, call))
                         absent = width - len(expected)
                         assert ranking.items[user].tolist() == [item for _, item in expected] + [-1] * absent
                         scores = [score for score, _ in expected] + [-math.inf] * absent

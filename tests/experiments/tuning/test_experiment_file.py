@@ -9,7 +9,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from promise import configs
-from promise.experiments.tuning.trial_config import OF_THE_RUN, checked, composed, difference, write_experiment
+from promise.experiments.grid import composed
+from promise.experiments.identity import pop
+from promise.experiments.tuning.experiment_file import LEFT_OUT, difference, write_experiment
 
 
 @pytest.fixture
@@ -23,12 +25,8 @@ def app() -> Iterator[None]:
 def plain(overrides: list[str]) -> Any:
     cfg, _ = composed(overrides)
     values: Any = OmegaConf.to_container(cfg, resolve=False)
-    for name in OF_THE_RUN:
-        *parents, last = name.split(".")
-        inner = values
-        for parent in parents:
-            inner = inner[parent]
-        inner.pop(last, None)
+    for name in LEFT_OUT:
+        pop(values, name)
     return values
 
 
@@ -43,7 +41,7 @@ def plain(overrides: list[str]) -> Any:
 def test_the_experiment_file_gives_the_same_dials(app: None, tmp_path: Path, given: list[str]) -> None:
     words = ["search=orm", "search.width=20", "search.weight=[1,0.5,0.5,0.5]"]
     path = tmp_path / "experiment" / "best.yaml"
-    write_experiment(given, words, path, ["what it is"])
+    write_experiment([*given, *words], path, ["what it is"])
     assert path.read_text("utf-8").startswith("# @package _global_\n# what it is\n")
     assert [file.name for file in path.parent.iterdir()] == ["best.yaml"]
     again = plain([f"hydra.searchpath=[file://{tmp_path}]", "experiment=best"])
@@ -54,25 +52,8 @@ def test_the_experiment_file_gives_the_same_dials(app: None, tmp_path: Path, giv
 
 
 def test_nothing_but_the_defaults(app: None, tmp_path: Path) -> None:
-    write_experiment([], [], tmp_path / "best.yaml", [])
+    write_experiment([], tmp_path / "best.yaml", [])
     assert plain([f"hydra.searchpath=[file://{tmp_path.parent}]"]) == plain([])
-
-
-def test_a_wrong_dial_is_one_line(app: None) -> None:
-    cfg, chosen = checked(["search=plain", "search.width=20"], "space")
-    assert cfg.search.width == 20 and chosen["search"] == "plain" and "hydra" not in cfg
-    for words, message in (
-        (
-            ["search.widht=3"],
-            r"^search\.widht: unknown; did you mean search\.width\?$",
-        ),
-        (["search=none"], r"^search must be one of .*, got none"),
-        (["search.width=0"], r"^search\.width must be an integer >= 1, got 0$"),
-        (["search=guided", "training=generator"], r"^search\.weight=1\.0 needs a reward model"),
-    ):
-        with pytest.raises(ValueError, match=message) as error:
-            checked(words, "space")
-        assert "\n" not in str(error.value)
 
 
 def test_difference() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from promise.experiments.sharing import Pipelines
+from promise.experiments.pipelines import Pipelines
 
 
 def test_pipelines(pipeline_of: Callable[..., Any]) -> None:

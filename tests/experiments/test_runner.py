@@ -9,7 +9,7 @@ import pytest
 from hydra.core.plugins import Plugins
 
 from promise.analysis.results import read_results
-from promise.experiments import rounds
+from promise.experiments import runner
 from promise.experiments.grid import SweepPoint
 
 Run = Callable[..., Any]
@@ -21,14 +21,14 @@ GRIDS = (NAME, "sweep.grids=[{seed:[0,1],search:plain,search.width:[10,20]},{sea
 def launches(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """What is launched, in this process by Hydra's own launcher."""
     seen: list[list[str]] = []
-    launch = rounds.launch
+    launch = runner.launch
 
     def told(points: Sequence[SweepPoint], first_job: int) -> None:
         seen.append([point.name for point in points])
         launch(points, first_job)
 
-    monkeypatch.setattr(rounds, "launch", told)
-    monkeypatch.setattr("promise.sweep.in_this_process", lambda: False)
+    monkeypatch.setattr(runner, "launch", told)
+    monkeypatch.setattr("promise.experiments.runner.in_this_process", lambda: False)
     return seen
 
 
@@ -61,7 +61,7 @@ def test_a_worker_that_dies_leaves_no_row(
     def dies(self: Any, cfg: Any) -> None:
         raise BrokenPipeError("the worker died\nof this")
 
-    monkeypatch.setattr("promise.experiments.launching.Job.__call__", dies)
+    monkeypatch.setattr("promise.experiments.launchers.PointJob.__call__", dies)
     answer = run("sweep", NAME, grids, store=tmp_path)
     assert answer.code == 1
     assert "the job of point search=popularity ended: the worker died of this" in answer.err
@@ -78,6 +78,6 @@ def test_a_launcher_that_dies_is_told(
         def launch(self, *jobs: Any, **settings: Any) -> None:
             raise RuntimeError("no cluster")
 
-    monkeypatch.setattr(Plugins, "instantiate_launcher", lambda self, **settings: Dies())
+    monkeypatch.setattr(Plugins, "instantiate_launcher", lambda self, *settings: Dies())
     answer = run("sweep", NAME, "sweep.grids=[{search:popularity}]", store=tmp_path)
     assert answer.code == 1 and "the launcher ended: RuntimeError: no cluster" in answer.err

@@ -1,4 +1,4 @@
-"""What `hydra/sweeper=promise_optuna` does: Optuna asks, any launcher of Hydra's runs the jobs, their rows are told."""
+"""Hydra's multirun as a study (`hydra/sweeper=promise_optuna`): Optuna asks, any launcher runs, rows are told."""
 
 import json
 import os
@@ -15,22 +15,19 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import TaskFunction
 from omegaconf import DictConfig
 
-from promise import tune
+from promise.experiments.grid import composed
+from promise.experiments.tuning.run import check_space, conduct, study_identity
 from promise.experiments.tuning.settings import Settings
 from promise.experiments.tuning.study import Asked, Study
-from promise.experiments.tuning.trial_config import composed, shared
 from promise.pipeline.config import without_passwords
 from promise.pipeline.errors import BAD_INPUT, ending_checks, own_words
-
-#: What of a verb's JSON makes the row of a trial.
-PARTS = ("dials", "metrics", "cost")
 
 
 class JobFailed(Exception):
     """A job ended with one of our own checks, which it has told already."""
 
 
-class Job:
+class TrialJob:
     """A verb as a job of a study: a check that fails ends the job and not the study.
 
     Args:
@@ -55,7 +52,7 @@ def sweep(config: DictConfig, launcher: Launcher, arguments: Sequence[str], give
     Args:
         config: The config of the multirun, Hydra's own part included.
         launcher: Runs the jobs.
-        arguments: Overrides; those that sweep are dials of the study.
+        arguments: Overrides; those with several values are searched.
         given: The settings of the sweeper.
 
     Returns:
@@ -67,27 +64,27 @@ def sweep(config: DictConfig, launcher: Launcher, arguments: Sequence[str], give
     with ending_checks():
         if (verb := os.environ.get("PROMISE_VERB", "evaluate")) != "evaluate":
             raise ValueError(f"hydra/sweeper=promise_optuna is for promise evaluate, got promise {verb}")
-        overrides = OverridesParser.create().parse_overrides(list(arguments))
-        words = [str(override.input_line) for override in overrides if not override.is_sweep_override()]
-        swept = {override.get_key_element(): entry(override) for override in overrides if override.is_sweep_override()}
+        parsed = OverridesParser.create().parse_overrides(list(arguments))
+        fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
+        swept = {override.get_key_element(): entry(override) for override in parsed if override.is_sweep_override()}
         settings = Settings.of({**given, "space": {**(given["space"] or {}), **swept}}, "hydra.sweeper")
-        tune.check_space(settings, words)
-        cfg, _ = composed(words)
+        check_space(settings, fixed)
+        cfg, _ = composed(fixed)
         if cfg.evaluation.users is None and settings.pruner != "none":
             raise ValueError(f"hydra.sweeper.pruner={settings.pruner} needs evaluation.users: it begins with fewer")
+        if cfg.predictions is not None:
+            raise ValueError(f"predictions={cfg.predictions} would be overwritten by every trial: a study gives none")
         folder = Path(config.hydra.sweep.dir)
         if settings.name is not None:
             folder = Path(cfg.store) / "studies" / settings.name
-        study = Study(settings, settings.name or folder.name, folder, cfg.seed)
+        study = Study(settings, settings.name or folder.name, folder, cfg.seed, study_identity(settings, cfg))
         cfg.sweep.name = study.name
-        study.begin(shared(cfg, "data", "embeddings", "ids", "checkpoint"))
         try:
-            users = cfg.evaluation.users or 0
             typed = f"promise evaluate -m {shlex.join(['hydra/sweeper=promise_optuna', *without_passwords(arguments)])}"
-            told = tune.conduct(study, words, partial(launch, launcher, study, words), users, cfg, typed)
+            run_jobs = partial(launch, launcher, study, fixed)
+            result = {"verb": "evaluate", **conduct(study, fixed, run_jobs, cfg.evaluation.users or 0, cfg, typed)}
         finally:
             study.close()
-        result = {"verb": "evaluate", **told}
         print(json.dumps(result), flush=True)
         return result
 
@@ -106,16 +103,10 @@ def launch(
     Returns:
         The row, or what was raised, of each.
     """
-    jobs = [
-        [
-            *given,
-            *words,
-            f"hydra.sweep.subdir={asked.number}",
-            f"sweep.name={study.name}",
-            f"sweep.trial={asked.number}",
-        ]
-        for asked, words in trials
-    ]
+    jobs = []
+    for asked, overrides in trials:
+        own = [f"hydra.sweep.subdir={asked.number}", f"sweep.name={study.name}", f"sweep.trial={asked.number}"]
+        jobs.append([*given, *overrides, *own])
     return [outcome(job) for job in launcher.launch(jobs, initial_job_idx=trials[0][0].number)]
 
 
@@ -123,20 +114,16 @@ def outcome(job: JobReturn) -> dict[str, Any] | Exception:
     """The row of a job, or what it raised."""
     found = job._return_value  # the property would print what was printed already, and raise
     if job.status is JobStatus.COMPLETED:
-        row = {name: value for name, value in found.items() if name != "verb" and not isinstance(value, dict | list)}
-        for part in PARTS:
-            row |= found[part]
-        for name, ends in found["intervals"].items():
-            row[f"{name}_low"], row[f"{name}_high"] = ends or (None, None)
+        row: dict[str, Any] = json.loads(Path(found["paths"]["row"]).read_text("utf-8"))
         return row
     return found if isinstance(found, Exception) else RuntimeError(f"the job ended as {job.status.name}")
 
 
 def entry(override: Override) -> dict[str, Any]:
-    """A sweep of the command line as an entry of the space.
+    """Several values of the command line as an entry of the space.
 
     Raises:
-        ValueError: If the sweep is of a kind that no study has.
+        ValueError: If they are of a kind that no study has.
     """
     sweep = override.value()
     if isinstance(sweep, ChoiceSweep):

@@ -1,11 +1,11 @@
-"""What the rows of a study say: the front and its knee, the best within the ceilings, the hypervolume."""
+"""The state of a study: the front and its knee, or the best trials within the ceilings."""
 
 from typing import Any
 
 import pytest
-from tests.pipeline.studies.small_studies import ONE, settings
 
-from promise.experiments.tuning.results import find, show_findings
+from promise.experiments.tuning.findings import find, show_findings
+from tests.experiments.tuning.small_studies import ONE, settings
 
 
 def rows(*points: tuple[float, float]) -> list[dict[str, Any]]:
@@ -20,45 +20,35 @@ POINTS = rows((0.05, 1e6), (0.08, 1e7), (0.08, 1e7), (0.07, 2e7), (0.081, 1e8))
 
 def test_the_front_and_its_knee() -> None:
     more = [{"trial": 5, "status": "failed"}, {"trial": 6, "status": "pruned", "recall@10": 0.9, "flops_per_user": 1}]
-    found = find(settings(reference=[0.01, 2e8]), "mine", POINTS + more, running=2)
+    found = find(settings(), "mine", POINTS + more, running=2)
     assert (found.trials, found.wanted, found.failed, found.pruned, found.running, found.above) == (7, 40, 1, 1, 2, 0)
     assert found.front == [0, 1, 4] and found.best == 1  # of equal ones the first
-    area = (1e7 - 1e6) * 0.04 + (1e8 - 1e7) * 0.07 + (2e8 - 1e8) * 0.071
-    assert found.hypervolume == pytest.approx(area) and found.reference == (0.01, 2e8)
-    assert found.mean_accuracy == pytest.approx(area / 2e8)
-
-
-def test_the_dearest_trial_is_the_reference_where_none_is_given() -> None:
-    found = find(settings(reference=[None, None]), "mine", POINTS)
-    assert found.reference == (0.0, 1e8)
-    assert found.hypervolume == pytest.approx(9e6 * 0.05 + 9e7 * 0.08)
-    nothing = find(settings(reference=[None, None]), "mine", [])
-    assert (nothing.hypervolume, nothing.mean_accuracy, nothing.best, nothing.front) == (0, None, None, [])
+    nothing = find(settings(), "mine", [])
+    assert (nothing.best, nothing.front) == (None, [])
 
 
 def test_the_order_of_objectives_does_not_matter() -> None:
-    turned = settings(objectives=["flops_per_user", "recall@10"], directions=["minimize", "maximize"],
-                      reference=[2e8, 0.01])  # fmt: skip
-    assert find(turned, "mine", POINTS) == find(settings(reference=[0.01, 2e8]), "mine", POINTS)
+    turned = settings(objectives=["flops_per_user", "recall@10"], directions=["minimize", "maximize"])
+    assert find(turned, "mine", POINTS) == find(settings(), "mine", POINTS)
 
 
 def test_the_best_one_within_the_ceilings(capsys: pytest.CaptureFixture[str]) -> None:
     found = find(settings(**ONE), "mine", POINTS)
-    assert found.best == 4 and found.ranking == [4, 1, 2, 3, 0] and found.hypervolume is None and found.front == []
+    assert found.best == 4 and found.ranking == [4, 1, 2, 3, 0] and found.front == []
     limited = settings(constraints={"flops_per_user": 5e7}, **ONE)
     found = find(limited, "mine", POINTS)
     assert found.best == 1 and found.above == 1 and found.ranking == [1, 2, 3, 0]
     show_findings(limited, found, POINTS)
     out = capsys.readouterr().out
     assert "Best trials (mine)" in out and "best" in out and "10 MFLOP" in out
-    assert "5 of 40 trials, 1 above a ceiling" in out and "hypervolume" not in out
+    assert "5 of 40 trials, 1 above a ceiling" in out
 
 
 def test_the_front_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
-    two = settings(reference=[0.01, 2e8])
+    two = settings()
     show_findings(two, find(two, "mine", POINTS), POINTS)
     out = capsys.readouterr().out
     assert "Front: no trial is better in both (mine)" in out and out.count("knee") == 1
-    assert "above the reference point recall@10 = 0.01, flops_per_user = 2e+08; per unit of cost 0.0" in out
+    assert "5 of 40 trials" in out
     show_findings(two, find(two, "mine", []), [])
     assert capsys.readouterr().out.startswith("0 of 40 trials\n")

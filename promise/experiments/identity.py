@@ -1,0 +1,94 @@
+"""Identity of an experiment: every value of its config that its figures depend on, with files by their contents."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+import promise
+from promise.pipeline.config import make, plain
+from promise.pipeline.training_run import file_fingerprint
+
+#: Keys of a run that move no figure.
+RUN_ONLY = (
+    "store",
+    "build",
+    "sweep",
+    "dry_run",
+    "retry_failed",
+    "predictions",
+    "analysis",
+    "logger",
+    "datamodule.workers",
+)
+
+#: Keys that name files or folders; what these hold counts, not where they lie.
+FILES = ("checkpoint", "ids.path", "evaluation.allow", "evaluation.deny")
+
+
+def identity(cfg: DictConfig, without: Iterable[str] = ()) -> dict[str, Any]:
+    """Everything that the figures of a root config depend on, by key.
+
+    Args:
+        cfg: The root config.
+        without: Further keys to leave out (`search.width`), such as those that a study searches; a group stays.
+
+    Raises:
+        ValueError: If an input file is missing.
+    """
+    values = plain(cfg)
+    files = {name: pop(values, name) for name in FILES}
+    known = flat(values)
+    for name in (*RUN_ONLY, *(name for name in without if name in known)):  # what was set in a group stays
+        pop(values, name)
+    values["files"] = {name: path_fingerprint(Path(path)) for name, path in files.items() if path is not None}
+    values |= {name: make(cfg[name]).fingerprint() for name in ("data", "embeddings") if name in values}
+    return {**values, "promise": promise.__version__}
+
+
+def short_hash(values: Any) -> str:
+    """Eight hex digits that tell JSON-able values apart."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def path_fingerprint(path: Path) -> str:
+    """Hash of the contents of a file, or of all files of a folder and their names."""
+    if path.is_file():
+        return file_fingerprint(path)
+    files = sorted(each for each in path.rglob("*") if each.is_file())
+    return short_hash([[str(each.relative_to(path)), file_fingerprint(each)] for each in files])
+
+
+def data_label(cfg: DictConfig, option: str) -> str:
+    """The data for a reader: the option of the group, and the names of the files that it was given.
+
+    Args:
+        cfg: The root config.
+        option: Name of the option (`s3rec`).
+    """
+    texts = [value for value in flat(plain(cfg.data)).values() if isinstance(value, str)]
+    names = [Path(text).name for text in texts if Path(text).exists()]
+    return f"{option} ({', '.join(names)})" if names else option
+
+
+def pop(values: dict[str, Any], name: str) -> Any:
+    """Remove a dotted key from nested mappings and return its value; None where there is none."""
+    *parents, last = name.split(".")
+    for parent in parents:
+        values = values.get(parent) or {}
+    return values.pop(last, None)
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys.
+
+    >>> flat({"a": {"b": 1, "c": [2]}, "d": 3})
+    {'a.b': 1, 'a.c': [2], 'd': 3}
+    """
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return found

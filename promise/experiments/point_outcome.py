@@ -1,0 +1,137 @@
+"""Outcome of a point of a sweep: its row, or its error, which the store keeps so that it isn't tried again."""
+
+import json
+import logging
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from promise.experiments.grid import SweepPoint
+from promise.experiments.identity import data_label, identity, short_hash
+from promise.pipeline.config import plain
+from promise.pipeline.errors import is_check, own_words
+from promise.pipeline.points import Point, PointResult
+from promise.pipeline.stages import Pipeline
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PointOutcome:
+    """Row or error of a point.
+
+    Attributes:
+        point: The point.
+        row: Its row for the table, a failed one too.
+        result: What was measured; None where it failed.
+        error: `TypeName: message` on one line; None where it did not fail.
+    """
+
+    point: SweepPoint
+    row: dict[str, Any]
+    result: PointResult | None = None
+    error: str | None = None
+
+
+class Failure:
+    """Record of a point that failed, by everything its figures depend on and its logger.
+
+    Args:
+        point: The point.
+    """
+
+    def __init__(self, point: SweepPoint) -> None:
+        self.point = point
+
+    @cached_property
+    def path(self) -> Path:
+        """The file of the record.
+
+        Raises:
+            ValueError: If an input file is missing.
+        """
+        logger = {name: value for name, value in plain(self.point.cfg.logger).items() if name != "save_dir"}
+        return Path(self.point.cfg.store) / "failures" / f"{short_hash([identity(self.point.cfg), logger])}.json"
+
+    @property
+    def error(self) -> str | None:
+        """The recorded error, unless `retry_failed` asks to try the point again."""
+        if self.point.cfg.retry_failed or not self.path.exists():
+            return None
+        return str(json.loads(self.path.read_text())["error"])
+
+    def record(self, error: str) -> None:
+        """Keep an error; the file appears whole. Where the point's inputs can't be read, a warning is all."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            part = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+            part.write_text(json.dumps({"error": error, "point": self.point.overrides, "time": now}, indent=1) + "\n")
+            part.rename(self.path)
+        except (OSError, ValueError) as fault:
+            log.warning("the failure of point %s could not be recorded: %s", self.point.name, own_words(fault))
+
+    def forget(self) -> None:
+        """Remove the record, if there is one."""
+        self.path.unlink(missing_ok=True)
+
+
+def point_outcome(point: SweepPoint, pipeline: Pipeline) -> PointOutcome:
+    """The outcome of a point, from the store or from a search made now.
+
+    A point that failed before is left alone unless `retry_failed`. Where nothing may be built (`build=never`) no
+    failure is recorded: it may be that refusal.
+
+    Args:
+        point: The point.
+        pipeline: That of its config.
+    """
+    failure = Failure(point)
+    try:
+        if (error := failure.error) is not None:
+            return failed_before(point, error)
+        result, _ = Point(pipeline, point.cfg.search, point.chosen, point.name).result()
+        failure.forget()
+        return succeeded(point, pipeline, result)
+    except Exception as fault:
+        words = own_words(fault)
+        log.error("point %s failed: %s", point.name, words, exc_info=not is_check(fault))
+        error = f"{type(fault).__name__}: {words}"
+        if point.cfg.build == "auto":
+            failure.record(error)
+        return failed(point, error)
+
+
+def succeeded(point: SweepPoint, pipeline: Pipeline, result: PointResult) -> PointOutcome:
+    """The outcome of a point that has a row; the table's row also tells the data and their history."""
+    log.info("%s: recall@10 %.4f%s", point.name, result.row["recall@10"], "" if result.searched else " (was there)")
+    data = {
+        "data_file": data_label(point.cfg, point.chosen["data"]),
+        "data_fingerprint": f"sha256:{pipeline.data.fingerprint}",
+        "history": point.cfg.datamodule.history,
+    }
+    return PointOutcome(
+        point, {**result.row, **data, "further": point.further, "status": "done", "error": None}, result
+    )
+
+
+def failed_before(point: SweepPoint, error: str) -> PointOutcome:
+    """The outcome of a point that failed at an earlier start."""
+    log.warning("point %s failed earlier: %s (retry_failed=true tries it again)", point.name, error)
+    return failed(point, error)
+
+
+def failed(point: SweepPoint, error: str) -> PointOutcome:
+    """The outcome of a point without a row: the table has its options and the error."""
+    cfg, search = point.cfg, plain(point.cfg.search)
+    known = ("width", "expansion", "candidates", "weight")
+    row = {
+        **{group: point.chosen[group] for group in ("data", "search", "generator", "reward", "training")},
+        **{"split": cfg.split, "seed": cfg.seed, "seen": cfg.evaluation.seen, "history": cfg.datamodule.history},
+        **{f"search.{name}": search[name] for name in known if name in search},
+        "data_file": data_label(cfg, point.chosen["data"]),
+    }
+    return PointOutcome(point, {**row, "further": point.further, "status": "failed", "error": error}, None, error)

@@ -1,0 +1,42 @@
+"""Every measurement at tiny sizes: what it finds, its goals, and figures that fit together."""
+
+import pytest
+from omegaconf import DictConfig
+
+from promise.bench import run
+from promise.bench.measure import Skipped
+
+#: Measurement -> what it finds and the goal of that.
+FOUND: dict[str, dict[str, float | None]] = {
+    "hf": {
+        **{"vs_hf": 10.0, "vs_hf_equal_input": 4.0, "vs_hf_bf16": 10.0, "vs_hf_equal_input_bf16": 4.0},
+        **{"vs_hf_w20": None, "vs_hf_equal_input_w20": None},
+    },
+    "cornac": {"vs_cornac": 30.0, "vs_cornac_bf16": 30.0, "vs_cornac_w20": None},
+    "peak": {"matmul_share": 0.35, "matmul_share_bf16": None, "bf16_over_fp32": None},
+    "items": {"trie_share_1e4": 0.05, "trie_share_1e7": 0.10, "items_1e7_over_1e4": 1.15},
+    "memory": {"memory_1e4": 2.0, "memory_1e6": 2.0, "memory_1e6_over_1e4": 1.1},
+    "beauty": {"beauty_seconds": 60.0},
+    "training": {f"training_{name}{end}": 10.0 for end in ("", "_bf16") for name in ("joint", "generator")},
+    "residual_kmeans": {"residual_kmeans": 1.0, "residual_kmeans_default": None},
+    "trie": {
+        **{"trie_build_seconds": 60.0, "trie_megabytes": 400.0},
+        **{f"trie_children_depth_{depth}": None for depth in range(4)},
+    },
+    "prepare": {f"prepare_synthetic_{stage}": None for stage in ("data", "embeddings", "ids")},
+}
+
+
+@pytest.mark.filterwarnings("ignore:ids.codes clamped")
+@pytest.mark.parametrize("name", FOUND)
+def test_a_measurement_finds_its_figures(name: str, quick: DictConfig) -> None:
+    try:
+        found = list(run.measurements("all")[name](quick))
+    except Skipped as reason:
+        pytest.skip(str(reason))
+    assert {m.name: m.goal for m in found} == FOUND[name]
+    for m in found:
+        assert m.ours is not None and (m.dtype == "bfloat16") == ("bf16" in m.name)
+        assert m.low is None or m.high is None or m.low <= m.high
+        if name in ("hf", "cornac", "training"):
+            assert m.ours and m.theirs and m.ratio == pytest.approx(m.ours / m.theirs)

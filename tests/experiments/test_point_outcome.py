@@ -1,0 +1,61 @@
+"""Failed points: kept with their error, by everything their figures depend on, until they are tried again."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from promise import configs
+from promise.experiments.grid import SweepPoint
+from promise.experiments.point_outcome import Failure, point_outcome
+from promise.pipeline.points import Point
+from promise.pipeline.stages import Pipeline
+
+CHOSEN = {"data": "s3rec", "search": "popularity", "generator": "tiny", "reward": "dot", "training": "joint"}
+Made = Callable[..., SweepPoint]
+
+
+@pytest.fixture
+def point_of(world: Any, tmp_path: Path) -> Made:
+    def point(*words: str) -> SweepPoint:
+        cfg = configs.compose([*world.words, f"store={tmp_path}", "search=popularity", *words])
+        return SweepPoint(["search=popularity"], cfg, CHOSEN)
+
+    return point
+
+
+def test_a_point_fails_once(
+    point_of: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = []
+
+    def broken(self: Point, keep_answers: bool = False) -> Any:
+        asked.append(self)
+        raise RuntimeError("broken\nin two lines")
+
+    def tried(*words: str) -> Any:
+        point = point_of(*words)
+        return point_outcome(point, Pipeline(point.cfg))
+
+    monkeypatch.setattr(Point, "result", broken)
+    error = "RuntimeError: broken in two lines"
+    # a refusal to build is no failure that is kept; a failure is that of its logger too
+    words = ([f"{name}"] for name in ("build=never", "seed=0", "seed=0", "retry_failed=true", "logger=tensorboard"))
+    assert [tried(*each).error for each in words] == [error] * 5
+    assert len(asked) == 4
+    assert f"point search=popularity failed earlier: {error} (retry_failed=true tries it again)" in caplog.text
+    kept = json.loads(Failure(point_of()).path.read_text())
+    assert (kept["error"], kept["point"]) == (error, ["search=popularity"])
+    monkeypatch.undo()
+    done = tried("retry_failed=true")
+    assert done.error is None and done.result.searched and not Failure(point_of()).path.exists()
+
+
+def test_a_failure_that_cannot_be_recorded_is_told(point_of: Made, caplog: pytest.LogCaptureFixture) -> None:
+    point = point_of()
+    OmegaConf.update(point.cfg, "data.sequences", "nowhere.txt")
+    Failure(point).record("ValueError: x")
+    assert "the failure of point search=popularity could not be recorded: data.sequences: no such fi" in caplog.text
