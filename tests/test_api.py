@@ -45,7 +45,7 @@ def test_wrong_histories(model: Path) -> None:
         recommender.recommend([[7, 10], [7, 8]])
     with pytest.raises(ValueError, match=r"^the history of user 0 is empty$"):
         recommender.recommend([[]])
-    recommender.model.search["_target_"] = "promise.search.baselines.Popularity"
+    recommender.model.search["_target_"] = "promise.search.rankers.counts.Popularity"
     with pytest.raises(ValueError, match=r"^the model's search .* needs data: training$"):
         Recommender(recommender.model)
 

@@ -54,15 +54,13 @@ def test_given_ids_without_a_quality_report(run: Run, tmp_path: Path) -> None:
         ),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("verb", ["evaluate", "sweep"])
-def test_bad_data_is_one_line_and_leaves_nothing(
-    run: Run, tmp_path: Path, verb: str, content: bytes | None, message: str
-) -> None:
+def test_bad_data_is_one_line_and_leaves_nothing(run: Run, tmp_path: Path, content: bytes | None, message: str) -> None:
     path, store = tmp_path / "s.txt", tmp_path / "store"
     if content is not None:
         path.write_bytes(content)
-    more = ["+sweeps=weight"] if verb == "sweep" else []
-    assert run(verb, f"data.sequences={path}", *more, store=store).error == message.format(path=path)
+    verbs = [["evaluate"]] if content else [["evaluate"], ["sweep", "+sweeps=weight"]]
+    for verb in verbs:
+        assert run(*verb, f"data.sequences={path}", store=store).error == message.format(path=path)
     left = [file for file in store.rglob("*") if file.is_file() and not {"runs", ".locks"} & set(file.parts)]
     assert left == []
 

@@ -59,7 +59,7 @@ class Model:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of weights, config, IDs, vectors, tables and item ids, but for the scale of counts, which a search sets."""
+        """Hash of weights, config, IDs, vectors, tables and item ids; not of the scale of counts, a search's."""
         vectors, tables = self.inputs.item_vectors, self.inputs.tables
         config, wrapper = dict(self.config), self.config.get("cooccurrence")
         if wrapper:

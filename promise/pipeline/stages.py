@@ -248,7 +248,9 @@ class Pipeline:
         Raises:
             ValueError: If data, IDs or model are missing, garbled, or don't fit each other.
         """
-        _ = self.data, self.ids
+        _ = self.data
+        if self.cfg.ids.path is not None:
+            _ = self.ids
 
     @property
     def wants_vectors(self) -> bool:

@@ -57,7 +57,7 @@ def test_one_of_each_goes_through_the_ordinary_verbs(plugged: Callable[..., Any]
 def test_counts_wrap_what_they_do_not_know(plugged: Callable[..., Any]) -> None:
     counts = ("cooccurrence=counts", "cooccurrence.neighbours=3", "cooccurrence.text_neighbours=2")
     trained = plugged("train", *counts).json
-    assert trained["trained"] == ["data", "embeddings", "ids", "cooccurrence", "quick"]
+    assert trained["trained"][-2:] == ["cooccurrence", "quick"]
     found = plugged("evaluate", *counts, "search.width=20").json
     assert found["trained"] == [] and found["metrics"]["recall@10"] > 0.5  # the next item of a ring is a neighbour
     assert plugged("sweep", *counts, "sweep.name=c", "sweep.grids=[{search.width:[5,20]}]").json["failed"] == 0

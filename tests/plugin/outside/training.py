@@ -37,5 +37,6 @@ class Quick(TrainingStage):
     def task(self, networks: Mapping[str, Any]) -> JointTask:
         cfg, trie = self.pipeline.cfg, self.pipeline.network_inputs.trie
         ranker = selecting_search(cfg, networks["generator"], networks["reward"], trie)
-        schedule = (1e-2, 0.0, 0, self.settings["epochs"], 9, None)
-        return JointTask("all", "sampled", 4, 1.0, *schedule, trie=trie, ranker=ranker, seed=cfg.seed, **networks)
+        schedule = {"learning_rate": 1e-2, "weight_decay": 0.0, "warmup_steps": 0, "patience": 9, "ema_decay": None}
+        schedule |= {"epochs": self.settings["epochs"], "trie": trie, "ranker": ranker, "seed": cfg.seed}
+        return JointTask("all", "sampled", 4, 1.0, **schedule, **networks)
