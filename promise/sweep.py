@@ -9,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 import promise
+from promise.analysis.units import flops_text
 from promise.experiments.dry_run import dry_run
 from promise.experiments.findings import Measured, findings
 from promise.experiments.grid import compose_points
@@ -19,7 +20,7 @@ from promise.experiments.rounds import here, launched
 from promise.pipeline.config import plain
 from promise.pipeline.points import seen_of
 from promise.pipeline.stages import Pipeline
-from promise.pipeline.verb import app, show, sized
+from promise.pipeline.verb import app, show
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +172,7 @@ def show_rows(rows: list[dict[str, Any]]) -> None:
         [
             row["search"] + (" (shuffled)" if row.get("search.control") == "shuffled" else ""),
             *(row.get(name) for name in (*varied, *figures)),
-            sized(row.get("flops_per_user"), "FLOP") if row.get("flops_per_user") else None,
+            flops_text(row.get("flops_per_user")) if row.get("flops_per_user") else None,
             row.get("seconds"),
         ]
         for row in rows

@@ -20,7 +20,7 @@ from promise.experiments.tuning.trial_config import checked, shared
 from promise.pipeline.config import plain
 from promise.pipeline.errors import is_check, own_words, unwrapped
 from promise.pipeline.points import Point
-from promise.pipeline.training_run import file_fingerprint
+from promise.pipeline.store import file_fingerprint
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from promise.pipeline.item_files import LISTS
 from promise.pipeline.model_folder import description
 from promise.pipeline.points import Point, PointResult
 from promise.pipeline.stages import Pipeline
-from promise.pipeline.training_run import file_fingerprint
+from promise.pipeline.store import file_fingerprint
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
+from promise.analysis.units import flops_text
 from promise.experiments.estimates import Untrained, search_minutes, shape, untrained
 from promise.experiments.grid import SweepPoint
 from promise.experiments.plan import Network, plan, prepared, refusing
@@ -13,7 +14,7 @@ from promise.pipeline.errors import own_words
 from promise.pipeline.points import Point
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.store import NotBuilt
-from promise.pipeline.verb import show, sized
+from promise.pipeline.verb import show
 
 UNKNOWN = "no estimate without data and semantic IDs: `promise prepare` with the same overrides makes them"
 
@@ -42,13 +43,13 @@ def dry_run(points: Sequence[SweepPoint]) -> dict[str, Any]:
     if networks:
         columns = ["networks", "name", "", "parameters"]
         show("Networks, each trained once", columns, [network_cells(network) for network in networks.values()])
-    cells = [[" ".join(row["point"]), told(row), sized(row.get("flops_per_user"), "FLOP"), row.get("minutes")]
+    cells = [[" ".join(row["point"]), told(row), flops_text(row.get("flops_per_user")), row.get("minutes")]
              for row in rows]  # fmt: skip
     show("Points (per user: at most)", ["", "state", "per user", "minutes"], cells)
     said = (
         UNKNOWN
         if total["minutes"] is None
-        else f"searches of about {total['minutes']:.0f} min on this machine, {sized(total['flops'], 'FLOP')}"
+        else f"searches of about {total['minutes']:.0f} min on this machine, {flops_text(total['flops'])}"
     )
     print(f"\npoints to run: {len(to_run)} of {len(rows)}; networks to train: {len(missing)}; {said}")
     return {

@@ -115,7 +115,7 @@ class Point:
         return {"cooccurrence.scale": counts.scale} if acts else {}
 
     def key(self) -> dict[str, Any]:
-        """What the row depends on: dials that can act, and contents of the inputs."""
+        """All that the row depends on: dials that can act, and contents of the inputs."""
         pipeline, cfg = self.pipeline, self.pipeline.cfg
         users = cfg.evaluation.users
         key: dict[str, Any] = {
@@ -222,7 +222,7 @@ class Point:
         return ranker
 
     def names(self) -> dict[str, Any]:
-        """What the row is of, by Hydra's names, and its dials, normalised: one that can't act is null."""
+        """The options that the row is of, by Hydra's names, and its dials, normalised: one that can't act is null."""
         cfg, dials = self.pipeline.cfg, self.dials
         found = fingerprints(self.pipeline, self.accepts)
         networks = found.get("networks", found.get("sasrec"))

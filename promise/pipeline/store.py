@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 import promise
 
@@ -253,22 +253,23 @@ class Store:
                 problems.append(f"{name} has changed")
         return problems + [f"{name} is not in its manifest" for name in there if name not in listed]
 
-    @contextmanager
-    def _locked(self, key: str, wait: bool) -> Iterator[None]:
+    def _locked(self, key: str, wait: bool) -> AcquireReturnProxy:
         folder = self.root / _LOCKS
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f"{key}.lock")
         try:
-            lock.acquire(timeout=0)
+            return lock.acquire(timeout=0)
         except Timeout:
             if not wait:
                 raise ValueError(f"{key} is being built by another process") from None
             log.info("%s is being built by another process: waiting for it", key)
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+            return lock.acquire()
+
+
+def file_fingerprint(path: Path) -> str:
+    """First 16 hex digits of the SHA-256 of a file's contents."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _made_of(stage: str, config: Any, inputs: Mapping[str, str], version: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from promise.tasks.training import Targets
 
 @dataclass
 class EvaluationResult:
-    """What an evaluation found.
+    """Findings of an evaluation.
 
     Attributes:
         users: (n,) user indices, ascending.
@@ -124,7 +124,7 @@ class RankingEvaluator(LightningModule):
         self.free.update(self.items.codes[self.greedy.rank(batch, 1).items[:, 0]] == true)
 
     def result(self) -> EvaluationResult:
-        """What was found, over all processes, users in ascending order."""
+        """The findings over all processes, users in ascending order."""
         found, entries, cost = self.found, self.entries, self.cost
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             parts: list[tuple[list[tuple[NDArray[np.generic], ...]], Tensor, Cost]] = [

@@ -9,10 +9,11 @@ from typing import Any
 from promise.analysis.frontier import pareto
 from promise.analysis.hypervolume import hypervolume, knee
 from promise.analysis.results import write_results
+from promise.analysis.units import flops_text
 from promise.experiments.tuning.settings import Settings, measured
 from promise.experiments.tuning.study import Study
 from promise.experiments.tuning.trial_config import write_experiment
-from promise.pipeline.verb import show, sized
+from promise.pipeline.verb import show
 
 
 @dataclass
@@ -180,4 +181,4 @@ def show_findings(settings: Settings, found: Findings, rows: Sequence[dict[str, 
 
 def _shown(row: dict[str, Any], name: str) -> Any:
     """A figure of a row as a table shows it."""
-    return sized(row.get(name), "FLOP") if name == "flops_per_user" else measured(row, name)
+    return flops_text(row.get(name)) if name == "flops_per_user" else measured(row, name)
