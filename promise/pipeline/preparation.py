@@ -53,7 +53,8 @@ class Preparation:
 
     def kept(self, name: str, *made_of: Any, **options: Any) -> Artifact:
         """An artifact of the store, built if need be and allowed: see `Store.get_or_build`."""
-        artifact = self.store.get_or_build(name, *made_of, allow_build=self.cfg.build == "auto", **options)
+        options["allow_build"] = self.cfg.build == "auto"
+        artifact = self.store.get_or_build(name, *made_of, **options)
         if artifact.built:
             self.built.append(name)
         return artifact

@@ -142,6 +142,7 @@ class TrainingStage(ABC):
             finish(logger)
         if not trainer.is_global_zero:
             return {}
+        best_score: Any = kept.best_model_score
         best = torch.load(kept.best_model_path, map_location="cpu", weights_only=True)
         task.load_state_dict(best["state_dict"])
         save_weights(folder / WEIGHTS, networks)
@@ -150,7 +151,7 @@ class TrainingStage(ABC):
             "fingerprint": file_fingerprint(folder / WEIGHTS),
             "epochs": trainer.current_epoch,
             "best_epoch": best["epoch"] + 1,
-            task.monitor.replace("/", "_"): float(kept.best_model_score),
+            task.monitor.replace("/", "_"): float(best_score),
             "training_seconds": round(epochs.seconds, 1),
         }
 
