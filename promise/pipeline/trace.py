@@ -76,7 +76,7 @@ class UserTrace:
         Raises:
             ValueError: If there is no such level.
         """
-        most = self.prefixes["level"].max()
+        most = self.pipeline.trie.levels
         if not 1 <= depth <= most:
             raise ValueError(f"depth must lie in 1..{most}, got {depth}")
         plain, guided = pl.col("plain"), pl.col("guided")
