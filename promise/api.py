@@ -1,4 +1,4 @@
-"""What a Python user needs: a trained model that recommends without data, and the search that a command opens."""
+"""The Python interface: a trained model that recommends without data, and the search that a command opens."""
 
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path

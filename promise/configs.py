@@ -34,7 +34,7 @@ RENAMED = {
 
 
 def renamed(key: str) -> str | None:
-    """What a former key (`selection.users`) or value (`training.negatives=exact`) is called today.
+    """Today's name of a former key (`selection.users`) or value (`training.negatives=exact`); None = it has none.
 
     >>> renamed("selection.users"), renamed("search.width")
     ('checkpoint_selection.users', None)

@@ -6,13 +6,14 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from promise import configs
+from promise.analysis.units import flops_text
 from promise.pipeline.checks import check_judge
 from promise.pipeline.drift import analyse_drift
+from promise.pipeline.files import require_writable
 from promise.pipeline.points import KS, Point, PointResult
 from promise.pipeline.predictions import write_predictions
 from promise.pipeline.stages import Pipeline
-from promise.pipeline.store import require_writable
-from promise.pipeline.verb import app, choices, show, sized
+from promise.pipeline.verb import app, choices, show
 
 BASELINES = ("popularity", "co_visit")
 METRICS = tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in KS)
@@ -40,7 +41,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         f"{row['data']}, {row['split']} targets of {row['users']:,} users, past items {row['seen']}",
         ["", *METRICS, "per user"],
         [
-            [row["search"], *(row[m] for m in METRICS), sized(row["flops_per_user"], "FLOP")],
+            [row["search"], *(row[m] for m in METRICS), flops_text(row["flops_per_user"])],
             *([name, *(b.row[m] for m in METRICS), None] for name, b in baselines.items() if name != row["search"]),
         ],
     )
@@ -93,7 +94,7 @@ def summary(result: PointResult) -> dict[str, Any]:
 
 
 def level_rows(row: dict[str, Any]) -> list[dict[str, float]]:
-    """What a row says of each level: HRecall, and the accuracies when they were measured."""
+    """The figures of a row for each level: HRecall, and the accuracies when they were measured."""
     names = [name for name in ("hrecall", "teacher_forced", "free_running") if f"{name}@1" in row]
     levels: list[dict[str, float]] = []
     while names and f"{names[0]}@{len(levels) + 1}" in row:

@@ -4,8 +4,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from promise.pipeline.files import require_writable
 from promise.pipeline.stages import Pipeline
-from promise.pipeline.store import require_writable
 from promise.pipeline.verb import app, show
 
 

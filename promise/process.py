@@ -1,4 +1,4 @@
-"""What a process asks of its machine before torch is imported: threads that wait quietly, memory that stays."""
+"""Settings of a process before torch is imported: threads that wait quietly, memory that stays."""
 
 import ctypes
 import os

@@ -7,13 +7,14 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from promise.analysis.units import flops_text
 from promise.experiments.dry_run import dry_run
 from promise.experiments.grid import compose_points
 from promise.experiments.identity import data_label, identity, short_hash
 from promise.experiments.runner import run_points
 from promise.pipeline.config import plain, without_passwords
 from promise.pipeline.stages import Pipeline
-from promise.pipeline.verb import app, show, sized
+from promise.pipeline.verb import app, show
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ def show_rows(rows: list[dict[str, Any]]) -> None:
         [
             row["search"] + (" (shuffled)" if row.get("search.control") == "shuffled" else ""),
             *(row.get(name) for name in (*varied, *figures)),
-            sized(row.get("flops_per_user"), "FLOP") if row.get("flops_per_user") else None,
+            flops_text(row.get("flops_per_user")) if row.get("flops_per_user") else None,
             row.get("seconds"),
         ]
         for row in rows

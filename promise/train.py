@@ -6,8 +6,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from promise.pipeline.files import require_writable
 from promise.pipeline.stages import Pipeline
-from promise.pipeline.store import MANIFEST, require_writable
+from promise.pipeline.store import MANIFEST
 from promise.pipeline.verb import app, choices, show
 
 #: Groups whose options a model's rows are named by.
@@ -23,10 +24,8 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     if pipeline.given is None:
         _ = pipeline.histories  # 1. data: instantiate(cfg.data).read(), split by time
         _ = pipeline.ids  # 2. semantic IDs: instantiate(cfg.embeddings).embed(…), instantiate(cfg.ids).fit(…)
-        # 3. networks: stage.networks() = instantiate(cfg.generator), instantiate(cfg.reward)
-        # 4. task: stage.task(networks) = instantiate(cfg.training); instantiate(cfg.trainer), instantiate(cfg.logger)
-        # 5. fit: trainer.fit(task, instantiate(cfg.datamodule))
-        _, artifact = pipeline.trained_networks  # of each stage of cfg.training: TrainingStage.fit
+        # 3. networks, 4. task and trainer, 5. fit: the steps of `TrainingStage.fit`, for each stage of cfg.training
+        _, artifact = pipeline.trained_networks
         facts, manifest = artifact.manifest, artifact.path / MANIFEST
     generator, reward = pipeline.networks
     parameters = {"generator": sum(p.numel() for p in generator.parameters())}

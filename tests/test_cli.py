@@ -166,7 +166,7 @@ def test_artifacts_without_a_subcommand(words: list[str], capsys: pytest.Capture
         ("+search.width=3", "+search.width=3 must be search.width=3"),
         ("seed", "'seed' is no override: KEY=VALUE or GROUP=OPTION is one"),
         ("seed=(", "seed can't read '(': quote it"),
-        ("store=file/x", "store=file/x can't be written: Not a directory"),
+        ("store=file/x", "store=file/x cannot be written: Not a directory"),
         ("data=s3rec experiment=smoke", "data.sequences must be given"),
     ],
 )

@@ -12,7 +12,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from promise import configs
-from promise.pipeline.preflight import PLUGINS, installed
+from promise.pipeline.overrides import PLUGINS, installed
 
 CONF = configs.root() / "conf"
 CONFIG = CONF / "config.yaml"

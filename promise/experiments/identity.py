@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 import promise
 from promise.pipeline.config import make, plain
-from promise.pipeline.training_run import file_fingerprint
+from promise.pipeline.files import file_fingerprint
 
 #: Keys of a run that move no figure.
 RUN_ONLY = (

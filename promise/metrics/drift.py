@@ -31,27 +31,6 @@ def prefix_hits(kept: Tensor, true: Tensor) -> Tensor:
     return ((kept == true[:, None]) & (true[:, None] >= 0)).any(dim=1)
 
 
-def first_error(right: Tensor) -> Tensor:
-    """Finds the level at which a path first leaves the true one.
-
-    Args:
-        right: (B, L) bool, whether each code of the path is the true one.
-
-    Returns:
-        (B,) int64 level 1..L of the first wrong code; L + 1 where there is none.
-
-    Raises:
-        ValueError: If it is no table of booleans.
-
-    Example:
-        >>> first_error(torch.tensor([[True, False, True], [True, True, True]])).tolist()
-        [2, 4]
-    """
-    if right.ndim != 2 or right.dtype != torch.bool:
-        raise ValueError(f"right must be (B, L) bool, got {tuple(right.shape)} {right.dtype}")
-    return right.long().cumprod(dim=1).sum(dim=1) + 1
-
-
 class LevelShares(Metric):
     """Share of users that are right, for each level on its own; states are sums over users.
 

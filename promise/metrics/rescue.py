@@ -1,4 +1,4 @@
-"""Effects of guidance: users it rescues and damages, and how well a judge knows the true prefix among candidates."""
+"""How well a judge knows the true prefix among candidates: its place, calibration, and medians with an interval."""
 
 from __future__ import annotations
 
@@ -8,30 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
-
-
-def rescued(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
-    """Says whom a second search rescues and whom it damages.
-
-    Misses before - misses after = rescued - damaged, for any two searches of the same users.
-
-    Args:
-        before: (...,) bool, whether the first search still has the truth.
-        after: (...,) bool, whether the second has.
-
-    Returns:
-        Rescued and damaged, (...,) bool each.
-
-    Raises:
-        ValueError: If the shapes differ.
-
-    Example:
-        >>> [users.tolist() for users in rescued(torch.tensor([True, False]), torch.tensor([False, True]))]
-        [[False, True], [True, False]]
-    """
-    if before.shape != after.shape:
-        raise ValueError(f"before and after must be of one shape, got {tuple(before.shape)} and {tuple(after.shape)}")
-    return after & ~before, before & ~after
 
 
 def true_rank(scores: Tensor, nodes: Tensor, true: Tensor) -> Tensor:

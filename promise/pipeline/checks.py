@@ -222,7 +222,7 @@ def check_logger(cfg: DictConfig) -> None:
 
 @cache
 def why_not_online() -> str | None:
-    """What keeps W&B from working online, such as a missing key; None if nothing does. Nobody is prompted."""
+    """The reason why W&B cannot work online, such as a missing key; None if it can. Nobody is prompted."""
     os.environ.setdefault("WANDB_SILENT", "true")
     import wandb
 

@@ -28,7 +28,7 @@ Table = dict[str, Tensor]
 
 
 def options(cfg: DictConfig) -> dict[str, Any] | None:
-    """What decides tables and trained networks in the group `cooccurrence`; None = nothing is counted."""
+    """Options of the group `cooccurrence` that tables and trained networks depend on; None = nothing is counted."""
     if not cfg.cooccurrence:
         return None
     return {name: value for name, value in plain(cfg.cooccurrence).items() if name != "scale"}
@@ -60,7 +60,7 @@ def cooccurrence_stage(pipeline: Any) -> Artifact | None:
 
 
 def cooccurrence_tables(pipeline: Any) -> dict[str, Tensor]:
-    """What `promise.models.cooccurrence.wrap` needs, by name: the stage's tables, and the sequences that were counted.
+    """Tensors for `promise.models.cooccurrence.wrap`, by name: the stage's tables, and the sequences that were counted.
 
     The sequences (`sequences.items`, `sequences.offsets`) serve training alone.
     """

@@ -4,21 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import polars as pl
 import torch
-from numpy.typing import ArrayLike, NDArray
 
-from promise.metrics.drift import first_error
 from promise.metrics.intervals import mean_interval
-from promise.metrics.rescue import median_interval, reliability, rescued
+from promise.metrics.rescue import median_interval, reliability
+from promise.pipeline.files import written_whole
 from promise.pipeline.points import Point
-from promise.pipeline.store import written_whole
 from promise.pipeline.trainer import make_trainer
 from promise.pipeline.verb import show
 from promise.search.guided import GuidedSearch
 from promise.search.options import Level
-from promise.tasks.drift import JUDGES, LISTED, SEARCHES, Drift, DriftRecorder
+from promise.tasks.drift import JUDGES, LISTED, SEARCHES, DriftRecorder
 
 #: Dials that turn any beam search into the plain one of the same width.
 PLAIN = {
@@ -30,10 +27,29 @@ PLAIN = {
     "adaptive": "none",
 }
 
+#: Whether the greedy path is right at a level and up to it, and whether the true code is the likeliest after true ones.
+LOST = pl.when(pl.col("first_error") < pl.col("depth"))
+PER_LEVEL = {
+    "teacher_forced": pl.col("teacher_forced"),
+    "free_running": pl.col("free_running"),
+    "free_running_prefix": pl.col("first_error") > pl.col("depth"),
+    "first_error": pl.col("first_error") == pl.col("depth"),
+    "after_error_free_running": LOST.then("free_running"),
+    "after_error_teacher_forced": LOST.then("teacher_forced"),
+}
+
+#: Whose truth the searches still have, at a level or in the final lists, and whom guidance rescues and damages.
+COMPARED = {
+    **{f"hrecall_{search}": pl.col(search) for search in SEARCHES},
+    "rescue": pl.col("guided") & ~pl.col("plain"),
+    "damage": pl.col("plain") & ~pl.col("guided"),
+    "net_rescue": pl.col("guided").cast(pl.Int8) - pl.col("plain").cast(pl.Int8),
+}
+
 #: Columns of the CSV file, in order.
 COLUMNS = ("dataset", "split", "seed", "seen", "users", "W", "C", "depth", "measure", "value", "low", "high")
 
-#: What the shown tables call a measure.
+#: Headings of the shown tables, and their labels of the measures.
 TABLES: dict[str, dict[str, str]] = {
     "Accuracy per level (greedy; a code after a wrong prefix names another part of the catalogue)": {
         "teacher_forced": "teacher-forced",
@@ -102,9 +118,10 @@ def analyse_drift(point: Point) -> dict[str, Any]:
     from promise.analysis.plots.drawing import save_figure  # after the checks: matplotlib takes its time
     from promise.analysis.plots.drift import drift_figure
 
-    drift, levels = recorded(point)
+    record, levels = recorded(point)
+    users = record["user"].n_unique()
     names, cfg = point.names(), point.pipeline.cfg
-    measures = list(measured(drift, [level.width for level in levels]))
+    measures = list(measured(record, [level.width for level in levels]))
     table = as_table(measures, names, levels)
     folder = (
         Path(cfg.store) / "analyses" / "drift" / f"{names['data']}-{names['split']}-{names['seed']}-{point.path.stem}"
@@ -113,12 +130,12 @@ def analyse_drift(point: Point) -> dict[str, Any]:
     with written_whole(path) as part:
         table.write_csv(part)
     svg, png = save_figure(drift_figure(table), folder / "drift")
-    show_measures(measures, len(levels), f"{names['data']}, {names['split']} targets of {len(drift.users):,} users")
+    show_measures(measures, len(levels), f"{names['data']}, {names['split']} targets of {users:,} users")
     dials = ("search", "generator", "reward", "training")
     return {
         "analysis": "drift",
         **{name: names[name] for name in ("split", "seed", "seen")},
-        "users": len(drift.users),
+        "users": users,
         "dials": {name: value for name, value in names.items() if name in dials or name.startswith("search.")},
         "measures": by_name(measures, len(levels)),
         "trained": point.pipeline.built,
@@ -126,11 +143,11 @@ def analyse_drift(point: Point) -> dict[str, Any]:
     }
 
 
-def recorded(point: Point) -> tuple[Drift, list[Level]]:
+def recorded(point: Point) -> tuple[pl.DataFrame, list[Level]]:
     """Run the searches over the users of the split.
 
     Returns:
-        What they did, and what the guided search does at each level.
+        What they did (`DriftRecorder.result`), and what the guided search does at each level.
     """
     pipeline, cfg = point.pipeline, point.pipeline.cfg
     trainer = make_trainer(cfg, precision=cfg.evaluation.precision, default_root_dir=cfg.store)
@@ -147,57 +164,30 @@ def searches(point: Point, device: torch.device) -> tuple[GuidedSearch, GuidedSe
     return point.make_ranker(device), point.make_ranker(device, **PLAIN)
 
 
-def measured(drift: Drift, widths: list[int]) -> Iterator[Measure]:
+def measured(record: pl.DataFrame, widths: list[int]) -> Iterator[Measure]:
     """All measures.
 
     Args:
-        drift: What was recorded of n users.
+        record: What was recorded: see `DriftRecorder.result`.
         widths: W of each of the L levels.
     """
-    errors = first_error(torch.from_numpy(drift.free_running)).numpy()
-    levels = len(widths)
     for depth, width in enumerate(widths, 1):
-        here = depth - 1
-        forced, free = drift.teacher_forced[:, here], drift.free_running[:, here]
-        yield mean(depth, "teacher_forced", forced)
-        yield mean(depth, "free_running", free)
-        yield mean(depth, "free_running_prefix", errors > depth)
-        yield mean(depth, "first_error", errors == depth)
-        lost = errors < depth
-        if lost.any():
-            yield mean(depth, "after_error_free_running", free[lost])
-            yield mean(depth, "after_error_teacher_forced", forced[lost])
-        yield from compared(depth, {name: drift.kept[name][:, here] for name in SEARCHES})
-        proposed = drift.proposed[:, here]
-        yield mean(depth, "proposal_recall", proposed)
+        here = record.filter(depth=depth)
+        for name, value in (PER_LEVEL | COMPARED | {"proposal_recall": pl.col("proposed")}).items():
+            if len(values := here.select(value).to_series().drop_nulls()):
+                yield mean(depth, name, values)
         for judge in JUDGES:
-            asked = ~np.isnan(drift.ranks[judge][:, here])
-            if asked.any():
-                columns = (table[judge][asked, here] for table in (drift.ranks, drift.confidence, drift.right))
-                yield from judged(depth, judge, width, *columns)
-    yield mean(None, "no_error", errors > levels)
-    yield from compared(None, drift.listed)
-
-
-def compared(depth: int | None, kept: dict[str, NDArray[np.bool_]]) -> Iterator[Measure]:
-    """Shares of users whose truth the searches (n,) still have, and whom guidance rescues and damages."""
-    name, suffix = ("hrecall", "") if depth else (f"recall@{LISTED}", f"@{LISTED}")
-    for search in SEARCHES:
-        yield mean(depth, f"{name}_{search}", kept[search])
-    pair = rescued(torch.from_numpy(kept["plain"]), torch.from_numpy(kept["guided"]))
-    rescue, damage = (users.numpy() for users in pair)
-    yield mean(depth, f"rescue{suffix}", rescue)
-    yield mean(depth, f"damage{suffix}", damage)
-    yield mean(depth, f"net_rescue{suffix}", rescue.astype(float) - damage)
+            if len(known := here.filter(pl.col(f"{judge}_rank").is_not_null())):
+                names = (f"{judge}_{column}" for column in ("rank", "confidence", "right"))
+                yield from judged(depth, judge, width, *map(known.get_column, names))
+    final = record.filter(pl.col("depth").is_null())
+    yield mean(None, "no_error", final["first_error"] > len(widths))
+    for name, value in COMPARED.items():
+        yield mean(None, final_name(name), final.select(value).to_series())
 
 
 def judged(
-    depth: int,
-    judge: str,
-    width: int,
-    ranks: NDArray[np.float64],
-    confidence: NDArray[np.float64],
-    right: NDArray[np.bool_],
+    depth: int, judge: str, width: int, ranks: pl.Series, confidence: pl.Series, right: pl.Series
 ) -> Iterator[Measure]:
     """How well a judge knows the true prefix of users (n,) for whom it is a candidate."""
     yield Measure(depth, f"{judge}_median_rank", len(ranks), *median_interval(ranks))
@@ -210,10 +200,10 @@ def judged(
         yield Measure(depth, f"{judge}_bin{number}_accuracy", int(users), float(was))
 
 
-def mean(depth: int | None, name: str, values: ArrayLike) -> Measure:
+def mean(depth: int | None, name: str, values: pl.Series) -> Measure:
     """The mean over users (n,), with its interval."""
     interval = mean_interval(values)
-    return Measure(depth, name, len(np.asarray(values)), interval.mean, interval.low, interval.high)
+    return Measure(depth, name, len(values), interval.mean, interval.low, interval.high)
 
 
 def as_table(measures: list[Measure], names: dict[str, Any], levels: list[Level]) -> pl.DataFrame:
@@ -255,7 +245,7 @@ def show_measures(measures: list[Measure], levels: int, title: str) -> None:
 
 
 def final_name(name: str) -> str:
-    """What a measure per level is called for the whole path or the final list."""
+    """Name of a measure per level when it is of the whole path or the final list."""
     if name == "first_error":
         return "no_error"
-    return f"{name.replace('hrecall', f'recall@{LISTED}')}" if "hrecall" in name else f"{name}@{LISTED}"
+    return name.replace("hrecall", f"recall@{LISTED}") if "hrecall" in name else f"{name}@{LISTED}"

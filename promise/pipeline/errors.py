@@ -81,7 +81,7 @@ def _is_within(path: str, package: ModuleType) -> bool:
 
 
 def unwrapped(error: BaseException) -> BaseException:
-    """What a constructor raised, without what Hydra wraps around it; a `_target_` that is not there stays wrapped."""
+    """The error of a constructor without those of Hydra around it; a `_target_` that is not there stays wrapped."""
     while isinstance(error, InstantiationException) and not str(error).startswith("Error locating"):
         if error.__cause__ is None:
             break

@@ -22,8 +22,8 @@ from promise.ids.trie import Trie
 from promise.models.cooccurrence import set_scale
 from promise.models.generator import Generator
 from promise.models.reward import RewardModel
+from promise.pipeline.files import file_fingerprint
 from promise.pipeline.networks import WEIGHTS, NetworkInputs, build_networks, load_weights
-from promise.pipeline.training_run import file_fingerprint
 
 #: The file that says what a folder holds; the other files of a folder.
 DESCRIPTION, IDS, TABLES, ITEMS = "model.json", "ids.npz", "tables.safetensors", "items.parquet"
@@ -144,7 +144,7 @@ class Model:
 
 
 def description(folder: Path) -> dict[str, Any]:
-    """What a model folder says of itself, once all its files are known to be there.
+    """Description of a model folder, read once all its files are known to be there.
 
     Raises:
         ValueError: If it is no model folder, of another format, changed, or a file is missing.

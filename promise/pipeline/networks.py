@@ -48,7 +48,7 @@ class NetworkInputs:
 
 
 def network_config(cfg: DictConfig, with_reward: bool) -> dict[str, Any]:
-    """What of the root config makes networks: `generator`, `reward` (None = none) and what wraps them, if anything."""
+    """The nodes of the root config that make networks: `generator`, `reward` (None = none) and, if any, a wrapper."""
     reward = plain(cfg.reward) if with_reward else None
     config: dict[str, Any] = {"generator": plain(cfg.generator), "reward": reward}
     if (wrapper := cfg.get("cooccurrence")) is not None:

@@ -2,7 +2,7 @@
 
 import argparse
 import difflib
-import tempfile
+import importlib.util
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,10 +17,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from promise import configs
 from promise.pipeline.errors import told
-from promise.pipeline.preflight import preflight
+from promise.pipeline.files import require_writable
 
 #: Nodes that take keys beside those of their config: what others' classes and a study's space have.
 OPEN = ("hydra", "trainer", "logger", "launcher", "sweep.study")
+
+#: Option of `launcher` -> the module of its Hydra plugin.
+PLUGINS = {
+    "joblib": "hydra_plugins.hydra_joblib_launcher",
+    "slurm": "hydra_plugins.hydra_submitit_launcher",
+    "ray": "hydra_plugins.hydra_ray_launcher",
+}
 
 #: Hydra's flags: those that take a word, and those that take none.
 WITH_WORD = ("--cfg -c", "--package -p", "--config-path -cp", "--config-name -cn", "--config-dir -cd", "--info -i")
@@ -56,24 +63,31 @@ def check_command(words: Sequence[str], config_name: str) -> None:
     command = parse_command(words)
     if command.config_dir is not None and not Path(command.config_dir).is_dir():
         raise ValueError(f"--config-dir {command.config_dir} is no folder")
-    preflight(words)
+    check_launcher(words)
     if command.config_path is None:
         check_overrides(
             command.overrides, command.config_name or config_name, command.multirun, folder=command.config_dir
         )
     if not (command.cfg or command.info or command.hydra_help):
-        check_store(dict(word.partition("=")[::2] for word in command.overrides).get("store", "outputs"))
+        store = dict(word.partition("=")[::2] for word in command.overrides).get("store", "outputs")
+        require_writable("store", store, store.strip("'\""))
 
 
-def check_store(store: str) -> None:
-    """Raise ValueError if nothing can be written in the folder of `store=`, or where it would be made."""
-    folder = Path(store.strip("'\"")).absolute()
-    while not folder.exists():
-        folder = folder.parent
+def check_launcher(words: Sequence[str]) -> None:
+    """Raise ValueError if the library of a chosen launcher is not installed."""
+    launcher = dict(word.partition("=")[::2] for word in words).get("launcher")
+    if launcher in PLUGINS and not installed(PLUGINS[launcher]):
+        raise ValueError(
+            f"launcher={launcher} needs a library: pip install {PLUGINS[launcher].rpartition('.')[2].replace('_', '-')}"
+        )
+
+
+def installed(module: str) -> bool:
+    """Whether a module can be imported, without importing it."""
     try:
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise ValueError(f"store={store} can't be written: {error.strerror}") from None
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def check_overrides(

@@ -19,12 +19,12 @@ import promise
 from promise.metrics.intervals import mean_interval
 from promise.metrics.ranking import ndcg_values, recall_values
 from promise.pipeline.config import make, parameters_of, plain
+from promise.pipeline.files import written_whole
 from promise.pipeline.item_files import item_lists
 from promise.pipeline.model_folder import fingerprint_of
 from promise.pipeline.provenance import commit
 from promise.pipeline.ranker_inputs import OF_THE_MODEL, asked, fingerprints, ranker_inputs
 from promise.pipeline.stages import Pipeline
-from promise.pipeline.store import written_whole
 from promise.pipeline.trainer import finish, make_logger, make_trainer
 from promise.search.options import active_options, candidates_of, per_level
 from promise.tasks.evaluation import EvaluationResult, RankingEvaluator
@@ -40,7 +40,7 @@ class PointResult:
     """A row and what paired comparisons need.
 
     Attributes:
-        row: Dials, metrics, intervals and costs by their column names; JSON-able.
+        row: Options, metrics, intervals and costs by their column names; JSON-able.
         ranks: (n,) 0-based rank of each user's target, users in ascending order.
         kept: (n, L) whether each target's own prefix was kept, by level; None where that is not known.
         path: File of the row.
@@ -117,7 +117,7 @@ class Point:
         return {"cooccurrence.scale": counts.scale} if acts else {}
 
     def key(self) -> dict[str, Any]:
-        """What the row depends on: dials that can act, and contents of the inputs."""
+        """All that the row depends on: dials that can act, and contents of the inputs."""
         pipeline, cfg = self.pipeline, self.pipeline.cfg
         users = cfg.evaluation.users
         key: dict[str, Any] = {
@@ -224,7 +224,7 @@ class Point:
         return ranker
 
     def names(self) -> dict[str, Any]:
-        """What the row is of, by Hydra's names, and its dials, normalised: one that can't act is null."""
+        """The options that the row is of, by Hydra's names, and its dials, normalised: one that can't act is null."""
         cfg, dials = self.pipeline.cfg, self.dials
         found = fingerprints(self.pipeline, self.accepts)
         networks = found.get("networks", found.get("sasrec"))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import polars as pl
 
+from promise.pipeline.files import written_whole
 from promise.pipeline.points import Point
-from promise.pipeline.store import written_whole
 from promise.tasks.evaluation import EvaluationResult
 
 

@@ -21,7 +21,7 @@ def commit() -> str | None:
 
 
 def answer(root: Path, *words: str) -> str:
-    """What git says of a checkout.
+    """The answer of git about a checkout.
 
     Raises:
         OSError: If there is no git.

@@ -16,7 +16,7 @@ OF_DATA = frozenset({"training", "words", "sasrec"})
 
 
 def ranker_inputs(pipeline: Pipeline) -> dict[str, Callable[[], Any]]:
-    """What a ranker may name, by the names of its parameters; what is missing is built when it is made.
+    """Makers of all that a ranker may name, by the names of its parameters; they build what is missing.
 
     Args:
         pipeline: Gives data, IDs, networks and config.
@@ -37,7 +37,7 @@ def ranker_inputs(pipeline: Pipeline) -> dict[str, Callable[[], Any]]:
 
 
 def fingerprints(pipeline: Pipeline, names: Collection[str]) -> dict[str, str]:
-    """What tells the networks and vectors that a ranker names from others; data alone are told elsewhere."""
+    """Fingerprints of the networks and vectors that a ranker names; those of data alone are elsewhere."""
     found: dict[str, str] = {}
     if OF_THE_MODEL & set(names):
         found["networks"] = pipeline.model.fingerprint

@@ -1,8 +1,6 @@
-"""The stages in order, each built once and reused when it is there: data, embeddings, semantic IDs, networks."""
+"""The stages in order, each built once and reused when it is there: prepared data, semantic IDs, networks."""
 
 import json
-import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,15 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
-from scipy import sparse
 
 from promise.data.datamodule import HistoryDataModule
-from promise.data.embeddings.protocol import ItemEmbedding, NothingToEmbed
-from promise.data.embeddings.text import word_weights
-from promise.data.histories import Histories
-from promise.data.interactions import Interactions
-from promise.data.sources.protocol import Source
-from promise.data.splits import leave_last_out
 from promise.ids.collisions import make_unique
 from promise.ids.quality import quality_report
 from promise.ids.quantizers.protocol import Quantizer
@@ -32,19 +23,15 @@ from promise.models.reward import RewardModel
 from promise.pipeline.config import make, make_with, plain, trainings
 from promise.pipeline.cooccurrence import cooccurrence_stage, cooccurrence_tables
 from promise.pipeline.given_model import adopted, without_paths
-from promise.pipeline.model_folder import IDS, Model, fingerprint_of, in_catalogue
+from promise.pipeline.model_folder import IDS, Model
 from promise.pipeline.networks import WEIGHTS, NetworkInputs, network_config, wants_vectors
-from promise.pipeline.store import Artifact, NotBuilt, Store
+from promise.pipeline.preparation import Preparation
+from promise.pipeline.store import Artifact, NotBuilt
 from promise.pipeline.training_stage import TrainingStage
 from promise.pipeline.trainings import SASRecTraining, training_stage
 
-log = logging.getLogger(__name__)
 
-#: Raised when a stage's code makes something else of the same config and inputs.
-VERSIONS = {"data": 1, "embeddings": 1, "ids": 1, "content": 1, "cooccurrence": 1}
-
-
-class Pipeline:
+class Pipeline(Preparation):
     """Everything a verb needs, built or loaded when it is first asked for.
 
     Args:
@@ -52,14 +39,11 @@ class Pipeline:
 
     Attributes:
         given: The model of `checkpoint`; None where networks are trained.
-        built: Names of the stages that this object built, in order.
     """
 
     def __init__(self, cfg: DictConfig) -> None:
         self.given = None if cfg.checkpoint is None else Model.open(cfg.checkpoint)
-        self.cfg = cfg
-        self.store = Store(Path(cfg.store) / "artifacts")
-        self.built: list[str] = []
+        super().__init__(cfg)
 
     @property
     def cfg(self) -> DictConfig:
@@ -73,70 +57,6 @@ class Pipeline:
             own = network_config(self._cfg, self.given.config["reward"] is not None)
             self.given = self.given if own == self.given.config else replace(self.given, config=own)
 
-    def stage(self, name: str, config: Mapping[str, Any], inputs: Mapping[str, str], build: Any) -> Artifact:
-        """A stage of preparation from the store, built if need be."""
-
-        def announced(folder: Path) -> Any:
-            log.info("preparing %s", name)
-            return build(folder)
-
-        artifact = self.store.get_or_build(
-            name,
-            config,
-            inputs,
-            VERSIONS[name],
-            announced,
-            allow_build=self.cfg.build == "auto",
-        )
-        if artifact.built:
-            self.built.append(name)
-        return artifact
-
-    @cached_property
-    def data(self) -> Artifact:
-        """Interactions (Parquet) and histories (.npy), named by the contents of the source.
-
-        With a given model the catalogue is the model's: the items of the data are found in it by their ids.
-
-        Raises:
-            ValueError: If the data have items that the given model does not know.
-        """
-        source: Source = make(self.cfg.data)
-        inputs = {"source": source.fingerprint()}
-        read = self.stage("data", {}, inputs, lambda folder: save_data(source.read(), folder))
-        if self.given is None:
-            return read
-        interactions, place = Interactions.load(read.path), f"checkpoint={self.cfg.checkpoint}"
-        numbered = in_catalogue(interactions, self.given, place)
-        if numbered is interactions:
-            return read
-        inputs["catalogue"] = numbered.fingerprint()
-        return self.stage("data", {}, inputs, lambda folder: save_data(numbered, folder))
-
-    @cached_property
-    def histories(self) -> Histories:
-        return Histories.open(self.data.path)
-
-    @cached_property
-    def interactions(self) -> Interactions:
-        return Interactions.load(self.data.path)
-
-    @cached_property
-    def words(self) -> sparse.csr_matrix:
-        """TF-IDF of the single words of the items' texts (I, V).
-
-        Raises:
-            ValueError: If no item has a text with a word in it.
-        """
-        if self.item_words is None:
-            raise ValueError("search=co_visit_text needs item texts, the data have none: use search=co_visit")
-        return self.item_words
-
-    @cached_property
-    def item_words(self) -> sparse.csr_matrix | None:
-        """TF-IDF of the single words of the items' texts (I, V); None where no item has a text with a word in it."""
-        return word_weights(self.interactions.items["text"].to_list(), min_df=1, ngrams=1)
-
     @cached_property
     def cooccurrence(self) -> Artifact | None:
         """Tables of co-occurrence counts; None where the config has none."""
@@ -146,49 +66,6 @@ class Pipeline:
     def cooccurrence_tables(self) -> dict[str, torch.Tensor]:
         """The tables and the sequences that were counted, by name."""
         return cooccurrence_tables(self)
-
-    @cached_property
-    def content(self) -> Artifact | None:
-        """Content vectors of the items (I, E) as network inputs, E = 0 where the data hold nothing to make them of."""
-        if self.cfg.content is None:
-            return None
-        embedding = make(self.cfg.content)
-
-        def build(folder: Path) -> dict[str, Any]:
-            texts = self.interactions.items["text"].to_list()
-            try:
-                vectors = embedding.embed(texts, self.histories, self.cfg.seed)
-            except NothingToEmbed:
-                vectors = np.zeros((self.histories.item_count, 0), np.float32)
-            np.save(folder / "vectors.npy", vectors)
-            return {"fingerprint": fingerprint_of(vectors), "width": vectors.shape[1]}
-
-        inputs = {"data": self.data.fingerprint, "embedding": embedding.fingerprint()}
-        return self.stage("content", {"seed": self.cfg.seed}, inputs, build)
-
-    @cached_property
-    def content_vectors(self) -> NDArray[np.float32] | None:
-        """Content vectors of the items (I, E); None where there are none."""
-        if self.content is None:
-            return None
-        vectors = np.load(self.content.path / "vectors.npy")
-        if not vectors.shape[1]:
-            log.warning("the data have nothing to make content vectors of: the networks get none")
-        return vectors if vectors.shape[1] else None
-
-    @cached_property
-    def embeddings(self) -> Artifact:
-        """Item embeddings (I, E)."""
-        embedding: ItemEmbedding = make_with(self.cfg.embeddings, {"pipeline": lambda: self})
-
-        def build(folder: Path) -> dict[str, Any]:
-            texts = self.interactions.items["text"].to_list()
-            vectors = embedding.embed(texts, self.histories, self.cfg.seed)
-            np.save(folder / "vectors.npy", vectors)
-            return {"fingerprint": fingerprint_of(vectors), "width": vectors.shape[1]}
-
-        inputs = {"data": self.data.fingerprint, "embedding": embedding.fingerprint()}
-        return self.stage("embeddings", {"seed": self.cfg.seed}, inputs, build)
 
     @cached_property
     def item_vectors(self) -> NDArray[np.float32]:
@@ -259,7 +136,7 @@ class Pipeline:
 
     @cached_property
     def network_inputs(self) -> NetworkInputs:
-        """What networks are made of besides their config."""
+        """Semantic IDs, trie, vectors and tables that networks are made of."""
         if self.given is not None:
             return self.given.inputs
         vectors = self.content_vectors if self.wants_vectors else None
@@ -267,7 +144,7 @@ class Pipeline:
 
     @property
     def network_fingerprints(self) -> dict[str, str]:
-        """What tells the inputs of networks from others, by name."""
+        """Fingerprints of the inputs of networks, by name."""
         kept = {"content": self.content if self.wants_vectors else None, "cooccurrence": self.cooccurrence}
         return {"ids": self.ids.fingerprint} | {name: each.fingerprint for name, each in kept.items() if each}
 
@@ -288,23 +165,12 @@ class Pipeline:
 
     def trained(self, stage: TrainingStage, command: str) -> Artifact:
         """Networks from the store, trained if need be; `command` is what trains them where building is refused."""
+        made_of = (stage.config, stage.inputs, stage.version, stage.fit)
         try:
-            artifact = self.store.get_or_build(
-                stage.name,
-                stage.config,
-                stage.inputs,
-                stage.version,
-                stage.fit,
-                allow_build=self.cfg.build == "auto",
-                command=command,
-                collective=True,
-            )
+            return self.kept(stage.name, *made_of, command=command, collective=True)
         except NotBuilt as refusal:
             refusal.training = stage
             raise
-        if artifact.built:
-            self.built.append(stage.name)
-        return artifact
 
     @cached_property
     def sasrec(self) -> Any:
@@ -360,20 +226,3 @@ class Pipeline:
             validation_users=self.cfg.checkpoint_selection.users,
             seed=self.cfg.seed,
         )
-
-
-def save_data(interactions: Interactions, folder: Path) -> dict[str, Any]:
-    """Write interactions and their histories into a folder, and say what there is."""
-    interactions.save(folder)
-    histories = leave_last_out(interactions)
-    histories.save(folder)
-    if interactions.dropped_users:
-        log.warning("users with fewer than 3 interactions are left out: %d", interactions.dropped_users)
-    return {
-        "fingerprint": interactions.fingerprint(),
-        "users": len(histories),
-        "items": histories.item_count,
-        "interactions": len(histories.items),
-        "dropped_users": interactions.dropped_users,
-        "texts": interactions.items["text"].count(),
-    }

@@ -8,16 +8,14 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 import promise
 
@@ -35,28 +33,6 @@ class NotBuilt(ValueError):
     """An artifact `key` is missing and may not be built; `training` is what would make it, where that is a training."""
 
     key, training = "", None  # type: str, Any
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Gives a file to write, which becomes `path` at once when it is done, and is gone after an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        yield part
-        part.rename(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def require_writable(name: str, path: str | Path, folder: str | Path) -> None:
-    """Raise ValueError unless files can be written in a folder, made if need be, of the option `name=path`."""
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ValueError(f"{name}={path} cannot be written: {error.strerror}") from None
 
 
 @dataclass(frozen=True)
@@ -257,22 +233,17 @@ class Store:
                 problems.append(f"{name} has changed")
         return problems + [f"{name} is not in its manifest" for name in there if name not in listed]
 
-    @contextmanager
-    def _locked(self, key: str, wait: bool) -> Iterator[None]:
+    def _locked(self, key: str, wait: bool) -> AcquireReturnProxy:
         folder = self.root / _LOCKS
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f"{key}.lock")
         try:
-            lock.acquire(timeout=0)
+            return lock.acquire(timeout=0)
         except Timeout:
             if not wait:
                 raise ValueError(f"{key} is being built by another process") from None
             log.info("%s is being built by another process: waiting for it", key)
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+            return lock.acquire()
 
 
 def _made_of(stage: str, config: Any, inputs: Mapping[str, str], version: int) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """One user's plain and guided search as tables: what each level keeps, in words, and where the target is lost."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -13,7 +12,7 @@ from promise.pipeline.browsing import item_table, items_below, spelled
 from promise.pipeline.drift import searches
 from promise.pipeline.points import Point
 from promise.pipeline.stages import Pipeline
-from promise.tasks.trace import LevelTrace, Trace, traced
+from promise.tasks.trace import traced
 
 MARK = "✓"
 TARGET = "◀ target"
@@ -25,22 +24,15 @@ class UserTrace:
 
     Attributes:
         pipeline: Gives texts and IDs.
-        user: User index.
-        trace: What both searches did.
+        target: Item index.
+        prefixes: Every prefix that a search met: see `promise.tasks.trace.traced`.
+        returned: Items that the plain and the guided search return.
     """
 
     pipeline: Pipeline
-    user: int
-    trace: Trace
-
-    @property
-    def prefixes(self) -> pl.DataFrame:
-        """Every prefix that a search met, for the figure: level, log_prob, reward, candidate, plain, guided, target."""
-        names = ("log_prob", "reward", "candidate", "plain", "guided", "target")
-        return pl.concat(
-            pl.DataFrame({"level": np.full(len(level.nodes), level.depth), **dict(zip(names, level[2:], strict=True))})
-            for level in self.trace.levels
-        )
+    target: int
+    prefixes: pl.DataFrame
+    returned: dict[str, list[int]]
 
     @property
     def levels(self) -> pl.DataFrame:
@@ -48,23 +40,28 @@ class UserTrace:
 
         `last_kept` is the log-probability of the least likely prefix that the plain search keeps.
         """
-        return pl.DataFrame(
-            [
+        rows = []
+        for (level,), met in self.prefixes.group_by("level", maintain_order=True):
+            own = met.row(by_predicate=pl.col("target"), named=True)
+            candidates = met.filter("candidate")
+            likelihood, reward = (
+                int((candidates[score] > own[score]).sum()) + 1 if own["candidate"] else None
+                for score in ("log_prob", "reward")
+            )
+            rows.append(
                 {
-                    "level": level.depth,
-                    "prefix": self.prefix(level, int(level.nodes[level.target][0])),
-                    "log_prob": float(level.log_probs[level.target][0]),
-                    "last_kept": float(level.log_probs[level.plain].min(initial=np.inf)),
-                    "plain": MARK if level.plain[level.target].any() else "lost",
-                    "candidates": int(level.candidates.sum()),
-                    "place_by_likelihood": level.place(level.log_probs),
-                    "place_by_reward": level.place(level.rewards),
-                    "guided": MARK if level.guided[level.target].any() else "lost",
+                    "level": level,
+                    "prefix": spelled(self.pipeline.ids.codes[self.target, :level]),
+                    "log_prob": own["log_prob"],
+                    "last_kept": met.filter("plain")["log_prob"].min(),
+                    "plain": MARK if own["plain"] else "lost",
+                    "candidates": len(candidates),
+                    "place_by_likelihood": likelihood,
+                    "place_by_reward": reward,
+                    "guided": MARK if own["guided"] else "lost",
                 }
-                for level in self.trace.levels
-            ],
-            infer_schema_length=None,
-        )
+            )
+        return pl.DataFrame(rows, infer_schema_length=None)
 
     def kept(self, depth: int, both: bool = True) -> pl.DataFrame:
         """The prefixes that a search keeps at a level, and the target's own, in the order of their rewards.
@@ -79,46 +76,34 @@ class UserTrace:
         Raises:
             ValueError: If there is no such level.
         """
-        if not 1 <= depth <= len(self.trace.levels):
-            raise ValueError(f"depth must lie in 1..{len(self.trace.levels)}, got {depth}")
-        level, rows = self.trace.levels[depth - 1], []
-        some = level.plain | level.guided if both else level.plain ^ level.guided
-        shown = np.flatnonzero(some | level.target)
-        for row in shown[np.argsort(-level.rewards[shown], kind="stable")]:
-            below = items_below(self.pipeline, depth, int(level.nodes[row]))
-            rows.append(
-                {
-                    "prefix": self.prefix(level, int(level.nodes[row])),
-                    "items": len(below),
-                    "holds": self.terms.of(below),
-                    "log_prob": float(level.log_probs[row]),
-                    "reward": float(level.rewards[row]),
-                    "plain": MARK if level.plain[row] else "",
-                    "guided": MARK if level.guided[row] else "",
-                    "": TARGET if level.target[row] else "",
-                }
-            )
-        return pl.DataFrame(rows)
+        most = self.pipeline.trie.levels
+        if not 1 <= depth <= most:
+            raise ValueError(f"depth must lie in 1..{most}, got {depth}")
+        plain, guided = pl.col("plain"), pl.col("guided")
+        some = (plain | guided) if both else plain ^ guided
+        shown = self.prefixes.filter(some | pl.col("target"), level=depth).sort(
+            "reward", descending=True, maintain_order=True
+        )
+        below = [items_below(self.pipeline, depth, node) for node in shown["node"]]
+        terms = DistinctiveTerms(self.pipeline.interactions.items["text"].to_list())
+        return shown.select(
+            pl.Series("prefix", [spelled(self.pipeline.ids.codes[items[0], :depth]) for items in below]),
+            pl.Series("items", [len(items) for items in below]),
+            pl.Series("holds", [terms.of(items) for items in below]),
+            "log_prob",
+            "reward",
+            *(pl.when(name).then(pl.lit(MARK)).otherwise(pl.lit("")).alias(name) for name in ("plain", "guided")),
+            pl.when("target").then(pl.lit(TARGET)).otherwise(pl.lit("")).alias(""),
+        )
 
     @property
     def answers(self) -> pl.DataFrame:
-        """What the two searches return, best first: rank, text of the plain search's item, of the guided one's."""
-        found = {"plain": self.trace.plain, "guided": self.trace.guided}
-        columns: dict[str, object] = {"rank": range(1, 1 + len(self.trace.guided))}
-        for name, items in found.items():
+        """The lists of the two searches, best first: rank, text of the plain search's item, of the guided one's."""
+        columns: dict[str, object] = {"rank": range(1, 1 + len(self.returned["guided"]))}
+        for name, items in self.returned.items():
             columns[name] = item_table(self.pipeline, items)["text"]
-            columns[f"{name} hit"] = [TARGET if item == self.trace.target else "" for item in items]
+            columns[f"{name} hit"] = [TARGET if item == self.target else "" for item in items]
         return pl.DataFrame(columns)
-
-    @cached_property
-    def terms(self) -> DistinctiveTerms:
-        """Names groups of items."""
-        return DistinctiveTerms(self.pipeline.interactions.items["text"].to_list())
-
-    def prefix(self, level: LevelTrace, node: int) -> str:
-        """A node's codes as a reader sees them."""
-        item = items_below(self.pipeline, level.depth, node)[0]
-        return spelled(self.pipeline.ids.codes[item, : level.depth])
 
 
 def trace_user(point: Point, user: int) -> UserTrace:
@@ -138,4 +123,5 @@ def trace_user(point: Point, user: int) -> UserTrace:
         raise ValueError(f"user must lie in 0..{len(pipeline.histories) - 1}, got {user}")
     batch = EvaluationDataset(pipeline.histories, cfg.split, np.array([user]))[np.array([0])]
     guided, beam = searches(point, torch.device("cpu"))
-    return UserTrace(pipeline, user, traced(batch, int(batch.targets[0, 0]), guided, beam, pipeline.networks[0]))
+    target = int(batch.targets[0, 0])
+    return UserTrace(pipeline, target, *traced(batch, target, guided, beam, pipeline.networks[0]))

@@ -1,5 +1,7 @@
 """A training as a stage of the store: what names it, how it is fitted and resumed, and what it leaves behind."""
 
+import logging
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,15 +9,23 @@ from typing import Any, Protocol
 
 import torch
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import WandbLogger
 from omegaconf import DictConfig, ListConfig
 from torch import nn
 
+from promise.data.datamodule import rows_per_process
 from promise.data.histories import Histories
 from promise.pipeline.config import plain
+from promise.pipeline.files import file_fingerprint
 from promise.pipeline.networks import WEIGHTS, NetworkInputs, load_weights, save_weights
 from promise.pipeline.store import Artifact
-from promise.pipeline.trainer import precision_of
-from promise.pipeline.training_run import clear_checkpoints, file_fingerprint, train
+from promise.pipeline.trainer import EpochLog, StopAtStep, finish, log_file, make_logger, make_trainer, precision_of
+
+log = logging.getLogger(__name__)
+
+#: The file within an unfinished artifact that its training goes on from.
+RESUME = "checkpoints/last.ckpt"
 
 #: Options of Lightning's Trainer that move weights by rounding at most; all others are part of a training's name.
 IDLE = frozenset({
@@ -26,7 +36,7 @@ IDLE = frozenset({
 
 
 class Prepared(Protocol):
-    """What trainings start from; `promise.pipeline.stages.Pipeline` is one."""
+    """The inputs that trainings start from; `promise.pipeline.stages.Pipeline` is one."""
 
     @property
     def cfg(self) -> DictConfig: ...
@@ -93,23 +103,58 @@ class TrainingStage(ABC):
         """The task that trains them, a `promise.tasks.training.SearchSelectedTask`."""
 
     def datamodule(self) -> LightningDataModule:
-        """What to train and to validate on."""
+        """Batches to train and to validate on."""
         return self.pipeline.datamodule()
 
     def fit(self, folder: Path) -> dict[str, Any]:
-        """Train in a folder that may hold what a killed training left; keep the best weights there.
+        """Train in a folder that may hold what a killed training left, and keep the best weights there.
 
         Returns:
-            The weights' fingerprint and facts of the training; nothing in a process of a distributed run other than
+            For the manifest: the weights' fingerprint, epochs, the best one, its score by the task's `monitor`
+            (`validation_recall@10`) and the seconds of all parts; nothing in a process of a distributed run other than
             the first.
+
+        Raises:
+            ValueError: The processes can't share a batch evenly, or the loss became NaN or infinite.
+            Stopped: A signal came; what the same training goes on from is saved.
         """
-        networks = self.networks()
-        facts = train(self.pipeline.cfg, self.task(networks), self.name, folder, self.datamodule(), self.ids_path)
-        if facts is None:
+        cfg = self.pipeline.cfg
+        networks = self.networks()  # instantiate(cfg.generator), instantiate(cfg.reward)
+        task = self.task(networks)  # instantiate(cfg.training)
+        logger = make_logger(cfg, f"{self.name}-{cfg.seed}", "train")
+        try:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.define_metric("validation/*", summary=task.mode)
+            if self.ids_path is not None:
+                log_file(logger, cfg, "semantic-ids", self.ids_path, made=False)
+            epochs = EpochLog(self.name)
+            callbacks = [epochs, StopAtStep(folder / RESUME)]
+            settings = {"max_epochs": task.epochs, "logger": logger, "default_root_dir": folder}
+            trainer: Any = make_trainer(cfg, callbacks, **settings)  # instantiate(cfg.trainer)
+            rows_per_process(cfg.datamodule.batch_size, trainer.world_size)  # before processes start that each raise
+            last = resumable(folder / RESUME)
+            if last:
+                log.info("going on with the training that was left in %s", folder)
+            trainer.fit(task, datamodule=self.datamodule(), ckpt_path=last)
+            (kept,) = (each for each in trainer.callbacks if isinstance(each, ModelCheckpoint) and each.monitor)
+            if trainer.is_global_zero:
+                log_file(logger, cfg, self.name, Path(kept.best_model_path), made=True)
+        finally:
+            finish(logger)
+        if not trainer.is_global_zero:
             return {}
+        best_score: Any = kept.best_model_score
+        best = torch.load(kept.best_model_path, map_location="cpu", weights_only=True)
+        task.load_state_dict(best["state_dict"])
         save_weights(folder / WEIGHTS, networks)
-        clear_checkpoints(folder)
-        return {"fingerprint": file_fingerprint(folder / WEIGHTS), **facts}
+        shutil.rmtree(folder / "checkpoints")
+        return {
+            "fingerprint": file_fingerprint(folder / WEIGHTS),
+            "epochs": trainer.current_epoch,
+            "best_epoch": best["epoch"] + 1,
+            task.monitor.replace("/", "_"): float(best_score),
+            "training_seconds": round(epochs.seconds, 1),
+        }
 
     @property
     def ids_path(self) -> Path | None:
@@ -121,6 +166,18 @@ class TrainingStage(ABC):
         networks = self.networks()
         load_weights(folder / WEIGHTS, networks)
         return networks
+
+
+def resumable(path: Path) -> Path | None:
+    """The checkpoint if it is there and whole."""
+    try:
+        torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        return None
+    except Exception:
+        log.warning("the last checkpoint of an earlier training is damaged: training begins anew")
+        return None
+    return path
 
 
 def trainer_options(cfg: DictConfig) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def training_stage(pipeline: Prepared, settings: dict[str, Any], before: Artifac
 
 
 def training_name(settings: dict[str, Any]) -> str:
-    """What a training of the group `training` is called."""
+    """Name of a training of the group `training`."""
     target: Any = get_class(settings["_target_"])
     return str(target.name if "pipeline" in parameters_of(settings["_target_"]) else target.stage)
 

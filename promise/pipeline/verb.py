@@ -108,17 +108,3 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def sized(value: float | None, unit: str) -> str | None:
-    """A large number with its prefix: 88.1 MFLOP.
-
-    >>> sized(88_100_000, "FLOP")
-    '88.1 MFLOP'
-    """
-    if value is None:
-        return None
-    for prefix, factor in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= factor:
-            return f"{value / factor:.3g} {prefix}{unit}"
-    return f"{value:.3g} {unit}"

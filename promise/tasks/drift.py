@@ -1,14 +1,14 @@
 """Semantic drift of the same users under plain, guided and oracle-guided beam search, recorded user by user."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
+import polars as pl
+import polars.selectors as cs
 import torch
 from lightning.pytorch import LightningModule
-from numpy.typing import NDArray
 from torch import Tensor
 
 from promise.data.batch import Batch
@@ -20,7 +20,7 @@ from promise.search.beams import Step
 from promise.search.cost import RewardCost
 from promise.search.guided import GuidedSearch
 from promise.search.protocols import Batch as SearchBatch
-from promise.search.protocols import PathRewards, Ranking, UserRows, split
+from promise.search.protocols import PathRewards, UserRows, split
 from promise.tasks.training import Targets
 
 #: Length of the final lists that are compared.
@@ -37,7 +37,7 @@ JUDGES: dict[str, Callable[[Step], Tensor | None]] = {
 
 
 class OracleContext(NamedTuple):
-    """What the judge computed of some users, and the true nodes (B, L+1) of these users."""
+    """Context of the judge for some users, and the true nodes (B, L+1) of these users."""
 
     inner: Any
     true: Tensor
@@ -86,34 +86,6 @@ class OracleRewards:
         return rewards.scatter(1, context.true[:, depth, None], torch.inf)
 
 
-@dataclass
-class Drift:
-    """What was recorded, users in ascending order.
-
-    Attributes:
-        users: (n,) user indices.
-        teacher_forced: (n, L) bool, whether the likeliest allowed code after the true codes is the true one.
-        free_running: (n, L) bool, the same for the codes of the greedy path.
-        kept: Of each search (n, L) bool, whether it still has the true prefix at a depth.
-        listed: Of each search (n,) bool, whether the target is among its first `LISTED` items.
-        proposed: (n, L) bool, whether the true prefix is among the guided search's candidates.
-        ranks: Of each judge (n, L) place of the true prefix among these candidates, 1 = first; NaN where it is none
-            of them, or the judge was not asked.
-        confidence: Of each judge (n, L) softmax of the score of its favourite; NaN likewise.
-        right: Of each judge (n, L) bool, whether its favourite is the true prefix.
-    """
-
-    users: NDArray[np.int64]
-    teacher_forced: NDArray[np.bool_]
-    free_running: NDArray[np.bool_]
-    proposed: NDArray[np.bool_]
-    kept: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
-    listed: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
-    ranks: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    confidence: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    right: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
-
-
 class DriftRecorder(LightningModule):
     """Lets the searches run for every user of the test loader and records where each has lost the target.
 
@@ -136,66 +108,87 @@ class DriftRecorder(LightningModule):
         self.steps: list[Step] = []
         self.guided = copy(guided)
         self.guided.observer = self.steps.append
-        self.plain = plain
-        self.oracle = oracle_of(guided)
+        self.oracle, self.oracle_rewards = oracle_of(guided)
+        self.searches = dict(zip(SEARCHES, (plain, self.guided, self.oracle), strict=True))
         self.greedy = GuidedSearch(1, generator=generator, reward=None, trie=trie)
         self.generator = generator
         self.trie = trie
         self.items = Targets(trie)
-        self.found: list[dict[str, NDArray[np.generic]]] = []
+        self.found: list[pl.DataFrame] = []
 
     def test_step(self, batch: Batch, index: int) -> None:
         # Parts of the batch that no search cuts further: steps and oracle then belong to all users of a part.
         for part, users in split(batch, self.guided.users_at_once):
-            columns = {"users": batch.users[part], **self.record(users, batch.targets[part, 0])}
-            self.found.append({name: column.cpu().numpy() for name, column in columns.items()})
+            self.found += self.record(batch.users[part], users, batch.targets[part, 0])
 
     @torch.inference_mode()
-    def record(self, users: UserRows, targets: Tensor) -> dict[str, Tensor]:
-        """Columns of a part of a batch, by the names of `Drift` (`kept.plain`): (B,) or (B, L).
+    def record(self, numbers: Tensor, users: UserRows, targets: Tensor) -> Iterator[pl.DataFrame]:
+        """The rows of `result` for a part of a batch, one table for each depth and one for the final lists.
 
         Args:
-            users: The users, no more than the guided search takes at once.
+            numbers: (B,) user indices.
+            users: Their histories, no more than the guided search takes at once.
             targets: (B,) item indices.
         """
         true, codes = self.items.nodes[targets], self.items.codes[targets]
         self.steps.clear()
-        oracle, oracle_rewards = self.oracle
-        oracle_rewards.true = true
-        found: dict[str, Ranking] = {
-            "plain": self.plain.rank(users, LISTED),
-            "guided": self.guided.rank(users, LISTED),
-            "oracle": oracle.rank(users, LISTED),
-        }
-        path = self.items.codes[self.greedy.rank(users, 1).items[:, 0]]
-        columns = {
-            "teacher_forced": likeliest_codes(self.generator, users, targets, self.items, self.trie) == codes,
-            "free_running": path == codes,
-            "proposed": per_level(prefix_hits(step.nodes, true[:, step.depth]) for step in self.steps),
-        }
-        for name, ranking in found.items():
-            columns[f"kept.{name}"] = per_level(
-                prefix_hits(kept, true[:, depth]) for depth, kept in enumerate(ranking.kept, 1)
-            )
-            columns[f"listed.{name}"] = (ranking.items == targets[:, None]).any(1)
-        for name, scores_of in JUDGES.items():
-            judged = [judgement(scores_of(step), step.nodes, true[:, step.depth]) for step in self.steps]
-            for column, values in zip(("ranks", "confidence", "right"), zip(*judged, strict=True), strict=True):
-                columns[f"{column}.{name}"] = per_level(values)
-        return columns
+        self.oracle_rewards.true = true
+        found = {name: search.rank(users, LISTED) for name, search in self.searches.items()}
+        forced = likeliest_codes(self.generator, users, targets, self.items, self.trie) == codes
+        free = self.items.codes[self.greedy.rank(users, 1).items[:, 0]] == codes
+        of_user = {"user": numbers, "first_error": free.long().cumprod(1).sum(1) + 1}
+        for step in self.steps:
+            depth, own = step.depth, true[:, step.depth]
+            columns = {
+                **of_user,
+                "teacher_forced": forced[:, depth - 1],
+                "free_running": free[:, depth - 1],
+                "proposed": prefix_hits(step.nodes, own),
+                **{name: prefix_hits(ranking.kept[depth - 1], own) for name, ranking in found.items()},
+            }
+            for name, scores_of in JUDGES.items():
+                if (scores := scores_of(step)) is not None:
+                    columns[f"{name}_rank"] = true_rank(scores, step.nodes, own)
+                    columns[f"{name}_confidence"], columns[f"{name}_right"] = belief(scores, step.nodes, own)
+            yield as_table(depth, columns)
+        listed = {name: (ranking.items == targets[:, None]).any(1) for name, ranking in found.items()}
+        yield as_table(None, {**of_user, **listed})
 
-    def result(self) -> Drift:
-        """All that was recorded."""
-        columns = {name: np.concatenate([part[name] for part in self.found]) for name in self.found[0]}
-        order = np.argsort(columns["users"])
-        fields: dict[str, Any] = {}
-        for name, column in columns.items():
-            group, _, member = name.partition(".")
-            if member:
-                fields.setdefault(group, {})[member] = column[order]
-            else:
-                fields[group] = column[order]
-        return Drift(**fields)
+    def result(self) -> pl.DataFrame:
+        """All that was recorded: L rows for the depths of each user, and one of depth null for the final lists.
+
+        Columns:
+            user: User index; rows are sorted by it, then by depth.
+            depth: 1..L or null; all columns below `oracle` are null where it is.
+            first_error: Depth of the greedy path's first wrong code, L + 1 where there is none.
+            plain, guided, oracle: Whether this search still has the true prefix; in the row of the final lists whether
+                the target is among its first `LISTED` items.
+            teacher_forced: Whether the likeliest allowed code after the true codes is the true one.
+            free_running: The same for the code of the greedy path.
+            proposed: Whether the true prefix is among the guided search's candidates.
+            JUDGE_rank: Place of the true prefix among these candidates, 1 = first; null where it is none of them, or
+                the judge was not asked.
+            JUDGE_confidence: Softmax of the score of the judge's favourite; null likewise.
+            JUDGE_right: Whether the favourite is the true prefix; null where the judge was not asked.
+        """
+        return pl.concat([EMPTY, *self.found], how="diagonal").sort("user", "depth", nulls_last=True)
+
+
+#: The columns of a record, in order.
+EMPTY = pl.DataFrame(
+    schema={
+        **dict.fromkeys(("user", "depth", "first_error"), pl.Int64),
+        **dict.fromkeys((*SEARCHES, "teacher_forced", "free_running", "proposed"), pl.Boolean),
+        **{f"{judge}_{name}": pl.Float64 for judge in JUDGES for name in ("rank", "confidence")},
+        **{f"{judge}_right": pl.Boolean for judge in JUDGES},
+    }
+)
+
+
+def as_table(depth: int | None, columns: dict[str, Tensor]) -> pl.DataFrame:
+    """Columns (B,) as a table, NaN as null, with the depth that they are of."""
+    table = pl.DataFrame({name: values.cpu().numpy() for name, values in columns.items()})
+    return table.with_columns(cs.float().fill_nan(None), depth=pl.lit(depth, pl.Int64))
 
 
 def oracle_of(guided: GuidedSearch) -> tuple[GuidedSearch, OracleRewards]:
@@ -207,32 +200,17 @@ def oracle_of(guided: GuidedSearch) -> tuple[GuidedSearch, OracleRewards]:
     return search, rewards
 
 
-def judgement(scores: Tensor | None, nodes: Tensor, true: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Place of the true prefix (B,), confidence (B,) in the favourite and whether it is right (B,), by some scores.
-
-    Args:
-        scores: (B, C); None = this judge was not asked.
-        nodes: (B, C) trie nodes, -1 = no candidate.
-        true: (B,) trie node.
-    """
-    if scores is None:
-        missing = torch.full(true.shape, torch.nan, dtype=torch.float64, device=true.device)
-        return missing, missing, torch.zeros_like(true, dtype=torch.bool)
-    confidence, right = belief(scores, nodes, true)
-    return true_rank(scores, nodes, true), confidence, right
-
-
-def per_level(values: Iterable[Tensor]) -> Tensor:
-    """L columns (B,) as (B, L)."""
-    return torch.stack(tuple(values), dim=1)
-
-
 def likeliest_codes(generator: Generator, users: SearchBatch, targets: Tensor, items: Targets, trie: Trie) -> Tensor:
     """Likeliest allowed codes (B, L), each after the true ones of the targets (B,)."""
+    logits = allowed_logits(generator, users, targets, items, trie)
+    return torch.stack([each.argmax(-1) for each in logits], 1)
+
+
+def allowed_logits(
+    generator: Generator, users: SearchBatch, targets: Tensor, items: Targets, trie: Trie
+) -> Iterator[Tensor]:
+    """For each level logits (B, K) after the true codes of the targets (B,), -inf where the trie allows no code."""
     states = generator.encode(users.history, users.lengths)
     last = (states.lengths - 1).unsqueeze(1)
-    guesses = []
     for depth, logits in enumerate(generator.teacher_forced(states, last, items.codes[targets].unsqueeze(1))):
-        allowed = trie.allowed(depth, items.nodes[targets, depth])
-        guesses.append(logits[:, 0].masked_fill(~allowed, -torch.inf).argmax(-1))
-    return torch.stack(guesses, 1)
+        yield logits[:, 0].masked_fill(~trie.allowed(depth, items.nodes[targets, depth]), -torch.inf)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from promise.metrics.drift import LevelShares, first_error, prefix_hits
+from promise.metrics.drift import LevelShares, prefix_hits
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -36,17 +36,7 @@ def test_no_users_is_nan_not_zero() -> None:
     assert torch.isnan(metric.compute()).all()
 
 
-def test_first_error_is_the_first_wrong_code() -> None:
-    right = torch.tensor([[True, True, True], [False, True, True], [True, False, False], [True, True, False]])
-    assert first_error(right).tolist() == [4, 1, 2, 3]
-    rows = np.random.default_rng(0).random((60, 4)) < 0.7
-    expected = [next((level for level, hit in enumerate(row, 1) if not hit), 5) for row in rows.tolist()]
-    assert first_error(torch.from_numpy(rows)).tolist() == expected
-
-
 def test_errors() -> None:
-    with pytest.raises(ValueError, match=r"^right must be \(B, L\) bool, got \(2,\) torch\.float32$"):
-        first_error(torch.zeros(2))
     with pytest.raises(ValueError, match=r"^levels must be >= 1, got 0$"):
         LevelShares(0)
     with pytest.raises(ValueError, match=r"^right must be \(B, 2\), got \(1, 3\)$"):

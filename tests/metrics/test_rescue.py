@@ -1,4 +1,4 @@
-"""Rescue, damage, ranks and calibration against worlds written out and plain Python."""
+"""Ranks and calibration against worlds written out and plain Python."""
 
 import math
 
@@ -6,17 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from promise.metrics.rescue import belief, median_interval, reliability, rescued, true_rank
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_misses_before_minus_after_are_rescue_minus_damage(seed: int) -> None:
-    before, after = torch.from_numpy(np.random.default_rng(seed).random((2, 50, 4)) < 0.5)
-    rescue, damage = rescued(before, after)
-    assert torch.equal(rescue, ~before & after) and torch.equal(damage, before & ~after)
-    assert ((~before).sum(0) - (~after).sum(0)).tolist() == (rescue.sum(0) - damage.sum(0)).tolist()
-    assert not (rescue & damage).any()
-
+from promise.metrics.rescue import belief, median_interval, reliability, true_rank
 
 NODES = torch.tensor([[4, 7, 2, -1], [4, 7, 2, 9], [4, 7, 2, 9], [1, -1, -1, -1]])
 SCORES = torch.tensor([[1.0, 3.0, 2.0, 9.0], [1.0, 1.0, 1.0, 1.0], [5.0, 0.0, 0.0, 2.0], [0.0, math.nan, 5.0, 5.0]])
@@ -86,8 +76,6 @@ def test_the_medians_interval_is_that_of_drawn_resamples(count: int) -> None:
 
 
 def test_errors() -> None:
-    with pytest.raises(ValueError, match=r"^before and after must be of one shape, got \(2,\) and \(3,\)$"):
-        rescued(torch.zeros(2, dtype=torch.bool), torch.zeros(3, dtype=torch.bool))
     message = r"^scores and nodes must be \(B, C\) with C >= 1 and true \(B,\), got \(2, 3\), \(2, 4\) and \(2,\)$"
     for function in (true_rank, belief):
         with pytest.raises(ValueError, match=message):

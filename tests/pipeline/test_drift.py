@@ -10,53 +10,41 @@ import pytest
 
 from promise.pipeline.drift import COLUMNS, as_table, by_name, measured
 from promise.search.options import Level
-from promise.tasks.drift import SEARCHES, Drift
+from promise.tasks.drift import EMPTY, SEARCHES
 
 Run = Callable[..., Any]
-YES, NO, NAN = True, False, np.nan
-
-
-def table(*rows: list[Any]) -> np.ndarray:
-    return np.array(rows)
+YES, NO = True, False
 
 
 @pytest.fixture
-def drift() -> Drift:
+def drift() -> pl.DataFrame:
     """Four users and two levels; user 2 is rescued at level 2, user 1 damaged at both, user 3 never has a chance."""
-    return Drift(
-        users=np.arange(4),
-        teacher_forced=table([YES, YES], [NO, YES], [NO, YES], [NO, NO]),
-        free_running=table([YES, YES], [NO, NO], [NO, YES], [NO, NO]),
-        proposed=table([YES, YES], [YES, NO], [YES, YES], [NO, NO]),
-        kept={
-            "plain": table([YES, YES], [YES, YES], [YES, NO], [NO, NO]),
-            "guided": table([YES, YES], [NO, NO], [YES, YES], [NO, NO]),
-            "oracle": table([YES, YES], [YES, YES], [YES, YES], [NO, NO]),
-        },
-        listed={
-            "plain": np.array([YES, YES, NO, NO]),
-            "guided": np.array([YES, NO, NO, NO]),
-            "oracle": np.array([YES, YES, YES, NO]),
-        },
-        ranks={
-            "reward": table([NAN, 1.0], [NAN, NAN], [NAN, 2.0], [NAN, NAN]),
-            "likelihood": table([1.0, 1.0], [2.0, NAN], [4.0, 4.0], [NAN, NAN]),
-        },
-        confidence={
-            "reward": table([NAN, 0.9], [NAN, NAN], [NAN, 0.7], [NAN, NAN]),
-            "likelihood": table([0.5, 0.5], [0.5, NAN], [0.5, 0.5], [NAN, NAN]),
-        },
-        right={
-            "reward": table([NO, YES], [NO, NO], [NO, NO], [NO, NO]),
-            "likelihood": table([YES, YES], [NO, NO], [NO, NO], [NO, NO]),
-        },
+    columns = (
+        *("user", "depth", "first_error", "teacher_forced", "free_running", "proposed", *SEARCHES),
+        *("reward_rank", "reward_confidence", "reward_right"),
+        *("likelihood_rank", "likelihood_confidence", "likelihood_right"),
     )
+    rows: list[tuple[Any, ...]] = [
+        (0, 1, 3, YES, YES, YES, YES, YES, YES, None, None, None, 1.0, 0.5, YES),
+        (0, 2, 3, YES, YES, YES, YES, YES, YES, 1.0, 0.9, YES, 1.0, 0.5, YES),
+        (0, None, 3, None, None, None, YES, YES, YES, *[None] * 6),
+        (1, 1, 1, NO, NO, YES, YES, NO, YES, None, None, None, 2.0, 0.5, NO),
+        (1, 2, 1, YES, NO, NO, YES, NO, YES, None, None, NO, None, None, NO),
+        (1, None, 1, None, None, None, YES, NO, YES, *[None] * 6),
+        (2, 1, 1, NO, NO, YES, YES, YES, YES, None, None, None, 4.0, 0.5, NO),
+        (2, 2, 1, YES, YES, YES, NO, YES, YES, 2.0, 0.7, NO, 4.0, 0.5, NO),
+        (2, None, 1, None, None, None, NO, NO, YES, *[None] * 6),
+        (3, 1, 1, NO, NO, NO, NO, NO, NO, None, None, None, None, None, NO),
+        (3, 2, 1, NO, NO, NO, NO, NO, NO, None, None, NO, None, None, NO),
+        (3, None, 1, None, None, None, NO, NO, NO, *[None] * 6),
+    ]
+    return pl.DataFrame(rows, schema=columns, orient="row")
 
 
 LEVELS = [Level(2, 2, 1.0), Level(3, 6, 1.0)]
 
 
-def test_measures_by_hand(drift: Drift) -> None:
+def test_measures_by_hand(drift: pl.DataFrame) -> None:
     found = by_name(list(measured(drift, [2, 3])), 2)
     expected = {
         "teacher_forced": [0.25, 0.75],
@@ -95,11 +83,12 @@ def test_measures_by_hand(drift: Drift) -> None:
 
 def test_plain_misses_minus_guided_misses_are_rescue_minus_damage() -> None:
     rng = np.random.default_rng(0)
-    kept = {name: rng.random((200, 3)) < share for name, share in zip(SEARCHES, (0.3, 0.4, 0.6), strict=True)}
-    nothing = {judge: np.full((200, 3), NAN) for judge in ("reward", "likelihood")}
-    codes = kept["plain"]
-    listed = {name: values[:, 0] for name, values in kept.items()}
-    record = Drift(np.arange(200), codes, codes, codes, kept, listed, nothing, nothing, dict.fromkeys(nothing, codes))
+    kept = {name: rng.random(800) < share for name, share in zip(SEARCHES, (0.3, 0.4, 0.6), strict=True)}
+    depths = pl.Series([1, 2, 3, None] * 200)
+    rest = dict.fromkeys(("teacher_forced", "free_running", "proposed"), kept["plain"])
+    record = pl.concat(
+        [EMPTY, pl.DataFrame({"first_error": [1] * 800, "depth": depths, **kept, **rest})], how="diagonal"
+    )
     found = by_name(list(measured(record, [5, 5, 5])), 3)
     for depth in range(3):
         gained = found["hrecall_guided"][depth] - found["hrecall_plain"][depth]
@@ -110,7 +99,7 @@ def test_plain_misses_minus_guided_misses_are_rescue_minus_damage() -> None:
     assert "reward_mrr" not in found  # who was not asked is not measured
 
 
-def test_the_table_is_long_and_what_is_missing_stays_missing(drift: Drift) -> None:
+def test_the_table_is_long_and_what_is_missing_stays_missing(drift: pl.DataFrame) -> None:
     names = {"data": "toys", "split": "test", "seed": 3, "seen": "keep"}
     measures = list(measured(drift, [2, 3]))
     found = as_table(measures, names, LEVELS)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from promise.pipeline.store import Artifact, Store, require_writable, written_whole
+from promise.pipeline.files import require_writable, written_whole
+from promise.pipeline.store import Artifact, Store
 
 CONFIG = {"levels": 3, "codes": [4, 8]}
 INPUTS = {"embeddings": "abc"}

@@ -24,40 +24,40 @@ def trace(opened: Callable[..., Any]) -> UserTrace:
 
 
 def test_the_way_of_the_target(trace: UserTrace) -> None:
-    table, target = trace.levels, trace.trace.target
+    table, target = trace.levels, trace.target
     codes = trace.pipeline.ids.codes[target]
     assert table["prefix"].to_list() == ["-".join(map(str, codes[:depth])) for depth in range(1, len(codes) + 1)]
     assert table["log_prob"].is_sorted(descending=True)
-    for row, level in zip(table.to_dicts(), trace.trace.levels, strict=True):
+    for row in table.to_dicts():
         assert {row["plain"], row["guided"]} <= {MARK, "lost"}
         assert (row["guided"] == MARK) == (row["place_by_reward"] is not None and row["place_by_reward"] <= 3)
-        if row["plain"] == "lost" and level.plain.any() and row["level"] == 1:
+        if row["plain"] == "lost" and row["level"] == 1:
             assert row["log_prob"] < row["last_kept"]
 
 
 def test_what_is_kept_in_words(trace: UserTrace) -> None:
-    for depth, level in enumerate(trace.trace.levels, 1):
-        table = trace.kept(depth)
+    most = trace.levels["level"].max()
+    for depth in range(1, most + 1):
+        level, table = trace.prefixes.filter(level=depth), trace.kept(depth)
         assert (table["guided"] == MARK).sum() == 3 == (table["plain"] == MARK).sum()
         assert (table[""] == TARGET).sum() == 1 and table["reward"].is_sorted(descending=True)
-        assert len(table) == (level.plain | level.guided | level.target).sum()
+        assert len(table) == (level["plain"] | level["guided"] | level["target"]).sum()
         changed = table.filter((pl.col("plain") != pl.col("guided")) | (pl.col("") == TARGET))
         assert trace.kept(depth, both=False).equals(changed)
     assert table["items"].to_list() == [1] * len(table)
     texts = trace.pipeline.interactions.items["text"]
-    assert table.filter(pl.col("") == TARGET)["holds"][0] == texts[trace.trace.target]
-    for depth in (0, len(trace.trace.levels) + 1):
-        with pytest.raises(ValueError, match=rf"^depth must lie in 1\.\.{len(trace.trace.levels)}, got {depth}$"):
+    assert table.filter(pl.col("") == TARGET)["holds"][0] == texts[trace.target]
+    for depth in (0, most + 1):
+        with pytest.raises(ValueError, match=rf"^depth must lie in 1\.\.{most}, got {depth}$"):
             trace.kept(depth)
 
 
 def test_answers_and_the_figures_table(trace: UserTrace) -> None:
     answers = trace.answers
     assert answers.columns == ["rank", "plain", "plain hit", "guided", "guided hit"] and len(answers) == 3
-    hits = [item == trace.trace.target for item in trace.trace.guided.tolist()]
+    hits = [item == trace.target for item in trace.returned["guided"]]
     assert (answers["guided hit"] == TARGET).to_list() == hits
     rows = trace.prefixes
-    assert len(rows) == sum(len(level.nodes) for level in trace.trace.levels)
     assert rows.group_by("level").agg(pl.col("target", "guided").sum())["target"].to_list() == [1] * 4
 
 

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from promise.pipeline.config import make
 from promise.pipeline.errors import is_check, own_words
-from promise.pipeline.verb import show, sized
+from promise.pipeline.verb import show
 from promise.search.options import check_options
 
 
@@ -49,11 +49,9 @@ def test_show_writes_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "–" in out
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(None, None), (0, "0 FLOP"), (999, "999 FLOP"), (1500, "1.5 kFLOP"), (2.5e9, "2.5 GFLOP")]
-)
-def test_sized(value: float | None, text: str | None) -> None:
-    assert sized(value, "FLOP") == text
+def test_show_without_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    show("Empty", ["name"], [])
+    assert "name" in capsys.readouterr().out
 
 
 def test_other_ranks_say_nothing(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,17 +4,30 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import polars as pl
+import polars.selectors as cs
 import pytest
 import torch
+from polars.testing import assert_frame_equal
 
 from promise.metrics.drift import prefix_hits
 from promise.search.beams import Step
 from promise.search.guided import GuidedSearch
-from promise.tasks.drift import SEARCHES, Drift, DriftRecorder, OracleRewards, oracle_of
+from promise.tasks.drift import SEARCHES, DriftRecorder, OracleRewards, oracle_of
 from promise.tasks.evaluation import RankingEvaluator
 
-Record = Callable[..., tuple[Drift, DriftRecorder]]
+Record = Callable[..., tuple[pl.DataFrame, DriftRecorder]]
 WIDTH = 3
+
+
+def levels(record: pl.DataFrame, name: str) -> np.ndarray:
+    """A column of every level (users, L), NaN where it is null."""
+    return record.filter(pl.col("depth").is_not_null())[name].to_numpy().reshape(record["user"].n_unique(), -1)
+
+
+def listed(record: pl.DataFrame, name: str) -> np.ndarray:
+    """A column of the final lists (users,)."""
+    return record.filter(pl.col("depth").is_null())[name].to_numpy()
 
 
 @pytest.fixture
@@ -34,7 +47,7 @@ def search(world: Any) -> Callable[..., GuidedSearch]:
 def record(world: Any, search: Callable[..., GuidedSearch], lightning: None) -> Record:
     """What is recorded of some guided search."""
 
-    def run(**dials: Any) -> tuple[Drift, DriftRecorder]:
+    def run(**dials: Any) -> tuple[pl.DataFrame, DriftRecorder]:
         guided = search(**dials)
         offers = {"plain": search(dials.get("width", WIDTH), 1, 0.0), "generator": guided.generator}
         task = DriftRecorder(guided=guided, **offers, trie=world.trie)
@@ -55,11 +68,11 @@ DIALS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("dials", DIALS, ids=str)
 def test_the_oracle_bounds_the_guided_search_user_by_user(record: Record, dials: dict[str, Any]) -> None:
     drift, _ = record(**dials)
-    assert (drift.kept["guided"] <= drift.kept["oracle"]).all()
-    assert (drift.listed["guided"] <= drift.listed["oracle"]).all()
+    assert (levels(drift, "guided") <= levels(drift, "oracle")).all()
+    assert (listed(drift, "guided") <= listed(drift, "oracle")).all()
     for name in SEARCHES:  # what is lost stays lost
-        assert (np.diff(drift.kept[name].astype(int), axis=1) <= 0).all()
-    assert (drift.kept["oracle"].sum(0) > drift.kept["guided"].sum(0)).any()
+        assert (np.diff(levels(drift, name).astype(int), axis=1) <= 0).all()
+    assert (levels(drift, "oracle").sum(0) > levels(drift, "guided").sum(0)).any()
 
 
 @pytest.mark.parametrize("dials", DIALS, ids=str)
@@ -77,7 +90,7 @@ def test_the_oracle_keeps_whatever_is_a_candidate_at_every_depth(
         there = torch.ones(len(batch.users), dtype=torch.bool)
         for step in steps:
             there &= prefix_hits(step.nodes, rewards.true[:, step.depth])
-            assert there.tolist() == drift.kept["oracle"][batch.users.numpy(), step.depth - 1].tolist()
+            assert there.tolist() == levels(drift, "oracle")[batch.users.numpy(), step.depth - 1].tolist()
 
 
 @pytest.mark.parametrize("dials", DIALS, ids=str)
@@ -88,11 +101,11 @@ def test_it_agrees_with_the_evaluator(
     for name, ranker in (("guided", search(**dials)), ("plain", search(dials.get("width", WIDTH), 1, 0.0))):
         task = RankingEvaluator([10], ranker=ranker, item_count=30, trie=world.trie, drift_of=ranker.generator)
         found = world.result(task)
-        assert drift.users.tolist() == found.users.tolist()
-        assert drift.kept[name].mean(0).tolist() == pytest.approx(found.hrecall)
-        assert drift.listed[name].tolist() == (found.ranks < 10).tolist()
-        assert drift.teacher_forced.mean(0).tolist() == pytest.approx(found.teacher_forced)
-        assert drift.free_running.mean(0).tolist() == pytest.approx(found.free_running)
+        assert drift["user"].unique(maintain_order=True).to_list() == found.users.tolist()
+        assert levels(drift, name).mean(0).tolist() == pytest.approx(found.hrecall)
+        assert listed(drift, name).tolist() == (found.ranks < 10).tolist()
+        assert levels(drift, "teacher_forced").mean(0).tolist() == pytest.approx(found.teacher_forced)
+        assert levels(drift, "free_running").mean(0).tolist() == pytest.approx(found.free_running)
 
 
 def test_until_the_first_error_both_ways_of_decoding_are_one(world: Any, lightning: None) -> None:
@@ -102,9 +115,9 @@ def test_until_the_first_error_both_ways_of_decoding_are_one(world: Any, lightni
         guided = world.ranker(generator, world.reward().eval())
         task = DriftRecorder(guided=guided, plain=guided, generator=generator, trie=world.trie)
         drift = world.result(task)
-        before = np.cumprod(drift.free_running, axis=1, dtype=bool)[:, :-1]
-        assert (drift.teacher_forced[:, 0] == drift.free_running[:, 0]).all()
-        assert (drift.teacher_forced[:, 1:][before] == drift.free_running[:, 1:][before]).all()
+        before = np.cumprod(levels(drift, "free_running"), axis=1, dtype=bool)[:, :-1]
+        assert (levels(drift, "teacher_forced")[:, 0] == levels(drift, "free_running")[:, 0]).all()
+        assert (levels(drift, "teacher_forced")[:, 1:][before] == levels(drift, "free_running")[:, 1:][before]).all()
         compared += int(before.sum())
     assert compared > 10
 
@@ -112,28 +125,32 @@ def test_until_the_first_error_both_ways_of_decoding_are_one(world: Any, lightni
 def test_the_reward_alone_keeps_the_first_w(record: Record) -> None:
     drift, task = record()
     for depth in range(3):
-        ranks = drift.ranks["reward"][:, depth]
-        assert (np.isnan(ranks) == ~drift.proposed[:, depth]).all()
-        assert ((ranks <= WIDTH) == drift.kept["guided"][:, depth]).all()
-        assert ((ranks == 1) == drift.right["reward"][:, depth])[~np.isnan(ranks)].all()
+        ranks = levels(drift, "reward_rank")[:, depth]
+        assert (np.isnan(ranks) == ~levels(drift, "proposed")[:, depth]).all()
+        assert ((ranks <= WIDTH) == levels(drift, "guided")[:, depth]).all()
+        assert ((ranks == 1) == levels(drift, "reward_right")[:, depth])[~np.isnan(ranks)].all()
     assert [level.candidates for level in task.guided.levels] == [4, 9, 9]
 
 
 def test_who_was_not_asked_says_nothing(record: Record) -> None:
     drift, _ = record(rerank=True)
-    assert np.isnan(drift.ranks["reward"][:, :2]).all() and np.isnan(drift.confidence["reward"][:, :2]).all()
-    assert not np.isnan(drift.ranks["reward"][:, 2]).all() and not np.isnan(drift.ranks["likelihood"][:, 0]).all()
+    assert (
+        np.isnan(levels(drift, "reward_rank")[:, :2]).all()
+        and np.isnan(levels(drift, "reward_confidence")[:, :2]).all()
+    )
+    assert (
+        not np.isnan(levels(drift, "reward_rank")[:, 2]).all()
+        and not np.isnan(levels(drift, "likelihood_rank")[:, 0]).all()
+    )
 
 
 def test_parts_of_a_batch_change_nothing(record: Record) -> None:
     whole, _ = record()
     parts, task = record(max_bytes=1)
     assert task.guided.users_at_once == 1
-    for name in ("teacher_forced", "free_running", "proposed"):
-        assert (getattr(whole, name) == getattr(parts, name)).all()
-    for name in ("kept", "listed", "ranks", "right"):
-        for member, values in getattr(whole, name).items():
-            np.testing.assert_array_equal(values, getattr(parts, name)[member])
+    confidence = cs.ends_with("_confidence")
+    assert_frame_equal(whole.drop(confidence), parts.drop(confidence))
+    assert_frame_equal(whole.select(confidence), parts.select(confidence), rel_tol=1e-4)
 
 
 def test_adaptive_candidates(world: Any, search: Callable[..., GuidedSearch], lightning: None) -> None:
@@ -141,7 +158,7 @@ def test_adaptive_candidates(world: Any, search: Callable[..., GuidedSearch], li
     guided.calibrate(world.data().val_dataloader())
     task = DriftRecorder(guided=guided, plain=search(WIDTH, 1, 0.0), generator=guided.generator, trie=world.trie)
     drift = world.result(task)
-    assert (drift.kept["guided"] <= drift.kept["oracle"]).all()
+    assert (levels(drift, "guided") <= levels(drift, "oracle")).all()
     assert guided.observer is None  # the search that was given stays as it is
 
 

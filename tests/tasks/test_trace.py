@@ -2,14 +2,14 @@
 
 from typing import Any
 
-import numpy as np
+import polars as pl
 import pytest
 import torch
 
 from promise.search.guided import GuidedSearch
 from promise.search.protocols import UserRows
-from promise.tasks.drift import Drift, DriftRecorder
-from promise.tasks.trace import LevelTrace, rescued_user, traced, true_log_probs
+from promise.tasks.drift import DriftRecorder
+from promise.tasks.trace import rescued_user, traced, true_log_probs
 
 WIDTH = 3
 
@@ -38,32 +38,32 @@ def test_it_is_what_the_drift_recorder_sees(
     recorder = DriftRecorder(guided=guided, plain=plain, generator=guided.generator, trie=world.trie)
     drift = world.result(recorder)
     for row, user in enumerate(batch.users.tolist()):
-        trace = traced(alone(batch, row), int(batch.targets[row, 0]), guided, plain, guided.generator)
-        for level in trace.levels:
-            for name in ("plain", "guided"):
-                assert getattr(level, name)[level.target].any() == drift.kept[name][user, level.depth - 1]
-            place = level.place(level.rewards)
-            assert (place is None) == (not drift.proposed[user, level.depth - 1])
-            assert place is None or place == drift.ranks["reward"][user, level.depth - 1]
+        target = int(batch.targets[row, 0])
+        prefixes, returned = traced(alone(batch, row), target, guided, plain, guided.generator)
+        own = prefixes.filter("target")
+        seen = drift.filter(pl.col("depth").is_not_null(), user=user)
+        for name, column in (("plain", "plain"), ("guided", "guided"), ("candidate", "proposed")):
+            assert own[name].to_list() == seen[column].to_list()
+        (listed,) = drift.filter(pl.col("depth").is_null(), user=user).to_dicts()
         for name in ("plain", "guided"):
-            assert (trace.target in getattr(trace, name)) == drift.listed[name][user]
+            assert (target in returned[name]) == listed[name]
 
 
 def test_its_prefixes_are_those_that_were_met(searches: tuple[GuidedSearch, GuidedSearch], batch: Any) -> None:
     guided, plain = searches
-    trace = traced(alone(batch, 0), 5, guided, plain, guided.generator)
+    prefixes, returned = traced(alone(batch, 0), 5, guided, plain, guided.generator)
     assert guided.observer is None and plain.observer is None
-    assert [level.depth for level in trace.levels] == [1, 2, 3]
+    assert prefixes["level"].unique().sort().to_list() == [1, 2, 3]
     kept = {"guided": guided.rank(alone(batch, 0), 10).kept, "plain": plain.rank(alone(batch, 0), 10).kept}
-    for level in trace.levels:
-        assert (np.diff(level.nodes) > 0).all() and level.target.sum() == 1
-        assert np.isfinite(level.log_probs).all() and np.isfinite(level.rewards).all()
+    for (depth,), level in prefixes.group_by("level"):
+        assert level["node"].is_sorted() and level["node"].is_unique().all() and level["target"].sum() == 1
+        assert level["log_prob"].is_finite().all() and level["reward"].is_finite().all()
         for name, nodes in kept.items():
-            assert sorted(nodes[level.depth - 1][0].tolist()) == level.nodes[getattr(level, name)].tolist()
-        cut = np.sort(level.rewards[level.candidates])[-WIDTH:]
-        assert np.sort(level.rewards[level.guided]).tolist() == pytest.approx(cut.tolist())
-    for name in kept:
-        assert trace.__dict__[name].tolist() == searches[name == "plain"].rank(alone(batch, 0), 10).items[0].tolist()
+            assert sorted(nodes[depth - 1][0].tolist()) == level.filter(name)["node"].to_list()
+        cut = level.filter("candidate")["reward"].top_k(WIDTH).sort()
+        assert level.filter("guided")["reward"].sort().to_list() == pytest.approx(cut.to_list())
+    for name, items in returned.items():
+        assert items == searches[name == "plain"].rank(alone(batch, 0), 10).items[0].tolist()
 
 
 def test_log_probabilities_of_the_true_prefixes_are_those_of_a_search_that_keeps_everything(
@@ -72,22 +72,14 @@ def test_log_probabilities_of_the_true_prefixes_are_those_of_a_search_that_keeps
     guided = searches[0]
     everything = GuidedSearch(30, 1, None, 0.0, 1.0, generator=guided.generator, reward=None,
                               trie=world.trie)  # fmt: skip
-    items = traced(alone(batch, 0), 5, guided, everything, guided.generator)
     for target in (0, 5, 29):
-        trace = traced(alone(batch, 0), target, guided, everything, guided.generator)
+        prefixes, _ = traced(alone(batch, 0), target, guided, everything, guided.generator)
         targets = world.task("generator").items
         known = true_log_probs(guided.generator, alone(batch, 0), torch.tensor([target]), targets, world.trie)[0]
-        for level, value in zip(trace.levels, known.tolist(), strict=True):
-            assert level.plain.all() and level.log_probs[level.target] == pytest.approx(value, abs=1e-5)
-    last = items.levels[-1]
-    assert np.exp(last.log_probs).sum() == pytest.approx(1.0, abs=1e-5)
-
-
-def test_a_place_among_the_candidates() -> None:
-    yes, no = np.array([True, True, True, False]), np.array([False, True, False, False])
-    level = LevelTrace(1, np.arange(4), np.zeros(4), np.zeros(4), yes, yes, yes, no)
-    assert level.place(np.array([3.0, 2.0, 1.0, 9.0])) == 2
-    assert level._replace(target=~yes).place(np.zeros(4)) is None
+        assert prefixes["plain"].all()
+        assert prefixes.filter("target")["log_prob"].to_list() == pytest.approx(known.tolist(), abs=1e-5)
+    last = prefixes.filter(level=3)["log_prob"]
+    assert last.exp().sum() == pytest.approx(1.0, abs=1e-5)
 
 
 def test_wrong_input(searches: tuple[GuidedSearch, GuidedSearch], batch: Any) -> None:
@@ -99,19 +91,13 @@ def test_wrong_input(searches: tuple[GuidedSearch, GuidedSearch], batch: Any) ->
         traced(alone(batch, 0), 0, bare, plain, guided.generator)
 
 
-def drift(plain: list[list[int]], listed: list[int], places: list[float]) -> Drift:
+def drift(plain: list[list[int]], listed: list[int], places: list[float]) -> pl.DataFrame:
     """Users 10, 11, ...: what the plain beam keeps at three levels, whom guided search lists, the last place."""
-    users = len(listed)
-    none = np.zeros((users, 3), dtype=bool)
-    return Drift(
-        np.arange(10, 10 + users),
-        none,
-        none,
-        none,
-        kept={"plain": np.array(plain, dtype=bool)},
-        listed={"guided": np.array(listed, dtype=bool)},
-        ranks={"reward": np.array([[1.0, 1.0, place] for place in places])},
-    )
+    rows: list[tuple[object, ...]] = []
+    for user, (kept, found, place) in enumerate(zip(plain, listed, places, strict=False), 10):
+        rows += [(user, depth, bool(hit), None, place) for depth, hit in enumerate(kept, 1)]
+        rows.append((user, None, None, bool(found), None))
+    return pl.DataFrame(rows, schema=["user", "depth", "plain", "guided", "reward_rank"], orient="row")
 
 
 def test_whom_a_trace_is_shown_for() -> None:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from promise.analysis.frontier import knee, pareto
+from promise.analysis.units import flops_text
 from promise.experiments.tuning.settings import Settings, measured
-from promise.pipeline.verb import show, sized
+from promise.pipeline.verb import show
 
 
 @dataclass
@@ -80,7 +81,7 @@ def show_findings(settings: Settings, found: StudyFindings, rows: Sequence[dict[
     columns = list(dict.fromkeys((*settings.objectives, *settings.constraints, "flops_per_user")))
     cells = []
     for row in (by_number[number] for number in numbers):
-        figures = [sized(row.get(n), "FLOP") if n == "flops_per_user" else measured(row, n) for n in columns]
+        figures = [flops_text(row.get(n)) if n == "flops_per_user" else measured(row, n) for n in columns]
         last = mark if row["trial"] == found.best else ""
         cells.append([row["trial"], *(row.get(name) for name in options), *figures, last])
     if cells:
