@@ -286,8 +286,7 @@ class Point:
     def parameters(self) -> int | None:
         """Learned numbers of the networks that the search asks; None for a baseline."""
         weights = self.dials.get("weight", 1)
-        judged = any(weights) if isinstance(weights, list) else bool(weights)
-        networks = asked(self.pipeline, self.accepts, judged)
+        networks = asked(self.pipeline, self.accepts, any(weights) if isinstance(weights, list) else bool(weights))
         return sum(p.numel() for network in networks for p in network.parameters()) if networks else None
 
 
