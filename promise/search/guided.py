@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import ClassVar
 
 import torch
 
@@ -38,11 +37,6 @@ class GuidedSearch(BeamOptions):
     Raises:
         ValueError: If an option is out of range, or a weight needs a reward model that is not there.
     """
-
-    #: Its options are those of a beam search: see `promise.search.options`.
-    beam_options: ClassVar[bool] = True
-    #: Raised when the same options find something else.
-    version: ClassVar[int] = 2
 
     _: KW_ONLY
     generator: NextCodes

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 PerLevel = float | Sequence[float]
 
@@ -96,6 +96,11 @@ class BeamOptions:
     Raises:
         ValueError: Naming the option, what was expected and what came.
     """
+
+    #: Its options are those of a beam search.
+    beam_options: ClassVar[bool] = True
+    #: Raised when the same options find something else.
+    version: ClassVar[int] = 2
 
     width: int | Sequence[int]
     expansion: PerLevel = 1
