@@ -23,7 +23,7 @@ DIALS = (
     "search.candidates", "search.weight", "search.temperature",
 )  # fmt: skip
 RARE = (
-    "allow", "deny", "neighbour_trust", "search.control", "search.adaptive",
+    "allow", "deny", "cooccurrence.scale", "search.control", "search.adaptive",
     "search.adaptive_cap", "search.samples", "search.distinct", "further",
 )  # fmt: skip
 """Dials that have a column where some row has them."""

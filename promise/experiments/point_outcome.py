@@ -13,7 +13,7 @@ from promise.experiments.grid import SweepPoint
 from promise.experiments.identity import data_label, identity, short_hash
 from promise.pipeline.config import plain
 from promise.pipeline.errors import is_check, own_words
-from promise.pipeline.points import Point, PointResult
+from promise.pipeline.points import Point, PointResult, seen_of
 from promise.pipeline.stages import Pipeline
 
 log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ def failed(point: SweepPoint, error: str) -> PointOutcome:
     known = ("width", "expansion", "candidates", "weight")
     row = {
         **{group: point.chosen[group] for group in ("data", "search", "generator", "reward", "training")},
-        **{"split": cfg.split, "seed": cfg.seed, "seen": cfg.evaluation.seen, "history": cfg.datamodule.history},
+        **{"split": cfg.split, "seed": cfg.seed, "seen": seen_of(cfg), "history": cfg.datamodule.history},
         **{f"search.{name}": search[name] for name in known if name in search},
         "data_file": data_label(cfg, point.chosen["data"]),
     }

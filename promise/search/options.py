@@ -64,7 +64,7 @@ def check_options(options: Mapping[str, Any]) -> None:
             for value in entries(options[name]) if spread else [options[name]]:
                 if not holds(value):
                     raise ValueError(f"search.{name} must be {expected}, got {value}")
-    if options.get("candidates") is not None:
+    if options.get("candidates") is not None and "width" in options:
         counts, widths = entries(options["candidates"]), entries(options["width"])
         levels = max(len(counts), len(widths))
         counts, widths = (each * levels if len(each) == 1 else each for each in (counts, widths))
@@ -137,7 +137,7 @@ def per_level(name: str, value: Any, levels: int) -> list[Any]:
 
 def candidates_of(options: Mapping[str, Any], levels: int) -> list[int]:
     """C per level: `candidates` when given, else expansion x width, rounded to the nearest."""
-    if options.get("candidates") is not None:
+    if options.get("candidates") is not None and "width" in options:
         return [int(count) for count in per_level("candidates", options["candidates"], levels)]
     widths = per_level("width", options["width"], levels)
     expansions = per_level("expansion", options["expansion"], levels)

@@ -27,7 +27,7 @@ def test_a_small_reward_of_somebody_elses_has_all_the_rest_by_default(users, cat
     torch.manual_seed(0)
     reward = Preference(user_dim=16, prefixes=catalogue.prefixes)
     cache, positions = reward.start(users), torch.tensor([[0, 2, 6], [0, 1, 2], [0, 0, 0], [2, 3, 4], [1, 5, 6]])
-    assert reward.flops.start([3, 4]) == 0 and reward.flops.score([3, 4], [2, 5]) == 2 * 17 * 7
+    assert reward.flops.start([3, 4]) == reward.flops.score([3, 4], [2, 5]) == 0  # nothing is known of its cost
     for depth, size in enumerate(reward.sizes, start=1):
         every = reward.score_all(cache, depth)
         nodes = some_nodes(catalogue.trie, depth, 3)
