@@ -1,4 +1,4 @@
-"""What a study has found: the best trial, or the front of two objectives and its knee."""
+"""Findings of a study: the best trial, or the front of two objectives and its knee."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
