@@ -84,7 +84,7 @@ def test_a_study_of_another_base_is_another_study(run: Run, world: Any, tmp_path
     copy.write_text("\n".join(lines[1:]) + "\n")
     words = (*TUNE, "sweep.study.trials=1", "evaluation.users=20", SPACE + "{search:[popularity,co_visit]}")
     sampler = ("sweep.study.objectives=[recall@10]", "sweep.study.directions=[maximize]")
-    others = ([], ["datamodule.batch_size=64"], [f"data.sequences={copy}"], ["evaluation.seen=remove"])
+    others = ([], ["datamodule.batch_size=64"], [f"data.sequences={copy}"], ["evaluation.remove_seen=true"])
     said = [
         run("sweep", "sweep.name=bases", "+study@sweep.study=optuna", *words[1:], *sampler, *each).json
         for each in others

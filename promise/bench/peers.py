@@ -83,6 +83,9 @@ class Peer:
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
 
+    def __post_init__(self) -> None:
+        raise NotImplementedError
+
 
 def children_of(paths: list[list[int]]) -> dict[tuple[int, ...], list[int]]:
     """A trie as a dictionary: prefix -> what may follow it, ascending."""

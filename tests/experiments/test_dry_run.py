@@ -36,12 +36,12 @@ def test_points_rows_and_trainings(run: Run, tmp_path: Path) -> None:
 
 def test_a_point_that_would_fail_is_told(run: Run, tmp_path: Path) -> None:
     words = ("sweep.name=dry", "sweep.grids=[{search:plain,search.width:[[5,5]]}]")
-    run("train")
+    run("train", store=tmp_path)
     error = "search.width has 2 entries, the semantic IDs have 4 levels"
     states = []
     for _ in range(2):
-        states.append(run("sweep", *words, "dry_run=true").json["plan"][0])
-        assert run("sweep", *words).code == 1
+        states.append(run("sweep", *words, "dry_run=true", store=tmp_path).json["plan"][0])
+        assert run("sweep", *words, store=tmp_path).code == 1
     assert [(each["state"], each["error"]) for each in states] == [
         ("would fail", error), ("failed earlier", f"ValueError: {error}")
     ]  # fmt: skip

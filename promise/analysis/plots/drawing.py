@@ -156,6 +156,8 @@ def log_axis(ax: Axes, values: Sequence[float], at_values: bool = False, unit: s
     ax.set_xscale("log")
     ax.margins(x=0.06)
     low, high = (min(values), max(values)) if len(values) else (1.0, 10.0)
+    if low == high:
+        ax.set_xlim(low / 2, 2 * high)
     if at_values:
         ticks: list[float] = []
         for value in sorted(set(values)):
