@@ -125,8 +125,15 @@ class World:
         """Train a task as the pipeline does, from a checkpoint if `ckpt_path` is given."""
         resume = settings.pop("ckpt_path", None)
         quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
-        given = {"num_sanity_val_steps": 0, "log_every_n_steps": 1, "callbacks": callbacks, **quiet, **settings}
-        trainer = Trainer(accelerator="cpu", max_epochs=task.epochs, default_root_dir=folder, **given)
+        given = {
+            "accelerator": "cpu",
+            "num_sanity_val_steps": 0,
+            "log_every_n_steps": 1,
+            "callbacks": callbacks,
+            **quiet,
+            **settings,
+        }
+        trainer = Trainer(max_epochs=task.epochs, default_root_dir=folder, **given)
         trainer.fit(task, datamodule=self.data(), ckpt_path=resume)
         return trainer
 
