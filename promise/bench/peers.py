@@ -3,6 +3,7 @@
 import importlib
 import logging
 import warnings
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +60,7 @@ def t5(codes: int, dim: int, heads: int, layers: tuple[int, int], dropout: float
 
 
 @dataclass(eq=False)
-class Peer:
+class Peer(ABC):
     """A peer's network over a catalogue, as large as ours.
 
     Args:
@@ -83,8 +84,9 @@ class Peer:
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
 
+    @abstractmethod
     def __post_init__(self) -> None:
-        raise NotImplementedError
+        """Set the network up."""
 
 
 def children_of(paths: list[list[int]]) -> dict[tuple[int, ...], list[int]]:

@@ -118,12 +118,6 @@ def training_stage(pipeline: Prepared, settings: dict[str, Any], before: Artifac
     return stage
 
 
-def training_name(settings: dict[str, Any]) -> str:
-    """Name of a training of the group `training`."""
-    target: Any = get_class(settings["_target_"])
-    return str(target.name if "pipeline" in parameters_of(settings["_target_"]) else target.stage)
-
-
 def trains_reward(settings: dict[str, Any]) -> bool:
     """Whether a training of the group `training` leaves a reward model."""
     target: Any = get_class(settings["_target_"])
