@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,6 +12,7 @@ from promise.experiments.grid import SweepPoint
 from promise.experiments.identity import data_label, identity, short_hash
 from promise.pipeline.config import plain
 from promise.pipeline.errors import is_check, own_words
+from promise.pipeline.files import written_whole
 from promise.pipeline.points import Point, PointResult, seen_of
 from promise.pipeline.stages import Pipeline
 
@@ -67,10 +67,9 @@ class Failure:
         """Keep an error; the file appears whole. Where the point's inputs can't be read, a warning is all."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            part = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-            part.write_text(json.dumps({"error": error, "point": self.point.overrides, "time": now}, indent=1) + "\n")
-            part.rename(self.path)
+            with written_whole(self.path) as part:
+                record = {"error": error, "point": self.point.overrides, "time": now}
+                part.write_text(json.dumps(record, indent=1) + "\n")
         except (OSError, ValueError) as fault:
             log.warning("the failure of point %s could not be recorded: %s", self.point.name, own_words(fault))
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from promise.experiments.findings import Measured, findings
 from promise.experiments.headline import Entry, write_headline
 from promise.experiments.point_outcome import PointOutcome
 from promise.pipeline.config import plain, without_passwords
+from promise.pipeline.files import written_whole
 from promise.pipeline.trainer import finish, make_logger
 
 #: Figures that other parts of a sweep write, by their headings in the page.
@@ -121,9 +121,9 @@ def write_report(
         figures={FIGURES[name][0]: path for name, path in zip(supported(compared(table)), drawings, strict=True)}
         | {title: Path(before[f"{name}_svg"]) for name, title in LAWS.items() if f"{name}_svg" in before},
     )
-    path, part = folder / "report.html", folder / f".report.html.{os.getpid()}"
-    part.write_text(report_html(table, page), encoding="utf-8")
-    part.replace(path)
+    path = folder / "report.html"
+    with written_whole(path) as part:
+        part.write_text(report_html(table, page), encoding="utf-8")
     written["report"] = str(path)
     images = [path for path in {**written, **before}.values() if path.endswith(".png")]
     if "WandbLogger" in cfg.logger["_target_"]:
@@ -172,6 +172,5 @@ class ReportCache:
 
     def keep(self, report: dict[str, Any]) -> None:
         """Keep a report; the file appears whole."""
-        part = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        part.write_text(json.dumps({"made_of": self.fingerprint, **report}, indent=1) + "\n", encoding="utf-8")
-        part.replace(self.path)
+        with written_whole(self.path) as part:
+            part.write_text(json.dumps({"made_of": self.fingerprint, **report}, indent=1) + "\n", encoding="utf-8")

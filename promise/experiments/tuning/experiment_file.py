@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from promise.experiments.grid import composed
 from promise.experiments.identity import RUN_ONLY, pop
 from promise.pipeline.config import without_passwords
+from promise.pipeline.files import written_whole
 
 #: Keys that belong to a run and not to what was found.
 LEFT_OUT = (*RUN_ONLY, "split", "trainer", "evaluation.users")
@@ -60,11 +61,10 @@ def write_experiment(overrides: Sequence[str], path: Path, comments: Sequence[st
     if groups:
         content["defaults"] = [{f"override /{group}": option} for group, option in groups.items()]
     content |= difference(values, known)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".part")
     lines = ["# @package _global_", *(f"# {line}" for line in comments)]
-    draft.write_text("\n".join(lines) + "\n" + yaml.safe_dump(content, sort_keys=False, allow_unicode=True), "utf-8")
-    draft.replace(path)
+    text = "\n".join(lines) + "\n" + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    with written_whole(path) as part:
+        part.write_text(text, "utf-8")
 
 
 def difference(values: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from promise.experiments.tuning.findings import StudyFindings, find, show_findin
 from promise.experiments.tuning.settings import Settings, measured
 from promise.experiments.tuning.study import Asked, Study
 from promise.pipeline.errors import own_words, unwrapped
+from promise.pipeline.files import written_whole
 
 #: Runs trials, each with its overrides: a row, or what was raised, for each.
 Launch = Callable[[Sequence[tuple[Asked, list[str]]]], Sequence[dict[str, Any] | Exception]]
@@ -153,9 +154,8 @@ def write_study(study: Study, given: Sequence[str]) -> tuple[StudyFindings, list
             ]
             write_experiment([*given, *study.settings.space.overrides(trial.params)], path, comments)
             paths["experiment"] = str(path)
-        draft = folder / ".study.json.part"
-        draft.write_text(json.dumps(asdict(found), indent=1) + "\n")
-        draft.replace(folder / "study.json")
+        with written_whole(folder / "study.json") as part:
+            part.write_text(json.dumps(asdict(found), indent=1) + "\n")
     return found, rows, paths
 
 
