@@ -4,6 +4,7 @@ import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
@@ -27,8 +28,7 @@ def memory(cfg: DictConfig) -> Iterator[Measure]:
     found = {}
     for name, items in (("1e4", s.small), ("1e6", s.large)):
         arguments = (items, s.history, s.network, width, candidates, s.batch, cfg.bench.device)
-        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as child:
-            found[name] = child.submit(search_bytes, *arguments).result()
+        found[name] = apart(*arguments)
     note = f"guided, dot, W={width}, C={candidates}, batch {s.batch}; {s.layers}+{s.layers} layers, D={s.dim}"
     for name, size in found.items():
         yield Measure(f"memory_{name}", "GB", size / 1e9, goal=2.0, direction="at most", note=note)
@@ -42,6 +42,12 @@ def memory(cfg: DictConfig) -> Iterator[Measure]:
         direction="at most",
         note=note,
     )
+
+
+def apart(*arguments: Any) -> int:
+    """`search_bytes` in a process of its own, where no memory is left over from other work."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as child:
+        return child.submit(search_bytes, *arguments).result()
 
 
 def search_bytes(

@@ -93,7 +93,7 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> N
         table.add_row(*(cell(value) for value in row))
     console = Console()
     console.width = max(console.width, console.measure(table, options=console.options.update_width(1000)).maximum)
-    console.print(f"\n{title}", style="bold", highlight=False, markup=False)
+    console.print(f"\n{title}", style="bold", highlight=False, markup=False, soft_wrap=True)  # paths stay whole
     console.print(table)
 
 

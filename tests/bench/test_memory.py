@@ -15,7 +15,7 @@ LINUX = pytest.mark.skipif(not memory._RESET.exists(), reason="needs /proc")
 @LINUX
 def test_a_larger_search_takes_more(quick: DictConfig) -> None:
     s = sizes(quick)
-    taken = [memory.search_bytes(s.items, s.history, s.network, 32, 256, batch, "cpu") for batch in (2, 2000)]
+    taken = [memory.apart(s.items, s.history, s.network, 32, 256, batch, "cpu") for batch in (2, 2000)]
     assert taken[1] - taken[0] > 2000 * 32 * 16 * 4  # at least one state of every beam
 
 
