@@ -91,7 +91,7 @@ def test_bad_dials_are_one_line_and_leave_nothing(run: Run, tmp_path: Path) -> N
     for words, message in (
         ("search.width=0", "search.width must be an integer >= 1, got 0"),
         (f"checkpoint={garbage}", f"checkpoint={garbage} is a file: it must name a model folder"),
-        (f"predictions={garbage}/p.parquet", f"predictions={garbage}/p.parquet cannot be written: "),
+        (f"predictions={garbage}/p.parquet", f"predictions={garbage}/p.parquet cannot be written: Not a directory"),
         ("training=generator", "search.weight=1.0 needs a reward model and training=generator trains none: "),
         (f"ids.path={garbage}", f"ids.path: {garbage} holds no semantic"),
     ):
