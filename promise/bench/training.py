@@ -20,7 +20,7 @@ from promise.ids.trie import Trie
 from promise.pipeline.config import make, plain
 from promise.pipeline.networks import NetworkInputs, build_networks
 from promise.pipeline.trainings import trains_reward
-from promise.tasks.schedule import adamw
+from promise.tasks.schedule import adamw, clip, make_sparse
 
 #: Width of the item embeddings, that of the default ones.
 _CONTENT = 160
@@ -121,6 +121,7 @@ def theirs(shape: DictConfig, codes: np.ndarray, batch: Batch) -> Training:
 def step(training: Training, dtype: torch.dtype, device: str) -> Callable[[], None]:
     """A function that makes one optimiser step, with forward pass and loss in a type."""
     parameters = [parameter for parameter in training.network.parameters() if parameter.requires_grad]
+    make_sparse(training.network, getattr(training.network, "sparse_rows", None))
     optimizer, _ = adamw(parameters, learning_rate=1e-3, weight_decay=0.05, warmup_steps=0, total_steps=1000)
 
     def one() -> None:
@@ -128,7 +129,7 @@ def step(training: Training, dtype: torch.dtype, device: str) -> Callable[[], No
             loss = training.loss()
         optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
+        clip(parameters, 1.0)
         optimizer.step()
 
     return one

@@ -1,4 +1,4 @@
-"""Cross-entropy over the whole catalogue, a few rows of scores at a time."""
+"""Cross-entropy over the whole catalogue or a sample of it, a few rows of scores at a time."""
 
 from typing import Any, NamedTuple
 
@@ -94,3 +94,80 @@ def full_softmax_loss(users: Tensor, table: Tensor, targets: Tensor, additions: 
     """
     items, owners, terms = additions if additions is not None else (None, None, None)
     return FullSoftmax.apply(users, table, targets, terms, items, owners)
+
+
+class SampledSoftmax(torch.autograd.Function):
+    """Mean cross-entropy of positives against negatives that all rows share; gradients as in `FullSoftmax`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        users: Tensor,
+        positives: Tensor,
+        table: Tensor,
+        chosen: Tensor,
+        drawn: Tensor,
+        log_expected: Tensor | None,
+    ) -> Tensor:
+        device = users.device.type
+        mixed = torch.is_autocast_enabled(device)
+        dtype = torch.get_autocast_dtype(device) if mixed else users.dtype
+        with torch.autocast(device, enabled=False):
+            rows, vectors = users.to(dtype), table.to(dtype)
+            own = (users * positives).sum(1, keepdim=True)  # (R, 1)
+            of_users, slope_of_own = torch.empty_like(users), torch.empty_like(own)
+            of_table = torch.zeros_like(table)
+            loss = torch.zeros((), device=users.device)
+            met = torch.isin(chosen, drawn).nonzero()[:, 0]  # a few rows, if any, have their positive among the drawn
+            row, column = (chosen[met, None] == drawn).nonzero().unbind(1)
+            row = met[row]
+            step = max(1, SCORES_AT_ONCE.get(device, OTHERWISE) // len(table))
+            for first in range(0, len(users), step):
+                part = slice(first, first + step)
+                scores = (rows[part] @ vectors.T).float()  # (r, N)
+                if log_expected is not None:
+                    scores -= log_expected
+                here = (row >= first) & (row < first + step)
+                scores[row[here] - first, column[here]] = float("-inf")
+                top = torch.maximum(scores.amax(1, keepdim=True), own[part])
+                scores.sub_(top).exp_()
+                mine = own[part] - top
+                total = scores.sum(1, keepdim=True) + mine.exp()
+                loss += (total.log() - mine).sum()
+                scores /= total * len(users)
+                slope_of_own[part] = (mine.exp() / total - 1) / len(users)
+                slopes = scores.to(dtype)  # of the loss, by score
+                of_users[part] = slopes @ vectors
+                of_table += slopes.T @ rows[part]
+            of_users.addcmul_(slope_of_own, positives)
+        ctx.save_for_backward(of_users, slope_of_own * users, of_table)
+        return loss / len(users)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        return *(saved * slopes[0] for saved in ctx.saved_tensors), None, None, None
+
+
+def sampled_softmax_loss(
+    users: Tensor,
+    positives: Tensor,
+    table: Tensor,
+    chosen: Tensor,
+    drawn: Tensor,
+    log_expected: Tensor | None = None,
+) -> Tensor:
+    """Cross-entropy in nats of the true paths against drawn ones, mean over targets.
+
+    Args:
+        users: States (R, D), one per target, R >= 1; their products with path vectors are the scores.
+        positives: Vectors (R, D) of the true paths.
+        table: Vectors (N, D) of the negatives.
+        chosen: Nodes (R,) of the true paths.
+        drawn: Nodes (N,) of the negatives; where one is a target's true path it does not count for that target.
+        log_expected: (N,) what is taken from the score of each negative; None = nothing.
+
+    Returns:
+        A scalar, float32.
+    """
+    return SampledSoftmax.apply(users, positives, table, chosen, drawn, log_expected)

@@ -112,6 +112,7 @@ TRAINING: dict[str, Rule] = {
     "epochs": COUNT,
     "patience": COUNT,
     "ema_decay": DECAY,
+    "sparse_rows": or_null(COUNT),
 }
 LOGGER: dict[str, Rule] = {
     "mode": partial(one_of, options=("offline", "online")),

@@ -24,15 +24,14 @@ class Drawn(NamedTuple):
 
     Attributes:
         nodes: (N,) shared by all targets, or (B, P, N) of each target's own.
-        absent: (B, P, N), True where a negative doesn't count for a target; None = all prefixes are among them, and
-            so is the positive.
-        log_expected: (N,), or (B, P, N) of each target's own: log of how often a node is drawn in the mean, to be taken
-            from its logit; None = nothing.
+        log_expected: Of the same shape: log of how often a node is drawn in the mean, to be taken from its logit;
+            None = nothing.
+        repeated: (B, P, N), True where a negative repeats another and doesn't count; None = nowhere.
     """
 
     nodes: Tensor
-    absent: Tensor | None
     log_expected: Tensor | None = None
+    repeated: Tensor | None = None
 
 
 class Near(NamedTuple):
@@ -113,23 +112,22 @@ class Negatives:
             shares = [frequencies(trie, depth, item_counts) for depth in range(1, trie.levels + 1)]
         return cls([*[above] * (trie.levels - 1), last], shared, shares)
 
-    def draw(self, depth: int, positives: Tensor, size: int, near: Near | None = None) -> Drawn:
-        """Negatives for positives (B, P) at a depth 1..L of `size` >= 2 valid prefixes; hard ones need `near`."""
+    def draw(self, depth: int, positives: Tensor, size: int, near: Near | None = None) -> Drawn | None:
+        """Negatives for positives (B, P) at a depth 1..L of `size` >= 2 prefixes, None = all; hard ones need `near`."""
         count, device = self.counts[depth - 1], positives.device
         if self.hard:
             assert near is not None and count is not None
             return hard_negatives(depth, positives, size, near, count)
         if not self.shared:
-            return Drawn(*own_negatives(positives, size, count or size))
+            nodes, repeated = own_negatives(positives, size, count or size)
+            return Drawn(nodes, repeated=repeated)
         if count is None or count >= size:
-            return Drawn(torch.arange(size, device=device), None)
+            return None
         if self.shares is None:
-            nodes, log_expected = distinct_nodes(size, count, device), None
-        else:
-            share = self.shares[depth - 1].to(device)
-            nodes = torch.multinomial(share, count, replacement=True)
-            log_expected = (count * share[nodes]).log()
-        return Drawn(nodes, nodes == positives.unsqueeze(-1), log_expected)
+            return Drawn(distinct_nodes(size, count, device))
+        share = self.shares[depth - 1].to(device)
+        nodes = torch.multinomial(share, count, replacement=True)
+        return Drawn(nodes, (count * share[nodes]).log())
 
 
 def unshared(negatives: str) -> str:
@@ -159,7 +157,7 @@ def hard_negatives(depth: int, positives: Tensor, size: int, near: Near, count: 
     beside = near.trie.parent(depth, nodes) == near.parents.unsqueeze(-1)
     chances = near.probabilities.gather(-1, near.trie.last_code(depth, nodes)) * beside
     expected = likely * chances + (count - likely) / size
-    return Drawn(nodes, nodes == positives.unsqueeze(-1), expected.log())
+    return Drawn(nodes, expected.log())
 
 
 def frequencies(trie: Trie, depth: int, item_counts: Tensor) -> Tensor:
@@ -171,7 +169,7 @@ def frequencies(trie: Trie, depth: int, item_counts: Tensor) -> Tensor:
 
 def distinct_nodes(size: int, count: int, device: torch.device) -> Tensor:
     """`count` <= `size` distinct nodes of 0..size-1, uniformly: (count,)."""
-    if size <= max(1 << 20, 4 * count):
+    if size <= max(1 << 16, 32 * count):
         return torch.randperm(size, device=device)[:count]
     drawn = torch.randint(size, (2 * count,), device=device).unique()  # twice as many: enough are left
     return drawn[torch.randperm(len(drawn), device=device)[:count]]

@@ -90,13 +90,9 @@ def path_loss(
             assert logits is not None
             near = near_misses(trie, depth, items.nodes[targets, depth - 1], logits[depth - 1])
         drawn = negatives.draw(depth, positives, trie.nodes[depth], near)
-        if drawn.absent is None:
-            losses.append(reward.full_softmax_loss(users, batch.positions, depth, positives, real))
-            continue
-        positive, negative = reward.contrast(users, batch.positions, depth, positives, drawn.nodes)
-        positive, negative = positive[real].float(), negative[real].float()  # (R,), (R, N)
-        if drawn.log_expected is not None:
-            negative = negative - (drawn.log_expected[real] if drawn.log_expected.ndim == 3 else drawn.log_expected)
-        others = negative.masked_fill(drawn.absent[real], float("-inf")).logsumexp(-1)
-        losses.append((torch.logaddexp(positive, others) - positive).mean())
+        of_targets = (users, batch.positions, depth, positives, real)
+        if drawn is None:
+            losses.append(reward.full_softmax_loss(*of_targets))
+        else:
+            losses.append(reward.sampled_softmax_loss(*of_targets, *drawn))
     return torch.stack(losses)

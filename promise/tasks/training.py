@@ -15,7 +15,7 @@ from promise.data.batch import Batch
 from promise.ids.trie import Trie
 from promise.metrics.ranking import NDCG, Recall, target_ranks
 from promise.search.protocols import Ranker
-from promise.tasks.schedule import adamw
+from promise.tasks.schedule import LAZY_STEPS, adamw, clip, make_sparse
 
 #: The metric that chooses the best checkpoint of a task that a ranking selects.
 SELECTION = "validation/recall@10"
@@ -62,10 +62,12 @@ class TrainingTask(LightningModule):
     Attributes:
         stage: What its training is called; the first part of its artifact's name.
         with_reward: Whether a reward model is among the networks that it leaves.
+        sparse_rows: Tables of at least so many rows learn only in the rows that a step uses; None = none does.
     """
 
     stage = "training"
     with_reward = True
+    sparse_rows: int | None = None
 
     def __init__(
         self,
@@ -159,12 +161,20 @@ class TrainingTask(LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        if gradient_clip_val:
+            clip(self.parameters(), gradient_clip_val, str(gradient_clip_algorithm or "norm"))
+
     def configure_callbacks(self) -> list[Callback]:
         """Keep the best and the last checkpoint; stop when validation no longer improves; average the weights."""
         folder = Path(self.trainer.default_root_dir) / "checkpoints"
-        average: list[Callback] = []
-        if self.ema_decay is not None:
-            average.append(WeightAveraging(use_buffers=False, avg_fn=partial(mean, self.ema_decay)))
+        every = LAZY_STEPS if make_sparse(self, self.sparse_rows) else 1
+        average = [] if self.ema_decay is None else [RunningMean(self.ema_decay, every)]
         return [
             *average,
             ModelCheckpoint(folder, "best", monitor=self.monitor, mode=self.mode, enable_version_counter=False),
@@ -172,6 +182,26 @@ class TrainingTask(LightningModule):
             ModelCheckpoint(folder, "last", enable_version_counter=False),
             EarlyStopping(monitor=self.monitor, mode=self.mode, patience=self.patience),
         ]
+
+
+class RunningMean(WeightAveraging):
+    """Running mean of the weights, taken every so many steps and after an epoch's last one.
+
+    Args:
+        decay: Share of the mean that stays at each step, in the long run.
+        every: Steps between.
+    """
+
+    def __init__(self, decay: float, every: int) -> None:
+        super().__init__(use_buffers=False, avg_fn=partial(mean, decay**every))
+        self._every = every
+
+    def on_train_batch_end(self, trainer: Any, pl_module: LightningModule, *step: Any) -> None:
+        self._due = trainer.is_last_batch or trainer.global_step % self._every == 0
+        super().on_train_batch_end(trainer, pl_module, *step)
+
+    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
+        return step_idx is not None and self._due
 
 
 class RankingSelectedTask(TrainingTask):
@@ -205,6 +235,7 @@ class SearchSelectedTask(RankingSelectedTask):
     """Training of networks over semantic IDs that a search with them selects.
 
     Args:
+        sparse_rows: Tables of at least so many rows learn only in the rows that a step uses (`LazyAdamW`); null = none.
         generator: The generator.
         reward: The reward model, or None.
         trie: The catalogue's trie.
@@ -214,6 +245,7 @@ class SearchSelectedTask(RankingSelectedTask):
 
     def __init__(
         self,
+        sparse_rows: int | None = None,
         *,
         generator: nn.Module,
         reward: nn.Module | None,
@@ -223,6 +255,7 @@ class SearchSelectedTask(RankingSelectedTask):
         **schedule: Any,
     ) -> None:
         super().__init__(**schedule, ranker=ranker, seed=seed)
+        self.sparse_rows = sparse_rows
         self.generator = generator
         self.reward = reward
         self.trie = trie

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from promise.models import full_softmax
-from promise.models.full_softmax import Additions, full_softmax_loss
+from promise.models.full_softmax import Additions, full_softmax_loss, sampled_softmax_loss
 
 ROWS, ITEMS, DIM = 23, 40, 8
 
@@ -57,3 +57,26 @@ def test_products_are_in_the_precision_of_autocast() -> None:
         torch.autograd.grad(mixed, (users, table)), torch.autograd.grad(exact, (users, table)), strict=True
     ):
         assert one.dtype == torch.float32 and torch.allclose(one, other, atol=0.02 * other.abs().max().item())
+
+
+@pytest.mark.parametrize("at_once", [1, 3 * ITEMS, 1 << 20])
+@pytest.mark.parametrize("scale", [0.02, 1.0, 30.0])
+@pytest.mark.parametrize("corrected", [False, True])
+def test_the_sampled_loss_and_its_gradients(
+    at_once: int, scale: float, corrected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(full_softmax.SCORES_AT_ONCE, "cpu", at_once)
+    users, table, chosen = drawn(scale)
+    positives = torch.randn(ROWS, DIM, requires_grad=True)
+    nodes = torch.randint(ITEMS, (ITEMS,))  # with replacement: some repeat, and some are a target's positive
+    log_expected = torch.randn(ITEMS) if corrected else None
+    scores = users @ table.T - (log_expected if log_expected is not None else 0)
+    scores = scores.masked_fill(chosen[:, None] == nodes, -torch.inf)
+    own = (users * positives).sum(1, keepdim=True)
+    expected = F.cross_entropy(torch.cat((own, scores), 1), torch.zeros(ROWS, dtype=torch.long))
+    weights = (users, positives, table)
+    slopes = torch.autograd.grad(3 * expected, weights)
+    found = sampled_softmax_loss(users, positives, table, chosen, nodes, log_expected)
+    assert torch.allclose(found, expected, rtol=1e-5)
+    for one, other in zip(torch.autograd.grad(3 * found, weights), slopes, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-6)

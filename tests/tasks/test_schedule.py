@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from promise.tasks.schedule import adamw, cosine_factor
+from promise.tasks import schedule as schedules
+from promise.tasks.schedule import LazyAdamW, adamw, clip, cosine_factor, make_sparse
 
 
 @pytest.mark.parametrize("warmup, total", [(0, 10), (3, 30), (30, 30), (1, 1)])
@@ -45,3 +46,51 @@ def test_matrices_decay_and_gains_and_biases_do_not():
     assert [id(p) for p in decayed["params"]] == [id(network[1].weight)]
     assert [id(p) for p in kept["params"]] == [id(network[1].bias), id(network[2].weight)]
     assert decayed["betas"] == (0.9, 0.98)
+
+
+def trained(sparse: bool, steps: int = 7) -> list[torch.Tensor]:
+    """A table after every step; rows get their gradients rarely, one of them twice in a step."""
+    torch.manual_seed(0)
+    table = nn.Embedding(9, 4, sparse=sparse)
+    betas = (0.0, 0.98)
+    groups = [{"params": [table.weight], "weight_decay": 0.1}]
+    optimizer = LazyAdamW(groups, 0.01, betas) if sparse else torch.optim.AdamW(groups, 0.01, betas)
+    found = []
+    for step in range(steps):
+        loss = (table(torch.tensor([step % 3, 5, 5, step])) ** 3).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        found.append(table.weight.detach().clone())
+    return found
+
+
+def test_rows_with_gradients_move_as_under_adamw_without_a_first_moment(monkeypatch):
+    monkeypatch.setattr(schedules, "LAZY_STEPS", 1)  # weight decay at once
+    for lazy, dense in zip(trained(sparse=True), trained(sparse=False), strict=True):
+        assert torch.allclose(lazy, dense, rtol=1e-5)
+
+
+def test_decay_of_whole_tables_waits(monkeypatch):
+    monkeypatch.setattr(schedules, "LAZY_STEPS", 3)
+    lazy, dense = trained(sparse=True), trained(sparse=False)
+    assert torch.equal(lazy[1][8], lazy[0][8]) and not torch.allclose(lazy[1][8], dense[1][8])  # never used
+    assert torch.allclose(lazy[2][8], dense[2][8])
+
+
+def test_a_mixed_network_is_clipped_by_the_norm_of_all_its_gradients_or_by_value():
+    for algorithm in ("norm", "value"):
+        slopes = []
+        for rows in (None, 3):
+            torch.manual_seed(0)
+            network = nn.Sequential(nn.Embedding(3, 4), nn.Linear(4, 4))
+            assert make_sparse(network, rows) == (rows is not None)
+            network(torch.tensor([1, 1, 2])).pow(2).sum().backward()
+            if rows is None:
+                own = nn.utils.clip_grad_norm_ if algorithm == "norm" else nn.utils.clip_grad_value_
+                own(network.parameters(), 0.3)
+            else:
+                clip(network.parameters(), 0.3, algorithm)
+            slopes.append([weight.grad.to_dense() for weight in network.parameters()])
+        for one, other in zip(*slopes, strict=True):
+            assert torch.allclose(one, other, rtol=1e-4)

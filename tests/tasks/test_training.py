@@ -6,7 +6,7 @@ import torch
 from lightning.pytorch import Callback
 
 from promise.metrics.ranking import ndcg_values, recall_values
-from promise.tasks.training import SELECTION, Targets
+from promise.tasks.training import SELECTION, RunningMean, Targets
 
 
 def test_targets_are_the_paths_of_the_items(world):
@@ -34,13 +34,21 @@ class Kill(Callback):
             raise Killed
 
 
-@pytest.mark.parametrize("kind", ["generator", "reward", "joint", "sasrec"])
-def test_a_killed_training_goes_on_as_if_nothing_had_happened(kind, world, tmp_path, lightning):
-    whole = world.task(kind)
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        *((kind, {}) for kind in ("generator", "reward", "joint", "sasrec")),
+        ("joint", {"sparse_rows": 20, "ema_decay": 0.9}),
+    ],
+)
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(kind, changes, world, tmp_path, lightning, monkeypatch):
+    monkeypatch.setattr("promise.tasks.training.LAZY_STEPS", 4)
+    monkeypatch.setattr("promise.tasks.schedule.LAZY_STEPS", 4)
+    whole = world.task(kind, **changes)
     world.fit(whole, tmp_path / "whole")
     with pytest.raises(Killed):
-        world.fit(world.task(kind), tmp_path / "killed", [Kill(epoch=1)])
-    resumed = world.task(kind)
+        world.fit(world.task(kind, **changes), tmp_path / "killed", [Kill(epoch=1)])
+    resumed = world.task(kind, **changes)
     last = tmp_path / "killed" / "checkpoints" / "last.ckpt"
     trainer = world.fit(resumed, tmp_path / "killed", ckpt_path=last)
     assert trainer.current_epoch == 2
@@ -106,6 +114,26 @@ def test_validation_is_recall_and_ndcg_of_the_search(world, tmp_path, lightning)
     assert float(trainer.callback_metrics[SELECTION]) == pytest.approx(recall_values(np.array(ranks), 10).mean())
     ndcg = float(trainer.callback_metrics["validation/ndcg@10"])
     assert ndcg == pytest.approx(ndcg_values(np.array(ranks), 10).mean(), rel=1e-5)
+
+
+def test_the_running_mean_of_sparse_tables_is_taken_now_and_then(world, tmp_path, lightning, monkeypatch):
+    monkeypatch.setattr("promise.tasks.training.LAZY_STEPS", 4)
+    means, weights = [], []
+
+    class Note(Callback):
+        def on_train_batch_end(self, trainer, task, *rest) -> None:
+            (average,) = (each for each in trainer.callbacks if isinstance(each, RunningMean))
+            weights.append(task.generator.item_vectors.weight.detach().clone())
+            means.append(average._average_model.module.generator.item_vectors.weight.detach().clone())
+
+    world.fit(world.task("joint", sparse_rows=20, ema_decay=0.5), tmp_path, [Note()])
+    steps, means = len(means) // 2, means[1:]  # this callback comes before the mean's
+    taken = [step for step in range(1, len(means)) if not torch.equal(means[step], means[step - 1])]
+    assert taken == [n for n in range(1, len(means)) if (n + 1) % 4 == 0 or (n + 1) % steps == 0]
+    expected = weights[taken[0]]  # the first is the weights themselves
+    for count, step in enumerate(taken[1:], start=1):
+        expected = expected.lerp(weights[step], 1 - min(0.5**4, (1 + count) / (10 + count)))
+        assert torch.allclose(means[step], expected, atol=1e-6)
 
 
 def test_training_stops_when_validation_no_longer_improves(world, tmp_path, lightning):

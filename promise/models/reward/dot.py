@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promise.models.flops import RewardFlops
-from promise.models.full_softmax import Additions, full_softmax_loss
+from promise.models.full_softmax import Additions, full_softmax_loss, sampled_softmax_loss
 from promise.models.layers import Dropout, initialise
 from promise.models.paths import PathTable
 from promise.models.reward.model import RewardCache, RewardModel, Tensors
@@ -100,6 +100,24 @@ class DotReward(RewardModel):
         positive, negative = self.paths(depth, positives), self.paths(depth, negatives)
         of_negatives = (negative @ query.unsqueeze(-1)).squeeze(-1) if negatives.ndim == 3 else query @ negative.T
         return (query * positive).sum(-1), of_negatives
+
+    def sampled_softmax_loss(
+        self,
+        users: Any,
+        positions: Tensor,
+        depth: int,
+        positives: Tensor,
+        real: Tensor,
+        negatives: Tensor,
+        log_expected: Tensor | None = None,
+        repeated: Tensor | None = None,
+    ) -> Tensor:
+        if negatives.ndim == 3:
+            of_all = (users, positions, depth, positives, real, negatives, log_expected, repeated)
+            return super().sampled_softmax_loss(*of_all)
+        query, chosen = self.query_from(users, positions, depth)[real], positives[real]  # (R, dim), (R,)
+        vectors = self.paths(depth, chosen), self.paths(depth, negatives)
+        return sampled_softmax_loss(query.float(), *(v.float() for v in vectors), chosen, negatives, log_expected)
 
     def full_softmax_loss(
         self, users: Any, positions: Tensor, depth: int, positives: Tensor, real: Tensor, extra: Additions | None = None

@@ -114,6 +114,42 @@ class RewardModel(nn.Module, ABC):
         logits = logits.unflatten(0, positives.shape)  # (B*P, 1+N) -> (B, P, 1+N)
         return logits[..., 0], logits[..., 1:]
 
+    def sampled_softmax_loss(
+        self,
+        users: Any,
+        positions: Tensor,
+        depth: int,
+        positives: Tensor,
+        real: Tensor,
+        negatives: Tensor,
+        log_expected: Tensor | None = None,
+        repeated: Tensor | None = None,
+    ) -> Tensor:
+        """InfoNCE against drawn prefixes of a depth (METHOD: -log(e^pos / (e^pos + Σ e^neg))).
+
+        Args:
+            users: User states.
+            positions: (B, P) last history item each target may see.
+            depth: 1..L.
+            positives: (B, P) nodes of the true prefixes.
+            real: (B, P), True where there is a target.
+            negatives: (N,) nodes shared by all targets, or (B, P, N) of each target's own; the positive never counts.
+            log_expected: Of the shape of `negatives`: what is taken from their logits; None = nothing.
+            repeated: (B, P, N), True where a negative repeats another and doesn't count; None = nowhere.
+
+        Returns:
+            A scalar in nats, mean over the real targets.
+        """
+        positive, negative = self.contrast(users, positions, depth, positives, negatives)
+        positive, negative = positive[real].float(), negative[real].float()  # (R,), (R, N)
+        if log_expected is not None:
+            negative = negative - (log_expected[real] if log_expected.ndim == 3 else log_expected)
+        absent = negatives == positives.unsqueeze(-1)
+        if repeated is not None:
+            absent = absent | repeated
+        others = negative.masked_fill(absent[real], float("-inf")).logsumexp(-1)
+        return (torch.logaddexp(positive, others) - positive).mean()
+
     def full_softmax_loss(
         self, users: Any, positions: Tensor, depth: int, positives: Tensor, real: Tensor, extra: Additions | None = None
     ) -> Tensor:
