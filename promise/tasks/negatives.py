@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from promise.ids.trie import Trie
-from promise.models.reward import RewardModel
+from promise.models.reward import Drawn, RewardModel
 
 #: Ways to choose negatives.
 KINDS = ("sampled", "hard", "popularity", "full_softmax", "full_softmax_last")
@@ -17,21 +17,6 @@ FULL_SOFTMAX_ITEMS = 50_000
 
 #: Hard negatives of a target when the configuration names no number.
 HARD_NEGATIVES = 32
-
-
-class Drawn(NamedTuple):
-    """Negatives of a batch at one depth.
-
-    Attributes:
-        nodes: (N,) shared by all targets, or (B, P, N) of each target's own.
-        log_expected: Of the same shape: log of how often a node is drawn in the mean, to be taken from its logit;
-            None = nothing.
-        repeated: (B, P, N), True where a negative repeats another and doesn't count; None = nowhere.
-    """
-
-    nodes: Tensor
-    log_expected: Tensor | None = None
-    repeated: Tensor | None = None
 
 
 class Near(NamedTuple):

@@ -94,5 +94,5 @@ def path_loss(
         if drawn is None:
             losses.append(reward.full_softmax_loss(*of_targets))
         else:
-            losses.append(reward.sampled_softmax_loss(*of_targets, *drawn))
+            losses.append(reward.sampled_softmax_loss(*of_targets, drawn))
     return torch.stack(losses)

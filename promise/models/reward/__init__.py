@@ -2,5 +2,6 @@
 
 from promise.models.reward.cross_attention import CrossAttentionReward as CrossAttentionReward
 from promise.models.reward.dot import DotReward as DotReward
+from promise.models.reward.model import Drawn as Drawn
 from promise.models.reward.model import RewardCache as RewardCache
 from promise.models.reward.model import RewardModel as RewardModel

@@ -11,7 +11,7 @@ from promise.models.flops import RewardFlops
 from promise.models.full_softmax import Additions, full_softmax_loss, sampled_softmax_loss
 from promise.models.layers import Dropout, initialise
 from promise.models.paths import PathTable
-from promise.models.reward.model import RewardCache, RewardModel, Tensors
+from promise.models.reward.model import Drawn, RewardCache, RewardModel, Tensors
 from promise.models.users import EncoderOutput, take_rows
 
 
@@ -102,22 +102,13 @@ class DotReward(RewardModel):
         return (query * positive).sum(-1), of_negatives
 
     def sampled_softmax_loss(
-        self,
-        users: Any,
-        positions: Tensor,
-        depth: int,
-        positives: Tensor,
-        real: Tensor,
-        negatives: Tensor,
-        log_expected: Tensor | None = None,
-        repeated: Tensor | None = None,
+        self, users: Any, positions: Tensor, depth: int, positives: Tensor, real: Tensor, drawn: Drawn
     ) -> Tensor:
-        if negatives.ndim == 3:
-            of_all = (users, positions, depth, positives, real, negatives, log_expected, repeated)
-            return super().sampled_softmax_loss(*of_all)
+        if drawn.nodes.ndim == 3:
+            return super().sampled_softmax_loss(users, positions, depth, positives, real, drawn)
         query, chosen = self.query_from(users, positions, depth)[real], positives[real]  # (R, dim), (R,)
-        vectors = self.paths(depth, chosen), self.paths(depth, negatives)
-        return sampled_softmax_loss(query.float(), *(v.float() for v in vectors), chosen, negatives, log_expected)
+        own, others = self.paths(depth, chosen).float(), self.paths(depth, drawn.nodes).float()
+        return sampled_softmax_loss(query.float(), own, others, chosen, drawn.nodes, drawn.log_expected)
 
     def full_softmax_loss(
         self, users: Any, positions: Tensor, depth: int, positives: Tensor, real: Tensor, extra: Additions | None = None

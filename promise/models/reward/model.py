@@ -30,6 +30,21 @@ class RewardCache(NamedTuple):
         return RewardCache(rows_of(self.values, rows))
 
 
+class Drawn(NamedTuple):
+    """Negatives of a batch at one depth; none of them counts for a target whose positive it is.
+
+    Attributes:
+        nodes: (N,) shared by all targets, or (B, P, N) of each target's own.
+        log_expected: Of the same shape: log of how often a node is drawn in the mean, to be taken from its logit;
+            None = nothing.
+        repeated: (B, P, N), True where a negative repeats another and doesn't count; None = nowhere.
+    """
+
+    nodes: Tensor
+    log_expected: Tensor | None = None
+    repeated: Tensor | None = None
+
+
 def rows_of(values: Any, rows: Tensor | slice) -> Any:
     """The same rows of every tensor in nested tuples and lists."""
     if values is None or isinstance(values, Tensor):
@@ -115,15 +130,7 @@ class RewardModel(nn.Module, ABC):
         return logits[..., 0], logits[..., 1:]
 
     def sampled_softmax_loss(
-        self,
-        users: Any,
-        positions: Tensor,
-        depth: int,
-        positives: Tensor,
-        real: Tensor,
-        negatives: Tensor,
-        log_expected: Tensor | None = None,
-        repeated: Tensor | None = None,
+        self, users: Any, positions: Tensor, depth: int, positives: Tensor, real: Tensor, drawn: Drawn
     ) -> Tensor:
         """InfoNCE against drawn prefixes of a depth (METHOD: -log(e^pos / (e^pos + Σ e^neg))).
 
@@ -133,20 +140,18 @@ class RewardModel(nn.Module, ABC):
             depth: 1..L.
             positives: (B, P) nodes of the true prefixes.
             real: (B, P), True where there is a target.
-            negatives: (N,) nodes shared by all targets, or (B, P, N) of each target's own; the positive never counts.
-            log_expected: Of the shape of `negatives`: what is taken from their logits; None = nothing.
-            repeated: (B, P, N), True where a negative repeats another and doesn't count; None = nowhere.
+            drawn: The negatives.
 
         Returns:
             A scalar in nats, mean over the real targets.
         """
-        positive, negative = self.contrast(users, positions, depth, positives, negatives)
+        nodes, expected, absent = drawn.nodes, drawn.log_expected, drawn.nodes == positives.unsqueeze(-1)
+        positive, negative = self.contrast(users, positions, depth, positives, nodes)
         positive, negative = positive[real].float(), negative[real].float()  # (R,), (R, N)
-        if log_expected is not None:
-            negative = negative - (log_expected[real] if log_expected.ndim == 3 else log_expected)
-        absent = negatives == positives.unsqueeze(-1)
-        if repeated is not None:
-            absent = absent | repeated
+        if expected is not None:
+            negative = negative - (expected[real] if expected.ndim == 3 else expected)
+        if drawn.repeated is not None:
+            absent = absent | drawn.repeated
         others = negative.masked_fill(absent[real], float("-inf")).logsumexp(-1)
         return (torch.logaddexp(positive, others) - positive).mean()
 
