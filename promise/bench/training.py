@@ -1,7 +1,8 @@
-"""The speed of training: targets per second beside a T5 of equal size that is trained on one target per row."""
+"""The speed of training: beside a T5 of equal size, over large catalogues, against the machine's own peak."""
 
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -9,8 +10,10 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from promise import configs
+from promise.bench.machine import matmul_peak
 from promise.bench.measure import Measure, Measurement, interleaved
 from promise.bench.peers import FIRST, t5
 from promise.bench.worlds import CODES, LEVELS, catalogue, sizes
@@ -45,8 +48,7 @@ def training(cfg: DictConfig) -> Iterator[Measure]:
     rivals = {name: ours([*recipe, f"training={name}"], codes, batch) for name in ("joint", "generator")}
     rivals["theirs"] = theirs(configs.compose(recipe).generator, codes, batch)
     types = {"": torch.float32, "_bf16": torch.bfloat16}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="You are trying to `self.log")  # Lightning misses its trainer
+    with unlogged():
         steps = {name + end: step(rival, types[end], device) for end in types for name, rival in rivals.items()}
         timings = interleaved(steps, cfg.bench.repeats)
     shape = configs.compose(recipe).generator
@@ -135,4 +137,94 @@ def step(training: Training, dtype: torch.dtype, device: str) -> Callable[[], No
     return one
 
 
-MEASURES: dict[str, Measurement] = {"training": training}
+def large(cfg: DictConfig) -> Iterator[Measure]:
+    """Steps over a large catalogue: with lazy tables against dense ones, and over 10⁶ items against 10⁴."""
+    s, quick, device = sizes(cfg), cfg.bench.quick, cfg.bench.device
+    rows, length = (4, s.history) if quick else (128, 7)  # mean length of amazon_union
+    recipe = ["generator=tiny", f"datamodule.history={s.history}", "training.negatives=sampled"]
+    lazy, dense = "training.sparse_rows=1", "training.sparse_rows=null"
+    rivals = {}
+    for name, items, how in (
+        ("lazy", s.union, lazy),
+        ("dense", s.union, dense),
+        ("small", s.small, lazy),
+        ("large", s.large, lazy),
+    ):
+        drawn = np.random.default_rng(1).integers(items, size=(rows, length + 1))
+        rivals[name] = ours([*recipe, how], catalogue(items), windows(torch.from_numpy(drawn).to(device)))
+    with unlogged():
+        steps = {name: step(rival, torch.float32, device) for name, rival in rivals.items()}
+        timings = interleaved(steps, cfg.bench.repeats)
+    note = f"generator=tiny, batch {rows}, {length} items each, 2,048 sampled negatives"
+    rate = {name: rivals[name].targets / timings[name].median for name in rivals}
+    yield Measure(
+        "training_lazy_over_dense",
+        "targets/s",
+        rate["lazy"],
+        rate["dense"],
+        note=f"{s.union:,} items; {note}; both AdamW fused",
+        **timings["dense"].over(timings["lazy"]),
+    )
+    yield Measure(
+        "training_1e6_over_1e4",
+        "ms",
+        1e3 * timings["large"].median,
+        1e3 * timings["small"].median,
+        goal=1.5,
+        direction="at most",
+        note=note,
+        **timings["large"].over(timings["small"]),
+    )
+
+
+def share(cfg: DictConfig) -> Iterator[Measure]:
+    """Steps of the default recipe against torch's own matrix products, and on two threads against one."""
+    s, quick, device = sizes(cfg), cfg.bench.quick, cfg.bench.device
+    rows = 4 if quick else 128
+    codes = catalogue(s.items)
+    drawn = np.random.default_rng(1).integers(s.items, size=(rows, s.history + 1))
+    batch = windows(torch.from_numpy(drawn).to(device))
+    peak = matmul_peak(torch.float32, device, quick)
+    note = f"{s.items:,} items, batch {rows}, {s.history} items each; products as torch counts them"
+    for size, goal in (("tiny", 0.35),) if quick else (("small", 0.35), ("base", 0.50)):
+        one = step(ours([f"generator={size}", f"datamodule.history={s.history}"], codes, batch), torch.float32, device)
+        with unlogged():
+            with FlopCounterMode(display=False) as counted:
+                one()
+            timing = interleaved({"one": one}, cfg.bench.repeats)["one"]
+            rate = counted.get_total_flops() / timing.median
+            yield Measure(
+                f"training_matmul_share_{size}", "GFLOP/s", rate / 1e9, peak / 1e9, rate / peak, goal=goal, note=note
+            )
+            if device == "cpu" and torch.get_num_threads() > 1:
+                timings = interleaved({str(n): partial(on_threads, n, one) for n in (1, 2)}, cfg.bench.repeats)
+                yield Measure(
+                    f"training_second_core_{size}",
+                    "ms",
+                    1e3 * timings["2"].median,
+                    1e3 * timings["1"].median,
+                    goal=1.6,
+                    note=f"two threads over one; {note}",
+                    **timings["1"].over(timings["2"]),
+                )
+
+
+def on_threads(count: int, function: Callable[[], None]) -> None:
+    """Call a function on so many of torch's threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        function()
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Without Lightning's word that a task logs to no trainer."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="You are trying to `self.log")
+        yield
+
+
+MEASURES: dict[str, Measurement] = {"training": training, "training_large": large, "training_share": share}

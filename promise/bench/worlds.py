@@ -23,6 +23,7 @@ class Sizes:
 
     Attributes:
         items: Catalogue of the size of Amazon Beauty.
+        union: Catalogue of the size of amazon_union.
         small, large, huge: Catalogues that are called 1e4, 1e6 and 1e7.
         dim, heads, layers: Width of the networks, attention heads, blocks of encoder and of decoder.
         test_generator, peak_generator: Options `generator=` for the whole test set, and where the machine is the limit.
@@ -34,6 +35,7 @@ class Sizes:
     """
 
     items: int = 12_101
+    union: int = 177_580
     small: int = 10_000
     large: int = 1_000_000
     huge: int = 10_000_000
@@ -63,6 +65,7 @@ class Sizes:
 
 QUICK = Sizes(
     items=300,
+    union=500,
     small=200,
     large=400,
     huge=600,
