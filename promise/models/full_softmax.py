@@ -69,7 +69,7 @@ class FullSoftmax(torch.autograd.Function):
                     of_terms[part] = scores.gather(1, places)
                 slopes = scores.to(dtype)  # of the loss, by score
                 of_users[part] = slopes @ vectors
-                of_table += slopes.T @ rows[part]
+                of_table.add_(slopes.T @ rows[part]) if mixed else of_table.addmm_(slopes.T, rows[part])
         ctx.save_for_backward(of_users, of_table, *([] if of_terms is None else [of_terms]))
         return loss / count
 
@@ -138,7 +138,7 @@ class SampledSoftmax(torch.autograd.Function):
                 slope_of_own[part] = (mine.exp() / total - 1) / len(users)
                 slopes = scores.to(dtype)  # of the loss, by score
                 of_users[part] = slopes @ vectors
-                of_table += slopes.T @ rows[part]
+                of_table.add_(slopes.T @ rows[part]) if mixed else of_table.addmm_(slopes.T, rows[part])
             of_users.addcmul_(slope_of_own, positives)
         ctx.save_for_backward(of_users, slope_of_own * users, of_table)
         return loss / len(users)
