@@ -4,7 +4,6 @@ from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
-import hydra
 import numpy as np
 import torch
 from omegaconf import OmegaConf
@@ -107,12 +106,8 @@ def open_point(words: Sequence[str] = ()) -> Point:
         ValueError: If an option is wrong, as the verb would say.
         hydra.errors.HydraException: If Hydra cannot compose the words.
     """
-    configs.register_search_path()
-    with hydra.initialize_config_dir(configs.config_path(), version_base=configs.HYDRA_VERSION_BASE):
-        cfg = hydra.compose("config", list(words), return_hydra_config=True)
-    chosen = {str(group): str(option) for group, option in cfg.hydra.runtime.choices.items()}
+    cfg, chosen = configs.composed(words)
     OmegaConf.set_struct(cfg, False)
-    del cfg["hydra"]
     check(cfg)
     check_judge(cfg)
     return Point(Pipeline(cfg), cfg.search, chosen)

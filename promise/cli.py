@@ -73,13 +73,13 @@ def _run(words: list[str]) -> int:
         print_help(verb, {verb: VERBS[verb][1]}, rest)
     else:
         from promise.pipeline.errors import ending_checks, hydra_raises
-        from promise.pipeline.overrides import check_command
+        from promise.pipeline.overrides import checked_command
 
         os.environ["PROMISE_VERB"] = verb
         # Hydra takes its flags before or after the overrides, not among them.
         sys.argv = [sys.argv[0], *sorted(rest, key=lambda word: word not in ("-m", "--multirun"))]
-        with ending_checks(), hydra_raises():
-            check_command(sys.argv[1:], "bench" if verb == "bench" else "config")
+        name = "bench" if verb == "bench" else "config"
+        with ending_checks(), hydra_raises(), checked_command(sys.argv[1:], name):
             importlib.import_module(VERBS[verb][0]).main()
     return 0
 

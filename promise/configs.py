@@ -16,6 +16,7 @@ HYDRA_VERSION_BASE = "1.3"
 RENAMED = {
     "evaluation.seen": "evaluation.remove_seen=true|false",
     "evaluation.neighbour_trust": "cooccurrence.scale",
+    "search.distinct": "always true: no path is drawn twice",
     "search.control": "search.shuffle_rewards=true|false",
     "selection": "checkpoint_selection",
     "training.average": "training.ema_decay",
@@ -75,7 +76,7 @@ def register_search_path() -> None:
 
 
 def compose(overrides: Sequence[str] = (), name: str = "config") -> "DictConfig":
-    """The config that a verb gets for these overrides, without Hydra's own part; for notebooks and tests.
+    """The config that a verb gets for these overrides, without Hydra's own part; within a Hydra app and outside.
 
     Args:
         overrides: As on the command line (`["search.width=10"]`).
@@ -84,11 +85,24 @@ def compose(overrides: Sequence[str] = (), name: str = "config") -> "DictConfig"
     Raises:
         hydra.errors.HydraException: Hydra cannot compose them.
     """
-    import hydra
+    return composed(overrides, name)[0]
 
-    register_search_path()
-    with hydra.initialize_config_dir(config_path(), version_base=HYDRA_VERSION_BASE):
-        return hydra.compose(name, list(overrides))
+
+def composed(overrides: Sequence[str] = (), name: str = "config") -> "tuple[DictConfig, dict[str, str]]":
+    """As `compose`, and the names of the options chosen, by group."""
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import open_dict
+
+    if not GlobalHydra.instance().is_initialized():
+        register_search_path()
+        with hydra.initialize_config_dir(config_path(), version_base=HYDRA_VERSION_BASE):
+            return composed(overrides, name)
+    cfg = hydra.compose(name, list(overrides), return_hydra_config=True)
+    chosen = {str(group): str(option) for group, option in cfg.hydra.runtime.choices.items()}
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg, chosen
 
 
 def groups() -> dict[str, list[str]]:

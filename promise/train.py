@@ -24,7 +24,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     if pipeline.given is None:
         _ = pipeline.histories  # 1. data: instantiate(cfg.data).read(), split by time
         _ = pipeline.ids  # 2. semantic IDs: instantiate(cfg.embeddings).embed(…), instantiate(cfg.ids).fit(…)
-        # 3. networks, 4. task and trainer, 5. fit: the steps of `TrainingStage.fit`, for each stage of cfg.training
+        # 3. networks, 4. task and trainer, 5. fit: `TrainingStage.fit` in promise/pipeline/trainings.py, stage by stage
         _, artifact = pipeline.trained_networks
         facts, manifest = artifact.manifest, artifact.path / MANIFEST
     generator, reward = pipeline.networks

@@ -9,7 +9,7 @@ import torch
 from omegaconf import DictConfig
 
 from promise.bench.measure import Measure, Measurement, interleaved
-from promise.bench.worlds import World, draw_users, sizes, world
+from promise.bench.worlds import World, batches, draw_users, sizes, world
 from promise.ids.trie import Trie
 
 #: What a search asks of a trie; whatever of it is asked is replayed.
@@ -83,7 +83,7 @@ def crossing(cfg: DictConfig) -> Iterator[Measure]:
     for items in catalogues:
         ours = world(items, s.history, s.network, device=cfg.bench.device)
         users = draw_users(s.batch, items, s.history, cfg.bench.device)
-        few = users.batches(min(s.batch, max(1, _SCORES // items)))[0]
+        few = batches(users, min(s.batch, max(1, _SCORES // items)))[0]
         share = s.batch / len(few.history)
         guided = ours.search("guided", width=s.width, candidates=4 * s.width)
         scored = ours.search("exhaustive", weight=1.0)

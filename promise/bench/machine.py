@@ -42,15 +42,6 @@ def peak(cfg: DictConfig) -> Iterator[Measure]:
             note=f"{note}; beside the fastest matrix product",
             dtype=name,
         )
-    yield Measure(
-        "bf16_over_fp32",
-        "users/s",
-        s.batch / timings["bfloat16"].median,
-        s.batch / timings["float32"].median,
-        note=note,
-        dtype="bfloat16",
-        **timings["float32"].over(timings["bfloat16"]),
-    )
 
 
 def matmul_peak(dtype: torch.dtype, device: str, quick: bool = False) -> float:

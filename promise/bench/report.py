@@ -17,7 +17,7 @@ from promise.analysis.results import write_csv
 from promise.bench.measure import Measure
 from promise.pipeline.verb import show
 
-PACKAGES = ("torch", "transformers", "cornac", "faiss-cpu")
+PACKAGES = ("torch", "transformers", "cornac")
 COLUMNS = [
     *("measure", "ours", "theirs", "unit", "ratio", "goal", "met", "low", "high", "note"),
     *("machine", "dtype", "threads", "versions"),

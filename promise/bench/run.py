@@ -10,20 +10,18 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from promise.bench.chart import draw
 from promise.bench.measure import Measure, Measurement, Skipped
 from promise.bench.report import save, show_table, summary
 from promise.pipeline.verb import app
+from promise.search.options import COUNT, TRUTH, one_of, require
 
 log = logging.getLogger(__name__)
 
 #: What can be asked for -> the modules that measure it.
 MODULES = {
-    "search": ("search", "machine", "growth", "memory", "beauty"),
+    "search": ("search", "machine", "growth", "beauty"),
     "training": ("training",),
-    "ids": ("ids",),
     "trie": ("trie",),
-    "prepare": ("prepare",),
 }
 
 
@@ -56,12 +54,8 @@ def chosen(cfg: DictConfig) -> dict[str, Measurement]:
     for name in wanted or ():
         if name not in offered:
             raise ValueError(f"bench.measures must be of {', '.join(offered)}, got {name}")
-    if isinstance(dials.repeats, bool) or not isinstance(dials.repeats, int) or dials.repeats < 1:
-        raise ValueError(f"bench.repeats must be an integer >= 1, got {dials.repeats}")
-    if not isinstance(dials.quick, bool):
-        raise ValueError(f"bench.quick must be true or false, got {dials.quick}")
-    if dials.device not in ("cpu", "cuda"):
-        raise ValueError(f"bench.device must be cpu or cuda, got {dials.device}")
+    for name, rule in (("repeats", COUNT), ("quick", TRUTH), ("device", one_of("cpu", "cuda"))):
+        require(f"bench.{name}", dials[name], rule)
     if dials.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("bench.device=cuda needs a GPU, there is none")
     if dials.save is not None and Path(dials.save).suffix != ".csv":
@@ -111,7 +105,6 @@ def keep(cfg: DictConfig, found: list[Measure]) -> None:
     if cfg.bench.save is not None:
         try:
             save(found, Path(cfg.bench.save))
-            draw(found, Path(cfg.bench.save))
         except OSError as error:
             raise ValueError(f"bench.save={cfg.bench.save} cannot be written: {error.strerror}") from error
 

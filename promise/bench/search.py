@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
 
 from promise.bench.measure import Measure, Measurement, Timing, interleaved
 from promise.bench.peers import Cornac, HuggingFace
-from promise.bench.worlds import CODES, LEVELS, Sizes, Users, World, catalogue, draw_users, searching, sizes, world
+from promise.bench.worlds import CODES, LEVELS, World, catalogue, draw_users, searching, sizes, world
+from promise.search.protocols import UserRows
+
+#: Arithmetic of both sides of a comparison, by the suffix of its measures.
+_TYPES = {"": torch.float32, "_bf16": torch.bfloat16}
 
 #: Users that cornac searches for in one turn; it takes them one at a time.
 _CORNAC_USERS = 8
@@ -21,33 +25,7 @@ def build(cfg: DictConfig, reward: str = "dot") -> World:
     return world(s.items, s.history, s.network, reward, cfg.bench.device)
 
 
-class Rivals(NamedTuple):
-    """The fixed settings of a comparison with a peer.
-
-    Attributes:
-        width: Beams W.
-        dtype: Arithmetic of both sides.
-        suffix: Of the measures' names.
-        judged: Whether there are goals.
-    """
-
-    width: int
-    dtype: torch.dtype
-    suffix: str
-    judged: bool
-
-
-def rivals(s: Sizes) -> list[Rivals]:
-    """The comparisons that are made with each peer."""
-    single, half = torch.float32, torch.bfloat16
-    return [
-        Rivals(s.width, single, "", True),
-        Rivals(s.width, half, "_bf16", True),
-        Rivals(s.narrow, single, "_w20", False),
-    ]
-
-
-def at_best(search: Any, users: Users, batch: int, k: int, dtype: torch.dtype) -> tuple[Callable[[], object], int]:
+def at_best(search: Any, users: UserRows, batch: int, k: int, dtype: torch.dtype) -> tuple[Callable[[], object], int]:
     """Our side at the fastest of three batch sizes (the given one, twice it, all users), three trials each; and it."""
     trials = {size: searching(search, users, size, k, dtype) for size in (batch, 2 * batch, len(users.history))}
     timings = interleaved({str(size): run for size, run in trials.items()}, repeats=3)
@@ -56,17 +34,17 @@ def at_best(search: Any, users: Users, batch: int, k: int, dtype: torch.dtype) -
 
 
 def speed_up(
-    name: str, rival: Rivals, ours: Timing, theirs: Timing, users: tuple[int, int], goal: float, note: str
+    name: str, suffix: str, ours: Timing, theirs: Timing, users: tuple[int, int], goal: float, note: str
 ) -> Measure:
     """Users per second of both sides, who had so many users, and how many times faster ours is."""
     return Measure(
-        name + rival.suffix,
+        name + suffix,
         "users/s",
         users[0] / ours.median,
         users[1] / theirs.median,
-        goal=goal if rival.judged else None,
+        goal=goal,
         note=note,
-        dtype=str(rival.dtype).removeprefix("torch."),
+        dtype=str(_TYPES[suffix]).removeprefix("torch."),
         **theirs.over(ours, users[0] / users[1]),
     )
 
@@ -76,21 +54,21 @@ def hugging_face(cfg: DictConfig) -> Iterator[Measure]:
     s, device = sizes(cfg), cfg.bench.device
     codes, built, users = catalogue(s.items), build(cfg), draw_users(s.users, s.items, s.history, device)
     inputs_each = {"vs_hf": False, "vs_hf_equal_input": True}
-    for rival in rivals(s):
-        peer = HuggingFace(codes, (CODES,) * LEVELS, s.dim, s.heads, s.layers, device, rival.dtype)
-        run, size = at_best(built.search("plain", width=rival.width), users, s.batch, rival.width, rival.dtype)
+    for suffix, dtype in _TYPES.items():
+        peer = HuggingFace(codes, (CODES,) * LEVELS, s.dim, s.heads, s.layers, device, dtype)
+        run, size = at_best(built.search("plain", width=s.width), users, s.batch, s.width, dtype)
         functions, settings = {"ours": run}, {}
         for name, one_each in inputs_each.items():
             inputs = peer.inputs(users.history[:64], one_each)
-            batch, use_cache = settings[name] = peer.best(inputs, rival.width)
-            functions[name] = partial(peer.search, inputs[:batch], rival.width, use_cache)
-            check_legal(built, peer.codes_of(peer.search(inputs[:batch], rival.width, use_cache)), name)
+            batch, use_cache = settings[name] = peer.best(inputs, s.width)
+            functions[name] = partial(peer.search, inputs[:batch], s.width, use_cache)
+            check_legal(built, peer.codes_of(peer.search(inputs[:batch], s.width, use_cache)), name)
         timings = interleaved(functions, cfg.bench.repeats)
         for (name, (batch, use_cache)), goal in zip(settings.items(), (10.0, 4.0), strict=True):
             tokens = peer.inputs(users.history[:1], inputs_each[name]).shape[1]
             theirs = f"HF {tokens} tokens, batch {batch}, cache {'on' if use_cache else 'off'}"
-            note = f"W={rival.width}, {s}; ours batch {size}; {theirs}"
-            yield speed_up(name, rival, timings["ours"], timings[name], (s.users, batch), goal, note)
+            note = f"W={s.width}, {s}; ours batch {size}; {theirs}"
+            yield speed_up(name, suffix, timings["ours"], timings[name], (s.users, batch), goal, note)
 
 
 def cornac(cfg: DictConfig) -> Iterator[Measure]:
@@ -98,15 +76,15 @@ def cornac(cfg: DictConfig) -> Iterator[Measure]:
     s, device = sizes(cfg), cfg.bench.device
     codes, built, users = catalogue(s.items), build(cfg), draw_users(s.users, s.items, s.history, device)
     few = users.history[:_CORNAC_USERS]
-    for rival in rivals(s):
-        peer = Cornac(codes, (CODES,) * LEVELS, s.dim, s.heads, s.layers, device, rival.dtype)
-        run, size = at_best(built.search("plain", width=rival.width), users, s.batch, rival.width, rival.dtype)
-        theirs = partial(peer.search, few, rival.width)
+    for suffix, dtype in _TYPES.items():
+        peer = Cornac(codes, (CODES,) * LEVELS, s.dim, s.heads, s.layers, device, dtype)
+        run, size = at_best(built.search("plain", width=s.width), users, s.batch, s.width, dtype)
+        theirs = partial(peer.search, few, s.width)
         check_legal(built, torch.tensor(theirs(), device=device), "vs_cornac")
         timings = interleaved({"ours": run, "theirs": theirs}, cfg.bench.repeats)
-        note = f"W={rival.width}, {s}; ours batch {size}; cornac B=1"
+        note = f"W={s.width}, {s}; ours batch {size}; cornac B=1"
         count = (s.users, len(few))
-        yield speed_up("vs_cornac", rival, timings["ours"], timings["theirs"], count, 30.0, note)
+        yield speed_up("vs_cornac", suffix, timings["ours"], timings["theirs"], count, 30.0, note)
 
 
 def check_legal(ours: World, paths: torch.Tensor, name: str) -> None:

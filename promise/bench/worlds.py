@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
-from torch import Tensor
 
 from promise import configs
+from promise.ids.semantic_ids import SemanticIds
 from promise.ids.trie import Trie
 from promise.pipeline.config import make, plain
+from promise.pipeline.networks import NetworkInputs, build_networks
+from promise.search.protocols import UserRows, split
 
 LEVELS, CODES = 4, 256
 
@@ -28,10 +30,9 @@ class Sizes:
         dim, heads, layers: Width of the networks, attention heads, blocks of encoder and of decoder.
         test_generator, peak_generator: Options `generator=` for the whole test set, and where the machine is the limit.
         history: Items of a history.
-        width, narrow: Beams W that have goals, and fewer.
+        width: Beams W.
         users: Users of one timed call of ours, in batches of `batch`.
         batch: Users searched for at once.
-        test_users: Users of the whole test set.
     """
 
     items: int = 12_101
@@ -46,10 +47,8 @@ class Sizes:
     peak_generator: str = "base"
     history: int = 20
     width: int = 50
-    narrow: int = 20
     users: int = 256
     batch: int = 64
-    test_users: int = 22_363
 
     @property
     def network(self) -> list[str]:
@@ -76,10 +75,8 @@ QUICK = Sizes(
     peak_generator="tiny",
     history=5,
     width=4,
-    narrow=2,
     users=8,
     batch=4,
-    test_users=20,
 )
 
 
@@ -88,21 +85,15 @@ def sizes(cfg: DictConfig) -> Sizes:
     return QUICK if cfg.bench.quick else Sizes()
 
 
-class Users(NamedTuple):
-    """history (B, H) item indices and lengths (B,): all that a ranker reads."""
-
-    history: Tensor
-    lengths: Tensor
-
-    def batches(self, size: int) -> list["Users"]:
-        """The same users, `size` at a time."""
-        return [Users(*part) for part in zip(self.history.split(size), self.lengths.split(size), strict=True)]
+def batches(users: UserRows, size: int) -> list[UserRows]:
+    """The same users, `size` at a time."""
+    return [rows for _, rows in split(users, size)]
 
 
-def draw_users(count: int, items: int, history: int, device: str = "cpu") -> Users:
+def draw_users(count: int, items: int, history: int, device: str = "cpu") -> UserRows:
     """Users with histories of one length, drawn evenly from the catalogue."""
     drawn = np.random.default_rng(1).integers(items, size=(count, history))
-    return Users(torch.from_numpy(drawn).to(device), torch.full((count,), history, device=device))
+    return UserRows(torch.from_numpy(drawn).to(device), torch.full((count,), history, device=device))
 
 
 def catalogue(items: int, levels: int = LEVELS, codes: int = CODES, seed: int = 0) -> NDArray[np.int32]:
@@ -154,10 +145,10 @@ class World(NamedTuple):
 
 
 def searching(
-    search: Any, users: Users, batch: int, k: int, dtype: torch.dtype = torch.float32
+    search: Any, users: UserRows, batch: int, k: int, dtype: torch.dtype = torch.float32
 ) -> Callable[[], object]:
     """A function that ranks k items for all users, `batch` at a time, in this arithmetic."""
-    parts = users.batches(batch)
+    parts = batches(users, batch)
 
     def run() -> list[Any]:
         with torch.autocast(users.history.device.type, dtype=dtype, enabled=dtype != torch.float32):
@@ -183,12 +174,6 @@ def world(items: int, history: int, network: Sequence[str], reward: str = "dot",
     plainer = ("generator.item_vectors", "generator.content", "reward.content")
     words = [f"reward={reward}", f"datamodule.history={history}", "reward.prefix_table=none"]
     cfg = configs.compose([*network, *words, *(f"{name}=false" for name in plainer)])
-    torch.manual_seed(0)
-    generator = make(plain(cfg.generator), codes=torch.from_numpy(codes), level_sizes=trie.level_sizes)
-    judge = make(
-        plain(cfg.reward),
-        user_dim=cfg.generator.dim,
-        prefixes=[trie.prefixes(depth) for depth in range(1, LEVELS + 1)],
-        level_sizes=trie.level_sizes,
-    )
+    generator, judge = build_networks(cfg, NetworkInputs(SemanticIds(codes, trie.level_sizes, {}), trie), True)
+    assert judge is not None
     return World(trie.to(device), generator.eval().to(device), judge.eval().to(device))

@@ -36,14 +36,11 @@ def check_histories(history: Tensor, lengths: Tensor, items: int) -> None:
         ValueError: If one is empty, or names an item outside 0 .. items - 1.
     """
     if (lengths < 1).any():
-        raise ValueError("a history holds no item: promise.search.filters.fallback.KnownHistories takes such users")
+        raise ValueError("a history holds no item")
     real = torch.arange(history.shape[1], device=history.device) < lengths[:, None]
     unknown = history[real & ((history < 0) | (history >= items))]
     if len(unknown):
-        raise ValueError(
-            f"a history names item {int(unknown[0])}, the generator knows 0 .. {items - 1}: "
-            "promise.search.filters.fallback.KnownHistories drops such items"
-        )
+        raise ValueError(f"a history names item {int(unknown[0])}, the generator knows 0 .. {items - 1}")
 
 
 def newest_items(history: Tensor, lengths: Tensor, limit: int) -> tuple[Tensor, Tensor]:

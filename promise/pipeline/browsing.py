@@ -27,19 +27,20 @@ def item_table(pipeline: Pipeline, items: ArrayLike) -> pl.DataFrame:
 def history_table(pipeline: Pipeline, user: int) -> pl.DataFrame:
     """The items of a user, oldest first, with the part of the split that each belongs to.
 
-    Args:
-        pipeline: Gives histories, texts and IDs.
-        user: User index.
-
     Raises:
         ValueError: If there is no such user.
     """
+    require_user(pipeline, user)
     histories = pipeline.histories
-    if not 0 <= user < len(histories):
-        raise ValueError(f"user must lie in 0..{len(histories) - 1}, got {user}")
     items = histories.items[histories.offsets[user] : histories.offsets[user + 1]]
     parts = ["training"] * (len(items) - len(PARTS)) + list(PARTS)
     return item_table(pipeline, items).insert_column(0, pl.Series("part", parts))
+
+
+def require_user(pipeline: Pipeline, user: int) -> None:
+    """Raise ValueError if there is no such user."""
+    if not 0 <= user < len(pipeline.histories):
+        raise ValueError(f"user must lie in 0..{len(pipeline.histories) - 1}, got {user}")
 
 
 def nearest_table(pipeline: Pipeline, item: int, count: int = 8) -> pl.DataFrame:
@@ -62,12 +63,7 @@ def nearest_table(pipeline: Pipeline, item: int, count: int = 8) -> pl.DataFrame
 
 
 def branch_table(pipeline: Pipeline, item: int) -> pl.DataFrame:
-    """The way down to an item: at each depth the prefix, the items below it, and the words that set them apart.
-
-    Args:
-        pipeline: Gives texts and IDs.
-        item: Item index.
-    """
+    """The way down to an item: at each depth the prefix, the items below it, and the words that set them apart."""
     trie, path = pipeline.trie, pipeline.ids.codes[item]
     terms = DistinctiveTerms(pipeline.interactions.items["text"].to_list())
     rows = []

@@ -2,8 +2,8 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping
-from functools import cache, partial
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,111 +13,61 @@ from omegaconf import DictConfig, OmegaConf
 from promise.configs import RENAMED
 from promise.models.paths import hashed_rows
 from promise.pipeline.config import plain, require_values, trainings
-from promise.pipeline.item_files import read_ids
+from promise.pipeline.item_files import LISTS, read_ids
 from promise.pipeline.model_folder import description
 from promise.pipeline.trainings import trains_reward
-from promise.search.options import check_options, entries, is_number
+from promise.search import options
 from promise.tasks.negatives import KINDS, unshared
 
 log = logging.getLogger(__name__)
 
-Rule = Callable[[str, Any], object]
-
 #: Exclusive upper end of seeds: scikit-learn takes no larger ones.
 SEEDS = 2**32
 
-
-def integer(name: str, value: Any, least: int) -> None:
-    """Raise ValueError unless the value is an integer of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} must be an integer >= {least}, got {value}")
-
-
-def number(name: str, value: Any, allowed: str, holds: Callable[[float], bool]) -> None:
-    """Raise ValueError unless the value is a finite number that holds; `allowed` says which ones do."""
-    if not is_number(value) or not holds(value):
-        raise ValueError(f"{name} must be a number {allowed}, got {value}")
-
-
-def one_of(name: str, value: Any, options: tuple[str, ...]) -> None:
-    """Raise ValueError unless the value is one of the options."""
-    if value not in options:
-        now = RENAMED.get(f"{name}={value}")
-        hint = f": it is now {now}" if now else ""
-        raise ValueError(f"{name} must be {', '.join(options[:-1])} or {options[-1]}, got {value}{hint}")
-
-
-def truth(name: str, value: Any) -> None:
-    """Raise ValueError unless the value is true or false."""
-    if not isinstance(value, bool):
-        raise ValueError(f"{name} must be true or false, got {value}")
-
-
-def or_null(rule: Rule) -> Rule:
-    """The rule for a value that may be null."""
-    return lambda name, value: None if value is None else rule(name, value)
-
-
-COUNT: Rule = partial(integer, least=1)
-NATURAL: Rule = partial(integer, least=0)
-POSITIVE: Rule = partial(number, allowed="> 0", holds=lambda value: value > 0)
-NOT_NEGATIVE: Rule = partial(number, allowed=">= 0", holds=lambda value: value >= 0)
-DECAY: Rule = or_null(partial(number, allowed="in (0, 1) or null", holds=lambda value: 0 < value < 1))
-DROPOUT: Rule = partial(number, allowed="in [0, 1)", holds=lambda value: 0 <= value < 1)
-
-#: Rules of the root config; a key that is not there is not checked.
-ROOT: dict[str, Rule] = {
-    "seed": NATURAL,
-    "split": partial(one_of, options=("validation", "test")),
-    "build": partial(one_of, options=("auto", "never")),
-    "dry_run": truth,
-    "retry_failed": truth,
-    "evaluation.users": or_null(COUNT),
-    "evaluation.remove_seen": truth,
-    "evaluation.allow": or_null(read_ids),
-    "evaluation.deny": or_null(read_ids),
-    "evaluation.drift": truth,
-    "evaluation.precision": partial(one_of, options=("32-true", "bf16-mixed")),
-    "datamodule.history": COUNT,
-    "datamodule.batch_size": COUNT,
-    "datamodule.evaluation_batch_size": COUNT,
-    "datamodule.workers": NATURAL,
+#: Group of the config ("" = the root) -> rules of its keys; a key that is not there is not checked.
+RULES: dict[str, dict[str, options.Rule]] = {
+    "": {
+        "seed": options.NATURAL,
+        "split": options.one_of("validation", "test"),
+        "build": options.one_of("auto", "never"),
+        **dict.fromkeys(("dry_run", "retry_failed", "evaluation.remove_seen", "evaluation.drift"), options.TRUTH),
+        "evaluation.users": options.or_null(options.COUNT),
+        "evaluation.precision": options.one_of("32-true", "bf16-mixed"),
+        **dict.fromkeys(
+            (f"datamodule.{name}" for name in ("history", "batch_size", "evaluation_batch_size")), options.COUNT
+        ),
+        "datamodule.workers": options.NATURAL,
+        "checkpoint_selection.users": options.or_null(options.COUNT),
+        "checkpoint_selection.width": options.COUNT,
+        "checkpoint_selection.expansion": options.AT_LEAST_ONE,
+    },
+    "cooccurrence": {
+        **dict.fromkeys(("neighbours", "text_neighbours"), options.NATURAL),
+        "window": options.COUNT,
+        **dict.fromkeys(("scale", "decay", "backward", "rarity", "text_weight"), options.NOT_NEGATIVE),
+    },
+    "logger": {
+        "mode": options.one_of("offline", "online"),
+        "fallback": options.or_null(options.one_of("offline", "null")),
+        "artifacts": options.TRUTH,
+    },
 }
-COOCCURRENCE: dict[str, Rule] = {
-    **dict.fromkeys(("neighbours", "text_neighbours"), NATURAL),
-    "window": COUNT,
-    **dict.fromkeys(("scale", "decay", "backward", "rarity", "text_weight"), NOT_NEGATIVE),
+NETWORK: dict[str, options.Rule] = {
+    **dict.fromkeys(("dim", "encoder_layers", "decoder_layers", "blocks", "heads", "history"), options.COUNT),
+    **dict.fromkeys(("item_vectors", "content"), options.TRUTH),
+    "attention": options.one_of("causal", "bidirectional"),
+    "dropout": options.number("in [0, 1)", lambda value: 0 <= value < 1),
+    "temperature": options.POSITIVE,
 }
-SELECTION: dict[str, Rule] = {
-    "users": or_null(COUNT),
-    "width": COUNT,
-    "expansion": partial(number, allowed=">= 1", holds=lambda value: value >= 1),
-}
-NETWORK: dict[str, Rule] = {
-    **dict.fromkeys(("dim", "encoder_layers", "decoder_layers", "blocks", "heads", "history"), COUNT),
-    **dict.fromkeys(("item_vectors", "content"), truth),
-    "attention": partial(one_of, options=("causal", "bidirectional")),
-    "dropout": DROPOUT,
-    "temperature": POSITIVE,
-    "prefix_table": lambda name, value: hashed_rows(value),
-}
-TRAINING: dict[str, Rule] = {
-    "softmax": partial(one_of, options=("allowed", "all")),
-    "negatives": or_null(partial(one_of, options=KINDS)),
-    "negative_count": or_null(COUNT),
-    "reward_loss_weight": POSITIVE,
-    "learning_rate": POSITIVE,
-    "weight_decay": NOT_NEGATIVE,
-    "warmup_steps": NATURAL,
-    "epochs": COUNT,
-    "patience": COUNT,
-    "ema_decay": DECAY,
-    "sparse_rows": or_null(COUNT),
-}
-LOGGER: dict[str, Rule] = {
-    "mode": partial(one_of, options=("offline", "online")),
-    "fallback": or_null(partial(one_of, options=("offline", "null"))),
-    "artifacts": truth,
+TRAINING: dict[str, options.Rule] = {
+    "softmax": options.one_of("allowed", "all"),
+    "negatives": options.or_null(options.one_of(*KINDS)),
+    **dict.fromkeys(("negative_count", "sparse_rows"), options.or_null(options.COUNT)),
+    **dict.fromkeys(("reward_loss_weight", "learning_rate"), options.POSITIVE),
+    "weight_decay": options.NOT_NEGATIVE,
+    "warmup_steps": options.NATURAL,
+    **dict.fromkeys(("epochs", "patience"), options.COUNT),
+    "ema_decay": options.or_null(options.number("in (0, 1) or null", lambda value: 0 < value < 1)),
 }
 
 
@@ -132,12 +82,12 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
         ValueError: Naming the option as typed, what was expected and what came.
     """
     require_values(cfg)
-    apply(ROOT, "", cfg)
+    for group, rules in RULES.items():
+        apply(rules, group, (cfg[group] or {}) if group else cfg)
     if cfg.seed >= SEEDS:
         raise ValueError(f"seed must be below {SEEDS}, got {cfg.seed}")
-    apply(SELECTION, "checkpoint_selection", cfg.checkpoint_selection)
-    apply(COOCCURRENCE, "cooccurrence", cfg.cooccurrence or {})
-    check_options(plain(cfg.search))
+    if str(cfg.search["_target_"]).startswith("promise."):  # rankers from outside have options of their own
+        options.check_options(plain(cfg.search))
     check_networks(cfg)
     reward: Any = get_class(cfg.reward["_target_"])
     for fit in trainings(cfg):
@@ -156,7 +106,7 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
         )
 
 
-def apply(rules: Mapping[str, Rule], group: str, values: Any) -> None:
+def apply(rules: Mapping[str, options.Rule], group: str, values: Any) -> None:
     """Apply the rules of those keys that are there.
 
     Raises:
@@ -166,7 +116,9 @@ def apply(rules: Mapping[str, Rule], group: str, values: Any) -> None:
     for name, rule in rules.items():
         value = OmegaConf.select(node, name, default=values)
         if value is not values:
-            rule(f"{group}.{name}".lstrip("."), value)
+            key = f"{group}.{name}".lstrip(".")
+            now = RENAMED.get(f"{key}={value}")
+            options.require(key, value, rule, f": it is now {now}" if now else "")
 
 
 def check_files(cfg: DictConfig) -> None:
@@ -175,6 +127,9 @@ def check_files(cfg: DictConfig) -> None:
     Raises:
         ValueError: As `check`.
     """
+    for name in LISTS:
+        if (path := cfg.evaluation[name]) is not None:
+            read_ids(f"evaluation.{name}", path)
     if cfg.ids.path is not None and not Path(str(cfg.ids.path)).is_file():
         raise ValueError(f"ids.path={cfg.ids.path} is no file")
     if cfg.checkpoint is not None:
@@ -197,20 +152,19 @@ def check_networks(cfg: DictConfig) -> None:
     history = cfg.generator.get("history", cfg.datamodule.history)
     if history != cfg.datamodule.history:
         raise ValueError(f"generator.history must be datamodule.history={cfg.datamodule.history}, got {history}")
-    apply(NETWORK, "reward", {name: value for name, value in plain(cfg.reward).items() if value is not None})
+    reward = plain(cfg.reward)
+    apply(NETWORK, "reward", {name: value for name, value in reward.items() if value is not None})
+    hashed_rows(reward.get("prefix_table", "none"))
 
 
 def check_logger(cfg: DictConfig) -> None:
-    """Check W&B's options; where it can't work online, fall back if that was asked for.
+    """Check that W&B can work online if it should, or fall back if that was asked for.
 
     Raises:
-        ValueError: If an option is wrong, or W&B has no key or can't be reached, and logger.fallback is null.
+        ValueError: If W&B has no key or can't be reached, and logger.fallback is null.
     """
     logger = cfg.logger
-    if "mode" not in logger:
-        return
-    apply(LOGGER, "logger", logger)
-    if logger.mode == "offline" or (why := why_not_online()) is None:
+    if logger.get("mode", "offline") == "offline" or (why := why_not_online()) is None:
         return
     if logger.get("fallback") is None:
         raise ValueError(
@@ -246,7 +200,7 @@ def check_judge(cfg: DictConfig) -> None:
         ValueError: If only a generator would be trained.
     """
     weight = plain(cfg.search).get("weight", 0)
-    if cfg.checkpoint is None and not any(map(trains_reward, trainings(cfg))) and any(entries(weight)):
+    if cfg.checkpoint is None and not any(map(trains_reward, trainings(cfg))) and any(options.entries(weight)):
         raise ValueError(
             f"search.weight={weight} needs a reward model and training=generator trains none: "
             "use search=plain, or search.weight=0"
@@ -262,9 +216,9 @@ def check_analysis(cfg: DictConfig) -> None:
     if cfg.analysis != "drift":
         raise ValueError(f"analysis must be drift or null, got {cfg.analysis}")
     search = plain(cfg.search)
-    if not getattr(get_class(search["_target_"]), "beam_options", False):
+    if not get_class(search["_target_"]).beam_options:  # type: ignore[attr-defined]
         raise ValueError(f"analysis=drift needs search=guided or search=orm, got {search['_target_']}")
-    if not any(entries(search["weight"])):
+    if not any(options.entries(search["weight"])):
         raise ValueError("analysis=drift compares guided search with a plain beam: it needs search.weight > 0, got 0")
     if cfg.predictions is not None:
         raise ValueError("analysis=drift writes no predictions: ask for one of them at a time")

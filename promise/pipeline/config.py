@@ -73,6 +73,19 @@ def parameters_of(target: str) -> frozenset[str]:
     return frozenset(names - {"self"})
 
 
+def named(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Every dotted name within plain values with what stands there, nodes and entries of lists too.
+
+    >>> named({"a": {"b": [5]}})
+    {'a': {'b': [5]}, 'a.b': [5], 'a.b.0': 5}
+    """
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    found: dict[str, Any] = {}
+    for key, each in inner:
+        found |= {f"{prefix}{key}": each, **named(each, f"{prefix}{key}.")}
+    return found
+
+
 def without_passwords(value: Any) -> Any:
     """A value to be shown to others: texts, also those in lists and dictionaries, without the passwords of their URLs.
 

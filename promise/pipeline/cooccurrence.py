@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from omegaconf import DictConfig
 from safetensors.torch import load_file, save_file
 from scipy import sparse
 from torch import Tensor
@@ -27,18 +26,12 @@ ITEMS_AT_ONCE = 1024
 Table = dict[str, Tensor]
 
 
-def options(cfg: DictConfig) -> dict[str, Any] | None:
-    """Options of the group `cooccurrence` that tables and trained networks depend on; None = nothing is counted."""
-    if not cfg.cooccurrence:
-        return None
-    return {name: value for name, value in plain(cfg.cooccurrence).items() if name != "scale"}
-
-
 def cooccurrence_stage(pipeline: Any) -> Artifact | None:
     """The tables in the store, counted if need be; None where the configuration has none."""
-    config = options(pipeline.cfg)
-    if config is None:
+    if not pipeline.cfg.cooccurrence:
         return None
+    config = plain(pipeline.cfg.cooccurrence)
+    config.pop("scale")  # it acts in a search alone
 
     def build(folder: Path) -> dict[str, Any]:
         count, texts = pipeline.histories.item_count, pipeline.item_words

@@ -49,37 +49,17 @@ COMPARED = {
 #: Columns of the CSV file, in order.
 COLUMNS = ("dataset", "split", "seed", "seen", "users", "W", "C", "depth", "measure", "value", "low", "high")
 
-#: Headings of the shown tables, and their labels of the measures.
-TABLES: dict[str, dict[str, str]] = {
-    "Accuracy per level (greedy; a code after a wrong prefix names another part of the catalogue)": {
-        "teacher_forced": "teacher-forced",
-        "free_running": "free-running",
-        "free_running_prefix": "whole path right",
-        "first_error": "first error here",
-        "after_error_free_running": "after an error",
-        "after_error_teacher_forced": "same users, teacher-forced",
-    },
-    "True prefix kept": {
-        "hrecall_plain": "plain",
-        "hrecall_guided": "guided",
-        "hrecall_oracle": "oracle",
-        "rescue": "rescued",
-        "damage": "damaged",
-        "net_rescue": "difference",
-    },
-    "True prefix among the candidates, and its place there": {
-        "proposal_recall": "is there",
-        "reward_median_rank": "median by reward",
-        "likelihood_median_rank": "by likelihood",
-        "reward_mrr": "MRR by reward",
-        "likelihood_mrr": "by likelihood",
-    },
-    "Judges of the candidates (ECE: calibration error of the softmax at the favourite)": {
-        "reward_top_width": "in top W, reward",
-        "likelihood_top_width": "likelihood",
-        "reward_ece": "ECE, reward",
-        "likelihood_ece": "likelihood",
-    },
+#: Headings of the shown tables -> their measures.
+TABLES = {
+    "Accuracy per level (greedy; a code after a wrong prefix names another part of the catalogue)": tuple(PER_LEVEL),
+    "True prefix kept": tuple(COMPARED),
+    "True prefix among the candidates, and its place there": (
+        "proposal_recall",
+        *(f"{judge}_{name}" for name in ("median_rank", "mrr") for judge in JUDGES),
+    ),
+    "Judges of the candidates (ECE: calibration error of the softmax at the favourite)": (
+        *(f"{judge}_{name}" for name in ("top_width", "ece") for judge in JUDGES),
+    ),
 }
 
 
@@ -123,9 +103,8 @@ def analyse_drift(point: Point) -> dict[str, Any]:
     names, cfg = point.names(), point.pipeline.cfg
     measures = list(measured(record, [level.width for level in levels]))
     table = as_table(measures, names, levels)
-    folder = (
-        Path(cfg.store) / "analyses" / "drift" / f"{names['data']}-{names['split']}-{names['seed']}-{point.path.stem}"
-    )
+    run = "-".join(str(names[name]) for name in ("data", "split", "seed"))
+    folder = Path(cfg.store) / "analyses" / "drift" / f"{run}-{point.path.stem}"
     path = folder / "drift.csv"
     with written_whole(path) as part:
         table.write_csv(part)
@@ -208,12 +187,10 @@ def mean(depth: int | None, name: str, values: pl.Series) -> Measure:
 
 def as_table(measures: list[Measure], names: dict[str, Any], levels: list[Level]) -> pl.DataFrame:
     """The measures in long form, with what they are of; W and C are those of the depth, or of the last level."""
-    rows = []
-    for measure in measures:
-        level = levels[(measure.depth or len(levels)) - 1]
-        where = (names["data"], names["split"], names["seed"], names["seen"])
-        figures = (measure.value, measure.low, measure.high)
-        rows.append((*where, measure.users, level.width, level.candidates, measure.depth, measure.name, *figures))
+    where, rows = [names[name] for name in ("data", "split", "seed", "seen")], []
+    for depth, name, users, *figures in measures:
+        level = levels[(depth or len(levels)) - 1]
+        rows.append((*where, users, level.width, level.candidates, depth, name, *figures))
     types = {"depth": pl.Int64, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
     return pl.DataFrame(rows, schema=list(COLUMNS), schema_overrides=types, orient="row")
 
@@ -236,12 +213,12 @@ def show_measures(measures: list[Measure], levels: int, title: str) -> None:
     values = by_name(measures, levels)
     print(f"\n{title}")
     for heading, columns in TABLES.items():
-        there = {name: label for name, label in columns.items() if name in values}
+        there = [name for name in columns if name in values]
         rows = [[str(depth), *(values[name][depth - 1] for name in there)] for depth in range(1, levels + 1)]
         final = [values.get(final_name(name)) for name in there]
         if any(value is not None for value in final):
             rows.append(["no error" if "first_error" in there else f"top {LISTED}", *final])
-        show(heading, ["level", *there.values()], rows)
+        show(heading, ["level", *(name.replace("_", " ") for name in there)], rows)
 
 
 def final_name(name: str) -> str:

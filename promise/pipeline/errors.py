@@ -1,6 +1,7 @@
 """Errors of a command: those of its user end it with one line and exit code 2, faults keep their traceback."""
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -90,9 +91,11 @@ def unwrapped(error: BaseException) -> BaseException:
 
 
 def told(error: BaseException) -> str:
-    """The error of Hydra or OmegaConf in one line: its first one, that of its cause, and the key."""
-    said = [str(each).strip().splitlines()[0] for each in (error, error.__cause__) if str(each or "").strip()]
+    """The error of Hydra or OmegaConf in one line: its first paragraph, the first line of its cause, and the key."""
+    said = [" ".join(re.split(r"\nSee |\n\n", str(error).strip())[0].split())]
+    said += str(error.__cause__ or "").strip().splitlines()[:1]
     key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None)
     if key and not any(key in line for line in said):
         said.insert(0, f"{key}:")
-    return " ".join(said).replace(", set env var HYDRA_FULL_ERROR=1 to see chained exception", "") or repr(error)
+    line = " ".join(filter(None, said)).replace(", set env var HYDRA_FULL_ERROR=1 to see chained exception", "")
+    return line or repr(error)

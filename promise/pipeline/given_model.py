@@ -4,13 +4,12 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from promise import configs
 from promise.ids.semantic_ids import SemanticIds
+from promise.pipeline.config import named
 from promise.pipeline.model_folder import Model
 
 #: Options of networks that act in a search alone: they may differ from those of the training.
@@ -29,7 +28,7 @@ def adopted(cfg: DictConfig, model: Model) -> DictConfig:
     Raises:
         ValueError: If a chosen option contradicts the model; the option and both values are named.
     """
-    place, usual, names = f"checkpoint={cfg.checkpoint}", root_config(), typed()
+    place, usual, names = f"checkpoint={cfg.checkpoint}", configs.compose(), typed()
     changed = copy.deepcopy(cfg)
     for group, theirs in {**model.config, **model.origin["config"]}.items():
         ours, of_model, default = (flat(group, node) for node in (cfg.get(group), theirs, usual.get(group)))
@@ -53,11 +52,6 @@ def adopted(cfg: DictConfig, model: Model) -> DictConfig:
     return changed
 
 
-def root_config() -> DictConfig:
-    """The root config as it is without any option, within a Hydra app or outside."""
-    return hydra.compose("config") if GlobalHydra.instance().is_initialized() else configs.compose()
-
-
 def typed() -> dict[str, str]:
     """The options on the command line of this process, by name; none outside a verb."""
     if not HydraConfig.initialized():
@@ -66,17 +60,11 @@ def typed() -> dict[str, str]:
     return {name: value for name, _, value in words}
 
 
-def flat(prefix: str, node: Any) -> dict[str, Any]:
-    """The values of a group by their dotted names, but for paths; those of no group are none.
-
-    >>> flat("ids", {"levels": 3, "path": "x.npz", "more": {"a": [1]}})
-    {'ids.levels': 3, 'ids.more.a': [1]}
-    """
+def flat(group: str, node: Any) -> dict[str, Any]:
+    """The values of a group by their dotted names, but for paths; those of no group are none."""
     values: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-    found: dict[str, Any] = {}
-    for name, value in without_paths(values or {}).items():
-        found |= flat(f"{prefix}.{name}", value) if isinstance(value, dict) else {f"{prefix}.{name}": value}
-    return found
+    every = named(without_paths(values or {}), f"{group}.")
+    return {name: value for name, value in every.items() if not isinstance(value, dict)}
 
 
 def without_paths(values: Mapping[str, Any]) -> dict[str, Any]:

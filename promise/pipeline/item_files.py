@@ -64,15 +64,12 @@ def indices_of(name: str, ids: NDArray[np.int64], catalogue: NDArray[np.int64]) 
     Raises:
         ValueError: If an id is not of the catalogue; the first one is named and all are counted.
     """
-    order = np.argsort(catalogue)
-    places = np.searchsorted(catalogue, ids, sorter=order).clip(max=len(catalogue) - 1)
-    indices = order[places]
-    unknown = ids[catalogue[indices] != ids]
-    if len(unknown):
+    places = {item: place for place, item in enumerate(catalogue.tolist())}
+    if unknown := [item for item in ids.tolist() if item not in places]:
         raise ValueError(
             f"{name} names {len(unknown)} of {len(ids)} items that the data don't have, first {unknown[0]}"
         )
-    return indices
+    return np.array([places[item] for item in ids.tolist()])
 
 
 def item_lists(

@@ -82,7 +82,6 @@ def build_networks(config: Any, inputs: NetworkInputs, with_reward: bool) -> tup
             "user_dim": lambda: generator.dim,
             "history": lambda: generator.history,
             "prefixes": lambda: [trie.prefixes(depth) for depth in depths],
-            "item_nodes": lambda: torch.stack([trie.item_nodes(depth) for depth in depths], 1),
             "prefix_content": lambda: prefix_means(vectors, trie) if wants_vectors(config["reward"]) else None,
         }
         reward = make_with(config["reward"], both | of_reward)

@@ -1,10 +1,10 @@
 """One point of a table: which search on which networks for which users; ranked once, kept as a row."""
 
-import hashlib
 import json
 import logging
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,13 @@ from promise.metrics.ranking import ndcg_values, recall_values
 from promise.pipeline.config import make, parameters_of, plain
 from promise.pipeline.files import written_whole
 from promise.pipeline.item_files import item_lists
-from promise.pipeline.model_folder import fingerprint_of
+from promise.pipeline.model_folder import digest, fingerprint_of
 from promise.pipeline.provenance import commit
-from promise.pipeline.ranker_inputs import OF_THE_MODEL, asked, fingerprints, ranker_inputs
+from promise.pipeline.ranker_inputs import OF_THE_MODEL, fingerprints, ranker_inputs
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.trainer import finish, make_logger, make_trainer
-from promise.search.options import active_options, candidates_of, per_level
+from promise.search.options import active_options, candidates_of, entries, per_level
+from promise.search.protocols import Ranker
 from promise.tasks.evaluation import EvaluationResult, RankingEvaluator
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Point:
         self.choices = choices if pipeline.given is None else {**choices, **pipeline.given.origin["options"]}
         self.name = name.replace("/", ":") or choices["search"]
         self.accepts = set(parameters_of(self.dials["_target_"]))
-        self.ranker: Any = get_class(self.dials["_target_"])
+        self.ranker: type[Ranker] = get_class(self.dials["_target_"])
 
     @cached_property
     def lists(self) -> dict[str, NDArray[np.int64]]:
@@ -88,15 +89,10 @@ class Point:
         """Whether the ranker searches with the networks (baselines only count)."""
         return bool(OF_THE_MODEL & self.accepts)
 
-    @property
-    def is_beam(self) -> bool:
-        """Whether the ranker has the options of a beam search; one that says nothing has options of its own."""
-        return bool(getattr(self.ranker, "beam_options", False))
-
     @cached_property
     def acting(self) -> dict[str, Any]:
         """The dials that can act, by name, in one spelling."""
-        if self.is_beam:
+        if self.ranker.beam_options:
             return active_options(self.dials, self.pipeline.trie.levels)
         acting = {name: value for name, value in self.dials.items() if name != "_target_"}
         if acting.get("weight") in (0, 1) and "samples" not in acting:  # there it is the temperature of the draws
@@ -121,7 +117,7 @@ class Point:
         pipeline, cfg = self.pipeline, self.pipeline.cfg
         users = cfg.evaluation.users
         key: dict[str, Any] = {
-            "version": getattr(self.ranker, "version", 1),
+            "version": self.ranker.version,
             "target": self.dials["_target_"],
             "dials": self.acting,
             "data": pipeline.data.fingerprint,
@@ -135,7 +131,7 @@ class Point:
         if self.with_networks:
             key["drift"] = cfg.evaluation.drift
             key |= self.trust
-        if "seed" in self.accepts and (not self.is_beam or self.acting.get("shuffle_rewards")):
+        if "seed" in self.accepts and (not self.ranker.beam_options or self.acting.get("shuffle_rewards")):
             key["seed"] = cfg.seed
         if "adaptive" in self.acting:
             key["calibration"] = cfg.checkpoint_selection.users
@@ -144,8 +140,7 @@ class Point:
     @cached_property
     def path(self) -> Path:
         """File of the row; networks that name it are trained if need be."""
-        name = hashlib.sha256(json.dumps(self.key(), sort_keys=True).encode()).hexdigest()[:16]
-        return Path(self.pipeline.cfg.store) / "rows" / f"{name}.json"
+        return Path(self.pipeline.cfg.store) / "rows" / f"{digest(self.key())}.json"
 
     def find(self) -> PointResult | None:
         """The row of the store, if it is there and this version of promise wrote it."""
@@ -235,14 +230,14 @@ class Point:
             "seen": seen_of(cfg),
             **{name: f"sha256:{fingerprint_of(items)}" for name, items in self.lists.items()},
             "search": self.choices["search"],
-            "generator": self.choices["generator"] if self.with_networks else None,
-            "reward": self.choices["reward"] if self.with_networks else None,
-            "training": self.choices["training"] if self.with_networks else None,
+            **{
+                name: self.choices[name] if self.with_networks else None for name in ("generator", "reward", "training")
+            },
             "networks": f"sha256:{networks}" if networks else None,
             **self.trust,
         }
         acting = self.acting
-        if not self.is_beam:
+        if not self.ranker.beam_options:
             return row | {f"search.{name}": value for name, value in acting.items()}
         levels = self.pipeline.trie.levels
         if not any(acting["weight"]):
@@ -266,14 +261,13 @@ class Point:
     def measures(self, found: EvaluationResult) -> dict[str, Any]:
         """Metrics with their intervals, rates and costs."""
         row: dict[str, Any] = {"users": len(found.users)}
-        for name, function in (("recall", recall_values), ("ndcg", ndcg_values)):
-            for k in KS:
-                column = f"{name}@{k}"
-                if k > self.width:
-                    row |= {column: None, f"{column}_low": None, f"{column}_high": None}
-                    continue
+        for (name, function), k in product((("recall", recall_values), ("ndcg", ndcg_values)), KS):
+            column = f"{name}@{k}"
+            values: tuple[float | None, ...] = (None, None, None)
+            if k <= self.width:
                 interval = mean_interval(function(found.ranks, k), seed=0)
-                row |= {column: found.metrics[column], f"{column}_low": interval.low, f"{column}_high": interval.high}
+                values = found.metrics[column], interval.low, interval.high
+            row |= zip((column, f"{column}_low", f"{column}_high"), values, strict=True)
         for name in ("hrecall", "teacher_forced", "free_running"):
             row |= {f"{name}@{level}": share for level, share in enumerate(getattr(found, name), start=1)}
         row |= {"invalid_rate": found.invalid_rate, "duplicate_rate": found.duplicate_rate}
@@ -285,8 +279,10 @@ class Point:
 
     def parameters(self) -> int | None:
         """Learned numbers of the networks that the search asks; None for a baseline."""
-        weights = self.dials.get("weight", 1)
-        networks = asked(self.pipeline, self.accepts, any(weights) if isinstance(weights, list) else bool(weights))
+        makers, names = ranker_inputs(self.pipeline), {"generator", "reward", "sasrec"} & self.accepts
+        if not any(entries(self.dials.get("weight", 1))):
+            names -= {"reward"}
+        networks = [network for name in names if (network := makers[name]()) is not None]
         return sum(p.numel() for network in networks for p in network.parameters()) if networks else None
 
 

@@ -13,18 +13,10 @@ def commit() -> str | None:
     root = Path(promise.__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None
+    questions = (("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain", "promise", "conf"))
     try:
-        name = answer(root, "rev-parse", "--short=12", "HEAD")
-        return name + ("-changed" if answer(root, "status", "--porcelain", "promise", "conf") else "")
+        name, changed = (subprocess.check_output(["git", "-C", root, *words], text=True, stderr=subprocess.DEVNULL)
+                         for words in questions)  # fmt: skip
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def answer(root: Path, *words: str) -> str:
-    """The answer of git about a checkout.
-
-    Raises:
-        OSError: If there is no git.
-        CalledProcessError: If it refuses.
-    """
-    return subprocess.run(["git", "-C", str(root), *words], check=True, capture_output=True, text=True).stdout.strip()
+    return name.strip() + ("-changed" if changed else "")

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Collection
 from typing import Any
 
-from torch import nn
-
 from promise.pipeline.model_folder import digest, fingerprint_of
 from promise.pipeline.stages import Pipeline
 
@@ -47,15 +45,3 @@ def fingerprints(pipeline: Pipeline, names: Collection[str]) -> dict[str, str]:
     if "item_vectors" in names:
         found["vectors"] = fingerprint_of(pipeline.item_vectors)
     return found
-
-
-def asked(pipeline: Pipeline, names: Collection[str], judged: bool) -> list[nn.Module]:
-    """The networks that a ranker asks; the reward model only if it is `judged` by it."""
-    found: list[nn.Module | None] = []
-    if "generator" in names:
-        found.append(pipeline.networks[0])
-    if "reward" in names and judged:
-        found.append(pipeline.networks[1])
-    if "sasrec" in names:
-        found.append(pipeline.sasrec)
-    return [network for network in found if network is not None]

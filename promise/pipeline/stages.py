@@ -27,8 +27,7 @@ from promise.pipeline.model_folder import IDS, Model
 from promise.pipeline.networks import WEIGHTS, NetworkInputs, network_config, wants_vectors
 from promise.pipeline.preparation import Preparation
 from promise.pipeline.store import Artifact, NotBuilt
-from promise.pipeline.training_stage import TrainingStage
-from promise.pipeline.trainings import SASRecTraining, training_stage
+from promise.pipeline.trainings import SASRecTraining, TrainingStage, training_stage
 
 
 class Pipeline(Preparation):

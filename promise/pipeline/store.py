@@ -54,21 +54,13 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Listing:
-    """One line of `Store.ls`: an artifact, or what a killed build left.
+    """One line of `Store.ls`: an artifact, or what a killed build left."""
 
-    Attributes:
-        key: folder name, `stage-<16 hex>`.
-        complete: False for an unfinished build.
-        size_bytes: sum of its files.
-        seconds: time that its build took; None when unfinished.
-        created: UTC time of its end, ISO 8601; None likewise.
-    """
-
-    key: str
+    key: str  # name of its folder, `stage-<16 hex>`
     complete: bool
     size_bytes: int
-    seconds: float | None
-    created: str | None
+    seconds: float | None  # that its build took; None when unfinished
+    created: str | None  # UTC time of its end, ISO 8601; None likewise
 
 
 class Store:
@@ -217,9 +209,10 @@ class Store:
 
     def verify(self) -> dict[str, list[str]]:
         """Key -> what is wrong with its files, in words; an empty list for a sound artifact."""
-        return {row.key: self._problems(row.key) for row in self.ls()}
+        return {row.key: self.problems(row.key) for row in self.ls()}
 
-    def _problems(self, key: str) -> list[str]:
+    def problems(self, key: str) -> list[str]:
+        """What is wrong with the files of an artifact, in words."""
         if (found := self.find(key)) is None:
             return ["unfinished: its stage goes on from here, or `promise artifacts rm` it"]
         listed, there = found.manifest.get("files", {}), dict(_files(found.path))

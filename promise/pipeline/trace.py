@@ -1,5 +1,6 @@
 """One user's plain and guided search as tables: what each level keeps, in words, and where the target is lost."""
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +9,14 @@ import torch
 
 from promise.data.datasets import EvaluationDataset
 from promise.data.distinctive_terms import DistinctiveTerms
-from promise.pipeline.browsing import item_table, items_below, spelled
+from promise.pipeline.browsing import item_table, items_below, require_user, spelled
 from promise.pipeline.drift import searches
 from promise.pipeline.points import Point
 from promise.pipeline.stages import Pipeline
-from promise.tasks.trace import traced
+from promise.search.beams import Step
+from promise.search.guided import GuidedSearch
+from promise.search.protocols import Batch
+from promise.tasks.drift import LISTED
 
 MARK = "✓"
 TARGET = "◀ target"
@@ -25,8 +29,10 @@ class UserTrace:
     Attributes:
         pipeline: Gives texts and IDs.
         target: Item index.
-        prefixes: Every prefix that a search met: see `promise.tasks.trace.traced`.
-        returned: Items that the plain and the guided search return.
+        prefixes: Those that a search met and the target's own, by `level` and trie `node`: `log_prob` (cumulative; null
+            where none met it), `reward` (also of those that the search did not ask about), whether it is a `candidate`
+            of the guided search, is kept by `plain`, by `guided`, and is the `target`'s own.
+        returned: Items that the plain and the guided search return, best first; -1 = none.
     """
 
     pipeline: Pipeline
@@ -40,28 +46,22 @@ class UserTrace:
 
         `last_kept` is the log-probability of the least likely prefix that the plain search keeps.
         """
-        rows = []
-        for (level,), met in self.prefixes.group_by("level", maintain_order=True):
-            own = met.row(by_predicate=pl.col("target"), named=True)
-            candidates = met.filter("candidate")
-            likelihood, reward = (
-                int((candidates[score] > own[score]).sum()) + 1 if own["candidate"] else None
-                for score in ("log_prob", "reward")
-            )
-            rows.append(
-                {
-                    "level": level,
-                    "prefix": spelled(self.pipeline.ids.codes[self.target, :level]),
-                    "log_prob": own["log_prob"],
-                    "last_kept": met.filter("plain")["log_prob"].min(),
-                    "plain": MARK if own["plain"] else "lost",
-                    "candidates": len(candidates),
-                    "place_by_likelihood": likelihood,
-                    "place_by_reward": reward,
-                    "guided": MARK if own["guided"] else "lost",
-                }
-            )
-        return pl.DataFrame(rows, infer_schema_length=None)
+
+        place = {
+            name: pl.when("candidate").then(pl.col(score).rank("min", descending=True).over("level", "candidate"))
+            for name, score in (("place_by_likelihood", "log_prob"), ("place_by_reward", "reward"))
+        }
+        kept = {name: pl.when(name).then(pl.lit(MARK)).otherwise(pl.lit("lost")) for name in ("plain", "guided")}
+        codes = self.pipeline.ids.codes[self.target]
+        table = self.prefixes.with_columns(
+            pl.col("log_prob").filter("plain").min().over("level").alias("last_kept"),
+            pl.col("candidate").sum().over("level").alias("candidates"),
+            **place,
+        )
+        own = table.filter("target").with_columns(
+            pl.Series("prefix", [spelled(codes[:depth]) for depth in range(1, 1 + len(codes))]), **kept
+        )
+        return own.select("level", "prefix", "log_prob", "last_kept", "plain", "candidates", *place, "guided")
 
     def kept(self, depth: int, both: bool = True) -> pl.DataFrame:
         """The prefixes that a search keeps at a level, and the target's own, in the order of their rewards.
@@ -79,22 +79,20 @@ class UserTrace:
         most = self.pipeline.trie.levels
         if not 1 <= depth <= most:
             raise ValueError(f"depth must lie in 1..{most}, got {depth}")
-        plain, guided = pl.col("plain"), pl.col("guided")
-        some = (plain | guided) if both else plain ^ guided
-        shown = self.prefixes.filter(some | pl.col("target"), level=depth).sort(
-            "reward", descending=True, maintain_order=True
-        )
+        some = pl.col("plain") | pl.col("guided") if both else pl.col("plain") ^ pl.col("guided")
+        shown = self.prefixes.filter(some | pl.col("target"), level=depth)
+        shown = shown.sort("reward", descending=True, maintain_order=True)
         below = [items_below(self.pipeline, depth, node) for node in shown["node"]]
         terms = DistinctiveTerms(self.pipeline.interactions.items["text"].to_list())
+        marks = (("plain", MARK), ("guided", MARK), ("target", TARGET))
         return shown.select(
             pl.Series("prefix", [spelled(self.pipeline.ids.codes[items[0], :depth]) for items in below]),
             pl.Series("items", [len(items) for items in below]),
             pl.Series("holds", [terms.of(items) for items in below]),
             "log_prob",
             "reward",
-            *(pl.when(name).then(pl.lit(MARK)).otherwise(pl.lit("")).alias(name) for name in ("plain", "guided")),
-            pl.when("target").then(pl.lit(TARGET)).otherwise(pl.lit("")).alias(""),
-        )
+            *(pl.when(name).then(pl.lit(mark)).otherwise(pl.lit("")).alias(name) for name, mark in marks),
+        ).rename({"target": ""})
 
     @property
     def answers(self) -> pl.DataFrame:
@@ -119,9 +117,61 @@ def trace_user(point: Point, user: int) -> UserTrace:
     pipeline, cfg = point.pipeline, point.pipeline.cfg
     if cfg.analysis != "drift":
         raise ValueError(f"a trace needs analysis=drift, got {cfg.analysis}")
-    if not 0 <= user < len(pipeline.histories):
-        raise ValueError(f"user must lie in 0..{len(pipeline.histories) - 1}, got {user}")
+    require_user(pipeline, user)
     batch = EvaluationDataset(pipeline.histories, cfg.split, np.array([user]))[np.array([0])]
-    guided, beam = searches(point, torch.device("cpu"))
     target = int(batch.targets[0, 0])
-    return UserTrace(pipeline, target, *traced(batch, target, guided, beam, pipeline.networks[0]))
+    guided, plain = searches(point, torch.device("cpu"))
+    (met, found), (beams, listed) = stepped(guided, batch), stepped(plain, batch)
+    reward = guided.judge.reward
+    assert reward is not None  # `analysis=drift` needs one
+    with torch.inference_mode():
+        context = reward.start(guided.generator.encode(batch.history, batch.lengths))
+    levels = []
+    for step, beam in zip(met, beams, strict=True):
+        own = int(pipeline.trie.item_nodes(step.depth)[target])
+        known: dict[int, float | None] = {own: None}
+        for each in (beam, step):
+            known |= {n: p for n, p in zip(each.nodes[0].tolist(), each.log_probs[0].tolist(), strict=True) if n >= 0}
+        nodes = sorted(known)
+        with torch.inference_mode():
+            rewards = reward.score(context, step.depth, torch.tensor([nodes]))
+        level = pl.DataFrame({"level": step.depth, "node": nodes, "log_prob": [known[node] for node in nodes]})
+        level = level.with_columns(
+            pl.Series("reward", rewards[0].tolist()),
+            candidate=pl.col("node").is_in(step.nodes[0].tolist()),
+            plain=pl.col("node").is_in(beam.kept[0].tolist()),
+            guided=pl.col("node").is_in(step.kept[0].tolist()),
+            target=pl.col("node") == own,
+        )
+        levels.append(level.with_columns(pl.col("log_prob").cast(pl.Float64)))
+    return UserTrace(pipeline, target, pl.concat(levels), {"plain": listed, "guided": found})
+
+
+def stepped(search: GuidedSearch, users: Batch) -> tuple[list[Step], list[int]]:
+    """The steps of a search for one user, and the items that it returns; the search stays as it is."""
+    steps: list[Step] = []
+    watched = copy(search)
+    watched.observer = steps.append
+    return steps, watched.rank(users, LISTED).items[0].tolist()
+
+
+def rescued_user(record: pl.DataFrame) -> int:
+    """The first user who shows best what guidance does: its search lists a target that the plain one loses.
+
+    Of those users one whom it loses soonest after the first level, or at the first if there are no others; of these one
+    whose target the reward puts highest at the last level.
+
+    Args:
+        record: What was recorded of some users: see `DriftRecorder.result`.
+
+    Raises:
+        ValueError: If guidance rescues nobody.
+    """
+    levels = record.filter(pl.col("depth").is_not_null()).group_by("user", maintain_order=True)
+    users = levels.agg(pl.col("plain").sum(), last=pl.col("plain").last(), place=pl.col("reward_rank").last())
+    users = users.join(record.filter(pl.col("depth").is_null()).select("user", listed="guided"), on="user")
+    found = users.filter(pl.col("listed") & ~pl.col("last"))
+    if found.is_empty():
+        raise ValueError(f"of {len(users)} users guided search lists no target that the plain beam loses")
+    lost_at_1 = pl.col("plain") == 0  # what is lost stays lost
+    return int(found.sort(lost_at_1, "plain", "place", nulls_last=True, maintain_order=True)["user"][0])

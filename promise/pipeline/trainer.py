@@ -18,7 +18,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, Checkpoint, RichProgressBar
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from promise.pipeline.config import make, plain, without_passwords
 from promise.pipeline.signals import Stopped, let_wait, pending
@@ -36,6 +36,13 @@ NOT_NEWS = (
     ".*Found .* module.* in eval mode.*",
     ".*treespec.*",
 )
+
+#: Options of Lightning's Trainer that move weights by rounding at most; all others are part of a training's name.
+IDLE = frozenset({
+    "accelerator", "barebones", "default_root_dir", "detect_anomaly", "devices", "enable_checkpointing",
+    "enable_model_summary", "enable_progress_bar", "log_every_n_steps", "logger", "num_nodes", "num_sanity_val_steps",
+    "profiler", "strategy",
+})  # fmt: skip
 
 #: Options of conf/logger/wandb.yaml that are ours and not W&B's.
 OURS = ("fallback", "artifacts")
@@ -97,8 +104,30 @@ def arithmetic(precision: str, accelerator: str) -> str:
     return "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported(False) else "32-true"
 
 
+def trainer_options(cfg: DictConfig) -> dict[str, Any]:
+    """The trainer's options that can move weights, its precision as it becomes here, and the number of processes.
+
+    Processes draw their own dropout and negatives, so their number moves weights at one global batch too.
+
+    Raises:
+        ValueError: If nothing would be kept of a training.
+    """
+    options = {name: value for name, value in plain(cfg.trainer).items() if name not in IDLE}
+    if options.pop("fast_dev_run", False):
+        raise ValueError("trainer.fast_dev_run trains nothing that could be kept: use trainer.limit_train_batches")
+    devices = cfg.trainer.get("devices", 1)
+    if isinstance(devices, ListConfig):
+        count = len(devices)
+    elif str(devices) in ("auto", "-1"):
+        count = 1 if cfg.trainer.get("accelerator") == "cpu" else max(1, torch.cuda.device_count())
+    else:
+        count = int(devices)
+    processes = count * cfg.trainer.get("num_nodes", 1)
+    return {**options, "precision": precision_of(cfg), "processes": processes}
+
+
 class EpochLog(Callback):
-    """Says in the log what is trained, what each epoch brought and how long the rest takes at the measured rate.
+    """Says in the log what is trained, what each epoch brought and how long the rest takes at most.
 
     Args:
         name: What is trained.
@@ -106,9 +135,6 @@ class EpochLog(Callback):
     Attributes:
         seconds: How long the training took up to now, its parts before a resume included.
     """
-
-    #: Seconds of steps that the first estimate of the rest is made of.
-    MEASURED = 10.0
 
     def __init__(self, name: str = "networks") -> None:
         self.name = name
@@ -129,40 +155,18 @@ class EpochLog(Callback):
         size = sum(p.numel() for p in task.parameters())
         steps = f"at most {trainer.max_epochs} epochs of {trainer.num_training_batches} steps"
         log.info("training %s: %s parameters, %s", self.name, f"{size:,}", steps)
-        self._epoch = time.perf_counter()
-        self._first: tuple[float, int] | None = None  # when the first step of this part ended, and its number
-        self._estimated = False
+        self._epoch = time.perf_counter()  # also of a part that begins within an epoch
 
     def on_train_epoch_start(self, trainer: Trainer, task: LightningModule) -> None:
         self._epoch = time.perf_counter()
-
-    def on_train_batch_end(self, trainer: Trainer, task: LightningModule, outputs: Any, batch: Any, index: int) -> None:
-        now, steps = time.perf_counter(), int(trainer.num_training_batches)
-        done = trainer.current_epoch * steps + index + 1
-        if self._first is None:
-            self._first = now, done
-        elif not self._estimated and now - self._first[0] >= self.MEASURED:
-            rate = (now - self._first[0]) / (done - self._first[1])
-            log.info("%s left, validation aside", minutes(rate * ((trainer.max_epochs or 0) * steps - done)))
-            self._estimated = True
 
     def on_train_epoch_end(self, trainer: Trainer, task: LightningModule) -> None:
         values = sorted(trainer.callback_metrics.items())
         figures = ", ".join(f"{name} {float(value):.4f}" for name, value in values if "learning_rate" not in name)
         seconds, epoch = time.perf_counter() - self._epoch, trainer.current_epoch + 1
-        left = (trainer.max_epochs or 0) - epoch
-        self._estimated = True
-        rest = f"; {minutes(seconds * left)} left" if left else ""
+        left = math.ceil(seconds * ((trainer.max_epochs or 0) - epoch) / 60)
+        rest = f"; at most about {left} min left" if left else ""
         log.info("epoch %d of %s: %s (%.0f s%s)", epoch, trainer.max_epochs, figures, seconds, rest)
-
-
-def minutes(seconds: float) -> str:
-    """An upper end of a time in words.
-
-    >>> minutes(50), minutes(500)
-    ('at most about 1 min', 'at most about 9 min')
-    """
-    return f"at most about {math.ceil(seconds / 60)} min"
 
 
 class StopAtStep(Checkpoint):
@@ -216,6 +220,19 @@ class StopAtStep(Checkpoint):
         let_wait(False)
 
 
+def resumable(path: Path) -> Path | None:
+    """The checkpoint that a training goes on from, if it is there and whole."""
+    try:
+        torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        return None
+    except Exception:
+        log.warning("the last checkpoint of an earlier training is damaged: training begins anew")
+        return None
+    log.info("going on with the training that was left in %s", path.parent)
+    return path
+
+
 def make_logger(cfg: DictConfig, name: str, job_type: str) -> Logger:
     """The configured logger for one run; it knows the run's config.
 
@@ -228,23 +245,18 @@ def make_logger(cfg: DictConfig, name: str, job_type: str) -> Logger:
         ValueError: If there is no such logger, it takes no name, or its library is not installed.
     """
     quiet()
-    if "WandbLogger" in cfg.logger["_target_"]:
-        logger: Logger = wandb_logger(cfg, name, job_type)
-    else:
-        try:
-            logger = make(cfg.logger, name=f"{job_type}-{name}")
-        except (ModuleNotFoundError, TypeError, InstantiationException) as error:
-            raise ValueError(f"logger: {error}") from None
-    logger.log_hyperparams({"config": without_passwords(plain(cfg))})
-    return logger
-
-
-def wandb_logger(cfg: DictConfig, name: str, job_type: str) -> WandbLogger:
-    """A W&B run in the group of its sweep."""
-    os.makedirs(cfg.logger.save_dir, exist_ok=True)
     options = {key: value for key, value in plain(cfg.logger).items() if key not in OURS}
-    logger: WandbLogger = make(options, name=name, group=cfg.sweep.name, job_type=job_type)
-    logger._wandb_init.pop("anonymous", None)  # W&B warns of the mere name, which Lightning always passes
+    given = {"name": f"{job_type}-{name}"}
+    if wandb := "WandbLogger" in options["_target_"]:
+        given = {"name": name, "group": cfg.sweep.name, "job_type": job_type}
+        os.makedirs(cfg.logger.save_dir, exist_ok=True)
+    try:
+        logger: Any = make(options, **given)
+    except (ModuleNotFoundError, TypeError, InstantiationException) as error:
+        raise ValueError(f"logger: {error}") from None
+    if wandb:
+        logger._wandb_init.pop("anonymous", None)  # W&B warns of the mere name, which Lightning always passes
+    logger.log_hyperparams({"config": without_passwords(plain(cfg))})
     return logger
 
 

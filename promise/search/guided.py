@@ -2,75 +2,49 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
-from functools import partial
 
-import torch
-
-from promise.ids.trie import Trie
 from promise.search.adaptive import Adaptive
 from promise.search.beams import Beams, Step, allowed_log_softmax
 from promise.search.cost import Cost, cost_of
-from promise.search.filters.restriction import Restriction, Restrictions
+from promise.search.filters.restriction import Restriction
 from promise.search.judge import Judge
 from promise.search.options import BeamOptions, bounds, plan
-from promise.search.parts import CHILD_BYTES, rank_in_parts, users_at_once
-from promise.search.protocols import Batch, Items, NextCodes, PathRewards, Ranking, UserRows
+from promise.search.parts import CHILD_BYTES, TreeRanker, users_at_once
+from promise.search.protocols import Batch, Ranking, UserRows
 from promise.search.scoring import ShuffledRewards, blend, refuse_nan
 
 
 @dataclass(eq=False)
-class GuidedSearch(BeamOptions):
+class GuidedSearch(BeamOptions, TreeRanker):
     """The paper's Algorithm 1, always constrained to real items.
 
     At each level the C likeliest extensions of all beams are drafted, the reward model scores them in one pass, and
     the W best by `(1 - weight) log p + weight r / temperature` go on, carrying their log-probability.
 
     Args:
-        width: Beams W kept at a level; it and the other options are those of `BeamOptions`.
-        generator: Proposes next codes.
-        reward: Judges paths; may be None when every weight is 0.
-        trie: The catalogue's trie.
-        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
+        width: Beams W kept at a level; see `BeamOptions` for all options, `TreeRanker` for networks and lists.
         seed: Of the shuffled rewards.
         observer: Called with every level that is searched, part by part of a batch, but not by `calibrate`.
 
     Raises:
-        ValueError: If an option is out of range, or a weight needs a reward model that is not there.
+        ValueError: As `TreeRanker`.
     """
 
     _: KW_ONLY
-    generator: NextCodes
-    reward: PathRewards | None
-    trie: Trie
-    remove_seen: bool = False
-    allow: Items | None = None
-    deny: Items | None = None
     seed: int = 0
     observer: Callable[[Step], None] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.levels = plan(vars(self), self.trie.nodes)
-        if any(level.weight for level in self.levels) and self.reward is None:
-            raise ValueError(f"search.weight={self.weight} needs a reward model, got a generator alone")
         reward = self.reward
         if reward is not None and self.shuffle_rewards:
             reward = ShuffledRewards(reward, self.trie, self.seed)
         adaptive = None if self.adaptive == "none" else Adaptive(self.adaptive, self.adaptive_cap, self.levels)
         self.judge = Judge(reward, self.levels, adaptive)
-        self.restrictions = Restrictions(self.trie, remove_seen=self.remove_seen, allow=self.allow, deny=self.deny)
-
-    @torch.inference_mode()
-    def rank(self, batch: Batch, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
-        """The k best items of every user, as `Ranker.rank`; at most the last level's width of them.
-
-        Raises:
-            ValueError: If the networks give NaN, or a list names no item of the catalogue.
-        """
-        return rank_in_parts(partial(self.search, k), batch, self.users_at_once, self.restrictions, allow, deny)
 
     def search(self, k: int, users: UserRows, restriction: Restriction, first: int) -> Ranking:
-        """The algorithm, for users who fit memory: rows of a batch from `first` on; the cost is without seconds."""
+        """The algorithm; at most the last level's width of items: see `PartRanker.search`."""
         states = self.generator.encode(users.history, users.lengths)
         cache, context = self.generator.start(states), self.judge.start(states)
         beams = Beams.root(len(users.history), users.history.device)

@@ -36,20 +36,50 @@ def is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-#: What each option must be, and whether a value is that.
-RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "width": ("an integer >= 1", lambda value: is_integer(value) and value >= 1),
-    "expansion": ("a number >= 1", lambda value: is_number(value) and value >= 1),
-    "samples": ("an integer >= 1", lambda value: is_integer(value) and value >= 1),
-    "weight": ("a number in [0, 1]", lambda value: is_number(value) and 0 <= value <= 1),
-    "temperature": ("a number > 0", lambda value: is_number(value) and value > 0),
-    "rerank": ("true or false", lambda value: isinstance(value, bool)),
-    "distinct": ("true or false", lambda value: isinstance(value, bool)),
-    "shuffle_rewards": ("true or false", lambda value: isinstance(value, bool)),
-    "adaptive": ("none, entropy or margin", lambda value: value in ("none", "entropy", "margin")),
-    "adaptive_cap": ("a number >= 1", lambda value: is_number(value) and value >= 1),
-    "max_bytes": ("an integer >= 1", lambda value: is_integer(value) and value >= 1),
+#: What an option must be, and whether a value is that.
+Rule = tuple[str, Callable[[Any], bool]]
+
+
+def integer(least: int) -> Rule:
+    return f"an integer >= {least}", lambda value: is_integer(value) and value >= least
+
+
+def number(which: str, holds: Callable[[float], bool]) -> Rule:
+    """A finite number that holds; `which` says so in words."""
+    return f"a number {which}", lambda value: is_number(value) and holds(value)
+
+
+def one_of(*options: str) -> Rule:
+    return f"{', '.join(options[:-1])} or {options[-1]}", lambda value: value in options
+
+
+def or_null(rule: Rule) -> Rule:
+    expected, holds = rule
+    return expected, lambda value: value is None or holds(value)
+
+
+COUNT, NATURAL = integer(1), integer(0)
+POSITIVE, NOT_NEGATIVE = number("> 0", lambda value: value > 0), number(">= 0", lambda value: value >= 0)
+AT_LEAST_ONE, SHARE = number(">= 1", lambda value: value >= 1), number("in [0, 1]", lambda value: 0 <= value <= 1)
+TRUTH: Rule = "true or false", lambda value: isinstance(value, bool)
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(("width", "samples", "max_bytes", "neighbours", "window"), COUNT),
+    **dict.fromkeys(("decay", "backward", "rarity", "text_weight"), NOT_NEGATIVE),
+    **dict.fromkeys(("expansion", "adaptive_cap"), AT_LEAST_ONE),
+    **dict.fromkeys(("rerank", "shuffle_rewards"), TRUTH),
+    "recent": or_null(COUNT),
+    "weight": SHARE,
+    "temperature": POSITIVE,
+    "adaptive": one_of("none", "entropy", "margin"),
 }
+
+
+def require(name: str, value: Any, rule: Rule, hint: str = "") -> None:
+    """Raise ValueError unless the value is what the rule says."""
+    expected, holds = rule
+    if not holds(value):
+        raise ValueError(f"{name} must be {expected}, got {value}{hint}")
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -58,12 +88,11 @@ def check_options(options: Mapping[str, Any]) -> None:
     Raises:
         ValueError: Naming the option, what was expected and what came.
     """
-    for name, (expected, holds) in RULES.items():
+    for name, rule in RULES.items():
         if name in options:
             spread = "width" in options and "samples" not in options and name in ("width", "expansion", "weight")
             for value in entries(options[name]) if spread else [options[name]]:
-                if not holds(value):
-                    raise ValueError(f"search.{name} must be {expected}, got {value}")
+                require(f"search.{name}", value, rule)
     if options.get("candidates") is not None and "width" in options:
         counts, widths = entries(options["candidates"]), entries(options["width"])
         levels = max(len(counts), len(widths))
@@ -77,7 +106,7 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 @dataclass(eq=False)
 class BeamOptions:
-    """Options of a beam search, checked.
+    """Options of a beam search.
 
     Args:
         width: Beams W kept at a level; a number or one per level.
@@ -92,14 +121,9 @@ class BeamOptions:
             calibrated first.
         adaptive_cap: The most candidates of one user over C; >= 1.
         max_bytes: Working memory beyond networks and tables; a batch that would take more is searched in parts.
-
-    Raises:
-        ValueError: Naming the option, what was expected and what came.
     """
 
-    #: Its options are those of a beam search.
     beam_options: ClassVar[bool] = True
-    #: Raised when the same options find something else.
     version: ClassVar[int] = 2
 
     width: int | Sequence[int]
@@ -112,9 +136,6 @@ class BeamOptions:
     adaptive: str = "none"
     adaptive_cap: float = 4.0
     max_bytes: int = 2**30
-
-    def __post_init__(self) -> None:
-        check_options(vars(self))
 
 
 def entries(value: Any) -> list[Any]:

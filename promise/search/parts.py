@@ -1,15 +1,19 @@
 """A batch searched in parts that fit memory, and put together again."""
 
 import time
-from collections.abc import Callable, Iterable
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import torch
 
+from promise.ids.trie import Trie
 from promise.search.cost import Cost
 from promise.search.filters.item_lists import ItemLists
 from promise.search.filters.restriction import Restrictions
-from promise.search.protocols import Batch, Items, NextCodes, Ranking, UserRows, split
+from promise.search.options import check_options, entries
+from promise.search.protocols import Batch, Items, NextCodes, PathRewards, Ranker, Ranking, UserRows, split
 
 #: Working memory of one child of a beam (log-probabilities, codes, nodes, masks and their copies), in bytes.
 CHILD_BYTES = 64
@@ -34,31 +38,72 @@ def users_at_once(
     return max(1, max_bytes // most)
 
 
-def rank_in_parts(
-    search: Callable[[UserRows, Any, int], Ranking],
-    batch: Batch,
-    size: int,
-    restrictions: Restrictions | ItemLists,
-    allow: Items | None,
-    deny: Items | None,
-) -> Ranking:
-    """The ranking of a whole batch, timed.
+class PartRanker(Ranker):
+    """A ranker of users who fit memory, part by part.
+
+    Attributes:
+        restrictions: What may be returned in every call.
+        users_at_once: Users of a part, >= 1.
+    """
+
+    restrictions: Restrictions | ItemLists
+    users_at_once: Any
+
+    @abstractmethod
+    def search(self, k: int, users: UserRows, restriction: Any, first: int) -> Ranking:
+        """The ranking of some users, given what may be returned; its cost is without seconds.
+
+        Args:
+            k: Items wanted.
+            users: The users.
+            restriction: Their part of what `restrictions` says.
+            first: Row of the batch at which they begin, for errors.
+        """
+
+    @torch.inference_mode()
+    def rank(self, batch: Batch, k: int) -> Ranking:
+        """The ranking of a whole batch, timed: see `Ranker.rank`."""
+        began = time.perf_counter()
+        restriction = self.restrictions.of(batch)
+        parts = split(batch, self.users_at_once)
+        found = [self.search(k, users, restriction.rows(part), part.start) for part, users in parts]
+        items, scores = (torch.cat(tensors) for tensors in zip(*(part[:2] for part in found), strict=True))
+        kept = [torch.cat(nodes) for nodes in zip(*(part.kept for part in found), strict=True)]
+        if items.is_cuda:
+            torch.cuda.synchronize()
+        cost = sum((part.cost for part in found), Cost(seconds=time.perf_counter() - began))
+        return Ranking(items, scores, cost, kept)
+
+
+@dataclass(eq=False)
+class TreeRanker(PartRanker):
+    """A ranker of paths by `(1 - weight) log p + weight r`; each has a `weight` and options of its own.
 
     Args:
-        search: Ranks some users, given what they may be given and the row of the batch at which they begin; its cost
-            is without seconds.
-        batch: The users.
-        size: Users of a part.
-        restrictions: What may be returned in every call.
-        allow: In this call, as `Ranker.rank`.
-        deny: In this call, as `Ranker.rank`.
+        generator: Proposes next codes.
+        reward: Judges paths; may be None when every weight is 0.
+        trie: The catalogue's trie.
+        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
+
+    Attributes:
+        asked: The reward model where a weight asks it.
+
+    Raises:
+        ValueError: If an option is out of range, a weight needs a reward model that is not there, or a list is wrong.
     """
-    began = time.perf_counter()
-    restriction = restrictions.of(batch, allow, deny)
-    found = [search(users, restriction.rows(part), part.start) for part, users in split(batch, size)]
-    items, scores = (torch.cat(tensors) for tensors in zip(*(part[:2] for part in found), strict=True))
-    kept = [torch.cat(nodes) for nodes in zip(*(part.kept for part in found), strict=True)]
-    if items.is_cuda:
-        torch.cuda.synchronize()
-    cost = sum((part.cost for part in found), Cost(seconds=time.perf_counter() - began))
-    return Ranking(items, scores, cost, kept)
+
+    _: KW_ONLY
+    generator: NextCodes
+    reward: PathRewards | None
+    trie: Trie
+    remove_seen: bool = False
+    allow: Items | None = None
+    deny: Items | None = None
+
+    def __post_init__(self) -> None:
+        check_options(vars(self))
+        weight = vars(self)["weight"]
+        if any(entries(weight)) and self.reward is None:
+            raise ValueError(f"search.weight={weight} needs a reward model, got a generator alone")
+        self.asked = self.reward if any(entries(weight)) else None
+        self.restrictions = Restrictions(self.trie, remove_seen=self.remove_seen, allow=self.allow, deny=self.deny)

@@ -1,7 +1,8 @@
 """Interfaces of search: batches and networks that go in, and `Ranker`, which everything that ranks implements."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from numpy.typing import ArrayLike
 from torch import Tensor
@@ -124,20 +125,24 @@ class Ranking(NamedTuple):
     kept: list[Tensor]
 
 
-class Ranker(Protocol):
+class Ranker(ABC):
     """Anything that ranks items for users, so that every number in a table comes from one evaluator.
 
     Items of equal score stand in the order of their numbers, which is that of their ids: neither the order of a file
     nor anybody's targets decide between them.
+
+    Attributes:
+        beam_options: Whether its options are those of a beam search, `promise.search.options.BeamOptions`.
+        version: Raised when the same options find something else.
     """
 
-    def rank(self, batch: Batch, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
+    beam_options: ClassVar[bool] = False
+    version: ClassVar[int] = 1
+
+    @abstractmethod
+    def rank(self, batch: Batch, k: int) -> Ranking:
         """The k best items of every user.
 
-        Args:
-            batch: The users.
-            k: Items wanted.
-            allow: In this call the only items that may be returned: (n,) for all users, or (B, n) for each; -1 = none.
-            deny: Items that may not be returned, likewise.
+        Raises:
+            ValueError: If a network gives NaN.
         """
-        ...

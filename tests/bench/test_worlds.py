@@ -28,6 +28,6 @@ def test_more_items_than_paths(items: int) -> None:
 def test_users_come_in_batches() -> None:
     users = worlds.draw_users(10, items=7, history=3)
     assert users.history.shape == (10, 3) and int(users.history.max()) < 7
-    parts = users.batches(4)
+    parts = worlds.batches(users, 4)
     assert [len(part.history) for part in parts] == [4, 4, 2]
     assert torch.cat([part.lengths for part in parts]).tolist() == [3] * 10

@@ -12,6 +12,11 @@ from promise.pipeline.checks import check, check_judge, fall_back, why_not_onlin
 BASE = configs.compose(["logger=csv", "cooccurrence=counts"])
 CROSS = configs.compose(["logger=csv", "reward=cross_attention"])
 STAGED = configs.compose(["logger=csv", "training=staged"])
+WANDB = configs.compose([])
+PLAIN_ONES = {
+    option: configs.compose([f"search={option}"]).search for option in ("plain", "orm", "exhaustive", "popularity")
+}
+ALONE = configs.compose(["training=generator"]).training
 CASES: list[tuple[str, Any, str]] = [
     ("analysis", "x", "analysis must be drift or null, got x"),
     ("seed", -1, "seed must be an integer >= 0, got -1"),
@@ -57,7 +62,7 @@ CASES: list[tuple[str, Any, str]] = [
 def changed(base: DictConfig, **dials: Any) -> DictConfig:
     cfg = copy.deepcopy(base)
     for name, value in dials.items():
-        OmegaConf.update(cfg, name, value)
+        OmegaConf.update(cfg, name, value, merge=False)
     return cfg
 
 
@@ -82,27 +87,25 @@ def test_missing_values_are_all_named() -> None:
 
 
 def test_exact_negatives_need_dot() -> None:
-    message = r"training\.negatives=full_softmax needs a reward whose targets share negatives"
-    with pytest.raises(ValueError, match=message):
-        check(changed(CROSS, **{"training.negatives": "full_softmax"}))
-    staged = configs.compose(["training=staged", "reward=cross_attention", "training.reward.negatives=full_softmax"])
-    with pytest.raises(ValueError, match=message):
-        check(staged)
+    message = r"^training\.negatives=full_softmax needs a reward whose targets share negatives"
+    for base, name in ((CROSS, "training.negatives"), (STAGED, "training.reward.negatives")):
+        with pytest.raises(ValueError, match=message):
+            check(changed(base, **{name: "full_softmax", "reward": CROSS.reward}))
     with pytest.raises(ValueError, match=r"^training\.epochs must be an integer >= 1, got 0$"):
-        check(configs.compose(["training=staged", "training.epochs=0"]))
+        check(changed(STAGED, **{"training.epochs": 0}))
 
 
 @pytest.mark.parametrize(
-    ("dial", "message"),
+    ("name", "value", "message"),
     [
-        ("logger.mode=ofline", "logger.mode must be offline or online, got ofline"),
-        ("logger.fallback=online", "logger.fallback must be offline or null, got online"),
-        ("logger.artifacts=1", "logger.artifacts must be true or false, got 1"),
+        ("mode", "ofline", "logger.mode must be offline or online, got ofline"),
+        ("fallback", "online", "logger.fallback must be offline or null, got online"),
+        ("artifacts", 1, "logger.artifacts must be true or false, got 1"),
     ],
 )
-def test_wandb_dials(dial: str, message: str) -> None:
+def test_wandb_dials(name: str, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
-        check(configs.compose([dial]))
+        check(changed(WANDB, **{f"logger.{name}": value}))
 
 
 @pytest.fixture
@@ -121,16 +124,15 @@ def test_online_without_a_key_is_refused(no_key: None) -> None:
         r"\(logger.fallback=offline does so by itself\)$"
     )
     with pytest.raises(ValueError, match=message):
-        check(configs.compose(["logger.mode=online"]))
-    check(configs.compose(["logger.mode=offline"]))
-    check(configs.compose(["logger=csv"]))
+        check(changed(WANDB, **{"logger.mode": "online"}))
+    check(changed(WANDB, **{"logger.mode": "offline"}))
 
 
 def test_online_without_a_key_falls_back_where_asked_and_says_so_once(
     no_key: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
-        cfg = configs.compose(["logger.mode=online", "logger.fallback=offline"])
+        cfg = changed(WANDB, **{"logger.mode": "online", "logger.fallback": "offline"})
         check(cfg)
         assert cfg.logger.mode == "offline"
     assert [record.message for record in caplog.records] == [
@@ -146,10 +148,10 @@ def test_online_out_of_reach_is_refused_and_a_known_key_passes(no_key: None, mon
 
     monkeypatch.setattr(wandb, "login", lost)
     with pytest.raises(ValueError, match=r"^logger.mode=online: W&B can't be reached \(no route\); run `wandb login`"):
-        check(configs.compose(["logger.mode=online"]))
+        check(changed(WANDB, **{"logger.mode": "online"}))
     why_not_online.cache_clear()
     monkeypatch.setattr(wandb, "login", lambda prompt: True)
-    cfg = configs.compose(["logger.mode=online"])
+    cfg = changed(WANDB, **{"logger.mode": "online"})
     check(cfg)
     assert cfg.logger.mode == "online"
     why_not_online.cache_clear()
@@ -164,23 +166,23 @@ def test_ddp_is_refused_inside_a_multirun_alone() -> None:
 
 
 def test_the_drift_analysis_needs_two_searches() -> None:
-    for words in (["search=orm"], ["search.weight=[0,0,0.5,0]"]):
-        check(configs.compose(["logger=csv", "analysis=drift", *words]))
+    drift = changed(BASE, analysis="drift")
+    check(changed(drift, search=PLAIN_ONES["orm"]))
+    check(changed(drift, **{"search.weight": [0, 0, 0.5, 0]}))
     with pytest.raises(ValueError, match=r"^analysis=drift needs search=guided or search=orm, got promise\.search\..*"):
-        check(configs.compose(["logger=csv", "analysis=drift", "search=exhaustive"]))
+        check(changed(drift, search=PLAIN_ONES["exhaustive"]))
     message = r"^analysis=drift compares guided search with a plain beam: it needs search\.weight > 0, got 0$"
-    for words in (["search.weight=[0,0,0,0]"], ["search=plain", "training=generator"]):
+    for dials in ({"search.weight": [0, 0, 0, 0]}, {"search": PLAIN_ONES["plain"], "training": ALONE}):
         with pytest.raises(ValueError, match=message):
-            check(configs.compose(["logger=csv", "analysis=drift", *words]))
+            check(changed(drift, **dials))
     with pytest.raises(ValueError, match=r"^analysis=drift writes no predictions: ask for one of them at a time$"):
-        check(configs.compose(["logger=csv", "analysis=drift", "predictions=p.parquet"]))
+        check(changed(drift, predictions="p.parquet"))
 
 
 def test_a_judge_is_needed_where_the_reward_has_a_weight() -> None:
-    message = "needs a reward model and training=generator trains none"
-    for words in (["search=exhaustive"], ["search.weight=[0,0,0.5]"]):
-        with pytest.raises(ValueError, match=message):
-            check_judge(configs.compose(["training=generator", *words]))
-    for words in (["search=guided", "search.weight=0"], ["search=popularity"], ["checkpoint=x"]):
-        check_judge(configs.compose(["training=generator", *words]))
-    check_judge(configs.compose(["training=staged"]))
+    alone = changed(BASE, training=ALONE)
+    for dials in ({"search": PLAIN_ONES["exhaustive"]}, {"search.weight": [0, 0, 0.5]}):
+        with pytest.raises(ValueError, match="needs a reward model and training=generator trains none"):
+            check_judge(changed(alone, **dials))
+    for fine in ({"search.weight": 0}, {"search": PLAIN_ONES["popularity"]}, {"checkpoint": "x"}):
+        check_judge(changed(alone, **fine))

@@ -1,6 +1,7 @@
 """Tables of counts against loops over all pairs, with and without a user; what names them in the store."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,13 +113,13 @@ def test_every_number_of_the_tables_and_every_option_names_them():
 
 def test_the_ranker_sums_the_tables_similarities_by_age():
     sequences, flat, words = draw(0)
-    given = {"training": flat, "item_count": ITEMS}
+    counting = {"window": WINDOW, "decay": DECAY, "backward": BACKWARD, "rarity": RARITY, "recent": None}
+    given: dict[str, Any] = {"training": flat, "item_count": ITEMS, **counting}
     history, lengths = torch.tensor([[1, 2, 3], [7, 4, 0]]), torch.tensor([3, 2])
     batch = SimpleNamespace(history=history, lengths=lengths)
-    dials = (WINDOW, DECAY, BACKWARD, RARITY)
     every = by_hand(sequences, sequences, words)
     for count in (2, 30):
-        ranking = Cooccurrence(count, *dials, TEXT_WEIGHT, **given, item_words=words).rank(batch, ITEMS)
+        ranking = Cooccurrence(count, TEXT_WEIGHT, **given, item_words=words).rank(batch, ITEMS)
         for row, length in enumerate(lengths.tolist()):
             scores = np.zeros(ITEMS)
             for age, item in enumerate(history[row, :length].tolist()[::-1], start=1):
@@ -126,15 +127,8 @@ def test_the_ranker_sums_the_tables_similarities_by_age():
                 scores[near] += every[item][near] / age
             real = ranking.items[row] >= 0
             assert ranking.scores[row][real].numpy() == pytest.approx(np.sort(scores)[::-1][: real.sum()], rel=1e-5)
-    plain = [
-        ranker.rank(batch, ITEMS)
-        for ranker in (Cooccurrence(ITEMS, *dials, 0, **given), CoVisit(*dials, None, **given))
-    ]
+    plain = [ranker.rank(batch, ITEMS) for ranker in (Cooccurrence(ITEMS, 0, **given), CoVisit(**given))]
     assert torch.equal(plain[0].items, plain[1].items)
-    for name, values in {
-        "neighbours": (0, *dials, 0),
-        "window": (1, 0, *dials[1:], 0),
-        "decay": (1, 2, -1, 1, 1, 0),
-    }.items():
+    for name, wrong in (("neighbours", {"neighbours": 0}), ("window", {"window": 0}), ("decay", {"decay": -1})):
         with pytest.raises(ValueError, match=rf"search.{name} must be"):
-            Cooccurrence(*values, **given)
+            Cooccurrence(**{"neighbours": 1, "text_weight": 0, **given, **wrong})

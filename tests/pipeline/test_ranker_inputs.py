@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from promise.pipeline.ranker_inputs import asked, fingerprints, ranker_inputs
+from promise.pipeline.ranker_inputs import fingerprints, ranker_inputs
 from promise.pipeline.stages import Pipeline
 
 PipelineOf = Callable[..., Any]
@@ -21,7 +21,7 @@ def test_nobody_gets_what_he_does_not_ask_for(pipeline_of: PipelineOf, monkeypat
     items, offsets = found.pop("training")
     assert found == {"item_count": 40, "remove_seen": True, "seed": 3}
     assert len(items) == offsets[-1] and len(offsets) == 61
-    assert fingerprints(pipeline, {"training"}) == {} and asked(pipeline, {"training"}, True) == []
+    assert fingerprints(pipeline, {"training"}) == {}
 
 
 def test_words_of_the_texts(pipeline_of: PipelineOf) -> None:
@@ -38,17 +38,13 @@ def test_no_texts_are_told(run: Any) -> None:
     assert answer.error == "search=co_visit_text needs item texts, the data have none: use search=co_visit"
 
 
-def test_networks_that_are_asked(pipeline_of: PipelineOf) -> None:
+def test_what_is_asked_names_a_row(pipeline_of: PipelineOf) -> None:
     pipeline = pipeline_of()
-    generator, reward = pipeline.networks
-    assert asked(pipeline, {"generator", "reward"}, True) == [generator, reward]
-    assert asked(pipeline, {"generator", "reward"}, False) == asked(pipeline, {"generator"}, True) == [generator]
     assert fingerprints(pipeline, {"generator"}) == {"networks": pipeline.model.fingerprint}
     assert set(fingerprints(pipeline, {"trie", "item_vectors"})) == {"networks", "vectors"}
 
 
-@pytest.mark.parametrize("seen", ["keep", "remove"])
-def test_co_visit_text_is_searched_like_any_other(run: Any, seen: str) -> None:
-    said = run("evaluate", "search=co_visit_text", f"evaluation.remove_seen={str(seen == 'remove').lower()}").json
+def test_co_visit_text_is_searched_like_any_other(run: Any) -> None:
+    said = run("evaluate", "search=co_visit_text", "evaluation.remove_seen=true").json
     assert said["dials"]["search.text_weight"] == 30 and said["parameters"] is None
     assert 0 < said["metrics"]["recall@10"] <= 1 and set(said["baselines"]) == {"popularity", "co_visit"}

@@ -1,7 +1,6 @@
-"""SASRec as a stage: trained when it is asked for and not before, reused, resumed, and told apart by what made it."""
+"""SASRec as a stage: trained when it is asked for and not before, reused, and told apart by what made it."""
 
 import json
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,12 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import LightningModule
 
 from promise.pipeline.networks import WEIGHTS
 from promise.pipeline.points import Point
 from promise.pipeline.trainings import SASRecTraining
-from promise.tasks.sasrec import SASRecTask
 
 PipelineOf = Callable[..., Any]
 TINY = ("sasrec.network.dim=16", "sasrec.training.epochs=3")
@@ -61,10 +58,9 @@ def test_a_dial_rebuilds_it_or_not(pipeline_of: PipelineOf, word: str, another: 
 def test_rows_are_told_apart_by_its_weights(pipeline_of: PipelineOf) -> None:
     keys = [
         point_of(pipeline_of("search=sasrec", *TINY, *words)).key()
-        for words in ((), ("generator.dim=8",), ("seed=1",), ("evaluation.precision=bf16-mixed",))
+        for words in ((), ("generator.dim=8",), ("evaluation.precision=bf16-mixed",))
     ]
-    assert keys[0] == keys[1] and "ids" not in keys[0]
-    assert keys[0] != keys[2] and keys[0] != keys[3]
+    assert keys[0] == keys[1] != keys[2] and "ids" not in keys[0]
 
 
 def test_its_windows_are_of_its_own_length(pipeline_of: PipelineOf) -> None:
@@ -86,26 +82,3 @@ def test_it_ranks_by_the_best_weights_in_evaluation_mode(pipeline_of: PipelineOf
     with torch.no_grad():
         scores = network.scores(network.encode(batch.history, batch.lengths))
     assert np.array_equal(found.items[batch.users, 0], scores.argmax(1))
-
-
-class Killed(RuntimeError):
-    """What a test kills a training with."""
-
-
-def test_a_killed_training_is_gone_on_with(
-    pipeline_of: PipelineOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def die(self: LightningModule) -> None:
-        if self.current_epoch == 2:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(SASRecTask, "on_train_epoch_start", die)
-        with pytest.raises(Killed):
-            _ = pipeline_of(*TINY, store=tmp_path).sasrec
-    with caplog.at_level(logging.INFO):
-        resumed = pipeline_of(*TINY, store=tmp_path).sasrec
-    assert "training sasrec: " in caplog.text and "going on with the training" in caplog.text
-    assert "epoch 3 of 3" in caplog.text and "epoch 2 of 3" not in caplog.text
-    whole = pipeline_of(*TINY).sasrec
-    assert all(map(torch.equal, whole.state_dict().values(), resumed.state_dict().values()))

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from promise.api import open_point
-from promise.pipeline.trace import MARK, TARGET, UserTrace, trace_user
+from promise.pipeline.drift import recorded
+from promise.pipeline.trace import MARK, TARGET, UserTrace, rescued_user, trace_user
 
 WORDS = ("search=guided", "search.width=3", "search.expansion=4", "analysis=drift")
 
@@ -27,12 +28,23 @@ def test_the_way_of_the_target(trace: UserTrace) -> None:
     table, target = trace.levels, trace.target
     codes = trace.pipeline.ids.codes[target]
     assert table["prefix"].to_list() == ["-".join(map(str, codes[:depth])) for depth in range(1, len(codes) + 1)]
-    assert table["log_prob"].is_sorted(descending=True)
+    assert table["log_prob"].drop_nulls().is_sorted(descending=True)
+    assert (trace.prefixes["log_prob"].is_not_null() | trace.prefixes["target"]).all()
     for row in table.to_dicts():
         assert {row["plain"], row["guided"]} <= {MARK, "lost"}
         assert (row["guided"] == MARK) == (row["place_by_reward"] is not None and row["place_by_reward"] <= 3)
-        if row["plain"] == "lost" and row["level"] == 1:
+        if row["plain"] == "lost" and row["level"] == 1 and row["log_prob"] is not None:
             assert row["log_prob"] < row["last_kept"]
+
+
+def test_it_is_what_the_drift_analysis_records(opened: Callable[..., Any]) -> None:
+    point = opened(*WORDS)
+    drift, _ = recorded(point)
+    for user in range(0, 60, 7):
+        own = trace_user(point, user).prefixes.filter("target")
+        seen = drift.filter(pl.col("depth").is_not_null(), user=user)
+        for name, column in (("plain", "plain"), ("guided", "guided"), ("candidate", "proposed")):
+            assert own[name].to_list() == seen[column].to_list()
 
 
 def test_what_is_kept_in_words(trace: UserTrace) -> None:
@@ -66,3 +78,22 @@ def test_wrong_input(opened: Callable[..., Any]) -> None:
         trace_user(opened("search=guided"), 0)
     with pytest.raises(ValueError, match=r"^user must lie in 0\.\.59, got 60$"):
         trace_user(opened(*WORDS), 60)
+
+
+def drift(plain: list[list[int]], listed: list[int], places: list[float]) -> pl.DataFrame:
+    """Users 10, 11, ...: what the plain beam keeps at three levels, whom guided search lists, the last place."""
+    rows: list[tuple[object, ...]] = []
+    for user, (kept, found, place) in enumerate(zip(plain, listed, places, strict=False), 10):
+        rows += [(user, depth, bool(hit), None, place) for depth, hit in enumerate(kept, 1)]
+        rows.append((user, None, None, bool(found), None))
+    return pl.DataFrame(rows, schema=["user", "depth", "plain", "guided", "reward_rank"], orient="row")
+
+
+def test_whom_a_trace_is_shown_for() -> None:
+    kept = [[1, 1, 1], [0, 0, 0], [1, 0, 0], [1, 0, 0], [1, 1, 0]]
+    assert rescued_user(drift(kept, [1, 1, 1, 1, 1], [1, 1, 3, 2, 1])) == 13  # lost at level 2, and the best of those
+    assert rescued_user(drift(kept, [1, 1, 1, 1, 1], [1, 1, 2, 2, 1])) == 12  # the first of equal ones
+    assert rescued_user(drift(kept, [1, 1, 0, 0, 1], [1, 1, 2, 2, 9])) == 14  # rather at level 3 than at level 1
+    assert rescued_user(drift(kept[:2], [1, 1], [1, 5])) == 11
+    with pytest.raises(ValueError, match=r"^of 2 users guided search lists no target that the plain beam loses$"):
+        rescued_user(drift(kept[:2], [1, 0], [1, 1]))

@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from promise import configs
-from promise.pipeline.trainer import EpochLog, arithmetic, finish, log_file, make_logger, make_trainer
+from promise.pipeline.trainer import EpochLog, arithmetic, finish, log_file, make_logger, make_trainer, resumable
 from tests.wandb_file import finished, items
 
 BASE = configs.compose(["logger=csv", "trainer.precision=32-true"])
@@ -56,12 +56,6 @@ class Small(LightningModule):
 def test_what_lightning_refuses_is_a_check(dials: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_trainer(changed(**dials))
-
-
-def test_settings_win_over_the_config() -> None:
-    trainer = make_trainer(BASE, precision="64-true", max_epochs=7)
-    assert (trainer.precision, trainer.max_epochs) == ("64-true", 7)
-    assert trainer.progress_bar_callback is None  # stderr of a test is no terminal
 
 
 @pytest.mark.parametrize(
@@ -151,9 +145,8 @@ def test_a_missing_library_is_a_check(target: str, message: str, monkeypatch: py
 
 
 def test_epochs_their_size_and_the_rest_of_the_time_are_logged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(EpochLog, "MEASURED", 0.0)
     epochs = EpochLog("small")
     epochs.load_state_dict({"seconds": 1000.0})
     trainer = make_trainer(
@@ -163,7 +156,17 @@ def test_epochs_their_size_and_the_rest_of_the_time_are_logged(
         trainer.fit(Small(), DataLoader([1.0, 2.0, 3.0], batch_size=None))
     said = [record.message for record in caplog.records]
     assert said[0] == "training small: 3 parameters, at most 2 epochs of 3 steps"
-    assert said[1] == "at most about 1 min left, validation aside"
-    assert [line.split(":")[0] for line in said[2:]] == ["epoch 1 of 2", "epoch 2 of 2"]
-    assert "train/loss" in said[2] and said[2].endswith("at most about 1 min left)") and "left" not in said[3]
+    assert [line.split(":")[0] for line in said[1:]] == ["epoch 1 of 2", "epoch 2 of 2"]
+    assert "train/loss" in said[1] and said[1].endswith("at most about 1 min left)") and "left" not in said[2]
     assert 1000 < epochs.state_dict()["seconds"] < 1060
+
+
+def test_resumable(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    path.parent.mkdir()
+    assert resumable(path) is None and caplog.text == ""
+    torch.save({"epoch": 3}, path)
+    assert resumable(path) == path
+    path.write_bytes(path.read_bytes()[:100])
+    assert resumable(path) is None
+    assert "training begins anew" in caplog.text

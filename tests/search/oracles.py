@@ -130,11 +130,7 @@ def assert_ranks(ranking: Ranking, user: int, expected: dict[int, float]) -> Non
     assert scores == pytest.approx([expected[i] for i in wanted] + [-math.inf] * nothing, rel=1e-4, abs=1e-4)
 
 
-def permitted(count: int, user: int, seen: Iterable[int], *given: Mapping[str, Any]) -> set[int]:
-    """The items that a user may be given, set by set: lists `allow` and `deny` for all (n,) or for each user (B, n)."""
-    left = set(range(count)) - set(seen)
-    for lists in given:
-        own = {name: (of[user] if of.ndim == 2 else of).tolist() for name, of in lists.items() if of is not None}
-        left &= set(own.get("allow", left))
-        left -= set(own.get("deny", ()))
-    return left
+def permitted(count: int, seen: Iterable[int], lists: Mapping[str, Any]) -> set[int]:
+    """The items that a user may be given, set by set: of lists `allow` and `deny`, where they are there."""
+    own = {name: [int(item) for item in items] for name, items in lists.items() if items is not None}
+    return (set(range(count)) - set(seen)) & set(own.get("allow", range(count))) - set(own.get("deny", ()))

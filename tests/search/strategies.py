@@ -154,30 +154,14 @@ def dials(draw: st.DrawFn, levels: int) -> dict[str, Any]:
     }
 
 
-Lists = dict[str, torch.Tensor | None]
-
-
 @st.composite
-def item_lists(draw: st.DrawFn, items: int, users: int | None) -> Lists:
-    """Lists `allow` and `deny`, or None: one for all, or with `users` one for each, -1 where theirs is shorter."""
-    lists: Lists = {}
+def restrictions(draw: st.DrawFn, world: World) -> tuple[dict[str, Any], list[set[int]]]:
+    """What a ranker is made with, and what that takes from each user, set by set."""
+    always: dict[str, Any] = {}
     for name in ("allow", "deny"):
-        if users is not None and draw(st.booleans()):
-            width = draw(st.integers(1, 6))
-            row = st.lists(st.integers(-1, items - 1), min_size=width, max_size=width)
-            lists[name] = torch.tensor(draw(st.lists(row, min_size=users, max_size=users)))
-        else:
-            one = draw(st.none() | st.lists(st.integers(0, items - 1), min_size=1, max_size=12))
-            lists[name] = None if one is None else torch.tensor(one)
-    return lists
-
-
-@st.composite
-def restrictions(draw: st.DrawFn, world: World) -> tuple[dict[str, Any], Lists, list[set[int]]]:
-    """What a ranker is made with, what a call is made with, and what that takes from each user, set by set."""
-    users, seen = len(world.batch.lengths), draw(st.booleans())
-    always, call = draw(item_lists(world.items, None)), draw(item_lists(world.items, users))
-    pasts = [world.past(user) if seen else [] for user in range(users)]
-    left = [permitted(world.items, user, past, always, call) for user, past in enumerate(pasts)]
-    removed = [set(range(world.items)) - own for own in left]
-    return {**always, "remove_seen": seen}, call, removed
+        one = draw(st.none() | st.lists(st.integers(0, world.items - 1), min_size=1, max_size=12))
+        always[name] = None if one is None else torch.tensor(one)
+    seen = draw(st.booleans())
+    users = range(len(world.batch.lengths))
+    left = [permitted(world.items, world.past(user) if seen else [], always) for user in users]
+    return {**always, "remove_seen": seen}, [set(range(world.items)) - own for own in left]

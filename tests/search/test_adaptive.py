@@ -96,12 +96,6 @@ def test_the_average_is_met_within_rounding(values: list[float], width: int, ext
     assert given.dtype == torch.int64 and (given >= width).all() and (given <= most).all()
 
 
-def test_the_average_over_other_users_is_close() -> None:
-    budgets = budget(users(5000)).of(users(5000, seed=1))
-    assert abs(budgets.double().mean() - 50) < 2
-    assert budgets.min() == 10 and budgets.max() == 200
-
-
 def test_certain_users_get_the_width_and_equal_users_the_same() -> None:
     assert budget(users(500)).of(torch.tensor([0.0, 1e-13, math.nan])).tolist() == [10, 10, 10]
     assert budget(torch.full((9,), 1e-15)).of(torch.tensor([1e-15])).item() == 10

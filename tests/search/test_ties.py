@@ -46,7 +46,7 @@ def rankers(world: World) -> dict[str, Ranker]:
         "exhaustive": world.exhaustive(0.5),
         "guided": world.guided(ITEMS, weight=0.5),
         "narrow": world.guided(7, expansion=100, weight=[0, 0, 1]),
-        "best_of_n": BestOfN(50, 1.0, True, 0.5, **networks),
+        "best_of_n": BestOfN(50, 1.0, 0.5, **networks),
         "popularity": Popularity(training=training, item_count=ITEMS),
         "co_visit": CoVisit(30, 0.0, 1.0, 0.0, None, training=training, item_count=ITEMS),
         "sasrec": SASRecRanker(sasrec=Same(), item_count=ITEMS),

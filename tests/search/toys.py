@@ -1,5 +1,6 @@
 """Networks out of random tables: a proposer and a judge whose every number can be looked up."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -72,3 +73,44 @@ class ToyRewards:
 
     def score_all(self, context: Tensor, depth: int) -> Tensor:
         return context @ self.tables[depth].T
+
+
+class Poisoned:
+    """A network that answers NaN where it is told to.
+
+    Args:
+        inner: The network.
+        where: (level, row) -> places in the row of the answer, at that level 1..L.
+    """
+
+    def __init__(self, inner: Any, where: dict[tuple[int, int], slice]) -> None:
+        self.inner, self.where = inner, where
+        self.flops, self.history = inner.flops, getattr(inner, "history", 0)
+        self.encode = getattr(inner, "encode", None)
+        self.row_bytes = self.path_bytes = 1
+
+    def spoil(self, level: int, answer: Tensor) -> Tensor:
+        for (at, row), places in self.where.items():
+            if at == level:
+                answer[row, places] = math.nan
+        return answer
+
+
+class PoisonedCodes(Poisoned):
+    def start(self, users: Any) -> Any:
+        return self.inner.start(users), 1
+
+    def next_code(self, cache: Any, *given: Any) -> tuple[Tensor, Any]:
+        logits, after = self.inner.next_code(cache[0], *given)
+        return self.spoil(cache[1], logits), (after, cache[1] + 1)
+
+
+class PoisonedRewards(Poisoned):
+    def start(self, users: Any) -> Any:
+        return self.inner.start(users)
+
+    def score(self, context: Any, depth: int, nodes: Tensor) -> Tensor:
+        return self.spoil(depth, self.inner.score(context, depth, nodes))
+
+    def score_all(self, context: Any, depth: int) -> Tensor:
+        return self.spoil(depth, self.inner.score_all(context, depth))

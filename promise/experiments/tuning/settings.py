@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from promise.experiments.tuning.space import Space
-from promise.pipeline.checks import integer, number, one_of
+from promise.search.options import COUNT, POSITIVE, number, one_of, require
 
 #: Columns of a row that a study can look for, by the direction in which they are better.
 BETTER = {
@@ -73,9 +73,9 @@ class Settings:
                 f"not known: {', '.join(sorted(values.keys() - names)) or 'none'}"
             )
         for name in ("trials", "parallel"):
-            integer(f"{where}.{name}", values[name], least=1)
+            require(f"{where}.{name}", values[name], COUNT)
         for name, options in (("sampler", SAMPLERS), ("pruner", PRUNERS)):
-            one_of(f"{where}.{name}", values[name], options)
+            require(f"{where}.{name}", values[name], one_of(*options))
         for name in ("objectives", "directions", "subsets"):
             value = values[name]
             values[name] = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
@@ -94,13 +94,13 @@ class Settings:
                 "Optuna cannot prune with two"
             )
         for share in values["subsets"]:
-            number(f"{where}.subsets", share, "in (0, 1]", lambda value: 0 < value <= 1)
+            require(f"{where}.subsets", share, number("in (0, 1]", lambda value: 0 < value <= 1))
         if list(values["subsets"]) != sorted(set(values["subsets"])) or values["subsets"][-1:] != (1,):
             raise ValueError(f"{where}.subsets must grow and end in 1, got {list(values['subsets'])}")
         values["constraints"] = values["constraints"] or {}
         for name, ceiling in values["constraints"].items():
-            one_of(f"{where}.constraints", name, BETTER["minimize"])
-            number(f"{where}.constraints.{name}", ceiling, "> 0", lambda value: value > 0)
+            require(f"{where}.constraints", name, one_of(*BETTER["minimize"]))
+            require(f"{where}.constraints.{name}", ceiling, POSITIVE)
         values["space"] = Space.of(values["space"] or {}, f"{where}.space")
         return cls(where, **values)
 
@@ -149,8 +149,8 @@ def check_objectives(objectives: Sequence[Any], directions: Sequence[Any], where
             f"({', '.join(map(str, objectives))}), got {', '.join(map(str, directions))}"
         )
     for objective, direction in zip(objectives, directions, strict=True):
-        one_of(f"{where}.objectives", objective, (*BETTER["maximize"], *BETTER["minimize"]))
-        one_of(f"{where}.directions", direction, tuple(BETTER))
+        require(f"{where}.objectives", objective, one_of(*BETTER["maximize"], *BETTER["minimize"]))
+        require(f"{where}.directions", direction, one_of(*BETTER))
         if objective not in BETTER[direction]:
             better = next(name for name, columns in BETTER.items() if objective in columns)
             raise ValueError(f"{where}.directions must be {better} for {objective}, got {direction}")

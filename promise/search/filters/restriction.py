@@ -3,34 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from promise.ids.trie import Children, Trie
-from promise.search.filters.item_lists import ItemLists, Permitted, named
+from promise.search.filters.item_lists import ItemLists, Permitted
 from promise.search.protocols import Batch, Items
-
-
-class Open(NamedTuple):
-    """The part of a trie that lists for all users leave open.
-
-    Attributes:
-        nodes: For each depth 0..L (N_depth,) bool, True above a leaf that is open.
-        counted: (I + 1,) int32, open leaves before each leaf, and all of them.
-    """
-
-    nodes: list[Tensor]
-    counted: Tensor
-
-    @classmethod
-    def of(cls, trie: Trie, leaves: Tensor) -> "Open":
-        """From the leaves (I,) bool that are open."""
-        counted = F.pad(leaves.cumsum(0, dtype=torch.int32), (1, 0))
-        before = (counted[trie.leaf_bounds(depth)] for depth in range(trie.levels))
-        return cls([*(count[1:] > count[:-1] for count in before), leaves], counted)
 
 
 @dataclass(frozen=True)
@@ -42,24 +22,23 @@ class Restriction:
     Attributes:
         trie: The catalogue's trie.
         permitted: The leaves that are open; None = all of them.
-        nodes: As `Open.nodes`; None = nothing is closed to all, or all depends on `paths`.
-        paths: For each depth 0..L the nodes (B, n) above a user's own leaves, ascending after -1; empty = no own.
-        marks: For each depth 0..L which of them (B, n) lead to open leaves (`permitted.only`), or to lost ones
-            alone (`permitted.less`).
+        nodes: For each depth 0..L (N_depth,) bool, True above a leaf that is open to all; None = all are.
+        paths: For each depth 0..L nodes (B, n) above the leaves that a user loses, ascending after -1; empty = none.
+        spent: For each depth 0..L which of them (B, n) lead to lost leaves alone.
     """
 
     trie: Trie
     permitted: Permitted | None = None
     nodes: list[Tensor] | None = None
     paths: Sequence[Tensor] = ()
-    marks: Sequence[Tensor] = ()
+    spent: Sequence[Tensor] = ()
 
     def rows(self, part: slice) -> "Restriction":
         """The same for some of the users."""
         if self.permitted is None:
             return self
-        paths, marks = ([table[part] for table in tables] for tables in (self.paths, self.marks))
-        return replace(self, permitted=self.permitted.rows(part), paths=paths, marks=marks)
+        paths, spent = ([table[part] for table in tables] for tables in (self.paths, self.spent))
+        return replace(self, permitted=self.permitted.rows(part), paths=paths, spent=spent)
 
     def narrow(self, scores: Tensor) -> Tensor:
         """Scores (B, I) by leaf, -inf where it is not open."""
@@ -74,16 +53,13 @@ class Restriction:
         valid = children.valid
         if self.nodes is not None:
             valid = valid & self.nodes[depth + 1][children.nodes]
-        if self.permitted is not None and self.paths:
-            hit = hits(nodes, children, self.paths[depth], self.paths[depth + 1], self.marks[depth + 1])
-            valid = valid & (~hit if self.permitted.only is None else hit)
+        if self.paths:
+            valid = valid & ~hits(nodes, children, self.paths[depth], self.paths[depth + 1], self.spent[depth + 1])
         return children._replace(valid=valid)
 
 
 class Restrictions:
-    """Builds the restriction of each call from its lists and those of every call, as `ItemLists` joins them.
-
-    Tables (4 bytes an item and 1 a node) are built when the first list comes.
+    """Builds the restriction of each call from lists and the users' past, as `ItemLists` joins them.
 
     Args:
         trie: The catalogue's trie.
@@ -97,46 +73,39 @@ class Restrictions:
         self, trie: Trie, *, remove_seen: bool = False, allow: Items | None = None, deny: Items | None = None
     ) -> None:
         self.trie = trie
-        self.remove_seen = remove_seen
-        self.always = named(allow, deny)
-        if self.always:
-            _ = self.open  # a wrong list shows now
+        self.lists: ItemLists | None = None
+        if remove_seen or allow is not None or deny is not None:
+            place = trie.item_nodes(trie.levels).int()
+            self.lists = ItemLists(trie.items, remove_seen=remove_seen, allow=allow, deny=deny, place=place)
 
     @cached_property
-    def lists(self) -> ItemLists:
-        """The lists by leaf."""
-        place = self.trie.item_nodes(self.trie.levels).int()
-        return ItemLists(self.trie.items, remove_seen=self.remove_seen, place=place, **self.always)
+    def counted(self) -> Tensor | None:
+        """(I + 1,) int32, leaves open to all before each leaf, and all of them; None = every leaf is."""
+        if self.lists is None or self.lists.everyone is None:
+            return None
+        return F.pad(self.lists.everyone.cumsum(0, dtype=torch.int32), (1, 0))
 
     @cached_property
-    def open(self) -> Open | None:
-        """The part that is open to everyone in every call; None = all."""
-        return None if self.lists.everyone is None else Open.of(self.trie, self.lists.everyone)
+    def nodes(self) -> list[Tensor] | None:
+        """As `Restriction.nodes`."""
+        if self.counted is None:
+            return None
+        return [self.counted[self.trie.leaf_bounds(depth)].diff() > 0 for depth in range(self.trie.levels + 1)]
 
-    def of(self, batch: Batch, allow: Items | None = None, deny: Items | None = None) -> Restriction:
-        """The restriction of a batch of users, by the lists of one call as `ItemLists.of` takes them.
-
-        Raises:
-            ValueError: As `ItemLists.of`.
-        """
-        if not (self.remove_seen or self.always or named(allow, deny)):
+    def of(self, batch: Batch) -> Restriction:
+        """The restriction of a batch of users."""
+        if self.lists is None:
             return Restriction(self.trie)
-        permitted = self.lists.of(batch, allow, deny)
-        everyone = None
-        if permitted.everyone is not None and permitted.only is None:
-            kept = permitted.everyone is self.lists.everyone
-            everyone = self.open if kept else Open.of(self.trie, permitted.everyone)
-        paths = [] if permitted.own is None else paths_to(self.trie, permitted.own)
-        marks = [nodes >= 0 for nodes in paths]
-        if permitted.only is None:
-            marks = [self.spent(depth, nodes, everyone) for depth, nodes in enumerate(paths)]
-        return Restriction(self.trie, permitted, everyone.nodes if everyone else None, paths, marks)
+        permitted = self.lists.of(batch)
+        paths = [] if permitted.less is None else paths_to(self.trie, permitted.less)
+        spent = [self.spent(depth, nodes) for depth, nodes in enumerate(paths)]
+        return Restriction(self.trie, permitted, self.nodes, paths, spent)
 
-    def spent(self, depth: int, nodes: Tensor, everyone: Open | None) -> Tensor:
+    def spent(self, depth: int, nodes: Tensor) -> Tensor:
         """(B, n) bool, nodes of a depth, one above each leaf that a user loses, that have no other open leaf."""
         lost = torch.searchsorted(nodes, nodes, right=True) - torch.searchsorted(nodes, nodes)
         begin, end = self.trie.leaf_range(depth, nodes)
-        total = end - begin if everyone is None else everyone.counted[end] - everyone.counted[begin]
+        total = end - begin if self.counted is None else self.counted[end] - self.counted[begin]
         return (lost == total) & (nodes >= 0)
 
 

@@ -1,13 +1,12 @@
 """Cooccurrence: the table of co-visited items that networks may be wrapped in, as a ranker without learned weights."""
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from promise.search.protocols import Items
+from promise.search.options import check_options
 from promise.search.rankers.counts import CoVisit, co_visits, rarities
 
 
@@ -77,48 +76,23 @@ class Cooccurrence(CoVisit):
 
     Args:
         neighbours: Nearest items that each item of the history speaks of, >= 1.
-        window: Largest distance of two items in a sequence that counts.
-        decay: How fast a pair counts less with its distance, >= 0; 0 = all alike.
-        backward: Weight of an item that stood before, >= 0; 1 = as of one that stood after.
-        rarity: How much frequent items count less, >= 0; 0.5 = cosine.
         text_weight: Factor of the cosine of both items' words, >= 0.
-        training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
-        item_count: Items of the catalogue.
         item_words: TF-IDF of the items' words (I, V), rows of length 1 or 0; None = no item has any.
-        remove_seen: Never return an item of the user's history.
-        allow: (n,) the only items that are ever returned; None = all.
-        deny: (n,) items that are never returned; None = none.
+        co_visit: Options and data of `CoVisit`.
 
     Raises:
-        ValueError: If a dial is out of range, or a list is wrong.
+        ValueError: If an option is out of range, or a list is wrong.
     """
 
     def __init__(
-        self,
-        neighbours: int,
-        window: int,
-        decay: float,
-        backward: float,
-        rarity: float,
-        text_weight: float,
-        *,
-        training: tuple[np.ndarray, np.ndarray],
-        item_count: int,
-        item_words: sparse.csr_matrix | None = None,
-        remove_seen: bool = False,
-        allow: Items | None = None,
-        deny: Items | None = None,
+        self, neighbours: int, text_weight: float, *, item_words: sparse.csr_matrix | None = None, **co_visit: Any
     ) -> None:
-        if not isinstance(neighbours, int) or neighbours < 1:
-            raise ValueError(f"search.neighbours must be an integer >= 1, got {neighbours}")
-        if not 0 <= text_weight < math.inf:
-            raise ValueError(f"search.text_weight must be a number >= 0, got {text_weight}")
-        counting: dict[str, Any] = {"window": window, "decay": decay, "backward": backward, "rarity": rarity}
-        permitted: dict[str, Any] = {"remove_seen": remove_seen, "allow": allow, "deny": deny}
-        super().__init__(**counting, recent=None, training=training, item_count=item_count, **permitted)
-        pairs = co_visited(training, item_count, **counting, text_weight=text_weight, words=item_words)
+        check_options({"neighbours": neighbours, "text_weight": text_weight})
+        super().__init__(**co_visit)
+        counting = {name: co_visit[name] for name in ("training", "window", "decay", "backward", "rarity")}
+        pairs = co_visited(**counting, item_count=self.item_count, text_weight=text_weight, words=item_words)
         near = pairs.ranks < neighbours
         place = pairs.items[near], pairs.neighbours[near]
         self.similarity = sparse.csr_array(
-            ((pairs.counts * pairs.factors)[near], place), shape=(item_count, item_count)
+            ((pairs.counts * pairs.factors)[near], place), shape=(self.item_count, self.item_count)
         )

@@ -1,8 +1,5 @@
-"""Baselines that only count: popularity, co-visit neighbours, these with texts. Sums of counts are no FLOPs here."""
+"""Baselines that only count: popularity, co-visit neighbours, these with texts."""
 
-import math
-from abc import ABC, abstractmethod
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,72 +7,25 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from promise.search.cost import Cost
-from promise.search.filters.item_lists import ItemLists, Permitted
-from promise.search.parts import rank_in_parts
-from promise.search.protocols import Batch, Items, Ranking, UserRows
-from promise.search.scoring import best_items
-
-#: Scores (users x items) held at once: 64 Mi numbers.
-SCORES_AT_ONCE = 1 << 26
+from promise.search.options import check_options
+from promise.search.protocols import UserRows
+from promise.search.rankers.all_items import AllItems
 
 
-class ItemCounts(ABC):
-    """A ranker of all items by scores that are sums of counts.
-
-    Args:
-        item_count: Items of the catalogue I.
-        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
-
-    Raises:
-        ValueError: If a list is wrong.
-    """
-
-    def __init__(self, item_count: int, remove_seen: bool, allow: Items | None, deny: Items | None) -> None:
-        self.item_count = item_count
-        self.lists = ItemLists(item_count, remove_seen=remove_seen, allow=allow, deny=deny)
-
-    @abstractmethod
-    def score(self, users: UserRows) -> Tensor:
-        """Scores (B, I) of every item, on the CPU; -inf where an item is not to be returned."""
-
-    def rank(self, batch: Batch, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
-        """The k permitted items of the highest score.
-
-        Raises:
-            ValueError: If a list is wrong.
-        """
-        size = max(1, SCORES_AT_ONCE // self.item_count)
-        return rank_in_parts(partial(self.search, k), batch, size, self.lists, allow, deny)
-
-    def search(self, k: int, users: UserRows, permitted: Permitted, first: int) -> Ranking:
-        """Scores and ranks, for users who fit memory; the cost is without seconds."""
-        scores, items = best_items(permitted.narrow(self.score(users)), k)
-        device = users.history.device
-        return Ranking(items.to(device), scores.to(device), Cost(users=len(users.history)), [])
-
-
-class Popularity(ItemCounts):
+class Popularity(AllItems):
     """Ranks items by their number of training interactions, the same for every user.
 
     Args:
         training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
-        item_count, remove_seen, allow, deny: As `ItemCounts`.
+        item_count: Items of the catalogue I.
+        lists: What is never returned, as `AllItems` takes it.
 
     Raises:
         ValueError: If a list is wrong.
     """
 
-    def __init__(
-        self,
-        *,
-        training: tuple[np.ndarray, np.ndarray],
-        item_count: int,
-        remove_seen: bool = False,
-        allow: Items | None = None,
-        deny: Items | None = None,
-    ) -> None:
-        super().__init__(item_count, remove_seen, allow, deny)
+    def __init__(self, *, training: tuple[np.ndarray, np.ndarray], item_count: int, **lists: Any) -> None:
+        super().__init__(item_count=item_count, **lists)
         self.counts = torch.from_numpy(np.bincount(training[0], minlength=item_count)).float()
 
     def score(self, users: UserRows) -> Tensor:
@@ -83,7 +33,7 @@ class Popularity(ItemCounts):
         return self.counts.expand(len(users.history), -1)
 
 
-class CoVisit(ItemCounts):
+class CoVisit(AllItems):
     """Item-to-item nearest neighbours: items that stood near the user's recent items in other users' training.
 
     Similarity of an item to one of the user's: the sum over training sequences of 1 / distance^decay, up to `window`,
@@ -97,7 +47,8 @@ class CoVisit(ItemCounts):
         rarity: How much frequent items count less, >= 0; 0.5 = cosine.
         recent: Items of the history that vote, from the last one; null = all.
         training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
-        item_count, remove_seen, allow, deny: As `ItemCounts`.
+        item_count: Items of the catalogue I.
+        lists: What is never returned, as `AllItems` takes it.
 
     Raises:
         ValueError: If an option is out of range, or a list is wrong.
@@ -113,18 +64,11 @@ class CoVisit(ItemCounts):
         *,
         training: tuple[np.ndarray, np.ndarray],
         item_count: int,
-        remove_seen: bool = False,
-        allow: Items | None = None,
-        deny: Items | None = None,
+        **lists: Any,
     ) -> None:
-        if window < 1:
-            raise ValueError(f"search.window must be >= 1, got {window}")
-        for name, value in (("decay", decay), ("backward", backward), ("rarity", rarity)):
-            if not 0 <= value < math.inf:
-                raise ValueError(f"search.{name} must be a number >= 0, got {value}")
-        if recent is not None and recent < 1:
-            raise ValueError(f"search.recent must be >= 1 or null, got {recent}")
-        super().__init__(item_count, remove_seen, allow, deny)
+        options = {"window": window, "decay": decay, "backward": backward, "rarity": rarity, "recent": recent}
+        check_options(options)
+        super().__init__(item_count=item_count, **lists)
         self.recent = recent
         scale = sparse.diags_array(rarities(training[0], item_count, rarity))
         self.similarity = (scale @ co_visits(*training, item_count, window, decay, backward) @ scale).tocsr()
@@ -150,35 +94,17 @@ class CoVisitText(CoVisit):
     An item that stood near none of the user's items is never returned, however much it reads like them.
 
     Args:
-        window, decay, backward, rarity, recent: As `CoVisit`.
         text_weight: Factor of the cosine, >= 0; 0 = `CoVisit`.
         words: TF-IDF of the items' words (I, V), rows of length 1 (or 0, for an item without words).
-        training, item_count, remove_seen, allow, deny: As `CoVisit`.
+        co_visit: Options and data of `CoVisit`.
 
     Raises:
         ValueError: If an option is out of range, or a list is wrong.
     """
 
-    def __init__(
-        self,
-        window: int,
-        decay: float,
-        backward: float,
-        rarity: float,
-        recent: int | None,
-        text_weight: float,
-        *,
-        words: sparse.csr_array,
-        training: tuple[np.ndarray, np.ndarray],
-        item_count: int,
-        remove_seen: bool = False,
-        allow: Items | None = None,
-        deny: Items | None = None,
-    ) -> None:
-        if not 0 <= text_weight < math.inf:
-            raise ValueError(f"search.text_weight must be a number >= 0, got {text_weight}")
-        offers: dict[str, Any] = {"remove_seen": remove_seen, "allow": allow, "deny": deny}
-        super().__init__(window, decay, backward, rarity, recent, training=training, item_count=item_count, **offers)
+    def __init__(self, text_weight: float, *, words: sparse.csr_array, **co_visit: Any) -> None:
+        check_options({"text_weight": text_weight})
+        super().__init__(**co_visit)
         self.text_weight = text_weight
         self.words, self.by_word = words.tocsr(), words.T.tocsr()
 

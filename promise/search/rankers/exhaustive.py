@@ -1,7 +1,7 @@
 """Exact scores of the whole catalogue with the same blend: the reference point of every search."""
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -10,10 +10,9 @@ from torch import Tensor
 from promise.ids.trie import Children, Trie
 from promise.search.beams import allowed_log_softmax
 from promise.search.cost import Cost, cost_of
-from promise.search.filters.restriction import Restriction, Restrictions
-from promise.search.options import check_options
-from promise.search.parts import rank_in_parts
-from promise.search.protocols import Batch, Items, NextCodes, PathRewards, Ranking, UserRows
+from promise.search.filters.restriction import Restriction
+from promise.search.parts import TreeRanker
+from promise.search.protocols import Batch, Ranking, UserRows
 from promise.search.scoring import best_items, blend, refuse_nan
 
 #: Decoder rows (users x prefixes) computed at once; 256 logits each make 32 MiB.
@@ -41,64 +40,36 @@ class Stage(NamedTuple):
     parent_of_next: Tensor
 
 
-class ExhaustiveSearch:
+@dataclass(eq=False)
+class ExhaustiveSearch(TreeRanker):
     """Ranks every item of the catalogue by `(1 - weight) log p + weight r / temperature` of its whole path.
 
     A prefix with a single child costs nothing: the child's probability is 1. With weight 1 no code is decoded.
 
     Args:
         weight: λ in [0, 1]: 0 = the generator's exact ranking, 1 = the reward over the catalogue.
-        temperature: Divides the reward in the blend; > 0.
-        generator: Proposes next codes.
-        reward: Judges paths; may be None when weight is 0.
-        trie: The catalogue's trie.
-        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
+        temperature: Divides the reward in the blend; > 0. What else it is made with is `TreeRanker`'s.
 
     Raises:
-        ValueError: If an option is out of range, the weight needs a reward model that is not there, or a list is wrong.
+        ValueError: As `TreeRanker`.
     """
 
-    def __init__(
-        self,
-        weight: float,
-        temperature: float,
-        *,
-        generator: NextCodes,
-        reward: PathRewards | None,
-        trie: Trie,
-        remove_seen: bool = False,
-        allow: Items | None = None,
-        deny: Items | None = None,
-    ) -> None:
-        check_options({"weight": weight, "temperature": temperature})
-        if weight and reward is None:
-            raise ValueError(f"search.weight={weight} needs a reward model, got a generator alone")
-        self.weight = float(weight)
-        self.temperature = temperature
-        self.generator = generator
-        self.reward = reward if weight else None
-        self.trie = trie
-        self.restrictions = Restrictions(trie, remove_seen=remove_seen, allow=allow, deny=deny)
-        self.leaves = trie.item_nodes(trie.levels)
-        self.stages = [] if self.weight == 1.0 else stages(trie)
+    weight: float
+    temperature: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.leaves = self.trie.item_nodes(self.trie.levels)
+        self.stages = [] if self.weight == 1.0 else stages(self.trie)
         widest = max((len(stage.rows) for stage in self.stages), default=0)
-        self.users_at_once = max(1, min(ROWS_AT_ONCE // max(1, widest), SCORES_AT_ONCE // trie.items))
-
-    @torch.inference_mode()
-    def rank(self, batch: Batch, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
-        """The k best items of every user; `allow` and `deny` as `Ranker.rank`.
-
-        Raises:
-            ValueError: If the networks give NaN, or a list is wrong.
-        """
-        return rank_in_parts(partial(self.search, k), batch, self.users_at_once, self.restrictions, allow, deny)
+        self.users_at_once = max(1, min(ROWS_AT_ONCE // max(1, widest), SCORES_AT_ONCE // self.trie.items))
 
     def search(self, k: int, users: UserRows, restriction: Restriction, first: int) -> Ranking:
-        """Scores and ranks, for users who fit memory: rows of a batch from `first` on; the cost is without seconds."""
+        """Scores and ranks: see `PartRanker.search`."""
         states = self.generator.encode(users.history, users.lengths)
         rewards = None
-        if self.reward is not None:
-            rewards = self.reward.score_all(self.reward.start(states), self.trie.levels).float()
+        if reward := self.asked:
+            rewards = reward.score_all(reward.start(states), self.trie.levels).float()
         if self.weight < 1.0:
             log_probs = self.log_probs(states, users, restriction)
         else:
@@ -131,7 +102,7 @@ class ExhaustiveSearch:
     def cost(self, history: Sequence[int]) -> Cost:
         """Closed-formula cost, without seconds, of users whose histories have the given lengths."""
         rows = [len(stage.rows) for stage in self.stages]
-        reward = None if self.reward is None else self.reward.flops
+        reward = self.asked.flops if self.asked else None
         return cost_of(self.generator.flops, reward, history, rows, [self.trie.items])
 
 

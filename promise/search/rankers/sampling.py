@@ -1,6 +1,4 @@
-"""Draws of whole paths, with and without replacement, by noise that depends on the seed and the user alone."""
-
-from typing import Protocol
+"""Draws of whole paths without replacement, by noise that depends on the seed and the user alone."""
 
 import torch
 from torch import Tensor
@@ -82,62 +80,12 @@ def tempered(log_probs: Tensor, temperature: float) -> Tensor:
     return scaled.log_softmax(-1).masked_fill(absent, -torch.inf)
 
 
-class Draw(Protocol):
-    """One call's draws for B users, level by level; the beams are the distinct prefixes drawn so far."""
-
-    def extend(self, depth: int, beams: Beams, children: Children, log_probs: Tensor, drawn_by: Tensor) -> Beams:
-        """Draw the next code of every path.
-
-        Args:
-            depth: Depth of the beams, 0 .. L - 1.
-            beams: Distinct prefixes (B, R).
-            children: Of every beam (B, R, M).
-            log_probs: (B, R, M) of each child given its beam, which the beams carry on.
-            drawn_by: (B, R, M) the same at the temperature of the draws.
-
-        Returns:
-            The distinct prefixes one code longer (B, at most samples).
-        """
-        ...
-
-
-class Independent:
-    """Draws with replacement. Paths that share a prefix share its beam, so that no prefix is decoded twice.
-
-    Args:
-        samples: Paths per user N.
-        noise: Names each draw's random numbers.
-    """
-
-    def __init__(self, samples: int, noise: Noise) -> None:
-        self.noise = noise
-        self.draws = torch.arange(samples, device=noise.keys.device).unsqueeze(0)
-        self.rows = torch.zeros(len(noise.keys), samples, dtype=torch.int64, device=noise.keys.device)
-
-    def extend(self, depth: int, beams: Beams, children: Children, log_probs: Tensor, drawn_by: Tensor) -> Beams:
-        """As `Draw`: each path follows the cumulative distribution of its own beam, by one uniform number."""
-        stairs = drawn_by.exp().cumsum(-1)  # (B, R, M), within a beam from 0 to 1
-        stairs = stairs / stairs[..., -1:].clamp_min(0.5)  # to exactly 1; 0 where a beam is not there
-        stairs = stairs + torch.arange(stairs.shape[1], device=stairs.device)[:, None]
-        height = self.rows + self.noise.uniform(depth, self.draws)
-        index = torch.searchsorted(stairs.flatten(1), height, right=True).clamp_max_(stairs[0].numel() - 1)
-        ordered, order = index.sort(1)
-        new = torch.ones_like(ordered)
-        new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-        rows = new.cumsum(1) - 1  # (B, N) of each path, in the order of `ordered`
-        self.rows = torch.empty_like(rows).scatter_(1, order, rows)
-        width = min(rows.shape[1], stairs[0].numel())
-        index = index.new_zeros(len(index), width).scatter_(1, rows, ordered)
-        there = torch.arange(width, device=rows.device) <= rows[:, -1:]
-        longer = chosen(beams, children, log_probs, index)
-        return longer._replace(log_probs=longer.log_probs.masked_fill(~there, -torch.inf))
-
-
-class Distinct:
-    """Draws without replacement: stochastic beam search (Kool, van Hoof and Welling 2019, arXiv 1903.06059).
+class Draws:
+    """One call's draws without replacement, level by level: stochastic beam search (Kool, van Hoof and Welling 2019).
 
     Every item carries its log-probability plus Gumbel noise, and the N largest sums are the draw. A prefix carries the
-    largest sum below it, so a beam of N prefixes finds them; the children's sums are drawn given that maximum.
+    largest sum below it, so a beam of N prefixes finds them; the children's sums are drawn given that maximum (arXiv
+    1903.06059).
 
     Args:
         samples: Paths per user N; all items are found when there are no more of them.
@@ -151,7 +99,20 @@ class Distinct:
         self.largest = self.log_probs
 
     def extend(self, depth: int, beams: Beams, children: Children, log_probs: Tensor, drawn_by: Tensor) -> Beams:
-        """As `Draw`; each child's largest sum is its own Gumbel, moved so that the children's maximum is the beam's."""
+        """Draw the next code of every path.
+
+        Each child's largest sum is its own Gumbel, moved so that the children's maximum is the beam's.
+
+        Args:
+            depth: Depth of the beams, 0 .. L - 1.
+            beams: Distinct prefixes (B, R).
+            children: Of every beam (B, R, M).
+            log_probs: (B, R, M) of each child given its beam, which the beams carry on.
+            drawn_by: (B, R, M) the same at the temperature of the draws.
+
+        Returns:
+            The distinct prefixes one code longer (B, at most samples).
+        """
         likely = self.log_probs.unsqueeze(-1) + drawn_by  # (B, R, M)
         own = likely + self.noise.gumbel(depth, children.nodes)
         most = own.amax(-1, keepdim=True)
@@ -161,10 +122,5 @@ class Distinct:
         largest = largest.masked_fill(likely == -torch.inf, -torch.inf).flatten(1)
         self.largest, index = largest.topk(min(self.samples, largest.shape[1]))
         self.log_probs = likely.flatten(1).gather(1, index)
-        return chosen(beams, children, log_probs, index)
-
-
-def chosen(beams: Beams, children: Children, log_probs: Tensor, index: Tensor) -> Beams:
-    """The extensions with the given places (B, P) among all children (B, R * M) of a user's beams."""
-    total = beams.log_probs.unsqueeze(-1) + log_probs
-    return Beams.chosen(children, index, total.flatten(1).gather(1, index))
+        total = (beams.log_probs.unsqueeze(-1) + log_probs).flatten(1)
+        return Beams.chosen(children, index, total.gather(1, index))

@@ -1,20 +1,13 @@
 """SASRecRanker: ranks by a network that scores every item at once; one product, then the best k."""
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
 from promise.search.cost import Cost
-from promise.search.filters.item_lists import ItemLists, Permitted
-from promise.search.parts import rank_in_parts
-from promise.search.protocols import Batch, Items, Ranking, UserRows
-from promise.search.scoring import best_items
-
-#: Scores (users x items) held at once: 64 MiB.
-SCORES_AT_ONCE = 1 << 24
+from promise.search.protocols import UserRows
+from promise.search.rankers.all_items import AllItems
 
 
 class ItemScoresCost(Protocol):
@@ -44,50 +37,29 @@ class ItemScores(Protocol):
         ...
 
 
-class SASRecRanker:
+class SASRecRanker(AllItems):
     """Ranks the whole catalogue by the scores of a network.
 
     Args:
         sasrec: Scores every item.
-        item_count: Items of the catalogue.
-        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
+        all_items: As `AllItems`.
 
     Raises:
         ValueError: If a list is wrong.
     """
 
-    def __init__(
-        self,
-        *,
-        sasrec: ItemScores,
-        item_count: int,
-        remove_seen: bool = False,
-        allow: Items | None = None,
-        deny: Items | None = None,
-    ) -> None:
+    scores_at_once = 1 << 24
+
+    def __init__(self, *, sasrec: ItemScores, **all_items: Any) -> None:
+        super().__init__(**all_items)
         self.sasrec = sasrec
-        self.item_count = item_count
-        self.lists = ItemLists(item_count, remove_seen=remove_seen, allow=allow, deny=deny)
 
-    @torch.inference_mode()
-    def rank(self, batch: Batch, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
-        """The k best items of every user.
-
-        Raises:
-            ValueError: If the network gives NaN, or a list is wrong.
-        """
-        size = max(1, SCORES_AT_ONCE // self.item_count)
-        return rank_in_parts(partial(self.search, k), batch, size, self.lists, allow, deny)
-
-    def search(self, k: int, users: UserRows, permitted: Permitted, first: int) -> Ranking:
-        """Scores and ranks, for users who fit memory: rows of a batch from `first` on; the cost is without seconds."""
-        scores = self.sasrec.scores(self.sasrec.encode(users.history, users.lengths)).float()
-        scores, items = best_items(permitted.narrow(scores), k)
-        if (wrong := scores[:, 0].isnan()).any():  # topk puts NaN before all numbers
-            raise ValueError(f"the network gave NaN for row {first + int(wrong.nonzero()[0])} of the batch")
-        return Ranking(items, scores, self.cost(users.lengths.clamp_max(self.sasrec.history).tolist()), [])
+    def score(self, users: UserRows) -> Tensor:
+        """Scores (B, I) of the network."""
+        return self.sasrec.scores(self.sasrec.encode(users.history, users.lengths)).float()
 
     def cost(self, history: Sequence[int]) -> Cost:
         """Closed-formula cost, without seconds, of users with histories of the given lengths."""
+        read = [min(length, self.sasrec.history) for length in history]
         flops = self.sasrec.flops
-        return Cost(len(history), flops.encode(history) + flops.score(history, self.item_count))
+        return Cost(len(read), flops.encode(read) + flops.score(read, self.item_count))

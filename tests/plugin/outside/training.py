@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from promise.pipeline.networks import build_networks, network_config
-from promise.pipeline.training_stage import Prepared, TrainingStage
-from promise.pipeline.trainings import selecting_search
+from promise.pipeline.trainings import TrainingStage, selecting_search
 from promise.tasks.joint import JointTask
 
 
@@ -19,7 +18,7 @@ class Quick(TrainingStage):
 
     name, with_reward = "quick", True
 
-    def __init__(self, epochs: int, *, pipeline: Prepared) -> None:
+    def __init__(self, epochs: int, *, pipeline: Any) -> None:
         super().__init__(pipeline, {"epochs": epochs})
 
     @property

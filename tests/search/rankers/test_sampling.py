@@ -1,4 +1,4 @@
-"""Sampling: the noise against its published numbers and plain integers, temperatures at their ends, both draws."""
+"""Sampling: the noise against its published numbers and plain integers, temperatures at their ends, the draws."""
 
 import math
 
@@ -8,7 +8,7 @@ from scipy import stats
 
 from promise.ids.trie import Children
 from promise.search.beams import Beams
-from promise.search.rankers.sampling import PLACES, STEP, Distinct, Independent, Noise, mixed, tempered
+from promise.search.rankers.sampling import PLACES, STEP, Draws, Noise, mixed, tempered
 
 
 def noise(seed: int = 0, users: int = 1, limit: int = 20) -> Noise:
@@ -24,18 +24,6 @@ def test_mixed_is_splitmix64() -> None:
     published = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]
     found = mixed(1234567 + torch.arange(1, 5) * STEP)
     assert [number % 2**64 for number in found.tolist()] == published
-
-
-def test_mixed_does_with_tensors_what_integers_do() -> None:
-    def slow(z: int) -> int:
-        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
-        z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
-        return z ^ z >> 31
-
-    numbers = torch.randint(-(2**63), 2**63 - 1, (500,), generator=torch.Generator().manual_seed(0))
-    before = numbers.clone()
-    assert [n % 2**64 for n in mixed(numbers).tolist()] == [slow(n % 2**64) for n in numbers.tolist()]
-    assert torch.equal(numbers, before)
 
 
 def test_uniform_numbers_are_uniform_over_users_levels_and_places() -> None:
@@ -107,35 +95,8 @@ def level(users: int, *rows: list[float]) -> tuple[Beams, Children, torch.Tensor
     return beams, children, torch.tensor([rows]).log().expand(users, -1, -1)
 
 
-def test_independent_paths_share_their_prefixes() -> None:
-    draw = Independent(5, noise(users=40))
-    draw.rows = torch.tensor([[0, 1, 0, 1, 1]]).expand(40, -1)
-    beams, children, log_probs = level(40, [0.5, 0.5, 0.0], [0.0, 0.0, 1.0])
-    found = draw.extend(3, beams, children, log_probs, log_probs.double())
-    for user, rows in enumerate(draw.rows.tolist()):
-        there = (found.log_probs[user] > -math.inf).sum()
-        nodes = found.nodes[user, :there].tolist()
-        assert nodes == sorted(set(nodes)) and set(rows) == set(range(int(there)))
-        taken = [nodes[row] for row in rows]  # of every path
-        assert taken[1] == taken[3] == taken[4] == 5 and {taken[0], taken[2]} <= {0, 1}
-        assert found.parents[user, :there].tolist() == [node // 3 for node in nodes]
-        assert found.codes[user, :there].tolist() == [node % 3 for node in nodes]
-        expected = [-2.0 if node == 5 else -1 + math.log(0.5) for node in nodes]
-        assert found.log_probs[user, :there].tolist() == pytest.approx(expected)
-    assert found.nodes.shape == (40, 5)
-    assert {len(set(rows)) for rows in draw.rows.tolist()} == {2, 3}
-
-
-def test_independent_paths_never_take_what_is_impossible() -> None:
-    """Zeros before, between and behind the codes of a beam, and a beam that is not there at all."""
-    draw = Independent(2000, noise())
-    beams, children, log_probs = level(1, [0.0, 1.0, 0.0], [0.0, 0.0, 0.0])
-    found = draw.extend(0, beams, children, log_probs, log_probs.double())
-    assert found.kept().tolist() == [[1, -1, -1, -1, -1, -1]]
-
-
 def test_the_largest_sum_of_the_children_is_the_parents() -> None:
-    draw = Distinct(6, noise(users=30))
+    draw = Draws(6, noise(users=30))
     draw.log_probs = torch.tensor([[-1.0, -2.0]]).expand(30, -1).double()
     draw.largest = torch.tensor([[3.5, -0.25]]).expand(30, -1).double()
     beams, children, log_probs = level(30, [0.2, 0.7, 0.1], [0.0, 1.0, 0.0])
@@ -151,7 +112,7 @@ def test_the_largest_sum_of_the_children_is_the_parents() -> None:
 def test_sums_of_children_hold_at_any_distance() -> None:
     """A parent far above or below what its children drew by themselves: nothing overflows."""
     for parent in (-1e30, -700.0, 700.0, 1e30):
-        draw = Distinct(3, noise(users=5))
+        draw = Draws(3, noise(users=5))
         draw.largest = torch.full((5, 2), parent, dtype=torch.float64)
         draw.log_probs = torch.zeros(5, 2, dtype=torch.float64)
         draw.extend(0, *level(5, [0.2, 0.7, 0.1], [1e-30, 1.0, 1e-30]), level(5, [0.2, 0.7, 0.1], [0.5] * 3)[2])

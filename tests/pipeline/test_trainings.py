@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
 from promise.pipeline.networks import WEIGHTS, load_weights, save_weights
-from promise.pipeline.training_stage import IDLE, trainer_options
+from promise.pipeline.trainer import IDLE, trainer_options
 
 PipelineOf = Callable[..., Any]
 
