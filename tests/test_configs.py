@@ -15,24 +15,12 @@ defaults:
   - experiment: null
   - override hydra/launcher: basic
   - _self_
-
 seed: 0  # drives everything
-evaluation:  # the protocol
-  users: null  # number of users; null = all
-  cutoffs: [5, 10]   # places # of the list
-  note: "a # b"  # text
-  empty:  # nothing
-  levels:  # one per level
-    - 1
-    - 2
-store: outputs
-hydra:
-  run: {dir: x}  # where
 """
 FILES = {
     "conf/config.yaml": CONFIG,
-    "conf/data/synthetic.yaml": "_target_: a.B\nusers: 6  # users\nparts:\n  - {weight: 1.0, inner: 2}\n",
-    "conf/data/small.yaml": "defaults:\n  - synthetic\n  - _self_\nusers: 3\nseed: 1  # of its own\n",
+    "conf/data/synthetic.yaml": "users: 6  # users\n",
+    "conf/data/small.yaml": "defaults:\n  - synthetic\n  - _self_\nusers: 3\n",
     "conf/search/guided.yaml": "width: 20  # beams\n",
     "conf/search/twice.yaml": "defaults:\n  - guided@first\n\nsecond:\n  width: 3  # other beams\n",
     "conf/experiment/quickstart.yaml": (

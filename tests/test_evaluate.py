@@ -5,11 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
 import pytest
 
+from promise.pipeline.points import Point
+
 Run = Callable[..., Any]
+CHOICES = {"data": "s3rec", "generator": "tiny", "reward": "dot", "training": "joint"}
 METRICS = [f"{name}@{k}" for name in ("recall", "ndcg") for k in (5, 10, 20)]
 
 
@@ -43,32 +44,6 @@ def test_the_contract(run: Run) -> None:
     }  # fmt: skip
 
 
-def test_the_same_command_again_trains_and_searches_nothing(run: Run) -> None:
-    first = run("evaluate", "search.width=13").json
-    rows = sorted(Path(first["paths"]["row"]).parent.iterdir())
-    times = [path.stat().st_mtime_ns for path in rows]
-    again = run("evaluate", "search.width=13", "build=never").json
-    assert again["trained"] == [] and again["paths"] == first["paths"]
-    assert again["metrics"] == first["metrics"] and again["cost"] == first["cost"]
-    assert [path.stat().st_mtime_ns for path in rows] == times
-    changed = run("evaluate", "search.width=14", "search.expansion=3", "search.weight=0.5").json
-    assert changed["trained"] == [] and changed["paths"] != first["paths"]
-
-
-def test_predictions_of_some_users(run: Run, world: Any, tmp_path: Path) -> None:
-    path = tmp_path / "not" / "there" / "p.parquet"
-    words = ["search=orm", "evaluation.remove_seen=true", "evaluation.users=30", f"predictions={path}"]
-    said = run("evaluate", *words).json
-    table = pl.read_parquet(path)
-    assert said["users"] == len(table) == 30 and said["paths"]["predictions"] == str(path)
-    hits = []
-    for user, target, items, _ in table.iter_rows():
-        assert target == world.histories[user][-2] and not set(items) & set(world.histories[user][:-2])
-        hits.append(target in items[:10])
-    assert said["metrics"]["recall@10"] == pytest.approx(np.mean(hits))
-    assert said["seen"] == "remove" and said["dials"]["search"] == "orm"
-
-
 def test_drift_is_measured_when_asked(run: Run) -> None:
     answer = run("evaluate", "evaluation.drift=true")
     drift, levels = answer.json["drift"], len(answer.json["hrecall"])
@@ -89,7 +64,6 @@ def test_bad_dials_are_one_line_and_leave_nothing(run: Run, tmp_path: Path) -> N
     garbage, store = tmp_path / "garbage", tmp_path / "store"
     garbage.write_bytes(b"garbage" * 99)
     for words, message in (
-        ("search.width=0", "search.width must be an integer >= 1, got 0"),
         (f"checkpoint={garbage}", f"checkpoint={garbage} is a file: it must name a model folder"),
         (f"predictions={garbage}/p.parquet", f"predictions={garbage}/p.parquet cannot be written: Not a directory"),
         ("training=generator", "search.weight=1.0 needs a reward model and training=generator trains none: "),
@@ -116,10 +90,6 @@ def test_files_that_do_not_fit(run: Run, tmp_path: Path) -> None:
     assert run("evaluate", "build=never", store=tmp_path / "never").error.startswith("build=never, but data (data-")
 
 
-def test_what_lightning_cannot_do_is_one_line(run: Run) -> None:
-    assert run("train", "trainer.precision=abc").error.startswith("trainer: Precision 'abc' is invalid")
-
-
 @pytest.mark.filterwarnings("ignore:ids.codes clamped")
 @pytest.mark.parametrize(
     "lines",
@@ -130,13 +100,14 @@ def test_what_lightning_cannot_do_is_one_line(run: Run) -> None:
     ],
     ids=["five items", "two items", "a long history"],
 )
-def test_tiny_catalogues(run: Run, tmp_path: Path, lines: str) -> None:
+def test_tiny_catalogues(pipeline_of: Callable[..., Any], tmp_path: Path, lines: str) -> None:
     (tmp_path / "tiny.txt").write_text(lines)
     files = [f"data.sequences={tmp_path / 'tiny.txt'}", "data.items=null", "evaluation.drift=true", "ids.codes=256"]
-    for search, remove in (("guided", "false"), ("orm", "true"), ("exhaustive", "false")):
-        said = run("evaluate", *files, f"search={search}", f"evaluation.remove_seen={remove}", store=tmp_path).json
-        assert said["invalid_rate"] == said["duplicate_rate"] == 0
-        assert remove == "true" or said["metrics"]["recall@10"] == 1.0  # fewer items than that
+    for search, remove in (("guided", False), ("orm", True), ("exhaustive", False)):
+        pipeline = pipeline_of(*files, f"search={search}", f"evaluation.remove_seen={remove}", store=tmp_path)
+        row = Point(pipeline, pipeline.cfg.search, CHOICES | {"search": search}).result()[0].row
+        assert row["invalid_rate"] == row["duplicate_rate"] == 0
+        assert remove or row["recall@10"] == 1.0  # fewer items than that
 
 
 def test_nothing_to_train_on(run: Run, tmp_path: Path) -> None:

@@ -42,10 +42,7 @@ def test_a_chosen_option_shows_its_keys_and_those_it_builds_on(tree: Path, capsy
     lines = shown(capsys, "search=guided", "+sweeps=width", "search=none")
     assert {"search= guided* plain", "+sweeps= width*", "expansion: 10  # candidates per beam"} <= set(lines)
     assert "width: 20  # beams kept at every level" in lines
-
-
-def test_an_experiment_chooses_options_of_other_groups(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "search= guided* plain" in shown(capsys, "+experiment=quickstart")
+    assert "search= guided* plain" in shown(capsys, "+experiment=quickstart")  # chooses options of other groups
 
 
 def test_every_verb_has_an_example() -> None:

@@ -58,9 +58,8 @@ def test_bad_data_is_one_line_and_leaves_nothing(run: Run, tmp_path: Path, conte
     path, store = tmp_path / "s.txt", tmp_path / "store"
     if content is not None:
         path.write_bytes(content)
-    verbs = [["evaluate"]] if content else [["evaluate"], ["sweep", "+sweeps=weight"]]
-    for verb in verbs:
-        assert run(*verb, f"data.sequences={path}", store=store).error == message.format(path=path)
+    verb = ["evaluate"] if content else ["sweep", "+sweeps=weight"]
+    assert run(*verb, f"data.sequences={path}", store=store).error == message.format(path=path)
     left = [file for file in store.rglob("*") if file.is_file() and not {"runs", ".locks"} & set(file.parts)]
     assert left == []
 

@@ -61,7 +61,13 @@ def test_a_given_checkpoint_is_no_training(run: Run, tmp_path: Path) -> None:
     assert said["paths"]["model"] == made["model"] and said["paths"]["manifest"] is None
 
 
-LONGER = ("training.epochs=8", "training.patience=8", "datamodule.batch_size=16", "checkpoint_selection.users=60")
+EPOCHS = 5
+LONGER = (
+    f"training.epochs={EPOCHS}",
+    f"training.patience={EPOCHS}",
+    "datamodule.batch_size=16",
+    "checkpoint_selection.users=60",
+)
 
 
 def networks(store: Path) -> bytes:
@@ -104,9 +110,7 @@ def test_a_killed_training_goes_on_exactly_with_any_number_of_workers(
     assert not list((store / "artifacts").glob(".partial*"))
 
 
-@pytest.mark.parametrize(
-    ("number", "workers", "step"), [(signal.SIGTERM, 2, 10), (signal.SIGINT, 0, 9), (signal.SIGTERM, 0, 12)]
-)
+@pytest.mark.parametrize(("number", "workers", "step"), [(signal.SIGINT, 2, 10), (signal.SIGTERM, 0, 12)])
 def test_a_signal_within_an_epoch_loses_no_step(
     run: Run, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, workers: int, step: int
 ) -> None:
@@ -130,7 +134,7 @@ def test_a_signal_within_an_epoch_loses_no_step(
     resumed = run(*words, store=tmp_path)
     assert resumed.json["trained"] == ["joint"]
     steps = max(seen) + 1
-    assert len(seen) - 8 * steps == (0 if step % steps else steps)  # after its last step an epoch is done again
+    assert len(seen) - EPOCHS * steps == (0 if step % steps else steps)  # after its last step an epoch is done again
     assert networks(tmp_path) == networks(undisturbed)
 
 
@@ -164,11 +168,11 @@ def test_seconds_are_those_of_all_parts(run: Run, tmp_path: Path, monkeypatch: p
     target_ranks, calls = training.target_ranks, []
 
     def slow(*args: Any) -> Any:
-        time.sleep(1)
+        time.sleep(0.5)
         calls.append(1)
         return os.kill(os.getpid(), signal.SIGINT) if len(calls) == 2 else target_ranks(*args)
 
     monkeypatch.setattr(training, "target_ranks", slow)
     assert run("train", store=tmp_path).code == 130
     seconds = run("train", store=tmp_path).json["training"]["training_seconds"]
-    assert len(calls) == 3 and 2 <= seconds < 60
+    assert len(calls) == 3 and 1 <= seconds < 60

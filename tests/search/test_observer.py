@@ -25,7 +25,7 @@ def test_the_drawn_world(drawn: Any) -> None:
 
 @pytest.mark.parametrize("max_bytes", [2**30, 1])
 def test_looking_changes_nothing(worlds: list[Any], max_bytes: int) -> None:
-    for seed, world in enumerate(worlds):
+    for seed, world in enumerate(worlds[:40]):
         rng = np.random.default_rng(seed)
         dials = {"width": int(rng.integers(1, 6)), "expansion": float(rng.choice([1, 2.5])), "weight": 0.7}
         dials |= {"rerank": bool(rng.random() < 0.3), "remove_seen": bool(rng.random() < 0.5), "max_bytes": max_bytes}
