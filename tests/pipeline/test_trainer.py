@@ -145,8 +145,9 @@ def test_a_missing_library_is_a_check(target: str, message: str, monkeypatch: py
 
 
 def test_epochs_their_size_and_the_rest_of_the_time_are_logged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(EpochLog, "MEASURED", 0.0)
     epochs = EpochLog("small")
     epochs.load_state_dict({"seconds": 1000.0})
     trainer = make_trainer(
@@ -156,8 +157,9 @@ def test_epochs_their_size_and_the_rest_of_the_time_are_logged(
         trainer.fit(Small(), DataLoader([1.0, 2.0, 3.0], batch_size=None))
     said = [record.message for record in caplog.records]
     assert said[0] == "training small: 3 parameters, at most 2 epochs of 3 steps"
-    assert [line.split(":")[0] for line in said[1:]] == ["epoch 1 of 2", "epoch 2 of 2"]
-    assert "train/loss" in said[1] and said[1].endswith("at most about 1 min left)") and "left" not in said[2]
+    assert said[1] == "at most about 1 min left, validation aside"
+    assert [line.split(":")[0] for line in said[2:]] == ["epoch 1 of 2", "epoch 2 of 2"]
+    assert "train/loss" in said[2] and said[2].endswith("at most about 1 min left)") and "left" not in said[3]
     assert 1000 < epochs.state_dict()["seconds"] < 1060
 
 
