@@ -21,9 +21,6 @@ log = logging.getLogger(__name__)
 
 def run(cfg: DictConfig) -> dict[str, Any]:
     """Run the missing points, then write the table, the figures, the report and the W&B summary."""
-    from promise.analysis.results import write_results
-    from promise.experiments.report import sweep_report
-
     refuse_single(cfg)
     if cfg.sweep.study is not None:
         if cfg.dry_run:
@@ -38,6 +35,9 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     first = Pipeline(points[0].cfg)
     first.check_inputs()
     folder = results_folder(cfg)
+    from promise.analysis.results import write_results
+    from promise.experiments.report import sweep_report  # a sweep that ends in a wrong option ends at once
+
     outcomes, built = run_points(points, str(cfg.sweep.name), first.built)
     seen: set[str] = set()
     distinct = []
@@ -49,12 +49,10 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         distinct.append(outcome)
     rows = [outcome.row for outcome in distinct]
     write_results(rows, folder / "results.csv")
-    report = sweep_report(cfg, folder, distinct)
     data = HydraConfig.get().runtime.choices["data"]
     print(f"\n{cfg.sweep.name}: {data_label(cfg, data)}, history {cfg.datamodule.history}, results in {folder}")
     show_rows(rows)
-    for title, columns, cells in report["tables"]:
-        show(title, columns, cells)
+    paths, findings = sweep_report(cfg, folder, distinct)
     ran = sum(outcome.result is not None and outcome.result.searched for outcome in distinct)
     failed = sum(outcome.error is not None for outcome in distinct)
     return {
@@ -65,8 +63,8 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         "skipped": len(rows) - ran - failed,
         "failed": failed,
         "trained": built,
-        "findings": report["findings"],
-        "paths": report["paths"],
+        "findings": findings,
+        "paths": paths,
     }
 
 
@@ -91,25 +89,17 @@ def results_folder(cfg: DictConfig) -> Path:
 
 def show_rows(rows: list[dict[str, Any]]) -> None:
     """The sweep as a table."""
-    varied = {
-        name: name.replace("seen", "past items")
-        for name in ("data_file", "history", "seed", "seen", "generator", "reward", "training", "further")
-        if name == "generator" or len({row.get(name) for row in rows}) > 1
-    }
-    figures = {
-        "search.width": "W", "search.candidates": "C", "search.weight": "λ", "recall@10": "recall@10",
-        "recall@10_low": "from", "recall@10_high": "to", "ndcg@10": "ndcg@10",
+    varied = ("data_file", "history", "seed", "seen", "reward", "training", "further")
+    told = {name: name for name in varied if len({row.get(name) for row in rows}) > 1} | {
+        "generator": "generator", "search.width": "W", "search.candidates": "C", "search.weight": "λ",
+        "recall@10": "recall@10", "recall@10_low": "from", "recall@10_high": "to", "ndcg@10": "ndcg@10",
     }  # fmt: skip
-    cells = [
-        [
-            row["search"] + (" (shuffled)" if row.get("search.control") == "shuffled" else ""),
-            *(row.get(name) for name in (*varied, *figures)),
-            flops_text(row.get("flops_per_user")) if row.get("flops_per_user") else None,
-            row.get("seconds"),
-        ]
-        for row in rows
-    ]
-    show("Points", ["search", *varied.values(), *figures.values(), "per user", "seconds"], cells)
+    cells = []
+    for row in rows:
+        search = row["search"] + (" (shuffled)" if row.get("search.control") == "shuffled" else "")
+        flops = flops_text(row.get("flops_per_user")) if row.get("flops_per_user") else None
+        cells.append([search, *(row.get(name) for name in told), flops, row.get("seconds")])
+    show("Points", ["search", *told.values(), "per user", "seconds"], cells)
 
 
 main = app(run, switches=("dry_run", "retry_failed"))

@@ -59,11 +59,8 @@ class Trials:
 def run(cfg: DictConfig) -> dict[str, Any]:
     """Run what is left of the study that `sweep.study` describes, then write what it found.
 
-    Args:
-        cfg: The root config.
-
     Raises:
-        ValueError: If an option, the space, or the storage is wrong: before any training.
+        ValueError: If an option or the space is wrong: before any training.
     """
     require_name(cfg)
     settings = Settings.of(plain(cfg.sweep.study), "sweep.study")

@@ -51,12 +51,7 @@ def test_two_joblib_workers_train_the_same_networks_once(run: Run, tmp_path: Pat
     assert read_results(here["paths"]["results"]).equals(table) and here["ran"] == 0
 
 
-def test_a_wrong_point_of_a_multirun_ends_it(run: Run, tmp_path: Path, joblib_workers: None) -> None:
-    answer = run("evaluate", "-m", "launcher=joblib", "search=popularity", "evaluation.users=0", store=tmp_path)
-    assert answer.code == 2
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_with_their_parent(world: Any, tmp_path: Path, one_thread: None, number: int) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     words = ["launcher=joblib", "sweep.name=two", "sweep.grids=[{seed:[0,1],search:plain}]"]

@@ -29,13 +29,10 @@ def pareto(cost: ArrayLike, accuracy: ArrayLike) -> NDArray[np.bool_]:
     costs, values = np.asarray(cost, dtype=np.float64), np.asarray(accuracy, dtype=np.float64)
     if costs.ndim != 1 or costs.shape != values.shape:
         raise ValueError(f"cost and accuracy must be (n,), got {costs.shape} and {values.shape}")
-    known = np.flatnonzero(~(np.isnan(costs) | np.isnan(values)))
-    distinct, group = np.unique(costs[known], return_inverse=True)
-    best = np.full(len(distinct), -np.inf)  # best accuracy at each distinct cost
-    np.maximum.at(best, group, values[known])
-    cheaper = np.concatenate([[-np.inf], np.maximum.accumulate(best)])[:-1]  # and below it
-    mask = np.zeros(len(costs), dtype=bool)
-    mask[known] = (values[known] == best[group]) & (values[known] > cheaper[group])
+    # (n, n): whether a point of the columns is as good as one of the rows in both, and better in one
+    as_good = (costs <= costs[:, None]) & (values >= values[:, None])
+    better = (costs < costs[:, None]) | (values > values[:, None])
+    mask: NDArray[np.bool_] = ~(as_good & better).any(axis=1) & ~np.isnan(costs + values)
     return mask
 
 

@@ -31,8 +31,8 @@ def summary_run(
     """Write the summary run of a sweep, beside the runs of its jobs.
 
     It holds the table `results`, every point as `search/KIND/METRIC` over `search/flops`, W&B's own
-    charts (`accuracy_over_candidates`, `accuracy_over_flops`, `points`, `hrecall_per_level`, `drift_per_level`), and
-    the figures as images. A run that is already active is left alone.
+    charts (`accuracy_over_candidates`, `accuracy_over_flops`, `hrecall_per_level`, `drift_per_level`), and the
+    figures as images. A run that is already active is left alone.
 
     Args:
         rows: A table as `results_table` makes it.
@@ -73,7 +73,8 @@ def summary_run(
         images = {
             f"figures/{path.stem}": wandb.Image(str(path)) for path in map(Path, figures) if path.suffix == ".png"
         }
-        run.log({"results": _table(rows), **_charts(compared(rows), metric), **images})
+        table = wandb.Table([*rows.columns], rows.rows(), allow_mixed_types=True)
+        run.log({"results": table, **_charts(compared(rows), metric), **images})
         for name in METRICS:
             if (best := done[name].max()) is not None:
                 run.summary[f"best/{name}"] = best
@@ -91,13 +92,6 @@ def points_by_cost(rows: pl.DataFrame) -> list[dict[str, float]]:
     return entries
 
 
-def _table(rows: pl.DataFrame) -> Any:
-    """Rows as W&B shows them."""
-    import wandb
-
-    return wandb.Table([*rows.columns], rows.rows(), allow_mixed_types=True)
-
-
 def _charts(rows: pl.DataFrame, metric: str) -> dict[str, Any]:
     """The charts of W&B's own presets that the rows have points for."""
     import wandb
@@ -108,7 +102,7 @@ def _charts(rows: pl.DataFrame, metric: str) -> dict[str, Any]:
         pairs = {curve.name: np.stack([curve.along(place), curve.along("value")]) for curve in drawn}
         pairs = {name: xy[:, np.isfinite(xy[0])].tolist() for name, xy in pairs.items() if np.isfinite(xy[0]).any()}
         lines[f"accuracy_over_{place}"] = pairs, metric, unit
-    kept = {each.name: each.shares for each in kept_prefixes(rows)}
+    kept = {name: shares for name, (_, shares) in kept_prefixes(rows).items()}
     greedy = {
         name: row
         for name in ("teacher_forced", "free_running")
@@ -122,7 +116,4 @@ def _charts(rows: pl.DataFrame, metric: str) -> dict[str, Any]:
         if pairs:
             xs, ys = zip(*pairs.values(), strict=True)
             found[name] = wandb.plot.line_series(xs, ys, keys=list(pairs), title=title, xname=unit)
-    points = usable(rows, metric).filter(pl.col("flops_per_user") > 0).select("search", "flops_per_user", metric)
-    if len(points):
-        found["points"] = wandb.plot.scatter(_table(points), "flops_per_user", metric, title=f"{metric} over FLOPs")
     return found

@@ -8,11 +8,8 @@ from hydra.core.hydra_config import HydraConfig
 
 from promise.experiments.grid import SweepPoint
 from promise.experiments.pipelines import Pipelines
-from promise.experiments.point_outcome import Failure
-from promise.experiments.runner import refusing
+from promise.experiments.runner import point_state
 from promise.pipeline.config import without_passwords
-from promise.pipeline.errors import own_words
-from promise.pipeline.points import Point
 from promise.pipeline.store import NotBuilt
 from promise.pipeline.verb import show
 
@@ -24,25 +21,13 @@ def dry_run(points: Sequence[SweepPoint]) -> dict[str, Any]:
     states = {"to run": "to_run", "there": "there", "failed earlier": "failed_earlier"}
     rows: list[dict[str, Any]] = []
     for point in points:
-        state, missing, error = "to run", None, Failure(point).error
-        if error is not None:
-            state = "failed earlier"
-        else:
-            try:
-                found = Point(pipelines.of(refusing(point.cfg)), point.cfg.search, point.chosen).find()
-                state = "there" if found else "to run"
-            except NotBuilt as refusal:
-                missing = refusal.key
-                if refusal.training is not None:
-                    size = sum(
-                        p.numel()
-                        for network in refusal.training.networks().values()
-                        if network
-                        for p in network.parameters()
-                    )
-                    trainings[missing] = f"training {refusal.training.name}: {size:,} parameters"
-            except ValueError as wrong:
-                state, error = "would fail", own_words(wrong)
+        state, why = point_state(point, pipelines)
+        missing = why.key if isinstance(why, NotBuilt) else None
+        if isinstance(why, NotBuilt) and why.training is not None:
+            networks = filter(None, why.training.networks().values())
+            size = sum(p.numel() for network in networks for p in network.parameters())
+            trainings[why.key] = f"training {why.training.name}: {size:,} parameters"
+        error = why if isinstance(why, str) else None
         rows.append({"point": point.overrides, "state": state, "missing": missing, "error": error})
     cells = [[" ".join(row["point"]), row["state"], row["missing"] or row["error"]] for row in rows]
     show("Points", ["", "state", "first missing, or error"], cells)

@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise.analysis.results import COUNTS
+from promise.analysis.units import flops_text
 from promise.metrics.intervals import paired_interval
-from promise.metrics.ranking import recall_values
+from promise.metrics.ranking import ndcg_values, recall_values
 
 #: Coverage of an interval, and of the intervals of all steps in C together.
 LEVEL = 0.95
+
+#: Metrics of a user by the rank of the target.
+VALUES = {"recall": recall_values, "ndcg": ndcg_values}
 
 #: Columns that must agree for two points to be compared user by user, and those that name their networks.
 USERS = ("data", "data_fingerprint", "split", "users", "seed", "seen", "allow", "deny")
@@ -33,6 +37,15 @@ class Measured:
     row: dict[str, Any]
     ranks: NDArray[np.int64]
     kept: NDArray[np.bool_] | None = None
+
+    def values(self, metric: str) -> NDArray[np.float64] | None:
+        """(n,) a metric (`recall@10`, `hrecall@2`) of every user; None where it is not known."""
+        name, at = metric.split("@")
+        if name == "hrecall":
+            return None if self.kept is None else self.kept[:, int(at) - 1].astype(np.float64)
+        if self.row.get(metric) is None:  # the lists are too short for it
+            return None
+        return VALUES[name](self.ranks, int(at))
 
     def dial(self, name: str) -> Any:
         """A search dial of the point; None where it can't act."""
@@ -91,8 +104,9 @@ def findings(points: Sequence[Measured]) -> list[Finding]:
 
     Returns:
         Guided against plain at equal width; steps in C; plain beams made wider; the shuffled reward; baselines;
-        drift. Only points on the same users, and for searches with the same networks, are compared; where there are
-        several such groups, a text begins with what tells its group from the others.
+        drift; smaller generators with guidance against larger ones without. Only points on the same users, and but for
+        the last for searches with the same networks, are compared; where there are several such groups, a text begins
+        with what tells its group from the others.
     """
     compared = list(groups(points))
     rows = [group[0].row for group in compared]
@@ -100,11 +114,12 @@ def findings(points: Sequence[Measured]) -> list[Finding]:
     readable = [name for name in differing if name != "networks"]  # a hash, told only where it is needed
     if len({tuple(row.get(name) for name in readable) for row in rows}) == len(rows):
         differing = readable
-    return [
+    found = [
         replace(finding, text=" ".join([*(f"{name}={row.get(name)}" for name in differing), finding.text]))
         for row, group in zip(rows, compared, strict=True)
         for finding in (*differences(group), *drift(group))
     ]
+    return [*found, *sizes(points)]
 
 
 def groups(points: Sequence[Measured]) -> Iterator[list[Measured]]:
@@ -162,7 +177,8 @@ def candidates(point: Measured) -> Any:
 
 def difference(name: str, first: Measured, other: str, second: Measured, level: float = LEVEL) -> Finding:
     """Paired difference in Recall@10 over users, with the interval of a level."""
-    found = paired_interval(recall_values(first.ranks, 10), recall_values(second.ranks, 10), seed=0, level=level)
+    hits, others = (VALUES["recall"](point.ranks, 10) for point in (first, second))
+    found = paired_interval(hits, others, seed=0, level=level)
     return Finding(f"recall@10: {name} − {other}", found.mean, found.low, found.high)
 
 
@@ -173,3 +189,28 @@ def drift(points: Sequence[Measured]) -> Iterator[Finding]:
         forced, free = row[f"teacher_forced@{level}"], row[f"free_running@{level}"]
         text = f"accuracy at level {level}: teacher-forced {forced:.3f} − free-running {free:.3f}"
         yield Finding(text, forced - free, None, None)
+
+
+def sizes(points: Sequence[Measured]) -> Iterator[Finding]:
+    """Every guided generator (λ = 1, its largest C of a width) minus every larger one's plain beam of that width.
+
+    Only points on the same users, trained in the same way with the same kind of reward, are compared.
+    """
+    usable = [p for p in points if p.row.get("recall@10") is not None and p.row.get("parameters") is not None]
+    usable = [p for p in usable if number(p.dial("width")) and number(candidates(p)) and not p.shuffled]
+    plain: dict[tuple[Any, str], Measured] = {}
+    guided: dict[tuple[Any, str], Measured] = {}
+    for p in sorted(usable, key=lambda p: (p.row["parameters"], candidates(p))):
+        key = tuple(p.row.get(name) for name in (*USERS, "reward", "training", "search.width")), p.row["generator"]
+        if p.row["search"] == "plain":
+            plain[key] = p
+        elif p.row["search"] == "guided" and p.dial("weight") == 1:
+            guided[key] = p
+    for (same, generator), smaller in guided.items():
+        for (other, name), larger in plain.items():
+            own = plain.get((same, generator))
+            if own is not None and other == same and larger.row["parameters"] > own.row["parameters"]:
+                costs = [flops_text(p.row["flops_per_user"]) for p in (smaller, larger)]
+                dials = f"W={smaller.dial('width')} C={candidates(smaller)}"
+                text = f"{generator} guided {dials}, {costs[0]}"
+                yield difference(text, smaller, f"{name} plain W={larger.dial('width')}, {costs[1]}", larger)

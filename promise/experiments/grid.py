@@ -51,9 +51,6 @@ class SweepPoint:
 def compose_points(cfg: DictConfig) -> list[SweepPoint]:
     """Every point of a sweep, equal overrides once; within a Hydra app.
 
-    Args:
-        cfg: The root config; `sweep.grids` describes the points.
-
     Raises:
         ValueError: If no sweep was named, its grids are empty, or an option of a point does not exist or is wrong.
     """

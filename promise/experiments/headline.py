@@ -27,12 +27,9 @@ from promise.analysis.report.headline import (
 from promise.data.datasets import draw_users
 from promise.experiments.findings import Measured
 from promise.metrics.intervals import paired_interval
-from promise.metrics.ranking import ndcg_values, recall_values
 from promise.pipeline.stages import Pipeline
 
 log = logging.getLogger(__name__)
-
-VALUES = {"recall": recall_values, "ndcg": ndcg_values}
 
 #: Overrides that say where and how a sweep ran, not what was measured.
 ELSEWHERE = ("store", "build", "predictions", "logger", "trainer", "sweep", "sweeps", "hydra", "launcher")
@@ -84,10 +81,8 @@ class Entry:
 
     def values(self, metric: str, users: NDArray[np.bool_]) -> NDArray[np.float64] | None:
         """A metric (n,) of the users (all of them,) that are marked; None where the lists are too short for it."""
-        if self.measured.row.get(metric) is None:
-            return None
-        name, k = metric.split("@")
-        return VALUES[name](self.measured.ranks[users], int(k))
+        values = self.measured.values(metric)
+        return None if values is None else values[users]
 
 
 def write_headline(entries: Sequence[Entry], folder: Path) -> dict[str, str]:
@@ -164,12 +159,7 @@ def headline_rows(entry: Entry, halves: Halves) -> Iterator[dict[str, Any]]:
 
 
 def comparisons(entries: Sequence[Entry], halves: Halves) -> Iterator[dict[str, Any]]:
-    """Guided against every other method on the same users, over the seeds that both have.
-
-    Args:
-        entries: Headline points of one place and one treatment of past items.
-        halves: Which users count.
-    """
+    """Guided against every other method on the same users, over the seeds that both have."""
     methods: dict[str, dict[int, Entry]] = {}
     for entry in entries:
         methods.setdefault(str(entry.method), {})[entry.cfg.seed] = entry

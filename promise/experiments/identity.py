@@ -63,12 +63,7 @@ def path_fingerprint(path: Path) -> str:
 
 
 def data_label(cfg: DictConfig, option: str) -> str:
-    """The data for a reader: the option of the group, and the names of the files that it was given.
-
-    Args:
-        cfg: The root config.
-        option: Name of the option (`s3rec`).
-    """
+    """The data for a reader: the option of the group, and the names of the files that it was given."""
     texts = [value for value in flat(plain(cfg.data)).values() if isinstance(value, str)]
     names = [Path(text).name for text in texts if Path(text).exists()]
     return f"{option} ({', '.join(names)})" if names else option

@@ -74,14 +74,10 @@ def in_this_process() -> bool:
     return str(HydraConfig.get().launcher["_target_"]).endswith(".BasicLauncher")
 
 
-def launch(points: Sequence[SweepPoint], first_job: int) -> None:
+def launch(points: Sequence[SweepPoint]) -> None:
     """Run points through the launcher that the config chose, and wait for them; within a Hydra app.
 
     A worker that dies takes none of the other points' rows with it: they are in the store.
-
-    Args:
-        points: What to run.
-        first_job: Number of the first job, which names its folder.
     """
     hydra = GlobalHydra.instance().hydra
     assert hydra is not None
@@ -94,7 +90,7 @@ def launch(points: Sequence[SweepPoint], first_job: int) -> None:
     context = HydraContext(hydra.config_loader, cast(Any, WorkerCallback()))
     launcher = Plugins.instance().instantiate_launcher(context, PointJob(given), config)
     try:
-        jobs = launcher.launch([[*given, *point.overrides] for point in points], initial_job_idx=first_job)
+        jobs = launcher.launch([[*given, *point.overrides] for point in points], initial_job_idx=0)
         for point, job in zip(points, jobs, strict=True):
             if isinstance(job._return_value, BaseException):
                 log.error("the job of point %s ended: %s", point.name, own_words(job._return_value))

@@ -37,11 +37,7 @@ class PointOutcome:
 
 
 class Failure:
-    """Record of a point that failed, by everything its figures depend on and its logger.
-
-    Args:
-        point: The point.
-    """
+    """Record of a point that failed, by everything its figures depend on and its logger."""
 
     def __init__(self, point: SweepPoint) -> None:
         self.point = point
@@ -83,10 +79,6 @@ def point_outcome(point: SweepPoint, pipeline: Pipeline) -> PointOutcome:
 
     A point that failed before is left alone unless `retry_failed`. Where nothing may be built (`build=never`) no
     failure is recorded: it may be that refusal.
-
-    Args:
-        point: The point.
-        pipeline: That of its config.
     """
     failure = Failure(point)
     try:

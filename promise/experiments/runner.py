@@ -1,10 +1,10 @@
 """Runs the points of a sweep that are missing, here or through a launcher, and collects the outcome of all."""
 
-import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -12,10 +12,10 @@ from rich.progress import Progress
 
 from promise.experiments.grid import SweepPoint
 from promise.experiments.launchers import in_this_process, launch
-from promise.experiments.pipelines import Pipelines, pipeline_key
-from promise.experiments.point_outcome import Failure, PointOutcome, failed, failed_before, point_outcome, succeeded
-from promise.pipeline.points import Point, PointResult
-from promise.pipeline.stages import Pipeline
+from promise.experiments.pipelines import Pipelines
+from promise.experiments.point_outcome import Failure, PointOutcome, failed, point_outcome
+from promise.pipeline.errors import own_words
+from promise.pipeline.points import Point
 from promise.pipeline.store import NotBuilt, Store
 
 log = logging.getLogger(__name__)
@@ -23,11 +23,6 @@ log = logging.getLogger(__name__)
 
 def run_points(points: Sequence[SweepPoint], name: str, built: Sequence[str]) -> tuple[list[PointOutcome], list[str]]:
     """Run what is missing; within a Hydra app.
-
-    Args:
-        points: The points.
-        name: Name of the sweep, for the progress bar.
-        built: Stages that were built before.
 
     Returns:
         Every point's outcome, in their order, and the names of the stages that were built, each once.
@@ -48,69 +43,46 @@ def run_here(points: Sequence[SweepPoint], name: str, built: Sequence[str]) -> t
 
 
 def run_launched(points: Sequence[SweepPoint], built: Sequence[str]) -> tuple[list[PointOutcome], list[str]]:
-    """`run_points` as jobs of a launcher; of points that need the same training one goes first, so that none waits."""
+    """`run_points` as jobs of a launcher; jobs that need the same training wait for the one that does it."""
     store = Store(Path(points[0].cfg.store) / "artifacts")
     before = {row.key for row in store.ls() if row.complete}
     pipelines = Pipelines()
-    states = [point_state(point, pipelines.of(refusing(point.cfg))) for point in points]
-    to_run = [point for point, state in zip(points, states, strict=True) if state in ("untrained", "to run")]
-    leading: dict[str, SweepPoint] = {}
+    states = [point_state(point, pipelines)[0] for point in points]
+    if to_run := [point for point, state in zip(points, states, strict=True) if state in ("to run", "would fail")]:
+        launch(to_run)
+    outcomes, pipelines = [], Pipelines()  # what is there now
     for point, state in zip(points, states, strict=True):
-        if state == "untrained":
-            leading.setdefault(pipeline_key(point.cfg), point)
-    first = list(leading.values())
-    rest = [point for point in to_run if not any(point is other for other in first)]
-    for jobs, number in ((first, 0), (rest, len(first))):
-        if jobs:
-            launch(jobs, number)
-    pipelines = Pipelines()  # what is there now
-    outcomes = [
-        collected(point, state, pipelines.of(refusing(point.cfg))) for point, state in zip(points, states, strict=True)
-    ]
+        point = changed(point, build="never", retry_failed=False)
+        if state != "failed earlier" and point_state(point, pipelines)[0] == "to run":
+            log.error("point %s failed: its job ended without a row", point.name)
+            outcomes.append(failed(point, "its job ended without a row"))
+            continue
+        outcome = point_outcome(point, pipelines.of(point.cfg))
+        if outcome.result is not None and state != "there":
+            outcome = replace(outcome, result=replace(outcome.result, searched=True))
+        outcomes.append(outcome)
     made = sorted({row.key for row in store.ls() if row.complete} - before)
     return outcomes, list(dict.fromkeys([*built, *(key.rpartition("-")[0] for key in made)]))
 
 
-def refusing(cfg: DictConfig) -> DictConfig:
-    """The config with `build=never`."""
-    changed = OmegaConf.merge(cfg, {"build": "never"})
-    assert isinstance(changed, DictConfig)
-    return changed
+def changed(point: SweepPoint, **values: Any) -> SweepPoint:
+    """A point with other values of the root config."""
+    return replace(point, cfg=cast(DictConfig, OmegaConf.merge(point.cfg, values)))
 
 
-def point_state(point: SweepPoint, pipeline: Pipeline) -> str:
-    """`there` (its row is), `failed` (earlier, and not to be tried again), `untrained` or `to run`.
+def point_state(point: SweepPoint, pipelines: Pipelines) -> tuple[str, NotBuilt | str | None]:
+    """The state of a point, and what it lacks or its error; nothing is built.
 
-    Args:
-        point: The point.
-        pipeline: One of its config that builds nothing.
+    Returns:
+        `there` (its row is), `to run`, `would fail`, or `failed earlier`, which is not to be tried again.
     """
-    if Failure(point).error is not None:
-        return "failed"
+    if (error := Failure(point).error) is not None:
+        return "failed earlier", error
+    refusing = changed(point, build="never")
     try:
-        return "there" if Point(pipeline, point.cfg.search, point.chosen).find() else "to run"
-    except NotBuilt:
-        return "untrained"
-    except ValueError:  # the point is wrong, which running it will tell
-        return "to run"
-
-
-def collected(point: SweepPoint, state: str, pipeline: Pipeline) -> PointOutcome:
-    """The outcome that a job left of a point, or that was there before.
-
-    Args:
-        point: The point.
-        state: As `point_state` gave it before the jobs.
-        pipeline: One of its config that builds nothing.
-    """
-    if state == "failed":
-        return failed_before(point, str(Failure(point).error))
-    found: PointResult | None = None
-    with contextlib.suppress(ValueError):  # not trained, or wrong: its job has told
-        found = Point(pipeline, point.cfg.search, point.chosen).find()
-    if found is not None:
-        return succeeded(point, pipeline, replace(found, searched=state != "there"))
-    retried = SweepPoint(point.overrides, OmegaConf.merge(point.cfg, {"retry_failed": False}), point.chosen)  # type: ignore[arg-type]
-    error = Failure(retried).error or "its job ended without a row"
-    log.error("point %s failed: %s", point.name, error)
-    return failed(point, error)
+        found = Point(pipelines.of(refusing.cfg), refusing.cfg.search, point.chosen).find()
+    except NotBuilt as refusal:
+        return "to run", refusal
+    except ValueError as wrong:
+        return "would fail", own_words(wrong)
+    return "there" if found else "to run", None

@@ -66,11 +66,6 @@ def test_rows_stand_by_dials_whatever_their_order_was(sweep) -> None:
     assert guided.select("search.width", "search.expansion").rows() == list(itertools.product((10, 20), (1, 2, 4, 10)))
 
 
-def test_no_rows_is_a_table_without_rows(tmp_path: Path) -> None:
-    write_results([], tmp_path / "r")
-    assert read_results(tmp_path / "r").shape[0] == 0
-
-
 @pytest.mark.parametrize(
     ("value", "levels"),
     [(None, []), (20, [20.0]), ("20", [20.0]), ("[50, 20]", [50.0, 20.0]), ([1, 0.5], [1.0, 0.5])],

@@ -9,42 +9,36 @@ import pytest
 Run = Callable[..., Any]
 GRIDS = (
     "sweep.name=dry",
-    "sweep.grids=[{generator.dim:[16,24],search:plain,search.width:[10]},{search:[guided,popularity,sasrec]}]",
+    "sweep.grids=[{generator.dim:[16,20],search:plain,search.width:[9]},{search:[guided,popularity]},"
+    "{search:plain,search.width:[[6,6]]}]",
 )
 
 
-def test_points_rows_and_trainings(run: Run, tmp_path: Path) -> None:
-    nothing = run("sweep", *GRIDS, "dry_run=true", store=tmp_path)
-    said = nothing.json
+def test_nothing_is_there(run: Run, tmp_path: Path) -> None:
+    said = run("sweep", *GRIDS, "dry_run=true", store=tmp_path).json
     assert [said[name] for name in ("points", "to_run", "there", "trainings")] == [5, 5, 0, {}]
     assert all(each["missing"].startswith("data-") for each in said["plan"])
     assert {path.name for path in tmp_path.iterdir()} == {"runs"}  # Hydra's own folder
-    run("prepare", store=tmp_path)
-    run("evaluate", "search=plain", "search.width=10", store=tmp_path)
-    answer = run("sweep", *GRIDS, "dry_run=true", store=tmp_path)
+
+
+def test_points_rows_and_trainings(run: Run) -> None:
+    for search in ("plain", "popularity"):
+        words = ["search.width=9"] if search == "plain" else []
+        run("evaluate", f"search={search}", "evaluation.users=59", *words)
+    answer = run("sweep", *GRIDS, "dry_run=true", "evaluation.users=59")
     said = answer.json
-    assert [each["state"] for each in said["plan"]] == ["there", "to run", "to run", "there", "to run"]
-    assert [each["missing"] is not None for each in said["plan"]] == [False, True, False, False, True]
-    assert sorted(text.partition(":")[0] for text in said["trainings"].values()) == [
-        "training joint",
-        "training sasrec",
-    ]
-    assert "parameters" in answer.out and len(said["commands"]) == 3
-    assert said["commands"][1].startswith("promise evaluate ") and said["commands"][1].endswith("search=guided")
-    assert "dry_run" not in said["commands"][1]
-
-
-def test_a_point_that_would_fail_is_told(run: Run, tmp_path: Path) -> None:
-    words = ("sweep.name=dry", "sweep.grids=[{search:plain,search.width:[[5,5]]}]")
-    run("train", store=tmp_path)
+    plan = said["plan"]
+    assert [each["state"] for each in plan] == ["there", "to run", "to run", "there", "would fail"]
+    assert [each["missing"] is not None for each in plan] == [False, True, False, False, False]
+    assert [text.partition(":")[0] for text in said["trainings"].values()] == ["training joint"]
+    assert "parameters" in answer.out and said["commands"][-1].startswith("promise evaluate ")
+    assert said["commands"][-1].endswith("search=guided") and "dry_run" not in said["commands"][-1]
     error = "search.width has 2 entries, the semantic IDs have 4 levels"
-    states = []
-    for _ in range(2):
-        states.append(run("sweep", *words, "dry_run=true", store=tmp_path).json["plan"][0])
-        assert run("sweep", *words, store=tmp_path).code == 1
-    assert [(each["state"], each["error"]) for each in states] == [
-        ("would fail", error), ("failed earlier", f"ValueError: {error}")
-    ]  # fmt: skip
+    assert plan[4]["error"] == error
+    one = ("sweep.name=dry", "sweep.grids=[{search:plain,search.width:[[6,6]]}]")
+    assert run("sweep", *one).code == 1
+    (again,) = run("sweep", *one, "dry_run=true").json["plan"]
+    assert (again["state"], again["error"]) == ("failed earlier", f"ValueError: {error}")
 
 
 @pytest.mark.parametrize(

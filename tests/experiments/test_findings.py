@@ -124,3 +124,38 @@ def test_drift_is_told_once_a_group() -> None:
 def test_nothing_to_say() -> None:
     assert findings([]) == []
     assert findings([point("popularity")]) == []
+
+
+PARAMETERS = {"tiny": 10, "small": 20, "base": 30}
+
+
+def sized(make: Any, name: str, *dials: Any, **row: Any) -> Measured:
+    more = {"generator": name, "networks": name, "parameters": PARAMETERS[name], "flops_per_user": 2e6}
+    return make(*dials, **{**more, **row})
+
+
+def test_every_smaller_guided_one_against_every_larger_plain_one() -> None:
+    made = [sized(plain, name, width) for name in PARAMETERS for width in (10, 20)]
+    made += [sized(guided, name, 10, c) for name in PARAMETERS for c in (100, 20)]
+    assert texts(made)[-3:] == [
+        f"{smaller} guided W=10 C=100, 2 MFLOP − {larger} plain W=10, 2 MFLOP"
+        for smaller, larger in (("tiny", "small"), ("tiny", "base"), ("small", "base"))
+    ]
+    found = findings([sized(plain, "tiny", 10), sized(plain, "small", 10), sized(guided, "tiny", 10, 40)])[-1]
+    assert found.difference == pytest.approx(0.3) and found.low is not None and 0 < found.low < 0.3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"seed": 1}, {"seen": "remove"}, {"reward": "cross_attention"}, {"training": "staged"}, {"weight": 0.5},
+     {"control": "shuffled"}, {"recall@10": None}],
+)  # fmt: skip
+def test_sizes_that_are_not_compared(changes: dict[str, Any]) -> None:
+    made = [sized(plain, name, 10) for name in ("tiny", "small")]
+    assert any("small plain" in text for text in texts([*made, sized(guided, "tiny", 10, 100)]))
+    assert not any("small plain" in text for text in texts([*made, sized(guided, "tiny", 10, 100, **changes)]))
+
+
+def test_one_size_with_other_ids_is_no_larger_one() -> None:
+    made = [sized(plain, "tiny", 10), sized(plain, "tiny", 10, parameters=14, networks="b")]
+    assert not any("tiny guided" in text for text in texts([*made, sized(guided, "tiny", 10, 100)]))

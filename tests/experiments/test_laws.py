@@ -1,6 +1,5 @@
 """Which points of a sweep make a curve, and that its laws are rows, files and a table."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,11 @@ CS = (20, 30, 40, 80, 160, 400)
 USERS = 3000
 
 
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("promise.experiments.laws.RESAMPLES", 40)
+
+
 def ranks_of(candidates: float, seed: int = 0) -> np.ndarray:
     """Ranks of users who are hit from their own level on: recall@10 is about 0.3 − 0.1·(C / 20)^−1."""
     rng = np.random.default_rng(7)
@@ -29,7 +33,7 @@ def ranks_of(candidates: float, seed: int = 0) -> np.ndarray:
     return np.where(hit, (own * 1000).astype(np.int64) % 10, NOT_RANKED)
 
 
-def point(candidates: Any, seed: int = 0, width: Any = 20, **more: Any) -> Measured:
+def point(candidates: Any, seed: int = 0, width: Any = 20, kept: Any = None, **more: Any) -> Measured:
     ranks = ranks_of(candidates if isinstance(candidates, int) else 20, seed)
     row = {
         "data": "shop", "split": "validation", "users": USERS, "seed": seed, "seen": "keep", "search": "guided",
@@ -38,102 +42,91 @@ def point(candidates: Any, seed: int = 0, width: Any = 20, **more: Any) -> Measu
         "search.expansion": 1.0, "recall@10": float(recall_values(ranks, 10).mean()),
         "ndcg@10": float(ndcg_values(ranks, 10).mean()), "flops_per_user": 1e6, "hrecall@1": 0.9, "hrecall@2": 0.5,
     }  # fmt: skip
-    return Measured(row | {name.replace("search_", "search."): value for name, value in more.items()}, ranks)
+    return Measured(row | {name.replace("search_", "search."): value for name, value in more.items()}, ranks, kept)
 
 
 def curve(cs: tuple[int, ...] = CS, **more: Any) -> list[Measured]:
     return [point(c, **more) for c in cs]
 
 
+def lengths(points: list[Measured]) -> list[int]:
+    return [len(group.points) for group in groups(points)]
+
+
 def test_a_curve_over_c_is_a_group_in_rising_order() -> None:
-    (group,) = groups(curve()[::-1])
+    (group,) = groups([*curve()[::-1], point([20, 40])])  # candidates per level are on no curve
     assert tuple(group.points) == CS and group.seeds == (0,)
-    np.testing.assert_array_equal(group.values("recall@10")[2], recall_values(ranks_of(40), 10))
-    np.testing.assert_array_equal(group.values("ndcg@10")[2], ndcg_values(ranks_of(40), 10))
-    assert groups(curve(CS[:4])) == []
+    for metric, values in (("recall@10", recall_values), ("ndcg@10", ndcg_values)):
+        found = group.values(metric)
+        assert found is not None
+        np.testing.assert_array_equal(found[2], values(ranks_of(40), 10))
+    assert group.values("hrecall@1") is None
+    assert lengths(curve(CS[:4])) == []
 
 
 @pytest.mark.parametrize(
     "other",
     [{"width": 10}, {"search_weight": 0.5}, {"reward": "cross_attention"}, {"generator": "base"}, {"seen": "remove"},
-     {"split": "test"}, {"search_adaptive": "entropy"}, {"search_temperature": 2.0}],
+     {"split": "test"}, {"search_adaptive": "entropy"}, {"search_temperature": 2.0}, {"further": "ids.codes=64"}],
 )  # fmt: skip
 def test_points_that_differ_in_more_than_c_are_groups_of_their_own(other: dict[str, Any]) -> None:
-    assert [len(group.points) for group in groups([*curve(), *curve(CS[:5], **other)])] == [6, 5]
-    assert len(groups([*curve(CS[:3]), *curve(CS[3:], **other)])) == 0
+    assert lengths([*curve(), *curve(CS[:5], **other)]) == [6, 5]
+    assert lengths([*curve(CS[:3]), *curve(CS[3:], **other)]) == []
 
 
-@pytest.mark.parametrize(
-    "other",
-    [{"search_control": "shuffled"}, {"search": "plain"}, {"search": "orm"}, {"reward": None}],
-)
+@pytest.mark.parametrize("other", [{"search_control": "shuffled"}, {"search": "plain"}, {"reward": None}])
 def test_what_has_no_scaling_law(other: dict[str, Any]) -> None:
-    assert groups(curve(**other)) == []
-
-
-def test_candidates_per_level_are_on_no_curve() -> None:
-    (group,) = groups([*curve(), point([20, 40])])
-    assert tuple(group.points) == CS
+    assert lengths(curve(**other)) == []
 
 
 def test_seeds_are_averaged_over_the_c_that_all_have() -> None:
     (group,) = groups([*curve(), *curve(CS[:5], seed=1)])
     assert group.seeds == (0, 1) and tuple(group.points) == CS[:5]
     mean = (recall_values(ranks_of(30), 10) + recall_values(ranks_of(30, 1), 10)) / 2
-    np.testing.assert_array_equal(group.values("recall@10")[1], mean)
-    assert group.mean("flops_per_user") == [1e6] * 5
-    assert group.mean("nothing") is None
-
-
-def test_two_networks_of_one_seed_are_not_averaged() -> None:
-    found = groups([*curve(), *curve(networks="sha256:other")])
-    assert [group.row["networks"] for group in found] == ["sha256:0", "sha256:other"]
+    np.testing.assert_array_equal(group.values("recall@10")[1], mean)  # type: ignore[index]
+    assert group.places("flops_per_user") == [1e6] * 5
 
 
 def test_laws_of_every_metric_and_axis() -> None:
     found = laws_of(curve())
     assert [(of.metric, of.along) for of in found] == [("recall@10", "candidates"), ("ndcg@10", "candidates")]
     values = np.stack([recall_values(ranks_of(c), 10) for c in CS])
-    assert found[0].comparison.fits[0] == fit_law(resampled(CS, values), Law.SATURATING_POWER)
-    dearer = [point(c, flops_per_user=c * 1e6) for c in CS]
-    assert [of.along for of in laws_of(dearer)] == ["candidates", "flops_per_user"] * 2
-    narrow = [point(c, **{"recall@10": None}) for c in CS]  # a beam of fewer than 10
-    assert [of.metric for of in laws_of(narrow)] == ["ndcg@10"]
+    assert found[0].comparison.fits[0] == fit_law(resampled(CS, values, 40), Law.SATURATING_POWER)
+    # Dearer with C, beams of fewer than 10, and the prefixes that are kept of every user.
+    hits = [recall_values(ranks_of(c), 10) > 0 for c in CS]
+    levels = [np.stack([np.ones(USERS, bool), hit], axis=1) for hit in hits]
+    dearer = [point(c, flops_per_user=c * 1e6, kept=kept, **{"recall@10": None})
+              for c, kept in zip(CS, levels, strict=True)]  # fmt: skip
+    others = {(of.metric, of.along): of.comparison.fits for of in laws_of(dearer)}
+    assert list(others) == [
+        (metric, along)
+        for metric in ("ndcg@10", "hrecall@1", "hrecall@2")
+        for along in ("candidates", "flops_per_user")
+    ]
+    assert others["hrecall@2", "candidates"] == found[0].comparison.fits  # the same users
     assert laws_of([]) == []
 
 
-def test_laws_of_true_prefixes_by_user(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    def kept(candidates: int) -> np.ndarray:
-        hits = recall_values(ranks_of(candidates), 10) > 0
-        return np.stack([np.ones(USERS, bool), hits], axis=1)
-
-    known = [Measured(of.row, of.ranks, kept(c)) for c, of in zip(CS, curve(), strict=True)]
-    found = {of.metric: of.comparison for of in laws_of(known)}
-    assert list(found) == ["recall@10", "ndcg@10", "hrecall@1", "hrecall@2"]
-    assert found["hrecall@2"].fits == found["recall@10"].fits  # the same users
-    assert "a constant" in found["hrecall@1"].fits[0].reason  # type: ignore[union-attr]
-    (group,) = groups([*known[:-1], curve()[-1]])  # a row of an earlier version knows no user's prefixes
-    assert group.metrics == ["recall@10", "ndcg@10"]
-    with caplog.at_level("WARNING"):
-        assert [of.metric for of in laws_of(curve())] == ["recall@10", "ndcg@10"]
-    assert "no law of HRecall for small, dot, W = 20" in caplog.text
-    assert write_laws(laws_of(known), tmp_path)["level_laws_figure"] == str(tmp_path / "level-laws.png")
-    assert {row[0].split()[0] for row in table_rows(laws_of(known))} == {"recall@10", "ndcg@10"}
-
-
-def test_rows() -> None:
-    rows = law_rows(laws_of(curve()))
-    assert [(row["metric"], row["law"]) for row in rows[:4]] == [
-        ("recall@10", "saturating power"), ("recall@10", "exponentiated power"), ("recall@10", "log-linear"),
-        ("ndcg@10", "saturating power"),
-    ]  # fmt: skip
+def test_rows_table_and_files(tmp_path: Path) -> None:
+    found = laws_of([*curve(), *curve(seed=1)])
+    rows = law_rows(found)
+    assert [(row["metric"], row["law"]) for row in rows] == [
+        (metric, law)
+        for metric in ("recall@10", "ndcg@10")
+        for law in ("saturating power", "exponentiated power", "log-linear")
+    ]
     power, line = rows[0], rows[2]
     assert power["a_low"] < 0.3 < power["a_high"] and power["c_low"] < 1 < power["c_high"]
-    assert (power["held_out_x"], power["x0"], power["points"]) == (400, 20, 6)
+    assert (power["held_out_x"], power["x0"], power["points"], power["seeds"]) == (400, 20, 6, "0 1")
     assert power["error"] == pytest.approx(power["predicted"] - power["observed"])
-    assert line["c"] is None and line["turning_x"] is None and power["reason"] is None
-    assert len({tuple(row) for row in rows}) == 1
-    assert (power["width"], power["weight"], power["seeds"]) == ("20", "1.0", "0")
+    assert line["c"] is None and power["reason"] is None and len({tuple(row) for row in rows}) == 1
+    table = table_rows(found)
+    assert len(table) == 6 and {len(row) for row in table} == {len(LAWS_COLUMNS)}
+    assert table[0][:2] == ["recall@10 small, dot, W = 20, λ = 1, 2 seeds", "saturating power"]
+    paths = write_laws(found, tmp_path / "new")
+    assert set(paths) == {"laws", "law_figure", "law_figure_svg"}
+    assert all(Path(path).is_file() for path in paths.values())
+    assert pl.read_csv(paths["laws"])["a"][0] == power["a"]
 
 
 def test_a_reason_has_no_numbers() -> None:
@@ -144,23 +137,6 @@ def test_a_reason_has_no_numbers() -> None:
         assert row["preferred"] is False
 
 
-def test_the_printed_table() -> None:
-    table = table_rows(laws_of([point(c, flops_per_user=c * 1e6) for c in CS]))
-    assert len(table) == 6 and {len(row) for row in table} == {len(LAWS_COLUMNS)}
-    assert table[0][:2] == ["recall@10 small, dot, W = 20, λ = 1", "saturating power"]
-
-
-def test_files(tmp_path: Path) -> None:
-    found = laws_of([*curve(), *curve(seed=1)])
-    paths = write_laws(found, tmp_path / "new")
-    assert set(paths) == {"laws", "law_figure", "law_figure_svg"}
-    assert all(Path(path).is_file() for path in paths.values())
-    table = pl.read_csv(paths["laws"])
-    assert len(table) == 6 and table["seeds"].to_list() == ["0 1"] * 6
-    assert table["a"][0] == found[0].comparison.fits[0].parameters["a"].value  # type: ignore[union-attr]
-    assert [path.name for path in (tmp_path / "new").glob("*.part")] == []
-
-
 def test_a_sweep_writes_its_laws(run: Callable[..., Any]) -> None:
     grids = "sweep.grids=[{search:guided,search.width:[10],search.expansion:[1,1.5,2,3,4]}]"
     answer = run("sweep", "sweep.name=laws", grids)
@@ -169,4 +145,4 @@ def test_a_sweep_writes_its_laws(run: Callable[..., Any]) -> None:
     levels = [name for name in pl.read_csv(answer.json["paths"]["results"]).columns if name.startswith("hrecall@")]
     assert levels and {row["metric"] for row in rows} == {"recall@10", "ndcg@10", *levels}
     assert all((row["reason"] is None) != (row["a"] is None) for row in rows)
-    assert json.loads(answer.out.splitlines()[-1])["paths"]["law_figure"].endswith("law.png")
+    assert answer.json["paths"]["law_figure"].endswith("law.png")

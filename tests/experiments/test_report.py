@@ -4,15 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import Mock
 
-import polars as pl
 import pytest
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from promise import configs
 from promise.experiments import report as sweep_report
-from promise.experiments.report import ReportCache, write_report
+from promise.experiments.report import write_report
 
 ROWS = [
     {
@@ -70,36 +67,3 @@ def test_wandb_gets_the_config_and_all_images(
     assert [Path(image).name for image in images] == ["figure.png", "figure-frontier.png", "law.png"]
     assert (group, mode) == ("mine", "offline")
     assert config["sweep"]["storage"] == "postgresql://me:***@host/db"
-
-
-def test_other_loggers_get_every_point_by_its_flops(written: Callable[..., dict[str, str]], tmp_path: Path) -> None:
-    written(())
-    (path,) = tmp_path.glob("logs/summary-mine/*/metrics.csv")
-    table = pl.read_csv(path)
-    assert table["step"].to_list() == [10_000_000, 20_000_000]
-    assert table["search/plain/recall@10"].to_list() == [0.01, 0.02]
-
-
-def test_tensorboard_gets_the_figures(written: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    logger = Mock(spec=TensorBoardLogger)
-    monkeypatch.setattr(sweep_report, "make_logger", lambda *_: logger)
-    written(())
-    assert [call.kwargs["step"] for call in logger.log_metrics.call_args_list] == [10_000_000, 20_000_000]
-    names = {call.args[0]: call.args[1].shape[2] for call in logger.experiment.add_image.call_args_list}
-    assert names == {"figures/figure": 4, "figures/figure-frontier": 4}
-
-
-def test_the_last_report_is_taken_over_where_it_was_made_of_the_same(tmp_path: Path) -> None:
-    table, figure = tmp_path / "results.csv", tmp_path / "figure.png"
-    table.write_text("a\n1\n")
-    figure.write_text("x")
-    assert ReportCache(tmp_path, "csv").find() is None
-    ReportCache(tmp_path, "csv").keep({"paths": {"figure": str(figure)}, "tables": [["λ", ["a"], [[None, 1.5]]]]})
-    found = ReportCache(tmp_path, "csv").find()
-    assert found is not None and found["tables"] == [["λ", ["a"], [[None, 1.5]]]]
-    assert ReportCache(tmp_path, "wandb").find() is None
-    table.write_text("a\n2\n")
-    assert ReportCache(tmp_path, "csv").find() is None
-    table.write_text("a\n1\n")
-    figure.unlink()
-    assert ReportCache(tmp_path, "csv").find() is None

@@ -1,4 +1,4 @@
-"""Points through a launcher: only what is missing is launched, networks first, and every outcome is in the store."""
+"""Points through a launcher: only what is missing is launched, and every outcome is in the store."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from promise.experiments.grid import SweepPoint
 
 Run = Callable[..., Any]
 NAME = "sweep.name=launched"
-GRIDS = (NAME, "sweep.grids=[{seed:[0,1],search:plain,search.width:[10,20]},{search:plain,search.width:[[5,5]]}]")
+GRIDS = (NAME, "sweep.grids=[{search:plain,search.width:[10,20,[5,5]]}]")
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     seen: list[list[str]] = []
     launch = runner.launch
 
-    def told(points: Sequence[SweepPoint], first_job: int) -> None:
+    def told(points: Sequence[SweepPoint]) -> None:
         seen.append([point.name for point in points])
-        launch(points, first_job)
+        launch(points)
 
     monkeypatch.setattr(runner, "launch", told)
     monkeypatch.setattr("promise.experiments.runner.in_this_process", lambda: False)
@@ -34,21 +34,14 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 def test_launched_points(run: Run, tmp_path: Path, launches: list[list[str]]) -> None:
     said = run("sweep", *GRIDS, store=tmp_path).json
-    assert [said[name] for name in ("points", "ran", "skipped", "failed")] == [5, 4, 0, 1]
+    assert [said[name] for name in ("points", "ran", "skipped", "failed")] == [3, 2, 0, 1]
     assert said["trained"] == ["data", "content", "embeddings", "ids", "joint"]
-    first, rest = launches
-    assert first == [
-        "seed=0 search=plain search.width=10",
-        "seed=1 search=plain search.width=10",
-    ]  # one for each network
-    assert rest == [f"seed={seed} search=plain search.width=20" for seed in (0, 1)] + [
-        "search=plain search.width=[5, 5]"
-    ]
+    assert launches == [[f"search=plain search.width={width}" for width in ("10", "20", "[5, 5]")]]
     table = read_results(said["paths"]["results"])
     assert [error is not None for error in table["error"]].count(True) == 1
     launches.clear()
     again = run("sweep", *GRIDS, "build=never", store=tmp_path)
-    assert [again.json[name] for name in ("points", "ran", "skipped", "failed", "trained")] == [5, 0, 4, 1, []]
+    assert [again.json[name] for name in ("points", "ran", "skipped", "failed", "trained")] == [3, 0, 2, 1, []]
     assert launches == [] and "failed earlier: ValueError: search.width has 2 entries" in again.err
     assert read_results(again.json["paths"]["results"]).equals(table)
 

@@ -1,4 +1,4 @@
-"""Curves over resampled users: the means of a curve's points, their intervals, and where more begins to hurt."""
+"""Curves over resampled users: the means of a curve's points, and their intervals."""
 
 from __future__ import annotations
 
@@ -67,27 +67,6 @@ class LawCurve:
         """Every point with its own interval."""
         return tuple(map(estimate, self.means, self.draws.T))
 
-    @property
-    def steps(self) -> tuple[Estimate, ...]:
-        """Every point with the interval of its distance from the curve's mean: what all points share is left out."""
-        shared = self.draws.mean(axis=1, keepdims=True) - self.means.mean()
-        return tuple(map(estimate, self.means, (self.draws - shared).T))
-
-
-@dataclass(frozen=True)
-class TurningPoint:
-    """The place from which on more hurts.
-
-    Attributes:
-        x: The smallest x from which on every mean is below that of `best`, the users' noise excluded.
-        best: The x of the highest mean; smaller than `x`.
-        difference: Mean at `x` minus mean at `best`; its interval holds for all pairs of points together.
-    """
-
-    x: float
-    best: float
-    difference: Estimate
-
 
 def estimate(value: float, draws: ArrayLike) -> Estimate:
     """A value with the percentile interval of its draws (n,)."""
@@ -127,34 +106,3 @@ def resampled(x: ArrayLike, values: ArrayLike, resamples: int = RESAMPLES, seed:
     distinct, counts = np.unique(rows, axis=0, return_counts=True)
     drawn = np.random.default_rng(seed).multinomial(len(rows), counts / len(rows), resamples)  # (resamples, distinct)
     return LawCurve(places[order], rows.mean(axis=0), drawn @ distinct / len(rows), len(rows))
-
-
-def turning_point(curve: LawCurve) -> TurningPoint | None:
-    """Find the x from which more of it hurts; None where the largest x is not told apart from the best one.
-
-    The best x is chosen by looking, which makes a plain paired interval too short. So the intervals of all pairs of
-    points are widened until they hold together: by the 95 % quantile of the largest standardised error of any pair.
-
-    Example:
-        >>> hits = [[1.0] * n + [0.0] * (500 - n) for n in (100, 200, 250, 150)]
-        >>> turn = turning_point(resampled([20, 40, 80, 160], hits))
-        >>> turn.best, turn.x
-        (80.0, 160.0)
-    """
-    later, earlier = np.tril_indices(len(curve.x), -1)
-    differences = curve.means[later] - curve.means[earlier]  # (pairs,)
-    errors = curve.draws[:, later] - curve.draws[:, earlier] - differences  # (resamples, pairs)
-    spread = errors.std(axis=0)
-    moves = spread > 0  # a pair that no user tells apart has no error
-    if not moves.any():
-        return None
-    reach = float(np.quantile(np.abs(errors[:, moves] / spread[moves]).max(axis=1), LEVEL))
-    best = int(np.argmax(curve.means))
-    turn = None
-    for pair in np.flatnonzero(earlier == best)[::-1]:  # from the largest x down to the first that may do no harm
-        value, margin = float(differences[pair]), reach * float(spread[pair])
-        if value + margin >= 0:
-            break
-        difference = Estimate(value, value - margin, value + margin)
-        turn = TurningPoint(float(curve.x[later[pair]]), float(curve.x[best]), difference)
-    return turn

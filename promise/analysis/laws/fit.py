@@ -10,16 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from promise.analysis.laws.bootstrap import (
-    LEVEL,
-    RESAMPLES,
-    Estimate,
-    LawCurve,
-    TurningPoint,
-    estimate,
-    resampled,
-    turning_point,
-)
+from promise.analysis.laws.bootstrap import LEVEL, RESAMPLES, Estimate, LawCurve, estimate, resampled
 from promise.analysis.laws.forms import EXPONENTS, Law, fit_parameters, law_values
 
 #: Fewest points that a law is fitted through; the held-out ones come on top.
@@ -35,23 +26,6 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """A law's prediction of a point that it never saw, beside what was measured.
-
-    Attributes:
-        x: The point's place.
-        predicted: The law's value there; the interval is that of the refits.
-        observed: The mean that was measured.
-        error: Predicted minus observed, both on the same users in every resample.
-    """
-
-    x: float
-    predicted: Estimate
-    observed: Estimate
-    error: Estimate
-
-
-@dataclass(frozen=True)
 class LawFit:
     """A law with its parameters.
 
@@ -59,7 +33,9 @@ class LawFit:
         law: Which law.
         x: (points,) the fitted places, rising; the first is x₀.
         parameters: Estimates by name (`a`, `b`, and `c` where the law has it).
-        held_out: What it says about the point of the largest x.
+        predicted: Its value at the point of the largest x, which it never saw; the interval is that of the refits.
+        observed: The mean that was measured there.
+        error: Predicted minus observed, both on the same users in every resample.
         residual: Root mean square distance of the fitted points from the law, in the unit of the metric.
         aicc: Akaike's criterion, corrected for few points; None where the points are too few for it.
         failed: Share of the resamples that the law could not be fitted to; they are in no interval.
@@ -69,7 +45,9 @@ class LawFit:
     law: Law
     x: tuple[float, ...]
     parameters: dict[str, Estimate]
-    held_out: HeldOut
+    predicted: Estimate
+    observed: Estimate
+    error: Estimate
     residual: float
     aicc: float | None
     failed: float
@@ -102,14 +80,12 @@ class Comparison:
     Attributes:
         curve: The points; the one of the largest x is held out of the fits.
         fits: One result for each law, in the order of `Law`.
-        turning: Where more begins to hurt, over all points; None where nothing shows that it does.
         preferred: The law that explains the points best; None where none does, or they can't be told apart.
         verdict: Why, in one sentence.
     """
 
     curve: LawCurve
     fits: tuple[LawFit | NoFit, ...]
-    turning: TurningPoint | None
     preferred: Law | None
     verdict: str
 
@@ -133,14 +109,14 @@ def fit_all(x: ArrayLike, values: ArrayLike, resamples: int = RESAMPLES, seed: i
 
     Returns:
         The fits, each with a reason in place of numbers where there are fewer than 4 points, too short a range, no
-        trend, or an exponent that the points do not determine; the turning point; and the verdict.
+        trend, or an exponent that the points do not determine; and the verdict.
 
     Raises:
         ValueError: As `bootstrap.resampled`.
     """
     curve = resampled(x, values, resamples, seed)
     fits = tuple(fit_law(curve, law) for law in Law)
-    return Comparison(curve, fits, turning_point(curve), *prefer(fits))
+    return Comparison(curve, fits, *prefer(fits))
 
 
 def fit_law(curve: LawCurve, law: Law) -> LawFit | NoFit:
@@ -158,12 +134,11 @@ def fit_law(curve: LawCurve, law: Law) -> LawFit | NoFit:
         return NoFit(law, f"the exponent is not determined: {failed:.0%} of the resamples have none in {low}–{high:g}")
     refits = np.array([each for each in found if each is not None]).T  # (parameters, refits)
     values, predictions = law_values(law, best, places), law_values(law, refits, places[:, None])
-    predicted = estimate(values[-1], predictions[-1])
     error = estimate(values[-1] - curve.means[-1], predictions[-1] - curve.draws[fits, -1])
-    last = HeldOut(float(curve.x[-1]), predicted, curve.points[-1], error)
+    held_out = (estimate(values[-1], predictions[-1]), curve.points[-1], error)
     parameters = dict(zip(law.parameters, map(estimate, best, refits), strict=True))
     residual = float(np.sqrt(np.mean((values - curve.means)[:count] ** 2)))
-    return LawFit(law, tuple(x.tolist()), parameters, last, residual, aicc(residual, count, law), failed, refits)
+    return LawFit(law, tuple(x.tolist()), parameters, *held_out, residual, aicc(residual, count, law), failed, refits)
 
 
 def unfit(curve: LawCurve, count: int, law: Law) -> str | None:
@@ -199,10 +174,10 @@ def prefer(fits: tuple[LawFit | NoFit, ...]) -> tuple[Law | None, str]:
     found = [fit for fit in fits if isinstance(fit, LawFit)]
     if not found:
         return None, "no law could be fitted"
-    held = [fit for fit in found if not fit.held_out.error.excludes_zero]
-    nearest = min(held or found, key=lambda fit: abs(fit.held_out.error.value))
+    held = [fit for fit in found if not fit.error.excludes_zero]
+    nearest = min(held or found, key=lambda fit: abs(fit.error.value))
     if not held:
-        miss = abs(nearest.held_out.error.value)
+        miss = abs(nearest.error.value)
         return None, f"every fitted law misses the held-out points, {nearest.law} by the least ({miss:.4f})"
     if len(held) == 1:
         borne = "that could be fitted" if len(found) == 1 else "that the held-out points bear out"

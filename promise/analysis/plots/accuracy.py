@@ -1,4 +1,4 @@
-"""Accuracy against candidates, against compute and against λ; the trials of a study against what they cost.
+"""Accuracy against candidates, against compute and against λ.
 
 Tables are as `results_table` makes them; a metric that is no column of them raises ValueError.
 """
@@ -16,18 +16,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from promise.analysis.plots import drawing
-from promise.analysis.plots.curves import BEAMS, COUNTS, WEIGHTED, SearchCurve, curves
+from promise.analysis.plots.curves import BEAMS, COUNTS, WEIGHTED, SearchCurve, curves, spelled
 
 LINES = {"plain": "--", "orm": "-.", "exhaustive": ":", "sasrec": ":", **dict.fromkeys(COUNTS, ":")}
 MARKERS = {"plain": "s", "orm": "^", "exhaustive": "D", "sasrec": "P", **dict.fromkeys(COUNTS, "v")}
 REFERENCES = ("plain", "exhaustive", "sasrec", *COUNTS)
-#: Costs of a study as an axis calls them.
-COSTS = {
-    "flops_per_user": drawing.FLOPS,
-    "decoder_tokens_per_user": "Decoder tokens per user (log scale)",
-    "prm_paths_per_user": "Scored paths per user (log scale)",
-    "seconds_per_user": "Seconds per user (log scale)",
-}
 
 
 def candidates_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
@@ -38,10 +31,10 @@ def candidates_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
     with _sweep_figure(rows, metric, drawn, panels=2) as figure:
         left, right = figure.axes
         places = [x for curve in drawn for x in curve.along("candidates") if np.isfinite(x)]
-        per_level = any("-" in point.width_name for curve in drawn for point in curve.points)
+        per_level = any(len(point.widths) > 1 for curve in drawn for point in curve.points)
         left.set_title("Accuracy against candidates (plain beam: C = W)")
         left.set_xlabel(f"Candidates C scored {'at the widest' if per_level else 'per'} level (paths, log scale)")
-        drawing.log_axis(left, places, at_values=True)
+        drawing.log_axis(left, places)
         _draw(left, drawn, "candidates")
         _cost_panel(right, drawn)
     return figure
@@ -64,42 +57,6 @@ def weight_figure(rows: pl.DataFrame, metric: str = "recall@10") -> Figure:
         ax.set_xlabel("λ (0 = likelihood alone: the plain beam; 1 = reward alone)")
         ax.set_xlim(-0.03, 1.03)
         _draw(ax, drawn, "weight")
-    return figure
-
-
-def study_figure(rows: pl.DataFrame, accuracy: str, cost: str, proposed: int | None, title: str) -> Figure:
-    """Draw the trials of a study, by kind of search, with the front and the trial that is proposed.
-
-    Args:
-        rows: A table as `results_table` makes it, of trials that are done, with a column `trial`.
-        accuracy: Column of the accuracy.
-        cost: Column of the cost; `seconds_per_user` is seconds over users.
-        proposed: Number of the trial that is proposed; None = none.
-        title: What was searched.
-
-    Returns:
-        A figure of one panel; trials that lack one of the two are left out.
-    """
-    costs = pl.col("seconds") / pl.col("users") if cost == "seconds_per_user" else pl.col(cost)
-    rows = rows.with_columns(cost=costs).filter(pl.col("cost") > 0, pl.col(accuracy).is_not_null())
-    with drawing.page((9.6, 4.8), title, drawing.FOOTNOTE) as figure:
-        ax = figure.subplots()
-        ax.set_xlabel(COSTS.get(cost, cost))
-        ax.set_ylabel(drawing.metric_name(accuracy))
-        drawing.log_axis(ax, rows["cost"].to_list(), unit="")
-        if len(rows):
-            drawing.frontier(ax, rows["cost"].to_list(), rows[accuracy].to_list())
-        for kind in rows["search"].unique(maintain_order=True):
-            same = rows.filter(pl.col("search") == kind)
-            color = {"plain": drawing.GREY, "guided": drawing.BLUE}.get(kind, drawing.ORANGE)
-            look = drawing.Look(color, "", MARKERS.get(kind, "o"))
-            ends = same[f"{accuracy}_low"].to_numpy(), same[f"{accuracy}_high"].to_numpy()
-            drawing.series(ax, same["cost"], same[accuracy], ends, f"{kind} ({len(same)} trials)", look)
-        for row in rows.filter(pl.col("trial").eq_missing(proposed)).to_dicts():
-            names = {"W": "search.width", "C": "search.candidates", "λ": "search.weight"}
-            dials = [f"{name} = {row[dial]:g}" for name, dial in names.items() if isinstance(row[dial], int | float)]
-            text = f"proposed, trial {proposed}:\n{row['search']} {', '.join(dials)}"
-            ax.plot(row["cost"], row[accuracy], "*", label=text, color=drawing.BLACK, markersize=11, zorder=6)
     return figure
 
 
@@ -140,9 +97,7 @@ def _sweep_figure(rows: pl.DataFrame, metric: str, drawn: list[SearchCurve], pan
         for ax in axes:
             ax.set_ylim(low - pad, high + pad)
             if not drawn:
-                ax.text(
-                    0.5, 0.5, f"no finished point has {metric}", transform=ax.transAxes, ha="center", color=drawing.GREY
-                )
+                ax.text(0.5, 0.5, f"no finished point has {metric}", transform=ax.transAxes, ha="center")
         axes[0].set_ylabel(drawing.metric_name(metric))
         yield figure
 
@@ -175,8 +130,6 @@ def _draw(ax: Axes, drawn: list[SearchCurve], x: Literal["candidates", "flops", 
                 _write_widths(ax, placed, look.color)
         elif not curve.scattered and not (x == "flops" and curve.search in BEAMS):
             _draw_references(ax, curve, look)
-        elif x == "weight" and curve.search == "plain":
-            ax.plot(np.zeros(len(curve.points)), curve.along("value"), look.marker, label=curve.name, color=look.color)
 
 
 def _draw_references(ax: Axes, curve: SearchCurve, look: drawing.Look) -> None:
@@ -194,15 +147,9 @@ def _draw_references(ax: Axes, curve: SearchCurve, look: drawing.Look) -> None:
 
 def _write_widths(ax: Axes, curve: SearchCurve, color: str) -> None:
     """Write the widths under a curve that runs over them; of many the first and the last."""
-    names = [point.width_name for point in curve.points]
+    names = [spelled(point.widths) for point in curve.points]
     shown = range(len(names)) if len(names) < 6 else (0, len(names) - 1)
-    style: Any = {
-        "textcoords": "offset points",
-        "fontsize": 8,
-        "color": color,
-        "path_effects": drawing.OUTLINE,
-        "zorder": 5,
-    }
+    style: Any = {"textcoords": "offset points", "fontsize": 8, "color": color, "path_effects": drawing.OUTLINE}
     for place in shown if len(set(names)) > 1 else ():
         text = f"W = {names[place]}" if place == 0 else names[place]
         ax.annotate(text, (curve.points[place].flops, curve.points[place].value), xytext=(4, -12), **style)

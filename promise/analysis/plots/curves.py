@@ -27,17 +27,15 @@ BEAMS = frozenset(("plain", "guided", "orm"))
 """The searches that have a width."""
 WEIGHTED = frozenset(("guided", "orm", "exhaustive"))
 """The searches in which λ acts."""
-MOST_LINES = 8
-"""Of one kind of search, lines that a reader can tell apart; where more of them are single points, none is joined."""
 
 
-def words_of(overrides: str) -> str:
+def words_of(overrides: str | None) -> str:
     """Overrides as a label says them: the last part of every name, and its value.
 
     >>> words_of("training.negatives=hard generator.dropout=0.3")
     'negatives hard, dropout 0.3'
     """
-    pairs = (override.partition("=") for override in overrides.split())
+    pairs = (override.partition("=") for override in (overrides or "").split())
     return ", ".join(f"{name.rpartition('.')[2]} {value}" for name, _, value in pairs)
 
 
@@ -45,12 +43,12 @@ def words_of(overrides: str) -> str:
 _CONTEXT: dict[str, Callable[[Any], str]] = {
     "data": str,
     "split": str,
-    "users": lambda users: f"{users:,} users",
+    "users": "{:,} users".format,
     "seen": protocol,
     "generator": str,
     "reward": str,
     "training": str,
-    "search.temperature": lambda temperature: f"temperature {temperature:g}",
+    "search.temperature": "temperature {:g}".format,
     "further": words_of,
 }
 _MEASURED = ("data", "split", "users", "seen")
@@ -61,12 +59,10 @@ class SearchPoint:
     """One setting of the search's dials with its accuracy, averaged over seeds.
 
     Attributes:
-        width: Beams kept (the largest of the levels'); NaN for a search without beams.
+        widths: Beams kept by level, or one number for all; empty for a search without beams.
         candidates: Paths scored before the cut to width (the largest of the levels'); NaN likewise.
-        weight: λ in [0, 1] (the mean of the levels'); NaN where it does not act.
-        width_name: The width as a reader sees it: `20`, or `50-20-20` when it is per level.
-        weights: λ by level, or one for all; empty where it does not act.
-        others: Further dials to name: a control, options without a column.
+        weights: λ in [0, 1] by level, or one for all; empty where it does not act.
+        control: Name of the control that the point is; empty for none.
         flops: FLOPs per user; NaN when unknown or 0.
         value: The metric, mean over users and seeds.
         low: Lower end of its interval (mean over seeds); NaN when there is none.
@@ -74,12 +70,10 @@ class SearchPoint:
         seeds: The metric of every seed.
     """
 
-    width: float
+    widths: tuple[float, ...]
     candidates: float
-    weight: float
-    width_name: str
     weights: tuple[float, ...]
-    others: tuple[str, ...]
+    control: str
     flops: float
     value: float
     low: float
@@ -87,9 +81,14 @@ class SearchPoint:
     seeds: tuple[float, ...]
 
     @property
-    def dials(self) -> tuple[Any, ...]:
-        """Key that points share which are seeds of each other."""
-        return self.width_name, str(self.candidates), self.weights, self.others
+    def width(self) -> float:
+        """The largest width; NaN for a search without beams."""
+        return max(self.widths, default=math.nan)
+
+    @property
+    def weight(self) -> float:
+        """The mean λ; NaN where it does not act."""
+        return math.fsum(self.weights) / len(self.weights) if self.weights else math.nan
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class SearchCurve:
         search: Kind of search, as in the rows.
         context: The settings in which the curves of the figure differ besides search dials.
         points: At least one point.
-        scattered: Whether the dials were drawn at random, say: there is no line to join the points by.
+        scattered: Whether a study drew the dials: there is no line to join the points by.
     """
 
     name: str
@@ -146,63 +145,61 @@ def curves(rows: pl.DataFrame, metric: str, along: Along) -> list[SearchCurve]:
         ValueError: If there is no such metric.
     """
     found = usable(rows, metric).to_dicts()
-    for row in found:
-        row["further"] = row.get("further") or ""  # no further dials is the choice of their defaults
     contexts = [
-        {name: row.get(name) for name in _CONTEXT if row["search"] not in COUNTS or name in _MEASURED} for row in found
+        {
+            name: words(row.get(name))
+            for name, words in _CONTEXT.items()
+            if (row["search"] not in COUNTS or name in _MEASURED) and (row.get(name) is not None or name == "further")
+        }
+        for row in found
     ]
-    values = {name: {context.get(name) for context in contexts} - {None} for name in _CONTEXT}
-    varying = [name for name in _CONTEXT if len(values[name]) > 1]
-    crowded = len(values["further"]) > MOST_LINES  # too many for colours: then they are treated as search dials are
-    if crowded:
-        varying.remove("further")
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    varying = [name for name in _CONTEXT if len({context[name] for context in contexts if name in context}) > 1]
+    groups: dict[tuple[str, ...], list[SearchPoint]] = {}
     for row, context in zip(found, contexts, strict=True):
-        named = (_CONTEXT[name](context[name]) for name in varying if context.get(name) is not None)
-        groups.setdefault((row["search"], *filter(None, named)), []).append(row)
+        named = filter(None, (context.get(name) for name in varying))
+        groups.setdefault((row["search"], *named), []).append(_point(row, metric))
     drawn = []
     for (search, *words), members in groups.items():
-        found_points = [_point(row, metric, crowded) for row in members]
-        labels = _labels(search, found_points, along)
-        lines = len(set(labels))
-        scattered = lines > MOST_LINES and len({point.dials for point in found_points}) < 2 * lines
-        same: dict[str, dict[tuple[Any, ...], list[SearchPoint]]] = {}
-        for point, label in zip(found_points, labels, strict=True):
-            same.setdefault("dials vary" if scattered else label, {}).setdefault(point.dials, []).append(point)
-        order = attrgetter("width" if search == "plain" else along)
-        for label, seeds in same.items():
-            points = tuple(sorted(map(_mean, seeds.values()), key=order))
+        scattered = "trial" in rows.columns and search in BEAMS
+        same: dict[str, dict[Any, list[SearchPoint]]] = {}
+        for point, label in zip(members, _labels(search, members, along), strict=True):
+            seeds = same.setdefault("dials vary" if scattered else label, {})
+            seeds.setdefault((point.widths, str(point.candidates), point.weights), []).append(point)
+        for label, by_dials in same.items():
+            order = attrgetter("width" if search == "plain" else along)
+            points = tuple(sorted(map(_mean, by_dials.values()), key=order))
             name = ", ".join(word for word in (*words, NAMES.get(search, search), label) if word)
             drawn.append(SearchCurve(name, search, tuple(words), points, scattered))
     rank = {search: place for place, search in enumerate(SEARCHES)}
     return sorted(drawn, key=lambda curve: rank.get(curve.search, len(rank)))
 
 
-def _point(row: dict[str, Any], metric: str, further: bool) -> SearchPoint:
-    """Read a row, leaving out dials that cannot act; on request those that no column tells are named, too."""
+def _point(row: dict[str, Any], metric: str) -> SearchPoint:
+    """Read a row, leaving out dials that cannot act."""
     search = row["search"]
-    widths = per_level(row.get("search.width")) if search in BEAMS else []
-    weights = per_level(row.get("search.weight")) if search in WEIGHTED else []
+    widths = _one_if_equal(per_level(row.get("search.width"))) if search in BEAMS else ()
     candidates = per_level(row.get("search.candidates")) if widths and search != "plain" else widths
     if not candidates and widths:
         candidates = [max(widths) * max(per_level(row.get("search.expansion")), default=1.0)]
-    control = row.get("search.control")
-    others = "" if control in (None, "none") else str(control), words_of(row["further"]) if further else ""
-    numbers = {name: row.get(name) for name in ("flops_per_user", f"{metric}_low", f"{metric}_high")}
-    flops, low, high = (math.nan if value is None else value for value in numbers.values())
+    control = row.get("search.control") or "none"
+    numbers = (row.get(name) for name in ("flops_per_user", f"{metric}_low", f"{metric}_high"))
+    flops, low, high = (math.nan if value is None else value for value in numbers)
     return SearchPoint(
-        width=max(widths, default=math.nan),
+        widths=widths,
         candidates=max(candidates, default=math.nan),
-        weight=math.fsum(weights) / len(weights) if weights else math.nan,
-        width_name=spelled(widths),
-        weights=tuple(weights),
-        others=tuple(filter(None, others)),
+        weights=_one_if_equal(per_level(row.get("search.weight"))) if search in WEIGHTED else (),
+        control="" if control == "none" else control,
         flops=flops or math.nan,
         value=float(row[metric]),
         low=low,
         high=high,
         seeds=(float(row[metric]),),
     )
+
+
+def _one_if_equal(levels: Sequence[float]) -> tuple[float, ...]:
+    """One number for all levels, where they agree."""
+    return tuple(levels if len(set(levels)) > 1 else levels[:1])
 
 
 def _mean(seeds: list[SearchPoint]) -> SearchPoint:
@@ -218,24 +215,24 @@ def spelled(levels: Sequence[float]) -> str:
     >>> spelled([20.0, 20.0]), spelled([50.0, 20.0, 20.0])
     ('20', '50-20-20')
     """
-    return "-".join(f"{value:g}" for value in (levels if len(set(levels)) > 1 else levels[:1]))
+    return "-".join(f"{value:g}" for value in _one_if_equal(levels))
 
 
 def _labels(search: str, points: list[SearchPoint], along: Along) -> list[str]:
     """Name the dials that tell the points of one kind of search apart, except those along the line."""
-    widths, weights = {point.width_name for point in points}, {point.weights for point in points}
-    ratios = {point.candidates / point.width for point in points}
+    widths, weights = {p.widths for p in points}, {p.weights for p in points}
+    several = len({p.candidates / p.width for p in points}) > 1
+    judged = search in WEIGHTED and search != "exhaustive"
+    names_width = search in BEAMS and (along == "weight" or (along == "candidates" and judged))
+    names_weight = along != "weight" and (search == "exhaustive" or len(weights) > 1)
     labels = []
-    for point in points:
-        label = []
-        if search in BEAMS and (along == "weight" or (along == "candidates" and search != "plain")):
-            label.append(f"W = {point.width_name}")
-        if search in WEIGHTED and search != "exhaustive" and len(ratios) > 1:
-            if along == "weight":
-                label.append(f"C = {point.candidates:g}")
-            elif along == "width" and len(widths) > 1:
-                label.append(f"C = {point.candidates / point.width:.3g} W")
-        if point.weights and along != "weight" and (search == "exhaustive" or len(weights) > 1):
-            label.append(f"λ = {spelled(point.weights)}")
-        labels.append(", ".join([*label, *point.others]))
+    for p in points:
+        label = [f"W = {spelled(p.widths)}"] if names_width else []
+        if judged and several and along == "weight":
+            label.append(f"C = {p.candidates:g}")
+        elif judged and several and along == "width" and len(widths) > 1:
+            label.append(f"C = {p.candidates / p.width:.3g} W")
+        if p.weights and names_weight:
+            label.append(f"λ = {spelled(p.weights)}")
+        labels.append(", ".join([*label, *([p.control] if p.control else [])]))
     return labels

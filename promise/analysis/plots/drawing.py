@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from numpy.typing import ArrayLike
 
 from promise.analysis.frontier import knee, pareto
@@ -144,13 +143,12 @@ def frontier(ax: Axes, costs: Sequence[float], values: Sequence[float]) -> None:
         ax.plot(costs[bend], values[bend], "o", linestyle="none", label="knee of the frontier", **ring)
 
 
-def log_axis(ax: Axes, values: Sequence[float], at_values: bool = False, unit: str | None = None) -> None:
-    """Make the x axis logarithmic, with a few readable ticks.
+def log_axis(ax: Axes, values: Sequence[float], unit: str | None = None) -> None:
+    """Make the x axis of some positive values logarithmic, with a few readable ticks.
 
     Args:
         ax: The panel.
-        values: The positive values drawn along x.
-        at_values: Put the ticks at the values themselves, leaving out those without room.
+        values: The values drawn along x.
         unit: Unit whose prefixes shorten large and small numbers (`""` = prefixes alone); None = plain numbers.
     """
     ax.set_xscale("log")
@@ -158,16 +156,8 @@ def log_axis(ax: Axes, values: Sequence[float], at_values: bool = False, unit: s
     low, high = (min(values), max(values)) if len(values) else (1.0, 10.0)
     if low == high:
         ax.set_xlim(low / 2, 2 * high)
-    if at_values:
-        ticks: list[float] = []
-        for value in sorted(set(values)):
-            if not ticks or math.log(value / ticks[-1]) >= 0.08 * math.log(high / low):
-                ticks.append(value)
-        ax.xaxis.set_major_locator(FixedLocator(ticks))
-    elif high < 6 * low:
-        ax.xaxis.set_major_locator(MaxNLocator(5))
-    else:
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
+    wide = LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,))
+    ax.xaxis.set_major_locator(MaxNLocator(5) if high < 6 * low else wide)
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}") if unit is None else EngFormatter(unit))
     ax.xaxis.set_minor_locator(NullLocator())
 
@@ -179,18 +169,6 @@ def level_axis(ax: Axes, levels: int, final: str = "") -> None:
     ax.set_xlim(0.5, len(ticks) + 0.5)
     ax.set_xlabel("level of the semantic ID")
     ax.xaxis.grid(False)
-
-
-def wilson(shares: ArrayLike, users: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the 95 % Wilson interval of shares (n,) of a number of users.
-
-    >>> [round(float(end[0]), 3) for end in wilson([0.5], 100)]
-    [0.404, 0.596]
-    """
-    z, found = 1.959964, np.asarray(shares, dtype=np.float64)
-    middle = (found + z**2 / (2 * users)) / (1 + z**2 / users)
-    reach = z / (1 + z**2 / users) * np.sqrt(found * (1 - found) / users + z**2 / (4 * users**2))
-    return np.minimum(middle - reach, found), np.maximum(middle + reach, found)
 
 
 def metric_name(metric: str) -> str:

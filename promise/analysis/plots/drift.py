@@ -14,10 +14,7 @@ from promise.analysis.plots.curves import spelled
 from promise.analysis.plots.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PALE, Look
 
 COLUMNS = {"dataset", "split", "users", "W", "C", "depth", "measure", "value", "low", "high"}
-NOTE = (
-    f"{drawing.FOOTNOTE} A code after a wrong prefix names another part of the catalogue, even when it is equal. "
-    "Numbers at points: median rank of the true prefix."
-)
+NOTE = f"{drawing.FOOTNOTE} A code after a wrong prefix names another part of the catalogue, even when it is equal."
 TITLES = {
     "codes": "Accuracy of the greedy code at each level",
     "errors": "First wrong greedy code, accuracy of later ones",
@@ -78,7 +75,6 @@ def drift_figure(rows: pl.DataFrame) -> Figure:
             if len(line):
                 ends = line["low"].to_numpy(), line["high"].to_numpy()
                 drawing.series(panels[panel], line["place"], line["value"], ends, name, look)
-        write_medians(panels["ranks"], rows)
         for panel, ax in panels.items():
             ax.set(
                 title=TITLES[panel], ylabel="share of users" if panel != "ranks" else "1 = always first", label=panel
@@ -133,13 +129,3 @@ def draw_bars(ax: Axes, bars: pl.DataFrame, name: str, sign: int, color: str) ->
     ax.bar_label(drawn, [f"{value:.1%}" for value in values], padding=2, fontsize=8)
     ax.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     ax.margins(y=0.15)
-
-
-def write_medians(ax: Axes, rows: pl.DataFrame) -> None:
-    """Write the median rank of the true prefix by each judge at its mean reciprocal rank."""
-    for judge, look, offset in (("reward", FIRST, 9), ("likelihood", THIRD, -17)):
-        medians = series(rows, f"{judge}_median_rank").select("place", median="value")
-        found = series(rows, f"{judge}_mrr").join(medians, "place")
-        for x, y, median in found.select("place", "value", "median").rows():
-            ax.annotate(f"{median:g}", (x, y), (0, offset), textcoords="offset points", ha="center", fontsize=8.5,
-                        color=look.color, path_effects=drawing.OUTLINE, zorder=5)  # fmt: skip

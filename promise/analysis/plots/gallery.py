@@ -12,18 +12,15 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from promise.analysis.plots.accuracy import candidates_figure, frontier_figure, weight_figure
-from promise.analysis.plots.curves import BEAMS, WEIGHTED, usable
+from promise.analysis.plots.curves import usable
 from promise.analysis.plots.drawing import save_figure
-from promise.analysis.plots.levels import depth_figure, depth_settings, hrecall_figure, kept_prefixes
-from promise.analysis.plots.sizes import size_figure, size_grids
+from promise.analysis.plots.levels import hrecall_figure, kept_prefixes
 from promise.analysis.results import per_level
 
 FIGURES: dict[str, tuple[str, Callable[[pl.DataFrame, str], Figure]]] = {
     "candidates": ("Accuracy against candidates and compute", candidates_figure),
     "frontier": ("Accuracy against compute", frontier_figure),
     "weight": ("Accuracy against the weight of the reward model", weight_figure),
-    "size": ("A larger generator or more search", size_figure),
-    "depth": ("Accuracy by the levels at which the reward selects", depth_figure),
     "hrecall": ("True prefix still among the beams, level by level", lambda rows, _: hrecall_figure(rows)),
 }
 """Every figure of a sweep by its name, with its heading."""
@@ -32,26 +29,24 @@ FIGURES: dict[str, tuple[str, Callable[[pl.DataFrame, str], Figure]]] = {
 def supported(rows: pl.DataFrame, metric: str = "recall@10") -> list[str]:
     """Names of the figures that show something of a table, the one that shows the dial that varies first.
 
-    Several levels at which the reward acts: `depth`. Several generators, or trials of a study: `frontier`. More values
-    of λ than of C in guided or ORM search: `weight`. Anything else: `candidates`, which any table has.
+    Several generators, or trials of a study: `frontier`. More values of λ than of C in guided or ORM search, each the
+    same at all levels: `weight`. Anything else: `candidates`, which any table has.
     """
     done = usable(rows, metric)
     judged = done.filter(pl.col("search").is_in(("guided", "orm")))
-    weights = {tuple(per_level(weight)) for weight in judged["search.weight"].to_list()}
-    searches = done.filter(pl.col("search").is_in(BEAMS)).group_by("search").agg(pl.col("search.candidates").n_unique())
-    depth = bool(depth_settings(rows, metric)[1])
-    several = done["generator"].drop_nulls().n_unique() > 1
+    levels = [set(per_level(weight)) for weight in judged["search.weight"].to_list()]
+    weights = len({tuple(each) for each in levels if len(each) == 1})
+    beams = done.filter(pl.col("search").is_in(("plain", "guided", "orm")))
     there = {
-        "candidates": any(count > 1 for count in searches["search.candidates"].to_list()),
+        "candidates": beams.select("search", "search.candidates").n_unique() > beams["search"].n_unique(),
         "frontier": len(done.filter(pl.col("flops_per_user") > 0)) > 1,
-        "weight": len(weights) > 2 and not depth,
-        "size": several and bool(size_grids(rows, metric)),
-        "depth": depth,
-        "hrecall": bool(set(done["search"].to_list()) & (BEAMS & WEIGHTED)) and bool(kept_prefixes(rows)),
+        "weight": weights > 2,
+        "hrecall": len(judged) > 0 and bool(kept_prefixes(rows)),
     }
-    more_weights = len(weights) > max(judged["search.candidates"].n_unique(), 1)
-    several |= "trial" in rows.columns  # dials that a study chose are compared by what they cost
-    first = "depth" if depth else "frontier" if several else "weight" if more_weights else "candidates"
+    # Dials that a study chose are compared by what they cost.
+    several = done["generator"].drop_nulls().n_unique() > 1 or "trial" in rows.columns
+    more_weights = weights > max(judged["search.candidates"].n_unique(), 1)
+    first = "frontier" if several else "weight" if more_weights else "candidates"
     return [first, *(name for name in FIGURES if there[name] and name != first)]
 
 

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from promise.analysis.plots.curves import usable
 from promise.analysis.plots.drawing import measured_on
 from promise.analysis.plots.gallery import compared
-from promise.analysis.report.sentences import best_sentence, finding_sentence, state_sentence
+from promise.analysis.report.sentences import best_sentence, finding_sentence
 
 # Columns of the page's table; all others are in results.csv.
 COLUMNS = {
@@ -60,8 +60,8 @@ def report_html(rows: pl.DataFrame, page: Page, metric: str = "recall@10") -> st
     Raises:
         ValueError: If there is no such metric.
     """
-    drawn = compared(rows)
-    best = best_sentence(drawn, metric)
+    done = usable(compared(rows), metric)
+    best = best_sentence(done, metric)
     opening = page.lead or finding_sentence(page.findings) or best
     table = rows.select([name for name in COLUMNS if name in rows.columns])
     values = {name: table[name].drop_nulls().unique().to_list() for name in table.columns}
@@ -77,9 +77,9 @@ def report_html(rows: pl.DataFrame, page: Page, metric: str = "recall@10") -> st
     environment.filters["shown"] = shown
     return environment.get_template("report.html.j2").render(
         page=page,
-        title=f"Sweep {page.name}: {measured_on(usable(drawn, metric)) or 'no finished point'}",
+        title=f"Sweep {page.name}: {measured_on(done) or 'no finished point'}",
         sentences=[opening, best] if best != opening else [opening],
-        state=state_sentence(rows, metric),
+        state=rows["status"].value_counts(sort=True, name="count").rows(),
         figures={heading: inline_svg(path) for heading, path in page.figures.items()},
         laws=[law for law in page.laws if law.get("along") == "candidates"],
         shared=shared,

@@ -11,22 +11,14 @@ import jinja2
 
 from promise.analysis.report.headline import COMPARED, METHODS, SEEN, Headline, claimed, read_headline
 from promise.analysis.report.sweep_tables import (
-    DIALS,
     DRIFT_MEASURES,
     KEPT,
     drift_table,
     kept_sweeps,
     law_table,
-    option_text,
-    points_table,
-    read_columns,
 )
-from promise.analysis.report.sweep_tables import SIZE_COLUMNS as SIZES
 from promise.analysis.results import protocol
 from promise.analysis.units import MISSING, flops_text
-
-WHOLE = ("depth", "training")
-"""Sweeps whose points are all shown: their best one is not what they are about."""
 
 
 def build(folder: Path) -> str:
@@ -55,7 +47,7 @@ def build(folder: Path) -> str:
     )
     page.filters |= {
         "metric": metric, "signed": signed, "claim": claim, "short": short, "titled": titled, "cell": cell,
-        "flops": flops_text, "protocol": protocol, "thousands": "{:,}".format, "option": option_text,
+        "flops": flops_text, "protocol": protocol, "thousands": "{:,}".format,
     }  # fmt: skip
     text = page.get_template("results.md.j2").render(
         h=headline,
@@ -63,16 +55,13 @@ def build(folder: Path) -> str:
         compared=COMPARED,
         protocols=SEEN,
         kept=KEPT,
-        options=DIALS,
         measures=DRIFT_MEASURES,
         notes=notes.read_text("utf-8").strip() if notes.exists() else "",
         beams=lambda dataset: beams(headline, dataset),
         command=lambda words, data, split: command(headline, words, data, split),
         sweeps=sweeps,
-        whole=[(sweep, *points_table(sweep["path"])) for sweep in sweeps if sweep["name"] in WHOLE],
         drifts=[(path, *drift_table(path)) for path in sorted(folder.glob("drift-*.csv"))],
         laws=[(path, law_table(path)) for path in sorted(folder.glob("laws-*.csv"))],
-        sizes=[(path, read_columns(path, SIZES).to_dicts()) for path in sorted(folder.glob("sizes-*.csv"))],
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 

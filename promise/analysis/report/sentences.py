@@ -1,4 +1,4 @@
-"""Sentences about a sweep: the first finding with its interval, the most accurate point, the state."""
+"""Sentences about a sweep: the first finding with its interval, the most accurate point, a study's trial."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ def finding_sentence(findings: Sequence[Mapping[str, Any]]) -> str | None:
     >>> finding_sentence([{"text": "recall@10: a − b", "difference": 0.01, "low": 0.004, "high": 0.016}])
     'Recall@10: a − b is +0.0100 (95 % interval +0.0040 to +0.0160, paired over users).'
     """
-    found = next((each for each in findings if each.get("low") is not None), None)
-    if found is None:
-        return None
-    text, difference, low, high = (found[name] for name in ("text", "difference", "low", "high"))
-    told = f"{difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}, paired over users)"
-    return f"{text[:1].upper()}{text[1:]} is {told}{', not told apart' if low <= 0 <= high else ''}."
+    for found in findings:
+        if found.get("low") is not None:
+            text, difference, low, high = (found[name] for name in ("text", "difference", "low", "high"))
+            told = f"{difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}, paired over users)"
+            return f"{text[:1].upper()}{text[1:]} is {told}{', not told apart' if low <= 0 <= high else ''}."
+    return None
 
 
-def point_words(row: Mapping[str, Any], metric: str = "recall@10") -> str:
-    """A point in words: its accuracy with the interval, its cost, its dials.
+def point_sentence(row: Mapping[str, Any], role: str, metric: str = "recall@10") -> str:
+    """A point: its accuracy with the interval, its cost, its dials; `role` says what it is.
 
     >>> row = {"search": "plain", "search.width": 20, "recall@10": 0.1, "flops_per_user": 5e7}
-    >>> point_words(row)
-    'Recall@10 0.1000, at 50 MFLOP per user, by plain, W = 20'
+    >>> point_sentence(row, "The best point")
+    'The best point: recall@10 0.1000, at 50 MFLOP per user, by plain, W = 20.'
     """
     words = []
     if row.get(metric) is not None:  # a beam of fewer than 10 has no Recall@10
-        words.append(f"{metric[:1].upper()}{metric[1:]} {row[metric]:.4f}")
+        words.append(f"{metric} {row[metric]:.4f}")
         if row.get(f"{metric}_low") is not None:
             words[0] += f" (95 % interval {row[f'{metric}_low']:.4f} to {row[f'{metric}_high']:.4f})"
     if row.get("flops_per_user"):
@@ -42,28 +42,13 @@ def point_words(row: Mapping[str, Any], metric: str = "recall@10") -> str:
     dials = {sign: row.get(f"search.{dial}") for dial, sign in signs.items()}
     told = [f"{sign} = {value:g}" if isinstance(value, int | float) else f"{sign} = {value}"
             for sign, value in dials.items() if value is not None]  # fmt: skip
-    return ", ".join([*words, f"by {row['search']}", *told])
+    words += [f"by {row['search']}", *told]
+    return f"{role}: {', '.join(words)}."
 
 
 def best_sentence(rows: pl.DataFrame, metric: str = "recall@10") -> str:
-    """The most accurate point with its interval and its cost, as a sentence."""
-    if metric not in rows.columns or rows[metric].drop_nans().drop_nulls().is_empty():
+    """The most accurate of some finished points, as a sentence."""
+    if rows.is_empty():
         return f"No finished point has {metric}."
-    best = rows.sort(metric, descending=True, nulls_last=True, maintain_order=True).row(0, named=True)
-    words = point_words(best, metric).replace(" ", " is ", 1)
-    return f"The highest {words}; being the highest of several, it is somewhat flattered."
-
-
-def trial_sentence(row: Mapping[str, Any], role: str, metric: str = "recall@10") -> str:
-    """The trial that a study proposes, as a sentence; `role` says what it is, such as `The knee of the front`."""
-    return f"{role} is number {row['trial']}: {point_words(row, metric)}."
-
-
-def state_sentence(rows: pl.DataFrame, metric: str = "recall@10") -> str:
-    """The number of points, and of those that failed or were given up, as a sentence."""
-    status = rows["status"].to_list() if "status" in rows.columns else []
-    words = f"{len(rows)} point{'' if len(rows) == 1 else 's'}"
-    for state, name in (("failed", "failed"), ("pruned", "given up early")):
-        if count := status.count(state):
-            words += f", {count} {name}"
-    return f"{words}; the metric of the charts is {metric[:1].upper()}{metric[1:]}."
+    best = rows.sort(metric, descending=True, maintain_order=True).row(0, named=True)
+    return point_sentence(best, "The most accurate point, being the highest of several somewhat flattered", metric)

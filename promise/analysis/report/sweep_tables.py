@@ -1,8 +1,7 @@
-"""The kept tables of sweeps and analyses: their best points, drift by depth, laws, and sizes."""
+"""The kept tables of sweeps and analyses: their best points, drift by depth, and laws."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,21 +10,12 @@ from typing import Any
 import polars as pl
 
 from promise.analysis.results import read_results
-from promise.analysis.units import MISSING
 
 DRIFT_COLUMNS = ("dataset", "split", "seed", "seen", "users", "W", "C", "depth", "measure", "value", "low", "high")
 LAW_COLUMNS = (
     "group", "data", "users", "reward", "seeds", "width", "metric", "along", "law", "verdict", "reason", "preferred",
-    "aicc", "a", "a_low", "a_high", "error", "error_low", "error_high", "turning_x",
+    "aicc", "a", "a_low", "a_high", "error", "error_low", "error_high",
 )  # fmt: skip
-SIZE_COLUMNS = (
-    "data", "split", "users", "seed", "seen", "smaller", "larger", "width", "candidates", "guided", "plain",
-    "guided_flops", "plain_flops", "difference", "low", "high",
-)  # fmt: skip
-DIALS = {
-    "generator": "generator", "reward": "reward", "training": "training", "search.width": "W", "search.candidates": "C",
-    "search.weight": "λ", "search.control": "control", "further": "further",
-}  # fmt: skip
 DRIFT_MEASURES = {
     "teacher_forced": "likeliest code is the true one, after the true codes",
     "free_running": "the same after the generator's own codes",
@@ -54,7 +44,6 @@ class KeptSweep:
 KEPT = {
     "drift": KeptSweep("Semantic drift", "evaluate analysis=drift", "drift.csv"),
     "laws": KeptSweep("Scaling laws", "sweep +sweeps=scorer", "laws.csv"),
-    "sizes": KeptSweep("Smaller and guided, or larger", "sweep +sweeps=size", "sizes.csv"),
     "candidates": KeptSweep("Candidates C", "sweep +sweeps=candidates"),
     "width": KeptSweep("Beams W", "sweep +sweeps=width"),
     "weight": KeptSweep("Weight λ of the reward", "sweep +sweeps=weight"),
@@ -111,17 +100,6 @@ def done(path: Path) -> pl.DataFrame:
     return rows
 
 
-def points_table(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
-    """Names of the options in which a sweep's points differ, and the points.
-
-    Raises:
-        ValueError: As `done`.
-    """
-    rows = done(path)
-    rows = rows.with_columns(pl.col(pl.String).replace("none", None))
-    return [name for name in DIALS if name in rows.columns and rows[name].n_unique() > 1], rows.to_dicts()
-
-
 def drift_table(path: Path) -> tuple[dict[str, Any], list[str], dict[str, dict[str, dict[str, Any]]]]:
     """A first row for what all share, the depths, and what is shown: measure -> depth -> row.
 
@@ -164,18 +142,3 @@ def read_columns(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
     if rows.is_empty() or set(columns) - set(rows.columns):
         raise ValueError(f"{path} must have at least one row, and the columns {', '.join(columns)}")
     return rows
-
-
-def option_text(value: Any) -> str:
-    """An option's value as a table shows it.
-
-    >>> [option_text(value) for value in (1.0, "[1.0, 0]", "dot", None)]
-    ['1', '1, 0', 'dot', '–']
-    """
-    try:
-        levels = json.loads(value) if isinstance(value, str) else value
-    except ValueError:
-        levels = value
-    if isinstance(levels, list):
-        return ", ".join(f"{each:g}" for each in levels)
-    return f"{levels:g}" if isinstance(levels, int | float) else value or MISSING

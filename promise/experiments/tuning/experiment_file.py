@@ -1,8 +1,7 @@
 """The experiment file that gives the options of a trial to a later command."""
 
-import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,11 @@ from promise.pipeline.files import written_whole
 LEFT_OUT = (*RUN_ONLY, "split", "trainer", "evaluation.users")
 
 #: Groups that an experiment file does not choose.
-GROUPS_LEFT_OUT = ("experiment", "trainer", "logger", "launcher", "sweeps", "study")
+GROUPS_LEFT_OUT = ("experiment", "trainer", "logger", "launcher", "sweeps", "study", "hydra")
 
 
 def test_command(folder: Path, name: str, given: Sequence[str]) -> str:
-    """The command that evaluates an experiment file of a study on test targets.
-
-    Args:
-        folder: The study's.
-        name: The experiment's.
-        given: Overrides of the study.
-    """
+    """The command that evaluates the experiment file of a study's folder on test targets, given the study's words."""
     kept = [word for word in given if word.partition("=")[0] in ("store", "trainer", "logger", "build")]
     words = ["--config-dir", str(folder), f"experiment={name}", *without_passwords(kept), "split=test"]
     return "promise evaluate " + shlex.join(words)
@@ -37,8 +30,8 @@ def test_command(folder: Path, name: str, given: Sequence[str]) -> str:
 def write_experiment(overrides: Sequence[str], path: Path, comments: Sequence[str]) -> None:
     """Write the options of a trial as an option of the group `experiment`; within a Hydra app.
 
-    The file holds all that differs from the defaults, not the overrides themselves: it stands alone, whatever
-    experiment the study was run with.
+    The file holds every option, not the overrides themselves: it stands alone, whatever experiment the study was run
+    with.
 
     Args:
         overrides: Those of the study and the trial.
@@ -47,38 +40,16 @@ def write_experiment(overrides: Sequence[str], path: Path, comments: Sequence[st
     """
     cfg, chosen = composed(overrides)
     usual = composed([])[1]
-    groups = {
-        group: option
-        for group, option in chosen.items()
-        if group in usual and option != usual[group] and not group.startswith(("hydra", *GROUPS_LEFT_OUT))
-    }
-    before, _ = composed([f"{group}={option}" for group, option in groups.items()])
     values: Any = OmegaConf.to_container(cfg, resolve=False)
-    known: Any = OmegaConf.to_container(before, resolve=False)
     for name in LEFT_OUT:
         pop(values, name)
-    content: dict[str, Any] = {}
-    if groups:
-        content["defaults"] = [{f"override /{group}": option} for group, option in groups.items()]
-    content |= difference(values, known)
+    groups = [
+        {f"override /{group}": option}
+        for group, option in chosen.items()
+        if option != usual.get(group, option) and not group.startswith(GROUPS_LEFT_OUT)
+    ]
     lines = ["# @package _global_", *(f"# {line}" for line in comments)]
+    content = ({"defaults": groups} if groups else {}) | values
     text = "\n".join(lines) + "\n" + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     with written_whole(path) as part:
         part.write_text(text, "utf-8")
-
-
-def difference(values: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries that are new or other than the known ones, inner mappings entry by entry.
-
-    >>> difference({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 1, "c": 1}, "d": 3})
-    {'a': {'c': 2}}
-    """
-    found = {}
-    for name, value in values.items():
-        old = known.get(name)
-        if isinstance(value, Mapping) and isinstance(old, Mapping):
-            if inner := difference(value, old):
-                found[name] = inner
-        elif name not in known or json.dumps(value) != json.dumps(old):
-            found[name] = value
-    return found

@@ -1,7 +1,6 @@
 """Findings of a study: the best trial, or the front of two objectives and its knee."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from promise.analysis.frontier import knee, pareto
@@ -10,86 +9,49 @@ from promise.experiments.tuning.settings import Settings, measured
 from promise.pipeline.verb import show
 
 
-@dataclass
-class StudyFindings:
-    """The state of a study.
+def find(settings: Settings, rows: Sequence[dict[str, Any]], running: int = 0) -> dict[str, Any]:
+    """The state of a study, from the rows of its trials; JSON-able.
 
-    Attributes:
-        study: Its name.
-        trials: Trials that were told, of `wanted`.
-        wanted: Trials that it is to have.
-        failed: Those that failed.
-        pruned: Those that were given up.
-        running: Trials that some worker is at.
-        above: Trials above a ceiling.
-        best: Number of the trial that is proposed: the best one, or the knee of the front; None without any.
-        ranking: Numbers of the trials within the ceilings, the best first; empty with two objectives.
-        front: Numbers of the trials on the front, the cheapest first; empty with one objective.
-    """
-
-    study: str
-    trials: int = 0
-    wanted: int = 0
-    failed: int = 0
-    pruned: int = 0
-    running: int = 0
-    above: int = 0
-    best: int | None = None
-    ranking: list[int] = field(default_factory=list)
-    front: list[int] = field(default_factory=list)
-
-
-def find(settings: Settings, name: str, rows: Sequence[dict[str, Any]], running: int = 0) -> StudyFindings:
-    """The state of a study, from the rows of its trials.
-
-    Args:
-        settings: The study's.
-        name: Its name.
-        rows: Rows of the trials, as `Study.rows` gives them.
-        running: Trials that some worker is at.
+    Returns:
+        Numbers of trials: `points` that were told, of `wanted`; `failed`, `pruned` (given up early), `running`, `above`
+        a ceiling; `best`, the number of the trial that is proposed: the best one, the knee of the front, or None; and
+        `front`: those on the front within the ceilings, the cheapest first, or with one objective all, the best first.
     """
     status = [row["status"] for row in rows]
-    found = StudyFindings(name, len(rows), settings.trials, status.count("failed"), status.count("pruned"), running)
+    counts = {"points": len(rows), "wanted": settings.trials, "running": running}
+    counts |= {name: status.count(name) for name in ("failed", "pruned")}
     done = [row for row in rows if row["status"] == "done"]
     feasible = [row for row in done if all(excess <= 0 for excess in settings.excesses(row).values())]
-    found.above = len(done) - len(feasible)
+    counts["above"] = len(done) - len(feasible)
     if len(settings.objectives) == 1:
         sign = -1 if settings.directions[0] == "maximize" else 1
-        best = sorted(feasible, key=lambda row: (sign * settings.values(row)[0], row["trial"]))
-        found.ranking = [row["trial"] for row in best]
-        found.best = found.ranking[0] if best else None
-        return found
+        ranked = sorted(feasible, key=lambda row: (sign * settings.values(row)[0], row["trial"]))
+        front = [row["trial"] for row in ranked]
+        return counts | {"best": front[0] if front else None, "front": front}
     accuracy, cost = (settings.objectives[settings.directions.index(way)] for way in ("maximize", "minimize"))
     # Equal searches under two names are one point: the first trial counts.
     points = {(measured(row, cost), measured(row, accuracy)): row["trial"] for row in reversed(feasible)}
     ordered = sorted(points)
     prices, gains = [price for price, _ in ordered], [gain for _, gain in ordered]
-    found.front = [points[point] for point, on in zip(ordered, pareto(prices, gains), strict=True) if on]
-    if (bend := knee(prices, gains)) is not None:
-        found.best = points[ordered[bend]]
-    return found
+    front = [points[point] for point, on in zip(ordered, pareto(prices, gains), strict=True) if on]
+    bend = knee(prices, gains)
+    return counts | {"best": None if bend is None else points[ordered[bend]], "front": front}
 
 
-def show_findings(settings: Settings, found: StudyFindings, rows: Sequence[dict[str, Any]]) -> None:
-    """Print the front as a table, the knee marked; or the best trials."""
-    if len(settings.objectives) == 2:
-        title, mark, numbers = "Front: no trial is better in both", "knee", found.front
-    else:
-        title, mark, numbers = "Best trials", "best", found.ranking[:5]
+def show_findings(settings: Settings, name: str, found: Mapping[str, Any], rows: Sequence[dict[str, Any]]) -> None:
+    """Print the front of the study of a name as a table, the knee marked; or the best trials."""
+    two = len(settings.objectives) == 2
+    title, mark = ("Front: no trial is better in both", "knee") if two else ("Best trials", "best")
     by_number = {row["trial"]: row for row in rows}
     options = ("search", "generator", "search.width", "search.candidates", "search.weight")
     columns = list(dict.fromkeys((*settings.objectives, *settings.constraints, "flops_per_user")))
     cells = []
-    for row in (by_number[number] for number in numbers):
+    for row in (by_number[number] for number in found["front"][: None if two else 5]):
         figures = [flops_text(row.get(n)) if n == "flops_per_user" else measured(row, n) for n in columns]
-        last = mark if row["trial"] == found.best else ""
-        cells.append([row["trial"], *(row.get(name) for name in options), *figures, last])
+        last = mark if row["trial"] == found["best"] else ""
+        cells.append([row["trial"], *(row.get(option) for option in options), *figures, last])
     if cells:
-        show(f"{title} ({found.study})", ["trial", "search", "generator", "W", "C", "λ", *columns, ""], cells)
-    counts = {
-        "given up early": found.pruned,
-        "failed": found.failed,
-        "above a ceiling": found.above,
-        "running elsewhere": found.running,
-    }
-    print(f"{found.trials} of {found.wanted} trials" + "".join(f", {n} {what}" for what, n in counts.items() if n))
+        show(f"{title} ({name})", ["trial", "search", "generator", "W", "C", "λ", *columns, ""], cells)
+    words = {"pruned": "given up early", "failed": "failed", "above": "above a ceiling", "running": "running elsewhere"}
+    counts = "".join(f", {found[each]} {told}" for each, told in words.items() if found[each])
+    print(f"{found['points']} of {found['wanted']} trials{counts}")

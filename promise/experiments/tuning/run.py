@@ -1,23 +1,20 @@
 """Runs what is left of a study, on growing subsets of users where it prunes, and writes and shows what it found."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from promise.analysis.plots.accuracy import study_figure
-from promise.analysis.plots.drawing import save_figure
-from promise.analysis.report.sentences import trial_sentence
-from promise.analysis.results import results_table, write_results
+from promise.analysis.report.sentences import point_sentence
+from promise.analysis.results import write_results
 from promise.experiments.grid import compose_checked
 from promise.experiments.identity import identity
 from promise.experiments.report import write_report
 from promise.experiments.tuning.experiment_file import test_command, write_experiment
-from promise.experiments.tuning.findings import StudyFindings, find, show_findings
+from promise.experiments.tuning.findings import find, show_findings
 from promise.experiments.tuning.settings import Settings, measured
 from promise.experiments.tuning.study import Asked, Study
 from promise.pipeline.errors import own_words, unwrapped
@@ -42,23 +39,12 @@ def check_space(settings: Settings, given: Sequence[str]) -> list[list[str]]:
 
 
 def study_identity(settings: Settings, cfg: DictConfig) -> dict[str, Any]:
-    """Everything that the objective of a study depends on beside what it searches.
-
-    Args:
-        settings: The study's.
-        cfg: The root config without a trial's overrides.
-    """
+    """Everything that the objective of a study depends on beside what it searches."""
     return identity(cfg, without=[each.name for each in settings.space.dimensions])
 
 
 def run_trials(study: Study, launch: Launch, users: int, told: Callable[[int], None] = lambda count: None) -> int:
     """Run what is left of a study, beside other workers.
-
-    Args:
-        study: The study.
-        launch: Runs trials.
-        users: Users of a whole trial.
-        told: Called with the number of trials that were just told.
 
     Returns:
         Trials that this worker ran.
@@ -86,14 +72,6 @@ def conduct(
 ) -> dict[str, Any]:
     """Run what is left of a study, write and show what it found.
 
-    Args:
-        study: The study.
-        given: Overrides of all its trials.
-        launch: Runs trials.
-        users: Users of a whole trial.
-        cfg: The root config.
-        typed: The command as typed; None = what Hydra knows of it.
-
     Returns:
         What a verb's JSON says of it.
     """
@@ -103,59 +81,42 @@ def conduct(
         task = bar.add_task(f"study {study.name}", total=before + study.left(), completed=before)
         ran = run_trials(study, launch, users, lambda count: bar.advance(task, count))
     found, rows, paths = write_study(study, given)
-    show_findings(study.settings, found, rows)
-    best = next((row for row in rows if row["trial"] == found.best), None)
-    if done := [row for row in rows if row["status"] == "done"]:
-        goals = dict(zip(study.settings.directions, study.settings.objectives, strict=True))
-        accuracy, cost = goals.get("maximize", "recall@10"), goals.get("minimize", "flops_per_user")
-        drawn = study_figure(results_table(done), accuracy, cost, found.best, f"{study.name} · {len(done)} trials")
-        svg, png = save_figure(drawn, study.folder / "front")
-        paths |= {"front": str(png), "front_svg": str(svg)}
-        lead = trial_sentence(best, "The knee of the front" if found.front else "The best trial") if best else None
+    show_findings(study.settings, study.name, found, rows)
+    best = next((row for row in rows if row["trial"] == found["best"]), None)
+    if any(row["status"] == "done" for row in rows):
+        role = "best trial" if len(study.settings.objectives) == 1 else "knee of the front"
+        lead = point_sentence(best, f"The {role}, number {best['trial']}") if best else None
         paths |= write_report(cfg, rows, study.folder, lead=lead, command=typed)
     if "experiment" in paths:
         print(f"\n{test_command(study.folder, proposal(study.settings), given)}")
-    return {
-        "study": study.name,
-        "points": found.trials,
-        "ran": ran,
-        "skipped": found.trials - ran,
-        **{name: getattr(found, name) for name in ("failed", "pruned", "running", "front")},
-        "best": best,
-        "findings": [],
-        "paths": paths,
-    }
+    told = {"study": study.name, "ran": ran, "skipped": found["points"] - ran, "findings": [], "paths": paths}
+    return {**found, **told, "best": best}
 
 
-def write_study(study: Study, given: Sequence[str]) -> tuple[StudyFindings, list[dict[str, Any]], dict[str, str]]:
+def write_study(study: Study, given: Sequence[str]) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, str]]:
     """Write results.csv, study.json and the experiment file of the proposed trial; no other worker writes meanwhile.
-
-    Args:
-        study: The study.
-        given: Overrides of all its trials.
 
     Returns:
         The findings, the rows, and the paths by name.
     """
     folder = study.folder
+    paths = {"results": str(folder / "results.csv"), "study": str(folder / "study.json")}
     with study.lock:
         rows = study.rows()
-        found = find(study.settings, study.name, rows, len(study.running()))
+        found = find(study.settings, rows, len(study.running()))
         write_results(rows or [{"search": None}], folder / "results.csv")
-        paths = {"results": str(folder / "results.csv"), "study": str(folder / "study.json")}
-        if found.best is not None:
+        for row in (row for row in rows if row["trial"] == found["best"]):
             path = folder / "experiment" / f"{proposal(study.settings)}.yaml"
-            trial = next(trial for trial in study.counted() if trial.number == found.best)
-            row: Mapping[str, Any] = next(row for row in rows if row["trial"] == found.best)
+            trial = next(trial for trial in study.counted() if trial.number == row["trial"])
             figures = ", ".join(f"{name} {measured(row, name):.4g}" for name in study.settings.objectives)
             comments = [
-                f"Trial {found.best} of study {study.name}: {figures}, {row['split']} targets of {row['users']} users.",
+                f"Trial {found['best']} of study {study.name}: {figures}, {row['split']}, {row['users']} users.",
                 f"Use: {test_command(folder, proposal(study.settings), given)}",
             ]
             write_experiment([*given, *study.settings.space.overrides(trial.params)], path, comments)
             paths["experiment"] = str(path)
         with written_whole(folder / "study.json") as part:
-            part.write_text(json.dumps(asdict(found), indent=1) + "\n")
+            part.write_text(json.dumps({"study": study.name, **found}, indent=1) + "\n")
     return found, rows, paths
 
 

@@ -15,7 +15,7 @@ BETTER = {
     "maximize": tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in (5, 10, 20)),
     "minimize": ("flops_per_user", "decoder_tokens_per_user", "prm_paths_per_user", "seconds_per_user"),
 }
-SAMPLERS = ("tpe", "nsgaii", "random", "grid")
+SAMPLERS = ("tpe", "nsgaii", "random")
 PRUNERS = ("none", "median", "halving")
 
 
@@ -26,12 +26,10 @@ class Settings:
     Attributes:
         where: The config's own name (`sweep.study`), for errors.
         name: Name of the study; None = made of what is searched.
-        storage: `journal`, or the URL of a database.
         sampler: One of `SAMPLERS`.
         trials: Distinct trials, over all workers and restarts.
         parallel: Trials asked for at once.
         objectives: One or two columns of a row.
-        directions: One for each.
         space: What is searched.
         constraints: Cost -> its ceiling.
         pruner: One of `PRUNERS`.
@@ -40,12 +38,10 @@ class Settings:
 
     where: str
     name: str | None
-    storage: str
     sampler: str
     trials: int
     parallel: int
     objectives: tuple[str, ...]
-    directions: tuple[str, ...]
     space: Space
     constraints: dict[str, float]
     pruner: str
@@ -53,11 +49,7 @@ class Settings:
 
     @classmethod
     def of(cls, given: Mapping[str, Any], where: str) -> "Settings":
-        """The settings of a config.
-
-        Args:
-            given: Its values by name, resolved.
-            where: Its own name.
+        """The settings of a config, whose values by name are resolved and whose own name is `where`.
 
         Raises:
             ValueError: Naming the key, what was expected and what came.
@@ -76,16 +68,20 @@ class Settings:
             require(f"{where}.{name}", values[name], COUNT)
         for name, options in (("sampler", SAMPLERS), ("pruner", PRUNERS)):
             require(f"{where}.{name}", values[name], one_of(*options))
-        for name in ("objectives", "directions", "subsets"):
+        for name in ("objectives", "subsets"):
             value = values[name]
             values[name] = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
-        if values["storage"] != "journal" and "://" not in str(values["storage"]):
-            raise ValueError(f"{where}.storage must be journal or the URL of a database, got {values['storage']}")
         if (name := values["name"]) is not None:
             values["name"] = str(name)
             if not str(name).strip() or set("/\\") & set(str(name)) or str(name).startswith("."):
                 raise ValueError(f"{where}.name must be the name of a folder, got {name}")
-        check_objectives(values["objectives"], values["directions"], where)
+        for objective in values["objectives"]:
+            require(f"{where}.objectives", objective, one_of(*BETTER["maximize"], *BETTER["minimize"]))
+        if len(set(map(direction_of, values["objectives"]))) < len(values["objectives"]) or not values["objectives"]:
+            raise ValueError(
+                f"{where}.objectives must be one column, or an accuracy to maximize and a cost to minimize, "
+                f"got {', '.join(values['objectives'])}"
+            )
         if values["pruner"] == "none":
             values["subsets"] = (1.0,)
         elif len(values["objectives"]) > 1:
@@ -101,8 +97,13 @@ class Settings:
         for name, ceiling in values["constraints"].items():
             require(f"{where}.constraints", name, one_of(*BETTER["minimize"]))
             require(f"{where}.constraints.{name}", ceiling, POSITIVE)
-        values["space"] = Space.of(values["space"] or {}, f"{where}.space")
+        values["space"] = Space(values["space"] or {}, f"{where}.space")
         return cls(where, **values)
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """`maximize` or `minimize` for each objective."""
+        return tuple(map(direction_of, self.objectives))
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -123,6 +124,11 @@ class Settings:
         return {name: measured(row, name) / ceiling - 1 for name, ceiling in self.constraints.items()}
 
 
+def direction_of(objective: str) -> str:
+    """The direction in which an objective is better."""
+    return "maximize" if objective in BETTER["maximize"] else "minimize"
+
+
 def measured(row: Mapping[str, Any], name: str) -> float:
     """A figure of a row.
 
@@ -137,25 +143,3 @@ def measured(row: Mapping[str, Any], name: str) -> float:
         beams = f" (search.width={width} returns no longer lists)" if "@" in name and width is not None else ""
         raise ValueError(f"{name} is missing: this trial has none{beams}")
     return float(value)
-
-
-def check_objectives(objectives: Sequence[Any], directions: Sequence[Any], where: str) -> None:
-    """Raise ValueError unless objectives and directions exist and fit each other."""
-    if len(objectives) not in (1, 2) or len(set(objectives)) < len(objectives):
-        raise ValueError(f"{where}.objectives must be one or two different columns, got {list(objectives)}")
-    if len(directions) != len(objectives):
-        raise ValueError(
-            f"{where}.directions must name one for each of the {len(objectives)} objectives "
-            f"({', '.join(map(str, objectives))}), got {', '.join(map(str, directions))}"
-        )
-    for objective, direction in zip(objectives, directions, strict=True):
-        require(f"{where}.objectives", objective, one_of(*BETTER["maximize"], *BETTER["minimize"]))
-        require(f"{where}.directions", direction, one_of(*BETTER))
-        if objective not in BETTER[direction]:
-            better = next(name for name, columns in BETTER.items() if objective in columns)
-            raise ValueError(f"{where}.directions must be {better} for {objective}, got {direction}")
-    if len(set(directions)) < len(directions):
-        raise ValueError(
-            f"{where}.objectives must be an accuracy to maximize and a cost to minimize where there are two, "
-            f"got {', '.join(objectives)}"
-        )

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from promise.search.options import is_number
 
@@ -45,20 +44,6 @@ class SearchDimension:
         low, high, step = self.distribution.low, self.distribution.high, self.distribution.step
         return 1 if low == high else math.inf if step is None else round((high - low) / step) + 1
 
-    def spread(self, levels: int) -> list[Any]:
-        """All choices; of a range at most so many values in even steps, in even ratios where it is logarithmic."""
-        if self.choices is not None:
-            return self.choices
-        low, high, step = self.distribution.low, self.distribution.high, self.distribution.step
-        if levels >= self.count:
-            values = [low + (step or 0) * index for index in range(int(self.count))]
-        else:
-            even = np.geomspace if self.distribution.log else np.linspace
-            values = even(low, high, levels).tolist() if levels > 1 else [even(low, high, 3)[1]]
-            values = [low + round((value - low) / step) * step if step else value for value in values]
-        whole = isinstance(self.distribution, IntDistribution)
-        return list(dict.fromkeys(round(value) if whole else rounded(value) for value in values))
-
     def suggest(self, trial: Any) -> Any:
         """The value that an Optuna trial draws."""
         if self.choices is not None:
@@ -72,31 +57,21 @@ class Space:
     """Dimensions in their order; a condition names earlier ones.
 
     Args:
-        dimensions: The dimensions.
+        entries: Key -> `{type, low, high, log, step, when}`, `{type: categorical, choices, when}`, or a list of
+            choices.
+        where: The config's own name (`sweep.study.space`), for errors.
+
+    Raises:
+        ValueError: If there is no key, or one is wrong; it is named.
     """
 
-    def __init__(self, dimensions: Sequence[SearchDimension]) -> None:
-        self.dimensions = list(dimensions)
-
-    @classmethod
-    def of(cls, entries: Mapping[str, Any], where: str) -> "Space":
-        """The space that a config describes.
-
-        Args:
-            entries: Key -> `{type, low, high, log, step, when}`, `{type: categorical, choices, when}`, or a list of
-                choices.
-            where: The config's own name (`sweep.study.space`), for errors.
-
-        Raises:
-            ValueError: If there is no key, or one is wrong; it is named.
-        """
+    def __init__(self, entries: Mapping[str, Any], where: str) -> None:
         if not entries:
             raise ValueError(f"{where} must name at least one key")
-        found: list[SearchDimension] = []
+        self.dimensions: list[SearchDimension] = []
         for name, entry in entries.items():
-            known = {each.name: each.choices for each in found if each.choices is not None}
-            found.append(dimension(str(name), entry, known, f"{where}: {name}"))
-        return cls(found)
+            known = {each.name: each.choices for each in self.dimensions if each.choices is not None}
+            self.dimensions.append(dimension(str(name), entry, known, f"{where}: {name}"))
 
     def overrides(self, values: Mapping[str, Any]) -> list[str]:
         """The overrides of a trial: those of the dimensions that act."""
@@ -115,29 +90,13 @@ class Space:
         kinds = self._points(lambda each: each.choices or [None])
         return sum(math.prod(count for name, count in ranges.items() if name in kind) for kind in kinds)
 
-    def grid(self, most: int) -> list[dict[str, Any]]:
-        """The finest grid of at most so many points: every choice, and equally many values of each range.
-
-        Args:
-            most: Most points; choices alone may already be more, then these are the first ones.
-        """
-        found = self._points(lambda each: each.spread(1))
-        levels = 2
-        while len(found) < min(most, self.size):
-            finer = self._points(lambda each, levels=levels: each.spread(levels))  # type: ignore[misc]
-            if len(finer) > most:
-                break
-            found, levels = finer, levels + 1
-        return found[:most]
-
     def corners(self) -> list[list[str]]:
         """Overrides of trials in which every choice and both ends of every range occur, for checks."""
-        found: list[list[str]] = []
-        for end in ("low", "high"):
-            for point in self._points(lambda each, end=end: each.choices or [getattr(each.distribution, end)]):  # type: ignore[misc]
-                if (overrides := self.overrides(point)) not in found:
-                    found.append(overrides)
-        return found
+        lows, highs = (
+            self._points(lambda each, end=end: each.choices or [getattr(each.distribution, end)])  # type: ignore[misc]
+            for end in ("low", "high")
+        )
+        return [list(words) for words in dict.fromkeys(tuple(self.overrides(point)) for point in [*lows, *highs])]
 
     def _points(self, values_of: Callable[[SearchDimension], list[Any]]) -> list[dict[str, Any]]:
         """Every combination of some values, each with the dimensions that act in it."""
@@ -151,7 +110,7 @@ class Space:
         return points
 
 
-def dimension(name: str, entry: Any, known: Mapping[str, list[Any]], where: str) -> SearchDimension:
+def dimension(name: str, entry: Any, known: Mapping[str, Sequence[Any]], where: str) -> SearchDimension:
     """A checked dimension; `known` are the choices of the earlier categorical ones.
 
     Raises:
@@ -162,13 +121,13 @@ def dimension(name: str, entry: Any, known: Mapping[str, list[Any]], where: str)
     if not isinstance(entry, Mapping) or entry.get("type") not in TYPES:
         kind = entry.get("type") if isinstance(entry, Mapping) else entry
         raise ValueError(f"{where}: type must be float, int or categorical, got {kind}")
-    options = {key: value for key, value in entry.items() if key not in ("type", "when")}
+    options = {
+        key: value for key, value in entry.items() if key not in ("type", "when") and (key, value) != ("step", None)
+    }
     for key in {"low", "high", "step"} & options.keys():
         value, whole = options[key], entry["type"] == "int"
         if not is_number(value) or (whole and not isinstance(value, int)):
-            if value is not None or key != "step":
-                raise ValueError(f"{where}: {key} must be {'an integer' if whole else 'a number'}, got {value}")
-            del options["step"]
+            raise ValueError(f"{where}: {key} must be {'an integer' if whole else 'a number'}, got {value}")
     if isinstance(choices := options.get("choices"), list):  # a list, one value per level, becomes its text
         options["choices"] = [json.dumps(each) if isinstance(each, list) else each for each in choices]
         if len({json.dumps(each) for each in choices}) < len(choices):
@@ -176,7 +135,7 @@ def dimension(name: str, entry: Any, known: Mapping[str, list[Any]], where: str)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            distribution: BaseDistribution = TYPES[entry["type"]](**options)
+            distribution = TYPES[entry["type"]](**options)
     except (TypeError, ValueError, Warning) as error:
         raise ValueError(f"{where}: {error}") from None
     when = entry.get("when") or {}

@@ -28,11 +28,7 @@ class JobFailed(Exception):
 
 
 class TrialJob:
-    """A verb as a job of a study: a check that fails ends the job and not the study.
-
-    Args:
-        task: The verb.
-    """
+    """A verb as a job of a study: a check that fails ends the job and not the study."""
 
     def __init__(self, task: TaskFunction) -> None:
         self.task = task
@@ -48,12 +44,6 @@ class TrialJob:
 
 def sweep(config: DictConfig, launcher: Launcher, arguments: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
     """Run what is left of a study, and tell what it found.
-
-    Args:
-        config: The config of the multirun, Hydra's own part included.
-        launcher: Runs the jobs.
-        arguments: Overrides; those with several values are searched.
-        given: The settings of the sweeper.
 
     Returns:
         What it found, as on the last line of stdout.
@@ -92,13 +82,7 @@ def sweep(config: DictConfig, launcher: Launcher, arguments: Sequence[str], give
 def launch(
     launcher: Launcher, study: Study, given: Sequence[str], trials: Sequence[tuple[Asked, list[str]]]
 ) -> list[dict[str, Any] | Exception]:
-    """Run trials as jobs, side by side where the launcher can.
-
-    Args:
-        launcher: Runs the jobs.
-        study: Their study.
-        given: Overrides of all of them.
-        trials: Each with its overrides; its job learns its number, which also names its folder.
+    """Run trials as jobs, side by side where the launcher can; each learns its number, which also names its folder.
 
     Returns:
         The row, or what was raised, of each.

@@ -1,9 +1,9 @@
-"""Curves over resampled users: against a plain loop; turning points are found where they are, and not in noise."""
+"""Curves over resampled users: against a plain loop."""
 
 import numpy as np
 import pytest
 
-from promise.analysis.laws.bootstrap import Estimate, LawCurve, TurningPoint, estimate, resampled, turning_point
+from promise.analysis.laws.bootstrap import Estimate, estimate, resampled
 
 
 def hits(shares, users: int = 4000, seed: int = 0, shuffled: float = 0.0) -> np.ndarray:
@@ -12,10 +12,6 @@ def hits(shares, users: int = 4000, seed: int = 0, shuffled: float = 0.0) -> np.
     shares = np.asarray(shares)[:, None]
     own, fresh = rng.random(users), rng.random((len(shares), users))
     return (np.where(rng.random((len(shares), users)) < shuffled, fresh, own) < shares).astype(float)
-
-
-def turn_of(x, values, **more: int) -> TurningPoint | None:
-    return turning_point(resampled(x, values, **more))
 
 
 def test_a_curve_is_sorted_and_its_means_are_those_of_the_users() -> None:
@@ -44,45 +40,12 @@ def test_a_resample_has_the_same_users_at_all_points() -> None:
     assert (curve.draws[:, 2] > curve.draws[:, 1]).all()
 
 
-def test_points_and_steps() -> None:
-    curve = resampled([1, 2], hits([0.2, 0.22]), resamples=500)
-    assert [point.value for point in curve.points] == pytest.approx(curve.means.tolist())
-    alone, shared = curve.points[0], curve.steps[0]
-    assert shared.value == pytest.approx(alone.value)
-    # Users who are hit at both points move both: without them little is left.
-    assert alone.low < shared.low < shared.value < shared.high < alone.high
-    assert shared.high - shared.low < 0.5 * (alone.high - alone.low)
-
-
 def test_estimate() -> None:
     found = estimate(0.5, np.arange(101) / 100)
     assert found == Estimate(0.5, pytest.approx(0.025), pytest.approx(0.975))
     assert [Estimate(1, low, high).excludes_zero for low, high in ((-1, 1), (0.1, 1), (-1, -0.1))] == [
         False, True, True,
     ]  # fmt: skip
-
-
-def test_a_peak_is_found() -> None:
-    found = turn_of([20, 40, 80, 160, 320], hits([0.2, 0.25, 0.3, 0.25, 0.2], shuffled=0.2))
-    assert found is not None
-    assert (found.best, found.x) == (80, 160)
-    assert found.difference.low < found.difference.value < found.difference.high < 0
-
-
-def test_curves_that_rise_or_stay_or_make_a_dip_good_have_none() -> None:
-    assert turn_of([20, 40, 80, 160], hits([0.3, 0.2, 0.25, 0.3])) is None
-    assert turn_of([20, 40, 80], hits([0.2, 0.25, 0.3])) is None
-    assert turn_of([20, 40, 80], hits([0.2, 0.2, 0.2])) is None  # no user tells the points apart
-
-
-def test_noise_has_a_turning_point_about_as_often_as_its_level_says() -> None:
-    found = [
-        turn_of([20, 40, 80, 160, 320, 640], hits([0.1] * 6, users=2000, seed=seed, shuffled=0.3), resamples=300)
-        for seed in range(30)
-    ]
-    assert sum(turn is not None for turn in found) <= 3
-
-    assert turning_point(LawCurve(np.ones(1), np.ones(1), np.ones((5, 1)), 3)) is None
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,8 @@
 """What the figures of accuracy draw: the data, the names, the units; and that odd tables draw without a warning."""
 
-import numpy as np
 import pytest
 
-from promise.analysis.plots.accuracy import candidates_figure, frontier_figure, study_figure, weight_figure
+from promise.analysis.plots.accuracy import candidates_figure, frontier_figure, weight_figure
 from promise.analysis.plots.gallery import FIGURES, supported
 from promise.analysis.results import results_table
 from tests.analysis.plots.artists import lines, texts
@@ -47,9 +46,9 @@ def test_frontier_figure(row) -> None:
     assert lines(ax)["base, plain beam"][0] == pytest.approx([1e10, 2e10])
 
 
-def test_dials_drawn_at_random_are_dots_under_one_name(row) -> None:
+def test_trials_of_a_study_are_dots_under_one_name(row) -> None:
     rows = [
-        row("guided", 0.05 + i / 1e3, (20 + i) * 1e6, width=10 + i, candidates=40 + 7 * i, weight=i / 20)
+        row("guided", 0.05 + i / 1e3, (20 + i) * 1e6, width=10 + i, candidates=40 + 7 * i, weight=i / 20) | {"trial": i}
         for i in range(1, 15)
     ]
     rows += [row("plain", 0.04 + i / 1e3, (15 + i) * 1e6, width=9 + i, candidates=9 + i) for i in range(12)]
@@ -57,8 +56,7 @@ def test_dials_drawn_at_random_are_dots_under_one_name(row) -> None:
     (dots,) = [line for line in ax.lines if line.get_label() == "guided, dials vary"]
     assert (dots.get_linestyle(), len(dots.get_xdata())) == ("None", 14)
     drawn = lines(weight_figure(results_table(rows)).axes[0])
-    assert {"plain beam, dials vary", "guided, dials vary"} <= set(drawn)
-    assert set(drawn["plain beam, dials vary"][0]) == {0.0}
+    assert "guided, dials vary" in drawn
 
 
 ODD = {
@@ -88,32 +86,3 @@ def test_empty_figure_says_why(row) -> None:
 def test_error_metric(sweep) -> None:
     with pytest.raises(ValueError, match=r"^metric must be a column of the results .* got recall@7$"):
         candidates_figure(results_table(sweep), "recall@7")
-
-
-TRIALS = [
-    {
-        "trial": number, "search": search, "search.width": width, "search.candidates": 4 * width, "search.weight": 0.8,
-        "recall@10": recall, "recall@10_low": recall - 0.01, "recall@10_high": recall + 0.01, "users": 100,
-        "flops_per_user": 3e6 * width, "seconds": 0.4 * width,
-    }
-    for number, (search, width, recall) in enumerate(
-        [("plain", 10, 0.05), ("plain", 100, 0.06), ("guided", 10, 0.07), ("guided", 20, 0.08), ("guided", 50, 0.079)]
-    )
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("cost", "xs"), [("flops_per_user", [3e7, 6e7, 1.5e8]), ("seconds_per_user", [0.04, 0.08, 0.2])]
-)
-def test_a_study(cost: str, xs: list[float]) -> None:
-    missing = {"trial": 5, "search": "guided", "search.width": 5, "recall@10": None, "flops_per_user": 1.0}
-    (ax,) = study_figure(results_table([*TRIALS, missing]), "recall@10", cost, 3, "mine").axes
-    drawn = lines(ax)
-    assert drawn["guided (3 trials)"] == (pytest.approx(xs), [0.07, 0.08, 0.079]) and "plain (2 trials)" in drawn
-    assert drawn["frontier"][1][:2] == [0.07, 0.08]
-    (proposed,) = [name for name in drawn if name.startswith("proposed, trial 3")]
-    assert "W = 20, C = 80, λ = 0.8" in proposed and drawn[proposed] == ([pytest.approx(xs[1])], [0.08])
-    bars = [path.vertices[:, 1] for path in ax.collections[-1].get_paths()]
-    np.testing.assert_allclose(bars, [(0.06, 0.08), (0.07, 0.09), (0.069, 0.089)])
-    empty = study_figure(results_table(TRIALS).clear(), "recall@10", cost, None, "mine")
-    assert lines(empty.axes[0]) == {}

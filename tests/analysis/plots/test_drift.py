@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from matplotlib.axes import Axes
 
-from promise.analysis.plots.drift import drift_figure, series
+from promise.analysis.plots.drift import drift_figure
 from tests.analysis.plots.artists import lines
 
 COLUMNS = ("dataset", "split", "seed", "seen", "users", "W", "C", "depth", "measure", "value", "low", "high")
@@ -59,7 +59,7 @@ def bars(ax: Axes) -> dict[float, list[float]]:
     return found
 
 
-def test_lines_are_the_measures() -> None:
+def test_lines_are_the_measures_and_bars_are_shares_of_users() -> None:
     drawn = panels(made(MEASURES))
     codes = lines(drawn["codes"])
     assert codes["after true codes"] == ([1, 2, 3], [0.2, 0.3, 0.8])
@@ -71,10 +71,6 @@ def test_lines_are_the_measures() -> None:
     judges = lines(drawn["judges"])
     assert judges["true prefix is a candidate"][1] == [0.95, 0.4, 0.3]
     assert judges["calibration error, reward"] == ([2, 3], [0.05, 0.04])
-
-
-def test_bars_are_shares_of_users() -> None:
-    drawn = panels(made(MEASURES))
     assert bars(drawn["errors"]) == {1: [0.8], 2: [0.15], 3: [0.03], 4: [0.02]}
     assert bars(drawn["changes"]) == {1: [0.02, -0.02], 2: [0.04, -0.02], 3: [0.07, -0.02], 4: [0.06, -0.02]}
     after = lines(drawn["errors"])
@@ -88,14 +84,6 @@ def test_what_is_not_there_is_left_out(left_out: str) -> None:
         some = {"teacher_forced": [0.5]}
     assert len(drift_figure(made(some)).axes) == 6
     assert "W = 20, C = 200" in drift_figure(made(some, users=7)).get_suptitle()
-
-
-def test_series_with_and_without_an_interval() -> None:
-    found = series(made(MEASURES), "reward_ece")
-    assert found["place"].to_list() == [2, 3] and found["low"].is_nan().all()
-    assert series(made(MEASURES), "nothing").is_empty()
-    found = series(made(MEASURES), "rescue", "rescue@10")
-    assert found["high"].to_list() == pytest.approx([0.022, 0.044, 0.077, 0.066])
 
 
 def test_errors() -> None:

@@ -32,8 +32,8 @@ def tables(sweep, row) -> dict[str, list[dict]]:
     ("name", "figures"),
     [
         ("candidates", ["candidates", "frontier"]),
-        ("size", ["frontier", "candidates", "size"]),
-        ("depth", ["depth", "frontier"]),
+        ("size", ["frontier", "candidates"]),
+        ("depth", ["candidates", "frontier"]),
         ("hrecall", ["candidates", "frontier", "hrecall"]),
         ("weight and plain", ["weight", "candidates", "frontier"]),
         ("one", ["candidates"]),

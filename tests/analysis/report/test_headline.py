@@ -58,6 +58,8 @@ def test_other_columns_stay_and_no_file_holds_no_rows(tmp_path: Path) -> None:
     write_table(rows({"recipe": "counts"}), path, ROW_KEY)
     table = merged(read_table(path, ROW_COLUMNS), rows({"seed": 1}), ROW_KEY)
     assert table["recipe"].to_list() == ["counts", None]
+    old, new = rows({}, {"seed": 1}), rows({"recall@10": 0.08})  # a new row replaces the old one of its key
+    assert merged(old, new, ROW_KEY).sort("seed")["recall@10"].to_list() == [0.08, 0.07]
     assert read_table(tmp_path / "none.csv", ROW_COLUMNS).is_empty()
 
 
@@ -72,23 +74,10 @@ def test_a_wrong_table_is_one_line(tmp_path: Path) -> None:
         read_table(path, GOAL_COLUMNS)
 
 
-def test_a_new_row_replaces_the_old_one_of_its_key() -> None:
-    old, new = rows({}, {"seed": 1}), rows({"recall@10": 0.08})
-    assert merged(old, new, ROW_KEY).sort("seed")["recall@10"].to_list() == [0.08, 0.07]
-
-
 @pytest.mark.parametrize(
-    ("low", "high", "seed_min", "seed_max", "sign"),
-    [
-        (0.1, 0.2, 0.05, 0.3, 1),
-        (0.1, 0.2, -0.05, 0.3, 0),
-        (-0.2, -0.1, -0.3, -0.1, -1),
-        (-0.2, -0.1, -0.3, 0.0, 0),
-        (-0.1, 0.1, 0.01, 0.02, 0),
-        (0.0, 0.1, 0.01, 0.02, 0),
-    ],
-)
-def test_a_claim_needs_the_interval_and_every_seed(
-    low: float, high: float, seed_min: float, seed_max: float, sign: int
-) -> None:
-    assert claimed({"low": low, "high": high, "seed_min": seed_min, "seed_max": seed_max}) == sign
+    ("ends", "sign"),
+    [((0.1, 0.2, 0.05, 0.3), 1), ((0.1, 0.2, -0.05, 0.3), 0), ((-0.2, -0.1, -0.3, -0.1), -1),
+     ((-0.2, -0.1, -0.3, 0.0), 0), ((-0.1, 0.1, 0.01, 0.02), 0), ((0.0, 0.1, 0.01, 0.02), 0)],
+)  # fmt: skip
+def test_a_claim_needs_the_interval_and_every_seed(ends: tuple[float, ...], sign: int) -> None:
+    assert claimed(dict(zip(("low", "high", "seed_min", "seed_max"), ends, strict=True))) == sign

@@ -10,7 +10,7 @@ import pytest
 
 from promise.analysis.report.headline import COMPARISON_COLUMNS, COMPARISON_KEY, ROW_COLUMNS, ROW_KEY, write_table
 from promise.analysis.report.results_md import build
-from promise.analysis.report.sweep_tables import DRIFT_COLUMNS, LAW_COLUMNS, SIZE_COLUMNS
+from promise.analysis.report.sweep_tables import DRIFT_COLUMNS, LAW_COLUMNS
 from promise.analysis.results import write_results
 
 
@@ -108,18 +108,14 @@ def test_sweeps_and_analyses(tmp_path: Path) -> None:
     number = {"a": 0.07, "a_low": 0.06, "a_high": 0.08, "error": 0.001, "error_low": 0, "error_high": 0.002, "aicc": 1}
     columns = (*LAW_COLUMNS, "split")
     rows_of(tmp_path, "laws-my_shop-test-0.csv", columns,
-            law | number | {"law": "power", "preferred": "false", "verdict": "v", "turning_x": 200.0},
+            law | number | {"law": "power", "preferred": "false", "verdict": "v"},
             law | number | {"law": "line", "preferred": "true", "verdict": "v", "a": 0.05, "aicc": 9},
             law | {"group": 1, "law": "line", "preferred": "false", "reason": "it is flat"})  # fmt: skip
-    size = dict.fromkeys(SIZE_COLUMNS, 1) | {"data": "my_shop", "split": "test", "seen": "keep", "smaller": "tiny"}
-    rows_of(tmp_path, "sizes-my_shop-test-0.csv", SIZE_COLUMNS, size)
     text = build(tmp_path)
     assert "past items removed, W = 20, C = 200" in text and "| −.0200 (−.0300 to −.0100) | – |" in text
-    assert "| dot | R@10 | line | .0500 (.0600 to .0800) | +.0010 (.0000 to .0020) | nowhere | v |" in text
+    assert "| dot | R@10 | line | .0500 (.0600 to .0800) | +.0010 (.0000 to .0020) | v |" in text
     assert "No law carries R@10 of dot: the first reason is that it is flat." in text
     assert "| 2 | .0600 | 10 MFLOP | .0800 | 10 MFLOP | `promise sweep +sweeps=depth data=my_shop " in text
-    assert "| `guided` | 0, 1 | .0800 (.0500 to .0700) | .0300 | 10 MFLOP |" in text
-    assert "| tiny | 1.0000 | 1 FLOP |" in text
 
 
 @pytest.mark.parametrize("name", ["weight", "drift", "laws"])

@@ -17,12 +17,12 @@ SPACE: dict[str, Any] = {
     "search.expansion": {"type": "float", "low": 1, "high": 10, "log": True, "when": {"search": "guided"}},
     "search.weight": {"type": "float", "low": 0, "high": 1, "step": 0.1, "when": {"search": "guided"}},
 }
-ONE = {"objectives": ["recall@10"], "directions": ["maximize"]}
+ONE = {"objectives": ["recall@10"]}
 
 
 def space(**entries: Any) -> Space:
     """A space as a config describes it; dots are written as double underscores."""
-    return Space.of({name.replace("__", "."): entry for name, entry in entries.items()}, "space")
+    return Space({name.replace("__", "."): entry for name, entry in entries.items()}, "space")
 
 
 def settings(**changes: Any) -> Settings:

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from promise import configs
 from promise.experiments.grid import composed
 from promise.experiments.identity import pop
-from promise.experiments.tuning.experiment_file import LEFT_OUT, difference, write_experiment
+from promise.experiments.tuning.experiment_file import LEFT_OUT, write_experiment
 
 
 @pytest.fixture
@@ -48,17 +48,9 @@ def test_the_experiment_file_gives_the_same_dials(app: None, tmp_path: Path, giv
     assert again == plain([*given, *words])
     defaults, _ = composed([])
     text = path.read_text("utf-8")
-    assert defaults.store == "outputs" and "store" not in text and "users: 30" not in text and "trainer" not in text
+    assert defaults.store == "outputs" and "\nstore" not in text and "users: 30" not in text and "\ntrainer" not in text
 
 
 def test_nothing_but_the_defaults(app: None, tmp_path: Path) -> None:
     write_experiment([], tmp_path / "best.yaml", [])
     assert plain([f"hydra.searchpath=[file://{tmp_path.parent}]"]) == plain([])
-
-
-def test_difference() -> None:
-    known = {"a": {"b": 1, "c": [1, 2]}, "d": None, "e": True}
-    assert difference({"a": {"b": 1, "c": [2]}, "d": 0, "e": 1, "f": None}, known) == {
-        "a": {"c": [2]}, "d": 0, "e": 1, "f": None
-    }  # fmt: skip
-    assert difference(known, known) == {}

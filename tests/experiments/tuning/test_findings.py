@@ -20,25 +20,26 @@ POINTS = rows((0.05, 1e6), (0.08, 1e7), (0.08, 1e7), (0.07, 2e7), (0.081, 1e8))
 
 def test_the_front_and_its_knee() -> None:
     more = [{"trial": 5, "status": "failed"}, {"trial": 6, "status": "pruned", "recall@10": 0.9, "flops_per_user": 1}]
-    found = find(settings(), "mine", POINTS + more, running=2)
-    assert (found.trials, found.wanted, found.failed, found.pruned, found.running, found.above) == (7, 40, 1, 1, 2, 0)
-    assert found.front == [0, 1, 4] and found.best == 1  # of equal ones the first
-    nothing = find(settings(), "mine", [])
-    assert (nothing.best, nothing.front) == (None, [])
+    assert find(settings(), POINTS + more, running=2) == {
+        "points": 7, "wanted": 40, "failed": 1, "pruned": 1, "running": 2, "above": 0,
+        "front": [0, 1, 4], "best": 1,  # of equal ones the first
+    }  # fmt: skip
+    nothing = find(settings(), [])
+    assert (nothing["best"], nothing["front"]) == (None, [])
 
 
 def test_the_order_of_objectives_does_not_matter() -> None:
-    turned = settings(objectives=["flops_per_user", "recall@10"], directions=["minimize", "maximize"])
-    assert find(turned, "mine", POINTS) == find(settings(), "mine", POINTS)
+    turned = settings(objectives=["flops_per_user", "recall@10"])
+    assert find(turned, POINTS) == find(settings(), POINTS)
 
 
 def test_the_best_one_within_the_ceilings(capsys: pytest.CaptureFixture[str]) -> None:
-    found = find(settings(**ONE), "mine", POINTS)
-    assert found.best == 4 and found.ranking == [4, 1, 2, 3, 0] and found.front == []
+    found = find(settings(**ONE), POINTS)
+    assert found["best"] == 4 and found["front"] == [4, 1, 2, 3, 0]
     limited = settings(constraints={"flops_per_user": 5e7}, **ONE)
-    found = find(limited, "mine", POINTS)
-    assert found.best == 1 and found.above == 1 and found.ranking == [1, 2, 3, 0]
-    show_findings(limited, found, POINTS)
+    found = find(limited, POINTS)
+    assert found["best"] == 1 and found["above"] == 1 and found["front"] == [1, 2, 3, 0]
+    show_findings(limited, "mine", found, POINTS)
     out = capsys.readouterr().out
     assert "Best trials (mine)" in out and "best" in out and "10 MFLOP" in out
     assert "5 of 40 trials, 1 above a ceiling" in out
@@ -46,9 +47,9 @@ def test_the_best_one_within_the_ceilings(capsys: pytest.CaptureFixture[str]) ->
 
 def test_the_front_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     two = settings()
-    show_findings(two, find(two, "mine", POINTS), POINTS)
+    show_findings(two, "mine", find(two, POINTS), POINTS)
     out = capsys.readouterr().out
     assert "Front: no trial is better in both (mine)" in out and out.count("knee") == 1
     assert "5 of 40 trials" in out
-    show_findings(two, find(two, "mine", []), [])
+    show_findings(two, "mine", find(two, []), [])
     assert capsys.readouterr().out.startswith("0 of 40 trials\n")

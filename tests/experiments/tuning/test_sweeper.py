@@ -21,10 +21,10 @@ STUDY = ("-m", "hydra/sweeper=promise_optuna", "evaluation.users=40")
 def test_a_multirun_is_a_study(run: Run, shared_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("hydra.sweeper.name=mine", "hydra.sweeper.parallel=2", "search=plain,guided",
              "search.width=range(10,21,5)", "+hydra.sweeper.constraints.flops_per_user=1e9")  # fmt: skip
-    answer = run("evaluate", *STUDY, *words, "hydra.sweeper.trials=3")
+    answer = run("evaluate", *STUDY, *words, "hydra.sweeper.trials=2")
     assert answer.code == 0, answer.err
     said = json.loads(answer.out.splitlines()[-1])
-    assert (said["points"], said["ran"], said["failed"]) == (3, 3, 0), answer.err
+    assert (said["points"], said["ran"], said["failed"]) == (2, 2, 0), answer.err
     folder = Path(said["paths"]["results"]).parent
     assert folder.parts[-2:] == ("studies", "mine")
     numbers = read_results(said["paths"]["results"])["trial"].to_list()
@@ -34,15 +34,15 @@ def test_a_multirun_is_a_study(run: Run, shared_store: Path, monkeypatch: pytest
         f"sweep.trial={number}" in job and "sweep.name=mine" in job for number, job in zip(numbers, jobs, strict=True)
     )
     widths = [int(word.partition("=")[2]) for job in jobs for word in job if word.startswith("search.width=")]
-    assert len(widths) == 3 and set(widths) <= {10, 15, 20}
+    assert len(widths) == 2 and set(widths) <= {10, 15, 20}
 
     def failing(point: Point, keep_answers: bool = False) -> Any:
         raise OSError("no room")
 
     monkeypatch.setattr(Point, "result", failing)
-    answer = run("evaluate", *STUDY, *words, "hydra.sweeper.trials=4")
+    answer = run("evaluate", *STUDY, *words, "hydra.sweeper.trials=3")
     said = json.loads(answer.out.splitlines()[-1])
-    assert (said["points"], said["ran"], said["skipped"], said["failed"]) == (4, 1, 3, 1)
+    assert (said["points"], said["ran"], said["skipped"], said["failed"]) == (3, 1, 2, 1)
     assert "failed: OSError: no room" in answer.err
 
 
@@ -50,13 +50,9 @@ def test_a_multirun_is_a_study(run: Run, shared_store: Path, monkeypatch: pytest
     ("words", "message"),
     [
         (["search.width=10"], "hydra.sweeper.space must name at least one key"),
-        (["search.widht=10,20"], "search.widht: unknown; did you mean search.width?"),
         (["search.width=10,20", "predictions=x.parquet"], "predictions=x.parquet would be overwritten by every trial"),
-        (["search.width=10,20", "split=test"], "hydra.sweeper tunes on validation targets alone, got split=test"),
         (["search.width=10,20", "hydra.sweeper.trials=0"], "hydra.sweeper.trials must be an integer >= 1, got 0"),
-        (["search=guided,popularity", "search.width=10"], "search.width: unknown; "),
         (["search.width=range(9,3)"], "hydra.sweeper.space: search.width=range(9,3) gives no choices and no range"),
-        (["search.width=10,20", "hydra.sweeper.storage=sqlite:////no/where.db"], "hydra.sweeper.storage=sqlite:////no"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_one_line(run: Run, tmp_path: Path, words: list[str], message: str) -> None:
@@ -67,7 +63,7 @@ def test_what_is_wrong_is_one_line(run: Run, tmp_path: Path, words: list[str], m
 def test_what_needs_more_than_the_multirun_gives(run: Run, tmp_path: Path) -> None:
     message = "hydra/sweeper=promise_optuna is for promise evaluate, got promise train"
     assert run("train", *STUDY, "seed=0,1", store=tmp_path).error == message
-    one = ("hydra.sweeper.objectives=[recall@10]", "hydra.sweeper.directions=[maximize]", "hydra.sweeper.pruner=median")
+    one = ("hydra.sweeper.objectives=[recall@10]", "hydra.sweeper.pruner=median")
     message = "hydra.sweeper.pruner=median needs evaluation.users: it begins with fewer"
     assert run("evaluate", *STUDY[:2], *one, "search.width=10,20", store=tmp_path).error == message
 
