@@ -8,18 +8,21 @@ from typing import Any
 
 import polars as pl
 from hydra.core.hydra_config import HydraConfig
+from lightning.pytorch.loggers import TensorBoardLogger
+from matplotlib.image import imread
 from omegaconf import DictConfig, OmegaConf
 
 from promise.analysis.plots.gallery import FIGURES, compared, supported, write_figures
 from promise.analysis.report.html import Page, report_html
 from promise.analysis.results import results_table
-from promise.analysis.wandb_summary import summary_run
+from promise.analysis.wandb_summary import STEP, points_by_cost, summary_run
 from promise.experiments.findings import Measured, findings
 from promise.experiments.headline import Entry, write_headline
 from promise.experiments.laws import LAWS_COLUMNS, LAWS_TITLE, laws_of, table_rows, write_laws
 from promise.experiments.point_outcome import PointOutcome
 from promise.pipeline.config import plain, without_passwords
 from promise.pipeline.files import written_whole
+from promise.pipeline.trainer import finish, make_logger
 from promise.pipeline.verb import show
 
 #: Figures that other parts of a sweep write, by their headings in the page.
@@ -71,7 +74,7 @@ def write_report(
     lead: str | None = None,
     command: str | None = None,
 ) -> dict[str, str]:
-    """Write `figure*.svg`, `figure*.png`, `report.html`, and with W&B as the logger its summary run.
+    """Write `figure*.svg`, `figure*.png`, `report.html`; log points and figures as the config's logger can.
 
     Args:
         cfg: The root config.
@@ -106,8 +109,21 @@ def write_report(
     with written_whole(path) as part:
         part.write_text(report_html(table, page), encoding="utf-8")
     written["report"] = str(path)
+    images = [path for path in {**written, **before}.values() if path.endswith(".png")]
     if "WandbLogger" in cfg.logger["_target_"]:
-        images = [path for path in {**written, **before}.values() if path.endswith(".png")]
         group, where = str(cfg.sweep.name), (cfg.logger.save_dir, cfg.logger.mode)
         written["wandb"] = str(summary_run(table, images, cfg.logger.project, group, *where, config))
+    else:
+        log_points(cfg, table, images)
     return written
+
+
+def log_points(cfg: DictConfig, table: pl.DataFrame, images: Sequence[str]) -> None:
+    """Log the metrics of every point at a step that is its FLOPs per user; TensorBoard shows the figures, too."""
+    logger = make_logger(cfg, str(cfg.sweep.name), "summary")
+    for entry in points_by_cost(table):
+        logger.log_metrics(entry, step=round(entry[STEP]))
+    if isinstance(logger, TensorBoardLogger):
+        for path in images:
+            logger.experiment.add_image(f"figures/{Path(path).stem}", imread(path), dataformats="HWC")
+    finish(logger)

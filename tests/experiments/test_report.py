@@ -4,8 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
+import polars as pl
 import pytest
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from promise import configs
 from promise.experiments import report as sweep_report
@@ -67,3 +70,20 @@ def test_wandb_gets_the_config_and_all_images(
     assert [Path(image).name for image in images] == ["figure.png", "figure-frontier.png", "law.png"]
     assert (group, mode) == ("mine", "offline")
     assert config["sweep"]["storage"] == "postgresql://me:***@host/db"
+
+
+def test_other_loggers_get_every_point_by_its_flops(written: Callable[..., dict[str, str]], tmp_path: Path) -> None:
+    written(())
+    (path,) = tmp_path.glob("logs/summary-mine/*/metrics.csv")
+    table = pl.read_csv(path)
+    assert table["step"].to_list() == [10_000_000, 20_000_000]
+    assert table["search/plain/recall@10"].to_list() == [0.01, 0.02]
+
+
+def test_tensorboard_gets_the_figures(written: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    logger = Mock(spec=TensorBoardLogger)
+    monkeypatch.setattr(sweep_report, "make_logger", lambda *_: logger)
+    written(())
+    assert [call.kwargs["step"] for call in logger.log_metrics.call_args_list] == [10_000_000, 20_000_000]
+    names = {call.args[0]: call.args[1].shape[2] for call in logger.experiment.add_image.call_args_list}
+    assert names == {"figures/figure": 4, "figures/figure-frontier": 4}

@@ -26,6 +26,7 @@ class Settings:
     Attributes:
         where: The config's own name (`sweep.study`), for errors.
         name: Name of the study; None = made of what is searched.
+        storage: `journal`, or the URL of a database.
         sampler: One of `SAMPLERS`.
         trials: Distinct trials, over all workers and restarts.
         parallel: Trials asked for at once.
@@ -38,6 +39,7 @@ class Settings:
 
     where: str
     name: str | None
+    storage: str
     sampler: str
     trials: int
     parallel: int
@@ -68,6 +70,8 @@ class Settings:
             require(f"{where}.{name}", values[name], COUNT)
         for name, options in (("sampler", SAMPLERS), ("pruner", PRUNERS)):
             require(f"{where}.{name}", values[name], one_of(*options))
+        if values["storage"] != "journal" and "://" not in str(values["storage"]):
+            raise ValueError(f"{where}.storage must be journal or the URL of a database, got {values['storage']}")
         for name in ("objectives", "subsets"):
             value = values[name]
             values[name] = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)

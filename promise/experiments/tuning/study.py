@@ -15,17 +15,14 @@ import numpy as np
 import optuna
 from filelock import FileLock, Timeout
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from promise.experiments.identity import flat
 from promise.experiments.tuning.settings import Settings
+from promise.experiments.tuning.storage import open_storage
 from promise.pipeline.config import without_passwords
 
 log = logging.getLogger(__name__)
-
-JOURNAL = "study.log"
 
 #: Attribute of a study: everything that its objective depends on beside what it searches.
 IDENTITY = "promise:identity"
@@ -233,13 +230,12 @@ class Study:
 
 
 def load_study(folder: Path, name: str, settings: Settings, identity: dict[str, Any]) -> optuna.Study:
-    """The study of a name, made when there is none, in a journal that Optuna's own tools open.
+    """The study of a name, made when there is none.
 
     Raises:
-        ValueError: If a study of this name searches something else.
+        ValueError: If a study of this name searches something else, or its storage cannot be opened.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    storage = open_storage(settings.storage, folder, settings.where)
     directions: Any = settings.directions
     study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
     known = study.user_attrs.get(IDENTITY)
