@@ -57,7 +57,6 @@ def test_nearest_free_adds_no_level(run: Run, tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["ids.collisions=none"], "ids.collisions must be extra_level or nearest_free, got none"),
-        (["ids.codes=64"], "ids.codes must be at most the number of items, 40, got 64: 4 fits"),
         (["ids=rqvae", "ids.codes=64"], "ids.codes must be at most the number of items, 40, got 64: 4 fits"),
         (
             ["ids.collisions=nearest_free", "ids.levels=1"],

@@ -56,8 +56,13 @@ def checked_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return table
 
 
+def fitting(items: int) -> int:
+    """Codes per level that suit so few items: a power of two near their square root."""
+    return 2 ** max(0, (items.bit_length() - 1) // 2)
+
+
 def require_room(items: int, level_sizes: Sequence[int]) -> None:
     """Raises ValueError where a level has more codes than there are items to learn them from."""
     if items < max(level_sizes):
-        fits = 2 ** max(0, (items.bit_length() - 1) // 2)  # a power of two near the square root
-        raise ValueError(f"ids.codes must be at most the number of items, {items}, got {max(level_sizes)}: {fits} fits")
+        most = max(level_sizes)
+        raise ValueError(f"ids.codes must be at most the number of items, {items}, got {most}: {fitting(items)} fits")

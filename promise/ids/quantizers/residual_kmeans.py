@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from promise.ids.progress import progress
-from promise.ids.quantizers.checks import check_balance, check_count, checked_sizes, checked_vectors, require_room
+from promise.ids.quantizers.checks import check_balance, check_count, checked_sizes, checked_vectors, fitting
 from promise.ids.quantizers.paths import nearest_paths, refitted, spread
 from promise.ids.semantic_ids import row_keys
 
@@ -84,7 +84,6 @@ class ResidualKMeans:
             ValueError: no (I, E) table, or a row that holds NaN or infinity.
         """
         table = checked_vectors(vectors)
-        require_room(len(table), self.level_sizes)
         rng = np.random.default_rng(seed)
         # float32 squares lose small differences far from the origin, and overflow beyond 1e19.
         self._scale = np.abs(table).max() or np.float32(1)
@@ -98,7 +97,7 @@ class ResidualKMeans:
             residual = self._left_over(residual, level, assigned)
         points = self._centred(table).numpy()
         self._joint = self._refits > 0 and not any(level.exact for level in self._levels)
-        for _ in progress(range(self._refits if self._joint else 0), "all levels at once"):
+        for _ in range(self._refits if self._joint else 0):
             books = refitted(points, self._beam_paths(points), self.level_sizes)
             self._levels = [_Level(torch.from_numpy(book), False) for book in books]
         offsets = [self._mean, *[np.float32(0)] * (len(self._levels) - 1)]
@@ -108,8 +107,13 @@ class ResidualKMeans:
         ]
         sizes = [len(codebook) for codebook in self.codebooks]
         if sizes != list(self.level_sizes):
+            few = (
+                f": ids.codes={fitting(len(table))} fits {len(table)} items"
+                if len(table) < max(self.level_sizes)
+                else ""
+            )
             warnings.warn(
-                f"ids.codes clamped from {list(self.level_sizes)} to {sizes}, the distinct vectors per level",
+                f"ids.codes clamped from {list(self.level_sizes)} to {sizes}, the distinct vectors per level{few}",
                 stacklevel=2,
             )
 

@@ -110,12 +110,14 @@ class RQVAE:
             self._network = Autoencoder(
                 points, self._widths, self.level_sizes, self._steps, self._learning_rate, self._options, seed
             )
-            drawn = BatchSampler(RandomSampler(points), min(self._batch_size, len(points)), drop_last=True)
+            # one epoch of all steps: the bar then shows what is left of the training
+            items = RandomSampler(points, replacement=True, num_samples=self._steps * self._batch_size)
+            drawn = BatchSampler(items, self._batch_size, drop_last=False)
             bar = [RichProgressBar(console_kwargs={"stderr": True})] if sys.stderr.isatty() else []
             Trainer(
                 accelerator="auto",
                 devices=1,
-                max_steps=self._steps,
+                max_epochs=1,
                 logger=False,
                 callbacks=bar,  # type: ignore[arg-type]
                 enable_progress_bar=bool(bar),
@@ -124,7 +126,9 @@ class RQVAE:
                 plugins=[LightningEnvironment()],  # one process of its own, also where ranks of a training run
             ).fit(self._network, DataLoader(points, sampler=drawn, batch_size=None))  # type: ignore[arg-type]
         self._network = self._network.cpu().eval()
-        self.codebooks = refitted(table, self._paths(table, "none"), self.level_sizes)
+        books = refitted(points.numpy(), self._paths(table, "none"), self.level_sizes)
+        self.codebooks = [book * self._scale for book in books]
+        self.codebooks[0] += self._mean
 
     def encode(self, vectors: NDArray[np.float32]) -> NDArray[np.int32]:
         """Codes of what the trained encoder makes of items, those of `fit` or new ones: (I, E) -> (I, L).
