@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 from scipy.optimize import linear_sum_assignment
+from torch import Tensor
 
 from promise.ids.progress import progress
 from promise.ids.semantic_ids import path_numbers
@@ -38,7 +39,8 @@ def nearest_paths(
     between = [[above @ table.T for above in tables[:level]] for level, table in enumerate(tables)]
     paths, distances = [], []
     for chunk in progress(torch.from_numpy(vectors).split(CHUNK), "nearest paths"):
-        costs, chosen = chunk.square().sum(1, keepdim=True) / 2, []  # (n, M), one (n, M) per level
+        costs = chunk.square().sum(1, keepdim=True) / 2  # (n, M)
+        chosen: list[Tensor] = []  # of each level so far (n, M)
         for table, half, products in zip(tables, halves, between, strict=True):
             grown = costs[:, :, None] + torch.addmm(half, chunk, table.T, alpha=-1)[:, None]  # (n, M, K)
             for codes, product in zip(chosen, products, strict=True):

@@ -21,10 +21,10 @@ TRIAL_ITERATIONS = 5  # what tells a good start from a bad one
 # closer to the mean than to each other: a code near the mean would take all of them and leave each other seed
 # alone with itself. Seeds pulled towards the mean share such a cloud out evenly.
 PULLS = (1.0, 0.2)
-# More points than this are met in mini-batches, with the start chosen on half as many, and then a few times by all:
-# half the time, at an error up to 0.8 % larger.
+# Of more points than this, half as many choose the start, mini-batches of all move it, and all of them need fewer
+# iterations then: about half the time, and an error that differs as little as that of another seed.
 LARGE = 100_000
-MINI_BATCH, MINI_PASSES, LAST_ITERATIONS = 4096, 3, 4
+MINI_BATCH, MINI_PASSES, LAST_ITERATIONS = 4096, 1, 12
 REFIT_BEAM = 4  # beams: more find hardly nearer paths
 ROUNDING = 1e-6  # residuals below this share of the largest embedding are float32 noise, not structure
 
@@ -46,8 +46,8 @@ class ResidualKMeans:
             100,000 items it sees mini-batches first and then needs fewer.
         restarts: independent draws of seeds per level, >= 1; the one with the smallest squared error after a
             few iterations goes on.
-        refits: rounds, >= 0, in which every item takes the nearest path of a narrow beam search and the codewords of
-            all levels are then fitted to their sums at once; lowers the error, and 0 leaves every level to itself.
+        refits: rounds, >= 0, in which items take their paths, the nearest ones of a narrow beam search, and the
+            codewords of all levels are then fitted to these at once; lowers the error, 0 leaves each level to itself.
         balance: "none", every item takes its nearest path; "last_level", items that are alike up to the last level
             get distinct last codes at the least error, see `promise.ids.quantizers.paths.spread`.
 
@@ -95,10 +95,10 @@ class ResidualKMeans:
             level, assigned = self._fit_level(residual, size, rng)
             self._levels.append(level)
             residual = self._left_over(residual, level, assigned)
-        points = self._centred(table).numpy()
+        points = self._centred(table)
         self._joint = self._refits > 0 and not any(level.exact for level in self._levels)
         for _ in range(self._refits if self._joint else 0):
-            books = refitted(points, self._beam_paths(points), self.level_sizes)
+            books = refitted(points.numpy(), self._paths(points), self.level_sizes)
             self._levels = [_Level(torch.from_numpy(book), False) for book in books]
         offsets = [self._mean, *[np.float32(0)] * (len(self._levels) - 1)]
         self.codebooks = [
@@ -125,15 +125,13 @@ class ResidualKMeans:
         Raises:
             ValueError: no (I, E) table, or a row that holds NaN or infinity.
         """
-        points = self._centred(checked_vectors(vectors))
-        codes = self._beam_paths(points.numpy()) if self._joint else self._greedy_paths(points)
-        if self._balance == "last_level":
-            return spread(points.numpy(), codes, [level.codewords.numpy() for level in self._levels])
-        return codes
+        return self._paths(self._centred(checked_vectors(vectors)))
 
-    def _beam_paths(self, points: NDArray[np.float32]) -> NDArray[np.int32]:
-        """The nearest path that a beam finds: (I, E) -> (I, L)."""
-        return nearest_paths(points, [level.codewords.numpy() for level in self._levels], REFIT_BEAM)[0][:, 0]
+    def _paths(self, points: Tensor) -> NDArray[np.int32]:
+        """The paths of centred points: (I, E) -> (I, L)."""
+        vectors, books = points.numpy(), [level.codewords.numpy() for level in self._levels]
+        codes = nearest_paths(vectors, books, REFIT_BEAM)[0][:, 0] if self._joint else self._greedy_paths(points)
+        return spread(vectors, codes, books) if self._balance == "last_level" else codes
 
     def _greedy_paths(self, residual: Tensor) -> NDArray[np.int32]:
         """The nearest codeword of what the levels before left over, level by level: (I, E) -> (I, L)."""

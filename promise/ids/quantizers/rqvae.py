@@ -142,7 +142,7 @@ class RQVAE:
     def _paths(self, table: NDArray[np.float32], balance: str) -> NDArray[np.int32]:
         points = torch.from_numpy((table - self._mean) / self._scale)
         latents = torch.cat([self._network.encoder(chunk) for chunk in points.split(CHUNK)]).numpy()
-        codebooks = [level.codewords.numpy() for level in self._network.codebooks]
+        codebooks = [level.get_buffer("codewords").numpy() for level in self._network.codebooks]
         paths = nearest_paths(latents, codebooks, 1)[0][:, 0]
         return spread(latents, paths, codebooks) if balance == "last_level" else paths
 

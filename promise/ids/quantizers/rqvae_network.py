@@ -135,8 +135,10 @@ class Autoencoder(LightningModule):
 
 def layers(widths: Sequence[int]) -> nn.Sequential:
     """Linear layers from width to width with ReLU between them."""
-    linear = [nn.Linear(a, b) for a, b in pairwise(widths)]
-    return nn.Sequential(*(part for layer in linear for part in (layer, nn.ReLU())))[:-1]
+    found: list[nn.Module] = []
+    for width, following in pairwise(widths):
+        found += [nn.ReLU()] * bool(found) + [nn.Linear(width, following)]
+    return nn.Sequential(*found)
 
 
 def straight_through(latents: Tensor, quantised: Tensor) -> Tensor:
