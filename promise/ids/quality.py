@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from promise.ids.next_purchase import Purchases, agreement, markov_recall
 from promise.ids.semantic_ids import new_paths, path_order
 
+CHUNK = 2**14  # items whose residuals are held at once
 LIST_LENGTH = 20  # k of the Markov model's HRecall@k: the usual number of beams
 
 # What advice is given from: shares of the items that share a path, or moved; shares of a level's codes that are dead,
@@ -113,14 +114,14 @@ def left_over(
 
     All 0 where the vectors have no variance. Greater than 1 where codewords fit worse than the mean does.
     """
-    residual = vectors - vectors.mean(axis=0, dtype=np.float64)
-    whole = float(np.square(residual).sum())
-    residual = vectors.astype(np.float64)
-    shares = []
-    for column, codebook in zip(codes.T, codebooks, strict=True):
-        residual -= codebook[column]
-        shares.append(float(np.square(residual).sum()) / whole if whole else 0.0)
-    return shares
+    mean, whole, left = vectors.mean(axis=0, dtype=np.float64), 0.0, np.zeros(len(codebooks))
+    for begin in range(0, len(vectors), CHUNK):
+        residual = vectors[begin : begin + CHUNK].astype(np.float64)
+        whole += float(np.square(residual - mean).sum())
+        for level, codebook in enumerate(codebooks):
+            residual -= codebook[codes[begin : begin + CHUNK, level]]
+            left[level] += np.square(residual).sum()
+    return (left / whole).tolist() if whole else [0.0] * len(codebooks)
 
 
 def purity(nodes: NDArray[np.int64], categories: NDArray[np.int64]) -> float:

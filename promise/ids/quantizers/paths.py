@@ -1,5 +1,6 @@
 """Code paths for vectors: the nearest ones by beam search, codewords for given ones, and distinct last codes."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -15,6 +16,7 @@ from promise.ids.semantic_ids import path_numbers
 
 CHUNK = 512  # vectors searched for at once: their candidates stay in the cache
 CROWD = 4  # items per last code up to which a parent's items are dealt anew
+DETOUR = 0.7  # what a quantizer lets a distinct last code add to an item's squared error, as a share of the mean one
 RIDGE = 1e-3  # items' worth of pull to 0 that a codeword feels: levels can shift a constant between them
 
 Codebooks = Sequence[NDArray[np.float32]]
@@ -61,7 +63,9 @@ def reconstruct(codes: NDArray[np.int32], codebooks: Codebooks) -> NDArray[np.fl
     return points
 
 
-def spread(vectors: NDArray[np.float32], codes: NDArray[np.int32], codebooks: Codebooks) -> NDArray[np.int32]:
+def spread(
+    vectors: NDArray[np.float32], codes: NDArray[np.int32], codebooks: Codebooks, detour: float = math.inf
+) -> NDArray[np.int32]:
     """Gives the items of each parent, the path without its last code, distinct last codes.
 
     Where the last codes of a parent's items differ, they stay. Otherwise they are dealt anew so that the squared
@@ -72,11 +76,12 @@ def spread(vectors: NDArray[np.float32], codes: NDArray[np.int32], codebooks: Co
         vectors: (I, E).
         codes: (I, L), L >= 1.
         codebooks: L arrays (K_b, E).
+        detour: what a new code may add to an item's squared error, as a share of the mean one; beyond, its own stays.
 
     Returns:
         (I, L), the same but for last codes.
     """
-    codes, table = codes.copy(), codebooks[-1].astype(np.float64)
+    before, codes, table = codes, codes.copy(), codebooks[-1].astype(np.float64)
     parents, halves = path_numbers(codes[:, :-1]), np.square(table).sum(axis=1) / 2
     residual = vectors - reconstruct(codes[:, :-1], codebooks)
     order = np.argsort(parents, kind="stable")
@@ -85,6 +90,10 @@ def spread(vectors: NDArray[np.float32], codes: NDArray[np.int32], codebooks: Co
             costs = halves - residual[items].astype(np.float64) @ table.T
             rows, columns = linear_sum_assignment(np.tile(costs, (1, -(-len(items) // len(table)))))
             codes[items[rows], -1] = columns % len(table)
+    if detour < math.inf:
+        errors, least = (np.square(residual - codebooks[-1][each[:, -1]]).sum(axis=1) for each in (codes, before))
+        too_far = errors - least > detour * least.mean()
+        codes[too_far] = before[too_far]
     return codes
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from promise.ids.progress import progress
 from promise.ids.quantizers.checks import check_balance, check_count, checked_sizes, checked_vectors, fitting
-from promise.ids.quantizers.paths import nearest_paths, refitted, spread
+from promise.ids.quantizers.paths import DETOUR, nearest_paths, refitted, spread
 from promise.ids.semantic_ids import row_keys
 
 CHUNK_ELEMENTS = 2**19  # distances held at once: 2 MiB of float32, which stays in the cache
@@ -49,7 +49,7 @@ class ResidualKMeans:
         refits: rounds, >= 0, in which items take their paths, the nearest ones of a narrow beam search, and the
             codewords of all levels are then fitted to these at once; lowers the error, 0 leaves each level to itself.
         balance: "none", every item takes its nearest path; "last_level", items that are alike up to the last level
-            get distinct last codes at the least error, see `promise.ids.quantizers.paths.spread`.
+            get distinct last codes at the least error, where these are near, see `promise.ids.quantizers.paths.spread`.
 
     Attributes:
         level_sizes: (L,) K of each level.
@@ -131,7 +131,7 @@ class ResidualKMeans:
         """The paths of centred points: (I, E) -> (I, L)."""
         vectors, books = points.numpy(), [level.codewords.numpy() for level in self._levels]
         codes = nearest_paths(vectors, books, REFIT_BEAM)[0][:, 0] if self._joint else self._greedy_paths(points)
-        return spread(vectors, codes, books) if self._balance == "last_level" else codes
+        return spread(vectors, codes, books, DETOUR) if self._balance == "last_level" else codes
 
     def _greedy_paths(self, residual: Tensor) -> NDArray[np.int32]:
         """The nearest codeword of what the levels before left over, level by level: (I, E) -> (I, L)."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
 from promise.ids.quantizers.checks import check_balance, check_count, checked_sizes, checked_vectors, require_room
-from promise.ids.quantizers.paths import nearest_paths, refitted, spread
+from promise.ids.quantizers.paths import DETOUR, nearest_paths, refitted, spread
 from promise.ids.quantizers.rqvae_network import CHUNK, Autoencoder
 
 GRADIENTS = ("straight_through", "rotation")
@@ -144,7 +144,7 @@ class RQVAE:
         latents = torch.cat([self._network.encoder(chunk) for chunk in points.split(CHUNK)]).numpy()
         codebooks = [level.get_buffer("codewords").numpy() for level in self._network.codebooks]
         paths = nearest_paths(latents, codebooks, 1)[0][:, 0]
-        return spread(latents, paths, codebooks) if balance == "last_level" else paths
+        return spread(latents, paths, codebooks, DETOUR) if balance == "last_level" else paths
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Paths by beam search, by assignment and by least squares, beside brute force in plain Python."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -67,6 +68,15 @@ def test_distinct_last_codes_and_crowds_stay() -> None:
     for last in ([2, 0, 1], [1] * 13):  # the first are not the nearest, the others too many for three codes
         codes = np.stack([np.zeros(len(last)), last], axis=1).astype(np.int32)
         assert np.array_equal(spread(np.zeros((len(last), 1), dtype=np.float32), codes, books), codes)
+
+
+def test_an_item_for_which_a_distinct_code_is_too_far_shares_its_own() -> None:
+    """Three items at 0, codes at 0, 1 and 4: the new errors are 0, 1 and 16, the mean one before 2 / 4."""
+    books = [np.array([[0.0], [1.0], [4.0], [90.0]], dtype=np.float32)]
+    vectors = np.array([[0.0], [0.0], [0.0], [90.0 + math.sqrt(2)]], dtype=np.float32)
+    codes = np.array([[0], [0], [0], [3]], dtype=np.int32)
+    for detour, last in ((math.inf, [0, 1, 2]), (2.1, [0, 0, 1]), (1.9, [0, 0, 0])):
+        assert sorted(spread(vectors, codes, books, detour)[:3, 0].tolist()) == last
 
 
 @pytest.mark.parametrize("seed", range(10))
