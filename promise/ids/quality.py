@@ -1,6 +1,5 @@
 """quality_report: how well semantic IDs separate the items, how evenly they use their codes, what they foretell."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -148,20 +147,20 @@ def advice(quality: dict[str, Any]) -> list[str]:
             f"{100 * shared:.0f} % of the items share a path: raise ids.codes or ids.levels, "
             "or set ids.balance=last_level"
         )
-    if moved > MANY_MOVED * quality.get("items", 0):
+    own = quality.get("own_levels", quality["levels"])
+    if own < quality["levels"] and moved > MANY_MOVED * quality["items"]:
         said.append(f"{moved:,} items had to leave a full path: raise ids.codes or ids.levels")
-    own = quality.get("own_levels", quality["levels"])  # the extra level only numbers the items of a path
+    # the extra level only numbers the items of a path
     for level in range(min(own, len(quality.get("dead_codes", ())))):
         dead, spread, size = (quality[name][level] for name in ("dead_codes", "perplexity", "level_sizes"))
         if dead > FEW_DEAD * size:
             said.append(f"level {level + 1} leaves {dead} of {size} codes unused: lower ids.codes")
         elif spread < UNEVEN * size:
             said.append(f"level {level + 1} spreads the items like {spread:.0f} equal codes, not {size}")
-    lift = quality["next_share"][0] / quality["next_chance"][0] if "next_share" in quality else math.inf
-    if lift < LITTLE:
-        said.append(
-            f"consecutive purchases share the first code {lift:.1f} times as often as by chance: try other embeddings"
-        )
+    share, chance = (quality[name][0] if name in quality else 0.0 for name in ("next_share", "next_chance"))
+    if chance and share < LITTLE * chance:
+        times = f"{share / chance:.1f} times"
+        said.append(f"consecutive purchases share the first code {times} as often as by chance: try other embeddings")
     return said
 
 

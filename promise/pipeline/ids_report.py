@@ -28,7 +28,7 @@ def show_quality(ids: SemanticIds) -> None:
     quality: dict[str, Any] = {"level_sizes": list(ids.level_sizes), **ids.quality}
     if "next_share" in quality:
         pairs = zip(quality["next_share"], quality["next_chance"], strict=True)
-        quality["next_lift"] = [share / chance for share, chance in pairs]
+        quality["next_lift"] = [share / chance if chance else None for share, chance in pairs]
     shown = {column: quality[name] for column, name in COLUMNS.items() if name in quality}
     levels = range(len(ids.level_sizes))
     show(
@@ -37,11 +37,11 @@ def show_quality(ids: SemanticIds) -> None:
         # an extra level has no codewords, so no distortion
         [[level + 1, *(each[level] if level < len(each) else None for each in shown.values())] for level in levels],
     )
-    if ids.quality:
-        names = ("collision_rate_before", "collision_rate_after", "largest_bucket", "moved")
-        cells = {name: quality[name] for name in names}
-        if "distortion" in quality:
-            cells["variance_left"], cells["after_repair"] = quality["distortion"][-1], quality["distortion_after"]
+    names = ("collision_rate_before", "collision_rate_after", "largest_bucket", "moved")
+    cells = {name: quality[name] for name in names if name in quality}
+    if "distortion" in quality:
+        cells |= {"variance_left": quality["distortion"][-1], "after_repair": quality["distortion_after"]}
+    if cells:
         show("Collisions", list(cells), [list(cells.values())])
-        for sentence in advice(quality):
-            print(f"- {sentence}")
+    for sentence in advice({"levels": len(levels), **quality}):
+        print(f"- {sentence}")
