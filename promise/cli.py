@@ -22,8 +22,9 @@ VERBS = {
 }
 RESULTS = "write RESULTS.md from the committed rows; take in those of a run: promise results [add FOLDER ...]"
 ARTIFACTS = "list, remove or verify what the stages keep: promise artifacts ls | rm NAME | verify"
+IDS = "show how good semantic IDs are (.npz, or a model's folder): promise ids report PATH"
 LAUNCHED = ("launcher=joblib", "launcher=slurm", "launcher=ray")
-SUBCOMMANDS = {"results": RESULTS, "artifacts": ARTIFACTS}
+SUBCOMMANDS = {"results": RESULTS, "artifacts": ARTIFACTS, "ids": IDS}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,6 +60,8 @@ def _run(words: list[str]) -> int:
         print(f"promise {promise.__version__}")
     elif verb == "artifacts":
         return _artifacts(rest)
+    elif verb == "ids":
+        return _ids(rest)
     elif verb == "results":
         from promise import results
 
@@ -116,5 +119,25 @@ def _artifacts(words: Sequence[str]) -> int:
             return 2 if any(problems.values()) else 0
     except (ValueError, OSError) as error:
         print(f"promise artifacts: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _ids(words: Sequence[str]) -> int:
+    """The subcommand `promise ids`: 0 when all is well, 2 otherwise."""
+    parser = argparse.ArgumentParser(prog="promise ids", description="What semantic IDs are worth.")
+    report = parser.add_subparsers(dest="action", required=True).add_parser("report", help=IDS, description=IDS)
+    report.add_argument(
+        "path", metavar="PATH", help="paths.ids of `promise prepare`, or paths.model of `promise train`"
+    )
+    path = Path(parser.parse_args(words).path)
+    from promise.ids.semantic_ids import SemanticIds
+    from promise.pipeline.ids_report import show_quality
+    from promise.pipeline.model_folder import IDS as FILE
+
+    try:
+        show_quality(SemanticIds.load(path / FILE if path.is_dir() else path))
+    except ValueError as error:
+        print(f"promise ids: {str(error).replace('ids.path', 'PATH', 1)}", file=sys.stderr)
         return 2
     return 0

@@ -5,6 +5,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from promise.pipeline.files import require_writable
+from promise.pipeline.ids_report import show_quality
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.verb import app, show
 
@@ -17,26 +18,11 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     _ = pipeline.content, pipeline.cooccurrence
     data = {name: facts[name] for name in ("users", "items", "interactions", "dropped_users", "texts")}
     show("Data", list(data), [list(data.values())])
-    quality = ids.quality
-    used = quality.get("codes_used") or [None] * len(ids.level_sizes)
-    entropy = quality.get("entropy_bits") or [None] * len(ids.level_sizes)
-    show(
-        f"Semantic IDs {ids.fingerprint}: {len(ids.codes):,} items, {len(ids.level_sizes)} levels",
-        ["level", "codes", "used", "entropy (bits)", "prefixes"],
-        [
-            [level, size, codes, bits, nodes]
-            for level, (size, codes, bits, nodes) in enumerate(
-                zip(ids.level_sizes, used, entropy, pipeline.trie.nodes[1:], strict=True), start=1
-            )
-        ],
-    )
-    if quality:
-        names = ("collision_rate_before", "collision_rate_after", "largest_bucket", "moved")
-        show("Collisions", names, [[quality[name] for name in names]])
+    show_quality(ids)
     return {
         "verb": "prepare",
         "data": data,
-        "ids": {"fingerprint": ids.fingerprint, "level_sizes": list(ids.level_sizes), **quality},
+        "ids": {"fingerprint": ids.fingerprint, "level_sizes": list(ids.level_sizes), **ids.quality},
         "trained": pipeline.built,
         "paths": {"data": str(pipeline.data.path), "ids": str(pipeline.ids_path)},
     }

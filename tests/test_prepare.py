@@ -27,6 +27,48 @@ def test_prepare_reports_data_and_ids(run: Run, world: Any, tmp_path: Path) -> N
     assert run("prepare", store=tmp_path).json["trained"] == []
 
 
+def test_the_report_shows_what_prepare_stored(run: Run, run_bare: Run, tmp_path: Path) -> None:
+    answer = run("prepare", "ids.levels=1")
+    said = answer.json["ids"]
+    assert all(len(said[name]) == 2 for name in ("next_share", "next_chance", "markov_recall", "gini", "perplexity"))
+    shown = run_bare("ids", "report", answer.json["paths"]["ids"])
+    assert shown.code == 0 and shown.out.strip() in answer.out
+    for words in (
+        "Markov HRecall@20",
+        "× chance",
+        "variance_left",
+        "- 100 % of the items share a path: raise ids.codes",
+    ):
+        assert words in shown.out
+    missing = run_bare("ids", "report", f"{tmp_path}/none.npz")
+    assert missing.code == 2
+    assert missing.err == f"promise ids: PATH must be a file of semantic IDs, found none at {tmp_path}/none.npz\n"
+
+
+def test_nearest_free_adds_no_level(run: Run, tmp_path: Path) -> None:
+    said = run("prepare", "ids.collisions=nearest_free", store=tmp_path).json["ids"]
+    assert said["level_sizes"] == [8, 8, 8] and said["collision_rate_after"] == 0 and said["moved"] > 0
+    assert said["distortion_after"] > said["distortion"][-1]
+    balanced = run("prepare", "ids.balance=last_level", "ids.refits=1", store=tmp_path).json["ids"]
+    assert balanced["collision_rate_before"] < said["collision_rate_before"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["ids.collisions=none"], "ids.collisions must be extra_level or nearest_free, got none"),
+        (["ids=rqvae", "ids.codes=64"], "ids.codes must be at most the number of items, 40, got 64: 4 fits"),
+        (
+            ["ids.collisions=nearest_free", "ids.levels=1"],
+            "ids.collisions=nearest_free needs a path for every item, 40, got 8 from (8,) codes: raise ids.codes or "
+            "ids.levels, or use ids.collisions=extra_level",
+        ),
+    ],
+)
+def test_ids_that_can_not_be(run: Run, tmp_path: Path, words: list[str], message: str) -> None:
+    assert run("prepare", *words, store=tmp_path).error == message
+
+
 def test_without_items_the_ids_come_from_co_occurrence(run: Run, tmp_path: Path) -> None:
     answer = run("prepare", "data.items=null", store=tmp_path)
     assert answer.json["data"]["texts"] == 0

@@ -1,15 +1,26 @@
-"""make_unique: one path per item, by an extra level that tells apart the items of one path."""
+"""One path per item: an extra level that tells apart the items of one path, or the nearest free path."""
 
 import math
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from promise.ids.quantizers.paths import Codebooks, nearest_paths, reconstruct, spread
 from promise.ids.semantic_ids import new_paths, path_order, row_keys
 
-Codebooks = Sequence[NDArray[np.float32]]
+POLICIES = ("extra_level", "nearest_free")
+FREE_WIDTH = 64  # nearest paths among which an item looks for a free one; four times as many where all are taken
+FREE_ELEMENTS = 2**22  # paths that are looked through at once
+
+
+def resolved(
+    policy: str, codes: NDArray[np.int32], codebooks: Codebooks, vectors: NDArray[np.float32], limit: int
+) -> tuple[NDArray[np.int32], tuple[int, ...], int]:
+    """One path per item by a policy: "extra_level", see `make_unique`, or "nearest_free", see `nearest_free`."""
+    if policy == "extra_level":
+        return make_unique(codes, codebooks, vectors, limit)
+    return nearest_free(codes, codebooks, vectors)
 
 
 def make_unique(
@@ -57,6 +68,62 @@ def make_unique(
     return unique, (*level_sizes, int(slots.max()) + 1), len(moved)
 
 
+def nearest_free(
+    codes: NDArray[np.int32], codebooks: Codebooks, vectors: NDArray[np.float32]
+) -> tuple[NDArray[np.int32], tuple[int, ...], int]:
+    """Moves items that share a path to the nearest paths that no item has; no level is added.
+
+    First the items of each parent get distinct last codes, see `promise.ids.quantizers.paths.spread`. Where a parent
+    has more items than there are codes, the nearest item of a path stays and the others take the nearest free path of
+    all, in item order, items with equal vectors together.
+
+    Args:
+        codes: (I, L) of a quantizer; items may share a path.
+        codebooks: L arrays (K_b, E), its codewords.
+        vectors: (I, E), the embeddings that it encoded.
+
+    Returns:
+        codes (I, L), no two rows alike; the sizes of the levels; moved, the number of items that left their path.
+
+    Raises:
+        ValueError: there are fewer paths than items.
+    """
+    level_sizes = tuple(len(codebook) for codebook in codebooks)
+    if math.prod(level_sizes) < len(codes):
+        raise ValueError(
+            f"ids.collisions=nearest_free needs a path for every item, {len(codes)}, got {math.prod(level_sizes)} "
+            f"from {level_sizes} codes: raise ids.codes or ids.levels, or use ids.collisions=extra_level"
+        )
+    found = spread(vectors, codes, codebooks)
+    left = _overflow(codebooks, vectors, *_distinct_paths(found), 1)
+    groups = [left[group] for group in _kinds(vectors[left])]
+    used = {row.tobytes() for row in found} if len(left) else set()
+    width = FREE_WIDTH
+    while groups:
+        again = []
+        rows = max(1, FREE_ELEMENTS // width)
+        for block in (groups[start : start + rows] for start in range(0, len(groups), rows)):
+            paths, _ = nearest_paths(vectors[[group[0] for group in block]], codebooks, width)
+            for items, candidates in zip(block, paths, strict=True):
+                free = [path for path in candidates if path.tobytes() not in used][: len(items)]
+                if len(free) < len(items):
+                    again.append(items)
+                    continue
+                found[items] = free
+                used.update(path.tobytes() for path in free)
+        groups, width = again, 4 * width
+    return found, level_sizes, int((found != codes).any(axis=1).sum())
+
+
+def _kinds(vectors: NDArray[np.float32]) -> list[NDArray[np.int64]]:
+    """The rows (n,) of each kind of equal vectors (n, E), in the order of their first rows."""
+    if not len(vectors):
+        return []
+    _, first, kind = np.unique(row_keys(vectors), return_index=True, return_inverse=True)
+    members = np.split(np.argsort(kind, kind="stable"), np.cumsum(np.bincount(kind))[:-1])
+    return [members[group] for group in np.argsort(first)]
+
+
 def _distinct_paths(codes: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """The distinct rows (P, L), sorted, and the row of each item (I,)."""
     order = path_order(codes)
@@ -75,14 +142,6 @@ def _rank_within(groups: NDArray[np.int64], keys: NDArray) -> NDArray[np.int64]:
     return ranks
 
 
-def _reconstruct(codebooks: Codebooks, paths: NDArray[np.int32]) -> NDArray[np.float32]:
-    """(P, L) codes -> (P, E), the sum of their codewords."""
-    points = np.zeros((len(paths), codebooks[0].shape[1]), dtype=np.float32)
-    for column, codebook in zip(paths.T, codebooks, strict=True):
-        points += codebook[column]
-    return points
-
-
 def _overflow(
     codebooks: Codebooks,
     vectors: NDArray[np.float32],
@@ -92,7 +151,7 @@ def _overflow(
 ) -> NDArray[np.int64]:
     """The items (moved,), ascending, that lie furthest from a path with more than `limit` items."""
     crowded = np.flatnonzero(np.bincount(path_of)[path_of] > limit)
-    misfit = vectors[crowded] - _reconstruct(codebooks, paths[path_of[crowded]])
+    misfit = vectors[crowded] - reconstruct(paths[path_of[crowded]], codebooks)
     places = _rank_within(path_of[crowded], np.square(misfit, dtype=np.float64).sum(axis=1))
     return crowded[places >= limit]
 
@@ -113,12 +172,10 @@ def _move(
         paths = np.concatenate([paths, opened])
         room = np.append(room, np.full(len(opened), limit))
     path_of = path_of.copy()
-    points = _reconstruct(codebooks, paths).astype(np.float64)  # float32 squares may overflow
+    points = reconstruct(paths, codebooks).astype(np.float64)  # float32 squares may overflow
     squares = np.square(points).sum(axis=1)
-    _, first, kind = np.unique(row_keys(vectors[moved]), return_index=True, return_inverse=True)
-    members = np.split(moved[np.argsort(kind, kind="stable")], np.cumsum(np.bincount(kind))[:-1])
-    for group in np.argsort(first):  # kinds of equal vectors, in the order of their first items
-        items = members[group]
+    for group in _kinds(vectors[moved]):
+        items = moved[group]
         distances = squares - 2 * (points @ vectors[items[0]].astype(np.float64))
         nearest = _smallest(np.where(room > 0, distances, np.inf), len(items))
         taken = np.repeat(nearest, room[nearest])[: len(items)]

@@ -73,6 +73,14 @@ def new_paths(ordered: NDArray[np.int32]) -> NDArray[np.bool_]:
     return new
 
 
+def path_numbers(codes: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Numbers equal paths alike: (n, L) codes >= 0 -> (n,) int64, 0 .. distinct paths - 1 in lexicographic order."""
+    numbers = np.zeros(len(codes), dtype=np.int64)
+    for column in codes.T:  # dense again after every level, so that nothing overflows however many there are
+        numbers = np.unique(numbers * (int(column.max()) + 1) + column, return_inverse=True)[1]
+    return numbers
+
+
 def row_keys(rows: NDArray[np.float32]) -> NDArray[np.void]:
     """One sortable key per row of (n, E) floats; equal rows, and no others, have equal keys."""
     positive = np.ascontiguousarray(rows + np.float32(0))  # -0.0 becomes 0.0, which has other bytes

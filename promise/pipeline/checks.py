@@ -11,6 +11,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from promise.configs import RENAMED
+from promise.ids.collisions import POLICIES
 from promise.models.paths import hashed_rows
 from promise.pipeline.config import plain, require_values, trainings
 from promise.pipeline.item_files import LISTS, read_ids
@@ -30,6 +31,7 @@ RULES: dict[str, dict[str, options.Rule]] = {
         "seed": options.NATURAL,
         "split": options.one_of("validation", "test"),
         "build": options.one_of("auto", "never"),
+        "ids.collisions": options.one_of(*POLICIES),
         **dict.fromkeys(("dry_run", "retry_failed", "evaluation.remove_seen", "evaluation.drift"), options.TRUTH),
         "evaluation.users": options.or_null(options.COUNT),
         "evaluation.precision": options.one_of("32-true", "bf16-mixed"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from scipy import sparse
@@ -17,6 +18,7 @@ from promise.data.histories import Histories
 from promise.data.interactions import Interactions
 from promise.data.sources.protocol import Source
 from promise.data.splits import leave_last_out
+from promise.ids.next_purchase import Purchases
 from promise.pipeline.config import make, make_with
 from promise.pipeline.model_folder import Model, fingerprint_of, in_catalogue
 from promise.pipeline.store import Artifact, Store
@@ -24,7 +26,7 @@ from promise.pipeline.store import Artifact, Store
 log = logging.getLogger(__name__)
 
 #: Raised when a stage's code makes something else of the same config and inputs.
-VERSIONS = {"data": 1, "embeddings": 1, "ids": 1, "content": 1, "cooccurrence": 1}
+VERSIONS = {"data": 1, "embeddings": 1, "ids": 2, "content": 1, "cooccurrence": 1}
 
 
 class Preparation:
@@ -162,3 +164,19 @@ def save_data(interactions: Interactions, folder: Path) -> dict[str, Any]:
         "dropped_users": interactions.dropped_users,
         "texts": interactions.items["text"].count(),
     }
+
+
+def purchases_of(histories: Histories) -> Purchases:
+    """Consecutive purchases: those of training, and from each user's last one in training to the validation target."""
+    items, offsets = histories.training_items()
+    later = np.delete(np.arange(len(items)), offsets[:-1])
+    users = np.arange(len(histories))
+    held_out = np.stack([items[offsets[1:] - 1], histories.targets("validation", users)], axis=1)
+    return Purchases(np.stack([items[later - 1], items[later]], axis=1).astype(np.int64), held_out.astype(np.int64))
+
+
+def categories_of(items: pl.DataFrame) -> NDArray[np.int64] | None:
+    """Numbers of the items' categories (I,), -1 for none; None where the catalogue has no `category`."""
+    if "category" not in items.columns:
+        return None
+    return items["category"].cast(pl.Categorical).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from promise.data.datamodule import HistoryDataModule
-from promise.ids.collisions import make_unique
+from promise.ids.collisions import resolved
 from promise.ids.quality import quality_report
 from promise.ids.quantizers.protocol import Quantizer
 from promise.ids.semantic_ids import SemanticIds
@@ -25,7 +25,7 @@ from promise.pipeline.cooccurrence import cooccurrence_stage, cooccurrence_table
 from promise.pipeline.given_model import adopted, without_paths
 from promise.pipeline.model_folder import IDS, Model
 from promise.pipeline.networks import WEIGHTS, NetworkInputs, network_config, wants_vectors
-from promise.pipeline.preparation import Preparation
+from promise.pipeline.preparation import Preparation, categories_of, purchases_of
 from promise.pipeline.store import Artifact, NotBuilt
 from promise.pipeline.trainings import SASRecTraining, TrainingStage, training_stage
 
@@ -81,22 +81,33 @@ class Pipeline(Preparation):
         if self.cfg.ids.path is not None:
             return Path(self.cfg.ids.path)
         config = {name: value for name, value in plain(self.cfg.ids).items() if name != "path"}
+        policy = config.pop("collisions")
         quantizer: Quantizer = make_with(config, {"pipeline": lambda: self})
 
         def build(folder: Path) -> dict[str, Any]:
             quantizer.fit(self.item_vectors, self.cfg.seed)
             found = quantizer.encode(self.item_vectors)
-            codes, sizes, moved = make_unique(
-                found, quantizer.codebooks, self.item_vectors, limit=max(quantizer.level_sizes)
+            codes, sizes, moved = resolved(
+                policy, found, quantizer.codebooks, self.item_vectors, limit=max(quantizer.level_sizes)
             )
-            quality = quality_report(found, codes, sizes, moved)
+            quality = quality_report(
+                found,
+                codes,
+                sizes,
+                moved,
+                vectors=self.item_vectors,
+                codebooks=quantizer.codebooks,
+                purchases=purchases_of(self.histories),
+                categories=categories_of(self.interactions.items),
+            )
             ids = SemanticIds(codes, sizes, quality)
             ids.save(folder / "ids.npz")
             (folder / "quality.json").write_text(json.dumps(quality, indent=1) + "\n")
             return {"fingerprint": ids.fingerprint}
 
-        inputs = {"embeddings": self.embeddings.fingerprint}
-        return self.stage("ids", {**config, "seed": self.cfg.seed}, inputs, build).path / "ids.npz"
+        inputs = {"embeddings": self.embeddings.fingerprint, "data": self.data.fingerprint}
+        config |= {"collisions": policy, "seed": self.cfg.seed}
+        return self.stage("ids", config, inputs, build).path / "ids.npz"
 
     @cached_property
     def ids(self) -> SemanticIds:

@@ -1,4 +1,4 @@
-"""make_unique against the same rules in plain Python."""
+"""Both policies of collisions against the same rules in plain Python."""
 
 import itertools
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from promise.ids.collisions import make_unique
+from promise.ids.collisions import make_unique, nearest_free, resolved
 from promise.ids.semantic_ids import SemanticIds
 
 
@@ -156,3 +156,43 @@ def test_embeddings_and_codes_must_belong_together() -> None:
     quantised = Quantised(np.zeros((3, 1), dtype=np.int32), (1,), [np.zeros((1, 2), dtype=np.float32)])
     with pytest.raises(ValueError, match="vectors must have 3 rows, got 2"):
         unique(quantised, np.zeros((2, 2), dtype=np.float32), 4)
+
+
+def free(found: Quantised, vectors: np.ndarray) -> tuple[np.ndarray, tuple[int, ...], int]:
+    return nearest_free(found.codes, found.codebooks, vectors)
+
+
+def test_nearest_free_paths_are_distinct_and_stay_below_their_parent_where_they_can() -> None:
+    compared = 0
+    for seed in range(200):
+        quantised, vectors, _ = random_world(seed)
+        if np.prod(quantised.level_sizes) < len(vectors):
+            with pytest.raises(ValueError, match=r"ids.collisions=nearest_free needs a path for every item, \d+, got"):
+                free(quantised, vectors)
+            continue
+        codes, sizes, moved = free(quantised, vectors)
+        SemanticIds(codes, sizes, {})  # checks ranges and uniqueness
+        assert sizes == quantised.level_sizes and moved == (codes != quantised.codes).any(axis=1).sum()
+        below = Counter(tuple(row[:-1]) for row in quantised.codes.tolist())
+        if max(below.values()) <= sizes[-1]:
+            assert np.array_equal(codes[:, :-1], quantised.codes[:, :-1])
+        if len(np.unique(quantised.codes, axis=0)) == len(codes):
+            assert moved == 0
+        compared += moved > 0
+    assert compared > 30
+
+
+def test_a_full_parent_sends_items_to_the_nearest_paths_of_others() -> None:
+    """300 items alike on 20 x 20 paths of the sums a + b: they take the 300 least ones."""
+    two = [10 * np.arange(20, dtype=np.float32)[:, None], np.arange(20, dtype=np.float32)[:, None]]
+    crowd = Quantised(np.zeros((300, 2), dtype=np.int32), (20, 20), two)
+    codes, sizes, moved = free(crowd, np.zeros((300, 1), dtype=np.float32))
+    values = np.sort(two[0][codes[:, 0], 0] + two[1][codes[:, 1], 0])
+    every = np.sort((two[0] + two[1].T).ravel())
+    assert moved == 299 and sizes == (20, 20) and np.array_equal(values, every[:300])
+
+
+def test_resolved_takes_a_policy() -> None:
+    quantised = Quantised(np.zeros((3, 1), dtype=np.int32), (3,), [np.arange(3, dtype=np.float32)[:, None]])
+    arguments = quantised.codes, quantised.codebooks, np.zeros((3, 1), dtype=np.float32), 3
+    assert resolved("extra_level", *arguments)[1] == (3, 3) and resolved("nearest_free", *arguments)[1] == (3,)

@@ -1,14 +1,13 @@
-"""SemanticIds and its report: checks, fingerprint, file, figures counted by hand."""
+"""SemanticIds: checks, fingerprint, file; paths sorted, counted and numbered as Python does."""
 
-import math
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from promise.ids.quality import bucket_sizes, quality_report
-from promise.ids.semantic_ids import SemanticIds, new_paths, path_order
+from promise.ids.quality import bucket_sizes
+from promise.ids.semantic_ids import SemanticIds, new_paths, path_numbers, path_order
 
 CODES = np.array([[1, 0], [0, 2], [0, 0]], dtype=np.int32)
 
@@ -23,6 +22,7 @@ def test_paths_are_sorted_and_counted_as_python_does() -> None:
         order = path_order(codes)
         assert order.tolist() == sorted(range(len(rows)), key=lambda item: (rows[item], item))
         assert new_paths(codes[order]).sum() == len(set(rows))
+        assert path_numbers(codes).tolist() == [sorted(set(rows)).index(row) for row in rows]
         assert bucket_sizes(codes).tolist() == [count for _, count in sorted(Counter(rows).items())]
 
 
@@ -99,19 +99,3 @@ def test_anything_else_than_a_saved_file_is_one_clear_error(tmp_path: Path) -> N
 def test_refuses_what_are_no_ids(codes: list, sizes: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SemanticIds(np.asarray(codes), sizes, {})
-
-
-def test_report_of_a_small_catalogue_written_out() -> None:
-    before = np.array([[0], [0], [0], [2]], dtype=np.int32)
-    after = np.array([[0, 0], [0, 1], [0, 2], [2, 0]], dtype=np.int32)
-    assert quality_report(before, after, (4, 3), moved=1) == {
-        "items": 4,
-        "levels": 2,
-        "level_sizes": [4, 3],
-        "collision_rate_before": 0.75,
-        "collision_rate_after": 0.0,
-        "largest_bucket": 3,
-        "codes_used": [2, 3],
-        "entropy_bits": [pytest.approx(0.75 * math.log2(4 / 3) + 0.25 * 2), pytest.approx(0.5 + 2 * 0.25 * 2)],
-        "moved": 1,
-    }

@@ -30,5 +30,8 @@ class Quantizer(Protocol):
         ...
 
     def encode(self, vectors: NDArray[np.float32]) -> NDArray[np.int32]:
-        """Encodes items, those of `fit` or new ones, by the fitted codebooks: (I, E) -> (I, L), codes >= 0."""
+        """Encodes items, those of `fit` or new ones, by the fitted codebooks: (I, E) -> (I, L), codes >= 0.
+
+        Items that are encoded together may make room for each other.
+        """
         ...

@@ -14,6 +14,8 @@ class RandomCodes(ResidualKMeans):
         codes: codes per level.
         iterations: most Lloyd iterations per level.
         restarts: draws of seeds per level.
+        refits: rounds that fit all levels at once.
+        balance: "none" or "last_level".
     """
 
     def fit(self, vectors: NDArray[np.float32], seed: int) -> None:

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Sequence
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from promise.ids.progress import progress
+from promise.ids.quantizers.checks import check_balance, check_count, checked_sizes, checked_vectors, fitting
+from promise.ids.quantizers.paths import DETOUR, nearest_paths, refitted, spread
 from promise.ids.semantic_ids import row_keys
 
 CHUNK_ELEMENTS = 2**19  # distances held at once: 2 MiB of float32, which stays in the cache
@@ -19,6 +21,11 @@ TRIAL_ITERATIONS = 5  # what tells a good start from a bad one
 # closer to the mean than to each other: a code near the mean would take all of them and leave each other seed
 # alone with itself. Seeds pulled towards the mean share such a cloud out evenly.
 PULLS = (1.0, 0.2)
+# Of more points than this, half as many choose the start, mini-batches of all move it, and all of them need fewer
+# iterations then: about half the time, and an error that differs as little as that of another seed.
+LARGE = 100_000
+MINI_BATCH, MINI_PASSES, LAST_ITERATIONS = 4096, 1, 12
+REFIT_BEAM = 4  # beams: more find hardly nearer paths
 ROUNDING = 1e-6  # residuals below this share of the largest embedding are float32 noise, not structure
 
 
@@ -35,9 +42,14 @@ class ResidualKMeans:
     Args:
         levels: L, number of levels, >= 1.
         codes: K, codes per level, >= 1; one number, or one per level.
-        iterations: most Lloyd iterations per level, >= 1; a level stops sooner once nothing changes.
+        iterations: most Lloyd iterations per level, >= 1; a level stops sooner once nothing changes, and of more than
+            100,000 items it sees mini-batches first and then needs fewer.
         restarts: independent draws of seeds per level, >= 1; the one with the smallest squared error after a
             few iterations goes on.
+        refits: rounds, >= 0, in which items take their paths, the nearest ones of a narrow beam search, and the
+            codewords of all levels are then fitted to these at once; lowers the error, 0 leaves each level to itself.
+        balance: "none", every item takes its nearest path; "last_level", items that are alike up to the last level
+            get distinct last codes at the least error, where these are near, see `promise.ids.quantizers.paths.spread`.
 
     Attributes:
         level_sizes: (L,) K of each level.
@@ -47,18 +59,17 @@ class ResidualKMeans:
         ValueError: an argument out of its range.
     """
 
-    def __init__(self, levels: int, codes: int | Sequence[int], iterations: int, restarts: int) -> None:
-        for name, value in (("levels", levels), ("iterations", iterations), ("restarts", restarts)):
-            _check_count(name, value)
-        per_level = list(codes) if isinstance(codes, Sequence) else [codes] * levels
-        if len(per_level) != levels:
-            raise ValueError(f"ids.codes must be one number or {levels} (ids.levels), got {len(per_level)}")
-        for size in per_level:
-            _check_count("codes", size)
-        self.level_sizes = tuple(int(size) for size in per_level)
+    def __init__(
+        self, levels: int, codes: int | Sequence[int], iterations: int, restarts: int, refits: int, balance: str
+    ) -> None:
+        self.level_sizes = checked_sizes(levels, codes)
+        for name, value, least in (("iterations", iterations, 1), ("restarts", restarts, 1), ("refits", refits, 0)):
+            check_count(name, value, least)
+        check_balance(balance)
         self.codebooks: list[NDArray[np.float32]] = []
         self._iterations = iterations
         self._restarts = restarts
+        self._refits, self._balance = refits, balance
 
     def fit(self, vectors: NDArray[np.float32], seed: int) -> None:
         """Learns the codebooks. The same seed and vectors give the same ones.
@@ -72,7 +83,7 @@ class ResidualKMeans:
         Raises:
             ValueError: no (I, E) table, or a row that holds NaN or infinity.
         """
-        table = _checked_vectors(vectors)
+        table = checked_vectors(vectors)
         rng = np.random.default_rng(seed)
         # float32 squares lose small differences far from the origin, and overflow beyond 1e19.
         self._scale = np.abs(table).max() or np.float32(1)
@@ -80,10 +91,15 @@ class ResidualKMeans:
         residual = self._centred(table)
         self._noise = ROUNDING * float(residual.norm(dim=1).max())
         self._levels: list[_Level] = []
-        for size in self.level_sizes:
+        for size in progress(self.level_sizes, "k-means, level by level"):
             level, assigned = self._fit_level(residual, size, rng)
             self._levels.append(level)
             residual = self._left_over(residual, level, assigned)
+        points = self._centred(table)
+        self._joint = self._refits > 0 and not any(level.exact for level in self._levels)
+        for _ in range(self._refits if self._joint else 0):
+            books = refitted(points.numpy(), self._paths(points), self.level_sizes)
+            self._levels = [_Level(torch.from_numpy(book), False) for book in books]
         offsets = [self._mean, *[np.float32(0)] * (len(self._levels) - 1)]
         self.codebooks = [
             (level.codewords.numpy() + offset) * self._scale
@@ -91,18 +107,34 @@ class ResidualKMeans:
         ]
         sizes = [len(codebook) for codebook in self.codebooks]
         if sizes != list(self.level_sizes):
+            few = (
+                f": ids.codes={fitting(len(table))} fits {len(table)} items"
+                if len(table) < max(self.level_sizes)
+                else ""
+            )
             warnings.warn(
-                f"ids.codes clamped from {list(self.level_sizes)} to {sizes}, the distinct vectors per level",
+                f"ids.codes clamped from {list(self.level_sizes)} to {sizes}, the distinct vectors per level{few}",
                 stacklevel=2,
             )
 
     def encode(self, vectors: NDArray[np.float32]) -> NDArray[np.int32]:
-        """The nearest codeword of what the levels before left over, level by level: (I, E) -> (I, L).
+        """The nearest path of each item, and with balance "last_level" distinct ones: (I, E) -> (I, L).
+
+        Without refits the path takes the nearest codeword of what the levels before left over, level by level.
 
         Raises:
             ValueError: no (I, E) table, or a row that holds NaN or infinity.
         """
-        residual = self._centred(_checked_vectors(vectors))
+        return self._paths(self._centred(checked_vectors(vectors)))
+
+    def _paths(self, points: Tensor) -> NDArray[np.int32]:
+        """The paths of centred points: (I, E) -> (I, L)."""
+        vectors, books = points.numpy(), [level.codewords.numpy() for level in self._levels]
+        codes = nearest_paths(vectors, books, REFIT_BEAM)[0][:, 0] if self._joint else self._greedy_paths(points)
+        return spread(vectors, codes, books, DETOUR) if self._balance == "last_level" else codes
+
+    def _greedy_paths(self, residual: Tensor) -> NDArray[np.int32]:
+        """The nearest codeword of what the levels before left over, level by level: (I, E) -> (I, L)."""
         codes = []
         for level in self._levels:
             if level.exact:
@@ -126,16 +158,22 @@ class ResidualKMeans:
         """(I, E) points -> codewords (K, E), and the code of each point (I,) int64."""
         if (exact := _distinct_rows(points, size)) is not None:
             return _Level(exact[0], True), exact[1]
-        trial = min(TRIAL_ITERATIONS, self._iterations)
         squares = points.square().sum(dim=1)
-        seeds = [_seed_centres(points, squares, size, rng) for _ in range(self._restarts)]
+        large = len(points) > LARGE
+        part = torch.from_numpy(rng.choice(len(points), LARGE // 2, replace=False)) if large else slice(None)
+        few, few_squares = points[part], squares[part]
+        trial = min(TRIAL_ITERATIONS, self._iterations)
+        seeds = [_seed_centres(few, few_squares, size, rng) for _ in range(self._restarts)]
         starts = [
-            _lloyd(points, squares, _nearest(points, squares, centres * pull), trial)
+            _lloyd(few, few_squares, _nearest(few, few_squares, centres * pull), trial)
             for centres in seeds
             for pull in PULLS
         ]
-        best = min(starts, key=lambda start: float(start.distances.double().sum()))
-        found = _lloyd(points, squares, best, self._iterations - trial)
+        best, left = min(starts, key=lambda start: float(start.distances.double().sum())), self._iterations - trial
+        if large:
+            centres = _mini_batches(points, best.centres, rng)
+            best, left = _nearest(points, squares, centres), min(left, LAST_ITERATIONS)
+        found = _lloyd(points, squares, best, left)
         return _Level(found.centres, False), found.assigned
 
 
@@ -145,22 +183,6 @@ class _Partition(NamedTuple):
     centres: Tensor
     assigned: Tensor
     distances: Tensor
-
-
-def _check_count(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"ids.{name} must be an integer >= 1, got {value!r}")
-
-
-def _checked_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity and is refused below
-        table = np.asarray(vectors, dtype=np.float32)
-    if table.ndim != 2 or 0 in table.shape:
-        raise ValueError(f"embeddings must be a table (items, width) with no empty side, got {table.shape}")
-    finite = np.isfinite(table).all(axis=1)
-    if not finite.all():
-        raise ValueError(f"embeddings must be finite, got NaN or infinity for item {int(np.argmin(finite))}")
-    return table
 
 
 def _distinct_rows(points: Tensor, most: int) -> tuple[Tensor, Tensor] | None:
@@ -206,6 +228,20 @@ def _lloyd(points: Tensor, squares: Tensor, start: _Partition, iterations: int) 
         if torch.equal(start.assigned, before.assigned):
             break
     return start
+
+
+def _mini_batches(points: Tensor, centres: Tensor, rng: np.random.Generator) -> Tensor:
+    """Centres (K, E) moved to the running means of what each one meets in a few passes over random batches."""
+    centres, counts = centres.clone(), torch.zeros(len(centres), 1)
+    for _ in range(MINI_PASSES):
+        for batch in torch.from_numpy(rng.permutation(len(points))).split(MINI_BATCH):
+            chunk = points[batch]
+            assigned = _nearest(chunk, torch.zeros(len(chunk)), centres).assigned
+            met = torch.bincount(assigned, minlength=len(centres))[:, None]
+            sums = torch.zeros_like(centres).index_add_(0, assigned, chunk)
+            counts += met
+            centres += (sums - met * centres) / counts.clamp_min(1)
+    return centres
 
 
 def _means(points: Tensor, centres: Tensor, assigned: Tensor, distances: Tensor) -> Tensor:

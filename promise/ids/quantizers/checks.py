@@ -1,0 +1,68 @@
+"""Checks of what quantizers are given: counts, sizes of levels and tables of vectors."""
+
+from collections.abc import Sequence
+from numbers import Integral
+
+import numpy as np
+from numpy.typing import NDArray
+
+BALANCES = ("none", "last_level")
+
+
+def check_count(name: str, value: int, least: int = 1) -> None:
+    """Raises ValueError unless `ids.name` is an integer >= `least`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"ids.{name} must be an integer >= {least}, got {value!r}")
+
+
+def check_balance(value: str) -> None:
+    """Raises ValueError unless it is one of `BALANCES`."""
+    if value not in BALANCES:
+        raise ValueError(f"ids.balance must be {' or '.join(BALANCES)}, got {value}")
+
+
+def checked_sizes(levels: int, codes: int | Sequence[int]) -> tuple[int, ...]:
+    """The number of codes of each level (L,).
+
+    Args:
+        levels: L, >= 1.
+        codes: one number >= 1, or one per level.
+
+    Raises:
+        ValueError: one of them is something else.
+    """
+    check_count("levels", levels)
+    per_level = list(codes) if isinstance(codes, Sequence) else [codes] * levels
+    if len(per_level) != levels:
+        raise ValueError(f"ids.codes must be one number or {levels} (ids.levels), got {len(per_level)}")
+    for size in per_level:
+        check_count("codes", size)
+    return tuple(int(size) for size in per_level)
+
+
+def checked_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Embeddings (I, E) as float32, all of them finite.
+
+    Raises:
+        ValueError: no table, an empty one, or a row that holds NaN or infinity.
+    """
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity and is refused below
+        table = np.asarray(vectors, dtype=np.float32)
+    if table.ndim != 2 or 0 in table.shape:
+        raise ValueError(f"embeddings must be a table (items, width) with no empty side, got {table.shape}")
+    finite = np.isfinite(table).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"embeddings must be finite, got NaN or infinity for item {int(np.argmin(finite))}")
+    return table
+
+
+def fitting(items: int) -> int:
+    """Codes per level that suit so few items: a power of two near their square root."""
+    return 2 ** max(0, (items.bit_length() - 1) // 2)
+
+
+def require_room(items: int, level_sizes: Sequence[int]) -> None:
+    """Raises ValueError where a level has more codes than there are items to learn them from."""
+    if items < max(level_sizes):
+        most = max(level_sizes)
+        raise ValueError(f"ids.codes must be at most the number of items, {items}, got {most}: {fitting(items)} fits")
