@@ -20,11 +20,11 @@ from promise.ids.trie import Trie
 from promise.models.generator import Generator
 from promise.models.reward import RewardModel
 from promise.pipeline.config import make, make_with, parameters_of, plain
+from promise.pipeline.epoch_log import EpochLog
 from promise.pipeline.files import file_fingerprint
 from promise.pipeline.networks import WEIGHTS, build_networks, load_weights, network_config, save_weights
 from promise.pipeline.store import Artifact
 from promise.pipeline.trainer import (
-    EpochLog,
     StopAtStep,
     finish,
     log_file,

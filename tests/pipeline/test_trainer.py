@@ -16,7 +16,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from promise import configs
-from promise.pipeline.trainer import EpochLog, arithmetic, finish, log_file, make_logger, make_trainer, resumable
+from promise.pipeline.epoch_log import EpochLog
+from promise.pipeline.trainer import arithmetic, finish, log_file, make_logger, make_trainer, resumable
 from tests.wandb_file import finished, items
 
 BASE = configs.compose(["logger=csv", "trainer.precision=32-true"])
