@@ -154,7 +154,7 @@ def test_epochs_their_size_and_the_rest_of_the_time_are_logged(
     trainer = make_trainer(
         BASE, max_epochs=2, default_root_dir=tmp_path, enable_checkpointing=False, extra_callbacks=[epochs]
     )
-    with caplog.at_level(logging.INFO, "promise.pipeline.trainer"):
+    with caplog.at_level(logging.INFO, "promise.pipeline.epoch_log"):
         trainer.fit(Small(), DataLoader([1.0, 2.0, 3.0], batch_size=None))
     said = [record.message for record in caplog.records]
     assert said[0] == "training small: 3 parameters, at most 2 epochs of 3 steps"
