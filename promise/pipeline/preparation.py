@@ -107,7 +107,7 @@ class Preparation:
     @cached_property
     def item_words(self) -> sparse.csr_matrix | None:
         """TF-IDF of the single words of the items' texts (I, V); None where no item has a text with a word in it."""
-        return word_weights(self.interactions.items["text"].to_list(), min_df=1, ngrams=1)
+        return word_weights(self.interactions.items["text"], min_df=1, ngrams=1)
 
     @cached_property
     def content(self) -> Artifact | None:
@@ -135,9 +135,8 @@ class Preparation:
         """Vectors of the items (I, E); with `or_nothing` E = 0 where the data hold nothing to make them of."""
 
         def build(folder: Path) -> dict[str, Any]:
-            texts = self.interactions.items["text"].to_list()
             try:
-                vectors = embedding.embed(texts, self.histories, self.cfg.seed)
+                vectors = embedding.embed(self.interactions.items, self.histories, self.cfg.seed)
             except NothingToEmbed:
                 if not or_nothing:
                     raise
