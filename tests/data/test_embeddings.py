@@ -194,12 +194,12 @@ def test_given_vectors_are_taken_as_they_stand(tmp_path: Path, kind: str, caplog
 def test_missing_constant_and_broken_rows_are_named_in_one_line(tmp_path: Path, kind: str) -> None:
     rows = np.array([[3.0, 3.0], [0.0, 0.0], [math.nan, 1.0], [1e300, 1.0]])
     message = (
-        r"^embeddings.path=\S+: 2 of 6 items have no row, first the item 14; 2 of 6 items have a number that is not finite "
-        r"in float32, first the item 12; 2 of 6 items have one number throughout, first the item 10$"
+        r"^embeddings.path=\S+: 2 of 6 items have no row, first the item 14; 2 of 6 items have a number that is not "
+        r"finite in float32, first the item 12; 2 of 6 items have one number throughout, first the item 10$"
     )
     with pytest.raises(ValueError, match=message):
         given(tmp_path, kind, rows, [10, 11, 12, 13]).embed(ITEMS, PAIRS, 0)
-    with pytest.raises(ValueError, match="embeddings.path: the id 11 is there twice"):
+    with pytest.raises(ValueError, match=r"embeddings.path: the id 11 is there twice"):
         given(tmp_path, kind, rows, [10, 11, 12, 11]).embed(ITEMS, PAIRS, 0)
 
 
@@ -235,14 +235,14 @@ def test_given_table_that_does_not_fit(tmp_path: Path, frame: dict[str, Any], me
 
 
 def test_given_ids_that_do_not_fit(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="embeddings.ids_path must hold 6 ids, one per row, got 5"):
+    with pytest.raises(ValueError, match=r"embeddings.ids_path must hold 6 ids, one per row, got 5"):
         given(tmp_path, "ids", ids=range(5)).embed(ITEMS, PAIRS, 0)
     broken = given(tmp_path, "ids")
     (tmp_path / "ids.txt").write_bytes(b"\xff\xfe1")
-    with pytest.raises(ValueError, match="embeddings.ids_path: .* is no text"):
+    with pytest.raises(ValueError, match=r"embeddings.ids_path: .* is no text"):
         broken.embed(ITEMS, PAIRS, 0)
     (tmp_path / "ids.txt").unlink()
-    with pytest.raises(ValueError, match="embeddings.ids_path: cannot read"):
+    with pytest.raises(ValueError, match=r"embeddings.ids_path: cannot read"):
         broken.fingerprint()
 
 

@@ -20,8 +20,8 @@ class GivenEmbedding:
     Args:
         path: a Parquet file with the column `id`, and either one column of lists of numbers or several of numbers; or a
             .npy file with a 2-D array of numbers.
-        ids_path: of a .npy file the text file with the id of each row, one a line; null = its rows are the items in the order
-            of the catalogue.
+        ids_path: of a .npy file the text file with the id of each row, one a line; null = its rows are the items in
+            catalogue order.
     """
 
     def __init__(self, path: str, ids_path: str | None) -> None:

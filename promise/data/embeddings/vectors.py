@@ -7,7 +7,6 @@ import numpy as np
 from scipy import sparse
 from tqdm import trange
 
-
 #: Steps of subspace iteration, and directions beyond those wanted: with them the last strengths are right to 1e-3 where
 #: a spectrum hardly falls, as that of words or of purchases does.
 STEPS, SPARE = 5, 32
@@ -16,7 +15,7 @@ STEPS, SPARE = 5, 32
 def reduced(matrix: sparse.csr_matrix, dim: int, seed: int, what: str) -> np.ndarray:
     """U S of the truncated SVD U S V' of an (I, n) matrix: (I, E), E = dim or the rank.
 
-    V by subspace iteration with M'M, whose falling spectrum a shift makes steeper at each step (Feng and others, "A fast
+    V by subspace iteration with M'M, whose falling spectrum a shift makes steeper at each step (Feng et al., "A fast
     and accurate randomized SVD with dynamic shifts", 2024). Memory: 3 (I + n) (dim + 32) float32.
 
     Args:
@@ -44,7 +43,7 @@ def reduced(matrix: sparse.csr_matrix, dim: int, seed: int, what: str) -> np.nda
 
 
 def orthonormal(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """An orthonormal basis (n, w) of the columns of (n, w), and their singular values (w,), falling; less w for a rank."""
+    """An orthonormal basis (n, w) of the columns of (n, w), w their rank, and their singular values (w,), falling."""
     rotation, strengths = principal(vectors)
     kept = strengths > 1e-6 * strengths[0]
     return vectors @ (rotation[:, kept] / strengths[kept].astype(np.float32)), strengths[kept]
