@@ -94,6 +94,18 @@ class Preparation:
         return Interactions.load(self.data.path)
 
     @cached_property
+    def conditional(self) -> Any:
+        """What the users of a simulated source do next, by all that the simulation knows.
+
+        Raises:
+            ValueError: If the source simulates nothing.
+        """
+        source = make(self.cfg.data)
+        if not hasattr(source, "conditional"):
+            raise ValueError(f"search=oracle needs a simulated shop (data=synthetic), got {self.cfg.data['_target_']}")
+        return source.conditional()
+
+    @cached_property
     def words(self) -> sparse.csr_matrix:
         """TF-IDF of the single words of the items' texts (I, V).
 

@@ -41,9 +41,10 @@ def largest(
     Returns:
         Of every chosen entry its place in (n,), its row, and its rank among those of its row, from 0.
     """
-    padded = np.zeros((len(lengths), max(count, int(lengths.max(initial=0)))), values.dtype)
-    padded[np.arange(padded.shape[1]) < lengths[:, None]] = values
-    least = np.partition(padded, -count, axis=1)[:, -count]
+    least = np.zeros(len(lengths), values.dtype)
+    ends = np.cumsum(lengths)
+    for row in np.flatnonzero(lengths > count).tolist():
+        least[row] = np.partition(values[ends[row] - lengths[row] : ends[row]], -count)[-count]
     rows = np.repeat(np.arange(len(lengths)), lengths)
     chosen = np.flatnonzero((values >= least[rows]) & (values > 0))  # with all that equal the last
     chosen = chosen[np.lexsort((columns[chosen], -values[chosen], rows[chosen]))]
