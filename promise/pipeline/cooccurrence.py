@@ -146,9 +146,8 @@ def text_table(words: sparse.csr_matrix | None, item_count: int, count: int) -> 
         for part in row_blocks(np.bincount(owner, often[telling.indices], item_count), "neighbours by texts"):
             found = telling[part] @ by_word
             lengths = np.diff(found.indptr)
-            found.data[found.indices == part.start + np.repeat(np.arange(len(lengths)), lengths)] = (
-                0.0  # the item itself
-            )
+            itself = np.repeat(np.arange(part.start, part.stop), lengths)
+            found.data[found.indices == itself] = 0.0
             candidates, rows, _ = largest(lengths, found.indices, found.data, count if telling is words else 2 * count)
             near, alike = found.indices[candidates], found.data[candidates]
             if telling is not words:

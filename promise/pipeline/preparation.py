@@ -26,7 +26,7 @@ from promise.pipeline.store import Artifact, Store
 log = logging.getLogger(__name__)
 
 #: Raised when a stage's code makes something else of the same config and inputs.
-VERSIONS = {"data": 1, "embeddings": 1, "ids": 2, "content": 1, "cooccurrence": 1}
+VERSIONS = {"data": 1, "embeddings": 1, "ids": 2, "content": 1, "cooccurrence": 2}
 
 
 class Preparation:

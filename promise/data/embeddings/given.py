@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 import polars as pl
@@ -25,7 +25,8 @@ class GivenEmbedding:
     """
 
     def __init__(self, path: str, ids_path: str | None) -> None:
-        self.path, self.ids = Path(path).expanduser(), ids_path and Path(ids_path).expanduser()
+        self.path = Path(path).expanduser()
+        self.ids = None if ids_path is None else Path(ids_path).expanduser()
 
     def embed(self, items: pl.DataFrame, histories: Histories, seed: int) -> np.ndarray:
         """Reads the file: (I, E) float32, as it stands.
@@ -72,57 +73,58 @@ class GivenEmbedding:
         Raises:
             ValueError: a file cannot be read.
         """
-        contents = [hashlib.sha256(_bytes("path", self.path)).hexdigest()]
-        return digest("given-2", *contents, self.ids and hashlib.sha256(_bytes("ids_path", self.ids)).hexdigest())
+        contents = []
+        for key, path in (("path", self.path), ("ids_path", self.ids)):
+            if path:
+                with _opened(key, path) as file:
+                    contents.append(hashlib.file_digest(file, "sha256").hexdigest())
+        return digest("given-2", *contents)
 
     def _array(self, item_count: int) -> tuple[pl.Series | None, np.ndarray]:
         """The rows' ids (n,) and numbers (n, E) of a .npy file; the ids are None where they are the catalogue's."""
-        _bytes("path", self.path, 1)
-        try:
-            with self.path.open("rb") as file:
-                numbers = np.lib.format.read_array(file, allow_pickle=False)
-            if numbers.dtype.kind not in "fiu":
-                raise ValueError("no numbers")
-        except (ValueError, EOFError) as error:
-            raise ValueError(f"embeddings.path: {self.path} is neither Parquet nor a .npy file of numbers") from error
-        if self.ids is not None:
+        with _opened("path", self.path) as file:
             try:
-                return pl.Series(_bytes("ids_path", self.ids).decode().splitlines(), dtype=pl.String), numbers
-            except UnicodeDecodeError as error:
-                raise ValueError(f"embeddings.ids_path: {self.ids} is no text") from error
+                numbers = np.lib.format.read_array(file, allow_pickle=False)
+            except (ValueError, EOFError):
+                numbers = np.array("")
+        if numbers.dtype.kind not in "fiu":
+            raise ValueError(f"embeddings.path: {self.path} is neither Parquet nor a .npy file of numbers")
+        if self.ids is not None:
+            with _opened("ids_path", self.ids) as file:
+                try:
+                    return pl.Series(file.read().decode().splitlines(), dtype=pl.String), numbers
+                except UnicodeDecodeError as error:
+                    raise ValueError(f"embeddings.ids_path: {self.ids} is no text") from error
         if numbers.ndim == 2 and len(numbers) != item_count:
             raise ValueError(f"embeddings.path: expected {item_count} rows, one per item, got {len(numbers)}")
         logger.warning("embeddings.path=%s is matched by position: its rows are taken as the items by id", self.path)
         return None, numbers
 
     def _parquet(self) -> tuple[pl.Series, np.ndarray]:
-        """The ids (n,) and numbers (n, E) of a Parquet file."""
-        _bytes("path", self.path, 1)
-        try:
-            table = pl.read_parquet(self.path)
-        except pl.exceptions.PolarsError as error:
-            raise ValueError(f"embeddings.path: {self.path} is no Parquet file") from error
+        """The ids (n,) and numbers (n, E) of a Parquet file; rows with nothing in a column are left out."""
+        with _opened("path", self.path) as file:
+            try:
+                table = pl.read_parquet(file).drop_nulls()
+            except pl.exceptions.PolarsError as error:
+                raise ValueError(f"embeddings.path: {self.path} is no Parquet file") from error
         if "id" not in table.columns:
             raise ValueError(f"embeddings.path: {self.path} must have the column id, got {', '.join(table.columns)}")
         ids, numbers = table["id"].cast(pl.String), table.drop("id")
-        kinds: list[Any] = numbers.dtypes
-        if len(kinds) == 1 and kinds[0].is_nested() and kinds[0].inner.is_numeric():
-            lists = numbers.to_series().cast(pl.List(pl.Float64))
-            if (width := lists.list.len()).n_unique() > 1:
+        (first, *more) = numbers.dtypes or [pl.Null()]
+        if isinstance(first, pl.List | pl.Array) and first.inner.is_numeric() and not more:
+            width = numbers.to_series().cast(pl.List(pl.Float64)).list.len()
+            if width.n_unique() > 1:
                 raise ValueError(f"embeddings.path: lists must be of one length, got {width.min()} to {width.max()}")
-            return ids, lists.cast(pl.Array(pl.Float64, int(width[0] or 0))).to_numpy() if len(ids) else np.zeros(
-                (0, 0)
-            )
-        if not kinds or not all(kind.is_numeric() for kind in kinds):
-            other = [name for name, kind in numbers.schema.items() if not kind.is_numeric()]
+            flat = numbers.to_series().explode().to_numpy()
+            return ids, flat.reshape(len(ids), -1) if len(ids) else np.zeros((0, 0))
+        if other := [name for name, kind in numbers.schema.items() if not kind.is_numeric()]:
             raise ValueError(f"embeddings.path: {self.path} must hold numbers or one column of lists, got {other}")
         return ids, numbers.to_numpy()
 
 
-def _bytes(key: str, path: Path, count: int = -1) -> bytes:
-    """The first bytes of a file, all of them by default; raises ValueError where it cannot be read."""
+def _opened(key: str, path: Path) -> BinaryIO:
+    """The file of an option; raises ValueError where it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return file.read(count)
+        return path.open("rb")
     except OSError as error:
         raise ValueError(f"embeddings.{key}: cannot read {path}: {error.strerror}") from error

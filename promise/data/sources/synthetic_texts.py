@@ -47,12 +47,10 @@ def item_texts(paths: NDArray[Any], brands: NDArray[Any], missing: float, rng: n
     )
     there = rng.random((len(paths), len(columns))) >= missing
     words = [column.set(~pl.Series(kept), None) for column, kept in zip(columns, there.T, strict=True)]
-    joined = (
-        pl.concat_str(words[:4], separator=" ", ignore_nulls=True).replace("", None),
-        pl.concat_str(words[4:], separator=", ", ignore_nulls=True).replace("", None),
-    )
-    text = pl.concat_str(joined[0], "Categories: " + joined[1], separator=". ", ignore_nulls=True)
-    return pl.select(text.replace("", None)).to_series()
+    title = pl.concat_str(words[:4], separator=" ", ignore_nulls=True).replace("", None)
+    path = "Categories: " + pl.concat_str(words[4:], separator=", ", ignore_nulls=True).replace("", None)
+    text = pl.concat_str(title, path, separator=". ", ignore_nulls=True).replace("", None)
+    return pl.select(text).to_series()
 
 
 def _names(words: tuple[str, ...], number: NDArray[Any], turn: NDArray[Any] | int = 0) -> pl.Series:
