@@ -106,7 +106,9 @@ def test_a_folder_of_transformers_is_mean_pooled(tmp_path: Path) -> None:
 
     (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "lamp", "tea"]))
     tokenizer = BertTokenizerFast(str(tmp_path / "vocab.txt"))
-    network = BertModel(BertConfig(8, 16, 1, 2, 32)).eval()
+    sizes = {"vocab_size": 8, "hidden_size": 16, "num_hidden_layers": 1}
+    sizes |= {"num_attention_heads": 2, "intermediate_size": 32}
+    network = BertModel(BertConfig(**sizes)).eval()
     for each in (tokenizer, network):
         each.save_pretrained(tmp_path / "model")
     found = TextEncoder(str(tmp_path / "model"), "", 2, str(tmp_path)).embed(items(["red lamp", "tea", None]), WORLD, 0)
