@@ -2,8 +2,8 @@
 
 import hashlib
 import logging
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import polars as pl
@@ -122,7 +122,7 @@ class GivenEmbedding:
         return ids, numbers.to_numpy()
 
 
-def _opened(key: str, path: Path) -> BinaryIO:
+def _opened(key: str, path: Path) -> BufferedReader:
     """The file of an option; raises ValueError where it cannot be read."""
     try:
         return path.open("rb")
