@@ -95,7 +95,5 @@ class Cooccurrence(CoVisit):
         super().__init__(**co_visit)
         counting = {name: co_visit[name] for name in ("training", "window", "decay", "backward", "rarity")}
         shape = self.item_count, self.item_count
-        pairs = co_visited(
-            **counting, item_count=shape[0], count=neighbours, text_weight=text_weight, words=item_words
-        )
+        pairs = co_visited(**counting, item_count=shape[0], count=neighbours, text_weight=text_weight, words=item_words)
         self.similarity = sparse.csr_array((pairs.counts * pairs.factors, (pairs.items, pairs.neighbours)), shape=shape)
