@@ -25,4 +25,4 @@ def test_items_by_probability_but_none_of_probability_zero() -> None:
     assert ranking.items.tolist() == [[0, 3, 2, -1], [0, 3, 2, -1]]
     np.testing.assert_allclose(ranking.scores[:, :3], [[0.6, 0.3, 0.1]] * 2, rtol=1e-6)
     assert ranking.cost.users == 2
-    assert Oracle(**given, remove_seen=True).rank(batch, 2, deny=[0]).items.tolist() == [[3, 2], [-1, -1]]
+    assert Oracle(**given, remove_seen=True, deny=[0]).rank(batch, 2).items.tolist() == [[3, 2], [-1, -1]]

@@ -1,6 +1,5 @@
 """Oracle: ranks by the distribution that a simulated purchase is drawn from, which no search can beat."""
 
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -8,14 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from promise.search.cost import Cost
-from promise.search.filters.item_lists import ItemLists, Permitted
-from promise.search.parts import rank_in_parts
-from promise.search.protocols import Items, Ranking, UserRows
-from promise.search.scoring import best_items
-
-#: Probabilities (users x items) held at once: 256 MiB.
-SCORES_AT_ONCE = 1 << 26
+from promise.search.protocols import Batch, Ranking, UserRows
+from promise.search.rankers.all_items import AllItems
 
 
 class NextPurchase(Protocol):
@@ -26,43 +19,29 @@ class NextPurchase(Protocol):
         ...
 
 
-class Oracle:
+class Oracle(AllItems):
     """Ranks items by their probabilities, which rest on all that a simulation knows of a user; those of 0 are none.
 
     Args:
         conditional: Gives the probabilities.
-        item_count: Items of the catalogue.
-        remove_seen, allow, deny: What is never returned, as `ItemLists` takes it.
+        all_items: As `AllItems`.
 
     Raises:
         ValueError: If a list is wrong.
     """
 
-    def __init__(
-        self,
-        *,
-        conditional: NextPurchase,
-        item_count: int,
-        remove_seen: bool = False,
-        allow: Items | None = None,
-        deny: Items | None = None,
-    ) -> None:
-        self.conditional, self.item_count = conditional, item_count
-        self.lists = ItemLists(item_count, remove_seen=remove_seen, allow=allow, deny=deny)
+    def __init__(self, *, conditional: NextPurchase, **all_items: Any) -> None:
+        super().__init__(**all_items)
+        self.conditional = conditional
 
-    def rank(self, batch: Any, k: int, allow: Items | None = None, deny: Items | None = None) -> Ranking:
-        """The k likeliest items of every user; the batch also holds the `users` (B,), and their whole histories.
+    def rank(self, batch: Batch, k: int) -> Ranking:
+        """As `Ranker.rank`; the batch also holds the `users` (B,), and their whole histories."""
+        self.users = iter(batch.users.tolist())  # type: ignore[attr-defined]
+        return super().rank(batch, k)
 
-        Raises:
-            ValueError: If a list is wrong.
-        """
-        size = max(1, SCORES_AT_ONCE // self.item_count)
-        return rank_in_parts(partial(self.search, k, batch.users), batch, size, self.lists, allow, deny)
-
-    def search(self, k: int, users: Tensor, rows: UserRows, permitted: Permitted, first: int) -> Ranking:
-        """Ranks for rows of a batch from `first` on; the cost is without seconds."""
-        device, lengths = rows.history.device, rows.lengths.tolist()
-        known = zip(users[first : first + len(lengths)].tolist(), lengths, strict=True)
-        scores = torch.from_numpy(np.stack([self.conditional.probabilities(*each) for each in known])).float()
-        scores, items = best_items(permitted.narrow(scores.masked_fill(scores <= 0, -torch.inf)), k)
-        return Ranking(items.to(device), scores.to(device), Cost(users=len(lengths)), [])
+    def score(self, users: UserRows) -> Tensor:
+        """Probabilities (B, I); the users are those of the batch, in its order."""
+        lengths = users.lengths.tolist()
+        found = [self.conditional.probabilities(next(self.users), length) for length in lengths]
+        scores = torch.from_numpy(np.stack(found)).float()
+        return scores.masked_fill(scores <= 0, -torch.inf)
