@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ from torch import Tensor
 
 from promise.pipeline.config import plain
 from promise.pipeline.store import Artifact
+from promise.search.nearest import cosines, largest, row_blocks
 from promise.search.rankers.cooccurrence import co_visited
+
+log = logging.getLogger(__name__)
 
 #: The file of the tables within the stage.
 TABLES = "tables.safetensors"
 
-#: Items whose similarities to all others are held at once.
-ITEMS_AT_ONCE = 1024
+#: Items up to which neighbours by texts are exact, and of how many items the words are by which they are found above.
+EXACT_ITEMS, COMMON = 100_000, 500
 
 #: A neighbour table: items, counts and factors, each (I, C), by these names.
 Table = dict[str, Tensor]
@@ -92,16 +96,15 @@ def co_visit_table(
     Returns:
         Tables (I, count + those more), the nearest first; ties go to the lower item index.
     """
-    pairs = co_visited(
-        training, item_count, window=window, decay=decay, backward=backward, rarity=rarity, text_weight=text_weight,
-        words=words,
-    )  # fmt: skip
     candidates = count + displaced(*training, window)
-    near = pairs.ranks < candidates
-    place = pairs.items[near], pairs.ranks[near]
+    pairs = co_visited(
+        training, item_count, candidates, window=window, decay=decay, backward=backward, rarity=rarity,
+        text_weight=text_weight, words=words,
+    )  # fmt: skip
+    place = pairs.items, pairs.ranks
     items = np.repeat(np.arange(item_count)[:, None], candidates, 1)
     counts, factors = (np.zeros((item_count, candidates), np.float32) for _ in range(2))
-    items[place], counts[place], factors[place] = pairs.neighbours[near], pairs.counts[near], pairs.factors[near]
+    items[place], counts[place], factors[place] = pairs.neighbours, pairs.counts, pairs.factors
     named = {"items": items, "counts": counts, "factors": factors}
     return {name: torch.from_numpy(values) for name, values in named.items()}
 
@@ -111,12 +114,16 @@ def displaced(items: NDArray[np.integer], offsets: NDArray[np.int64], window: in
     if not len(items):
         return 0
     owners = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    pairs, places = np.unique(np.stack((owners, items)), axis=1, return_counts=True)
-    return int(min(2 * window * places.max(), np.bincount(pairs[0]).max() - 1))
+    width = int(items.max()) + 1
+    pairs, places = np.unique(owners * width + items, return_counts=True)
+    return int(min(2 * window * places.max(), np.bincount(pairs // width).max() - 1))
 
 
 def text_table(words: sparse.csr_matrix | None, item_count: int, count: int) -> Table:
     """The `count` items of the most similar words of every item; their similarity is the square of the cosine.
+
+    Exact up to `EXACT_ITEMS` items. Above, where all pairs would take hours, neighbours are looked for by words that no
+    more than `COMMON` items share, twice as many as are wanted, and then chosen by all words.
 
     Args:
         words: TF-IDF of the items' words (I, V), rows of length 1 or 0; None = no item has any.
@@ -124,21 +131,29 @@ def text_table(words: sparse.csr_matrix | None, item_count: int, count: int) -> 
         count: Neighbours of every item, k >= 1.
 
     Returns:
-        Tables (I, k): the item itself with a count of 0 where there are fewer or no words.
+        Tables (I, k), the nearest first, ties by item: the item itself with a count of 0 where there are fewer.
     """
     items = np.repeat(np.arange(item_count)[:, None], count, 1)
     similar = np.zeros((item_count, count), np.float32)
     if words is not None:
-        rows = words.tocsr().astype(np.float32)
-        most = min(count, item_count - 1)
-        for first in range(0, item_count, ITEMS_AT_ONCE):
-            cosines = (rows[first : first + ITEMS_AT_ONCE] @ rows.T).toarray()
-            own = np.arange(len(cosines))
-            cosines[own, first + own] = -1.0
-            best = np.argsort(-cosines, axis=1, kind="stable")[:, :most]
-            found = np.take_along_axis(cosines, best, 1)
-            part = slice(first, first + len(cosines))
-            items[part, :most] = np.where(found > 0, best, first + own[:, None])
-            similar[part, :most] = np.square(found.clip(0))
+        words = words.tocsr().astype(np.float32)
+        often, telling = np.bincount(words.indices, minlength=words.shape[1]), words
+        if item_count > EXACT_ITEMS:
+            log.info("neighbours by texts: more than %d items, found by words of %d at most", EXACT_ITEMS, COMMON)
+            often, telling = often[often <= COMMON], words[:, often <= COMMON]
+        by_word = telling.T.tocsr()
+        owner = np.repeat(np.arange(item_count), np.diff(telling.indptr))
+        for part in row_blocks(np.bincount(owner, often[telling.indices], item_count), "neighbours by texts"):
+            found = telling[part] @ by_word
+            lengths = np.diff(found.indptr)
+            itself = np.repeat(np.arange(part.start, part.stop), lengths)
+            found.data[found.indices == itself] = 0.0
+            candidates, rows, _ = largest(lengths, found.indices, found.data, count if telling is words else 2 * count)
+            near, alike = found.indices[candidates], found.data[candidates]
+            if telling is not words:
+                alike = cosines(words, part.start + rows, near)
+            chosen, rows, ranks = largest(np.bincount(rows, minlength=len(lengths)), near, alike, count)
+            items[part.start + rows, ranks] = near[chosen]
+            similar[part.start + rows, ranks] = np.square(alike[chosen])
     counts = torch.from_numpy(similar)
     return {"items": torch.from_numpy(items), "counts": counts, "factors": torch.ones_like(counts)}

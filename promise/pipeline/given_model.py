@@ -70,4 +70,4 @@ def flat(group: str, node: Any) -> dict[str, Any]:
 def without_paths(values: Mapping[str, Any]) -> dict[str, Any]:
     """A group's values without the places of files, which say nothing of their contents."""
     inner = {name: without_paths(each) if isinstance(each, dict) else each for name, each in values.items()}
-    return {name: value for name, value in inner.items() if name != "path"}
+    return {name: value for name, value in inner.items() if not name.endswith("path")}

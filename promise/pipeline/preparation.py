@@ -26,7 +26,7 @@ from promise.pipeline.store import Artifact, Store
 log = logging.getLogger(__name__)
 
 #: Raised when a stage's code makes something else of the same config and inputs.
-VERSIONS = {"data": 1, "embeddings": 1, "ids": 2, "content": 1, "cooccurrence": 1}
+VERSIONS = {"data": 1, "embeddings": 1, "ids": 2, "content": 1, "cooccurrence": 2}
 
 
 class Preparation:
@@ -94,6 +94,18 @@ class Preparation:
         return Interactions.load(self.data.path)
 
     @cached_property
+    def conditional(self) -> Any:
+        """What the users of a simulated source do next, by all that the simulation knows.
+
+        Raises:
+            ValueError: If the source simulates nothing.
+        """
+        source = make(self.cfg.data)
+        if not hasattr(source, "conditional"):
+            raise ValueError(f"search=oracle needs a simulated shop (data=synthetic), got {self.cfg.data['_target_']}")
+        return source.conditional()
+
+    @cached_property
     def words(self) -> sparse.csr_matrix:
         """TF-IDF of the single words of the items' texts (I, V).
 
@@ -107,7 +119,7 @@ class Preparation:
     @cached_property
     def item_words(self) -> sparse.csr_matrix | None:
         """TF-IDF of the single words of the items' texts (I, V); None where no item has a text with a word in it."""
-        return word_weights(self.interactions.items["text"].to_list(), min_df=1, ngrams=1)
+        return word_weights(self.interactions.items["text"], min_df=1, ngrams=1)
 
     @cached_property
     def content(self) -> Artifact | None:
@@ -135,9 +147,8 @@ class Preparation:
         """Vectors of the items (I, E); with `or_nothing` E = 0 where the data hold nothing to make them of."""
 
         def build(folder: Path) -> dict[str, Any]:
-            texts = self.interactions.items["text"].to_list()
             try:
-                vectors = embedding.embed(texts, self.histories, self.cfg.seed)
+                vectors = embedding.embed(self.interactions.items, self.histories, self.cfg.seed)
             except NothingToEmbed:
                 if not or_nothing:
                     raise

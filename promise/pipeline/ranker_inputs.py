@@ -10,7 +10,7 @@ from promise.pipeline.stages import Pipeline
 OF_THE_MODEL = frozenset({"generator", "reward", "trie"})
 
 #: Names by which it asks for what only training data hold.
-OF_DATA = frozenset({"training", "words", "sasrec"})
+OF_DATA = frozenset({"training", "words", "sasrec", "conditional"})
 
 
 def ranker_inputs(pipeline: Pipeline) -> dict[str, Callable[[], Any]]:
@@ -26,6 +26,7 @@ def ranker_inputs(pipeline: Pipeline) -> dict[str, Callable[[], Any]]:
         "sasrec": lambda: pipeline.sasrec,
         "words": lambda: pipeline.words,
         "item_words": lambda: pipeline.item_words,
+        "conditional": lambda: pipeline.conditional,
         "item_vectors": lambda: pipeline.item_vectors,
         "training": lambda: pipeline.histories.training_items(),
         "item_count": lambda: pipeline.histories.item_count,

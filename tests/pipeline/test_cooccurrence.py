@@ -11,6 +11,7 @@ from scipy import sparse
 from promise.models.cooccurrence.neighbours import Neighbours
 from promise.pipeline import cooccurrence
 from promise.pipeline.cooccurrence import co_visit_table, fingerprint_of_tables, text_table
+from promise.search import nearest
 from promise.search.rankers.cooccurrence import Cooccurrence
 from promise.search.rankers.counts import CoVisit
 
@@ -84,8 +85,12 @@ def test_the_nearest_of_a_count_without_the_user(count, repeats):
 
 
 @pytest.mark.parametrize("count", [1, 4, 30])
-def test_items_of_similar_texts(count, monkeypatch):
-    monkeypatch.setattr(cooccurrence, "ITEMS_AT_ONCE", 5)
+@pytest.mark.parametrize("exact", [ITEMS, 0])
+def test_items_of_similar_texts(count, exact, monkeypatch, caplog):
+    """Above the size for all pairs too, where no word is common."""
+    monkeypatch.setattr(nearest, "ENTRIES_AT_ONCE", 50)
+    monkeypatch.setattr(cooccurrence, "EXACT_ITEMS", exact)
+    caplog.set_level("INFO")
     _, _, words = draw(1)
     table = text_table(words, ITEMS, count)
     assert table["items"].shape == table["counts"].shape == (ITEMS, count)
@@ -96,8 +101,39 @@ def test_items_of_similar_texts(count, monkeypatch):
         found, near = table["counts"][item].numpy(), table["items"][item].numpy()
         assert found[: len(best)] == pytest.approx(best**2, rel=1e-4) and not found[len(best) :].any()
         assert cosines[item][near[: len(best)]] == pytest.approx(best, rel=1e-4) and (near[len(best) :] == item).all()
+    assert ("more than 0 items, found by words of 500 at most" in caplog.text) == (not exact)
     none = text_table(None, ITEMS, 3)
     assert not none["counts"].any() and (none["items"].numpy() == np.arange(ITEMS)[:, None]).all()
+
+
+def test_neighbours_above_the_size_for_all_pairs_share_a_word_that_few_have(monkeypatch):
+    monkeypatch.setattr(cooccurrence, "EXACT_ITEMS", 2)
+    monkeypatch.setattr(cooccurrence, "COMMON", 2)
+    words = sparse.csr_matrix(np.array([[0.6, 0.8, 0.0], [0.6, 0.8, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]))
+    table = text_table(words, 4, 2)  # the first word is of three items
+    assert table["items"].tolist() == [[1, 0], [0, 1], [2, 2], [3, 3]]
+    np.testing.assert_allclose(table["counts"], [[1, 0], [1, 0], [0, 0], [0, 0]], atol=1e-6)
+
+
+def test_largest_entries_are_those_of_a_sort():
+    rng = np.random.default_rng(0)
+    for count in (1, 3, 50):
+        lengths = rng.integers(0, 30, 20)
+        columns = np.concatenate([rng.permutation(40)[:length] for length in lengths])
+        values = rng.integers(-2, 6, len(columns)).astype(float)
+        rows, oracle = np.repeat(np.arange(20), lengths), []
+        for row in range(20):
+            there = sorted((-values[at], columns[at], at) for at in np.flatnonzero(rows == row) if values[at] > 0)
+            oracle += [(at, row, rank) for rank, (_, _, at) in enumerate(there[:count])]
+        assert (
+            list(zip(*(found.tolist() for found in nearest.largest(lengths, columns, values, count)), strict=True))
+            == oracle
+        )
+    assert [(part.start, part.stop) for part in nearest.row_blocks(np.full(5, 2**23), "toy")] == [
+        (0, 1),
+        (1, 3),
+        (3, 5),
+    ]
 
 
 def test_every_number_of_the_tables_and_every_option_names_them():

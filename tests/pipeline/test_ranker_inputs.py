@@ -48,3 +48,12 @@ def test_co_visit_text_is_searched_like_any_other(run: Any) -> None:
     said = run("evaluate", "search=co_visit_text", "evaluation.remove_seen=true").json
     assert said["dials"]["search.text_weight"] == 30 and said["parameters"] is None
     assert 0 < said["metrics"]["recall@10"] <= 1 and set(said["baselines"]) == {"popularity", "co_visit"}
+
+
+def test_the_oracle_is_the_ceiling_of_a_simulated_shop_alone(run: Any, run_bare: Any, shared_store: Any) -> None:
+    shop = ["data.users=400", "data.items=150", "logger=csv", f"store={shared_store}"]
+    said = run_bare("evaluate", "search=oracle", *shop).json
+    assert said["metrics"]["recall@10"] > max(each["recall@10"] for each in said["baselines"].values()) + 0.05
+    assert run("evaluate", "search=oracle").error.startswith(
+        "search=oracle needs a simulated shop (data=synthetic), got "
+    )

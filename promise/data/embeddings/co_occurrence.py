@@ -1,8 +1,7 @@
 """CoOccurrenceEmbedding: what is bought together in training histories, reduced by a truncated SVD."""
 
-from collections.abc import Sequence
-
 import numpy as np
+import polars as pl
 from scipy import sparse
 
 from promise.data.embeddings.protocol import NothingToEmbed
@@ -29,21 +28,20 @@ class CoOccurrenceEmbedding:
         self.dim = at_least_one("dim", dim)
         self.window = at_least_one("window", window)
 
-    def embed(self, texts: Sequence[str | None], histories: Histories, seed: int) -> np.ndarray:
+    def embed(self, items: pl.DataFrame, histories: Histories, seed: int) -> np.ndarray:
         """Embeds what was bought together: (I, E) float32; an item without company gets a row of zeros.
 
         Raises:
             NothingToEmbed: no training history holds two different items.
         """
-        items, offsets = histories.training_items()
-        pairs = count_pairs(np.asarray(items), np.asarray(offsets), histories.item_count, self.window)
+        pairs = count_pairs(*histories.training_items(), histories.item_count, self.window)
         if pairs.nnz == 0:
             raise NothingToEmbed("no training history holds two different items (embeddings=text needs none)")
-        return unit_rows(reduced(positive_information(pairs), self.dim, seed))
+        return unit_rows(reduced(positive_information(pairs), self.dim, seed, "purchases"))
 
     def fingerprint(self) -> str:
         """Returns a hash of the parameters."""
-        return digest("co_occurrence-1", self.dim, self.window)
+        return digest("co_occurrence-2", self.dim, self.window)
 
 
 def count_pairs(items: np.ndarray, offsets: np.ndarray, item_count: int, window: int) -> sparse.csr_matrix:
@@ -71,8 +69,10 @@ def count_pairs(items: np.ndarray, offsets: np.ndarray, item_count: int, window:
 
 
 def positive_information(pairs: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Turns symmetric pair counts (I, I) into positive pointwise mutual information in nats, (I, I)."""
-    entries, totals = pairs.tocoo(), np.asarray(pairs.sum(axis=1)).ravel()
-    values = np.log(entries.data * totals.sum() / (totals[entries.row] * totals[entries.col]))
-    keep = values > 0
-    return sparse.csr_matrix((values[keep], (entries.row[keep], entries.col[keep])), shape=pairs.shape)
+    """Turns symmetric pair counts (I, I) into positive pointwise mutual information in nats, (I, I) float32."""
+    totals = np.asarray(pairs.sum(axis=1)).ravel()
+    rows = np.repeat(totals, np.diff(pairs.indptr))
+    values = np.log(pairs.data * totals.sum() / (rows * totals[pairs.indices])).clip(0).astype(np.float32)
+    information = sparse.csr_matrix((values, pairs.indices, pairs.indptr), shape=pairs.shape)
+    information.eliminate_zeros()
+    return information

@@ -2,10 +2,11 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from promise.data.embeddings.protocol import NothingToEmbed
 from promise.data.embeddings.vectors import digest, unit_rows
@@ -35,7 +36,7 @@ class Concatenation:
         if not self.parts:
             raise ValueError("embeddings.parts must hold at least one part with a weight above 0")
 
-    def embed(self, texts: Sequence[str | None], histories: Histories, seed: int) -> np.ndarray:
+    def embed(self, items: pl.DataFrame, histories: Histories, seed: int) -> np.ndarray:
         """Embeds every item by every part: (I, sum of the parts' E) float32.
 
         Raises:
@@ -44,7 +45,7 @@ class Concatenation:
         columns, reasons = [], []
         for name, part in self.parts.items():
             try:
-                vectors = part["embedding"].embed(texts, histories, seed)
+                vectors = part["embedding"].embed(items, histories, seed)
             except NothingToEmbed as error:
                 logger.warning("embeddings.parts.%s is left out: %s", name, error)
                 reasons.append(f"{name}: {error}")

@@ -1,9 +1,9 @@
 """ItemEmbedding: the interface of everything that turns items into vectors."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+import polars as pl
 
 from promise.data.histories import Histories
 
@@ -15,13 +15,13 @@ class NothingToEmbed(ValueError):
 class ItemEmbedding(Protocol):
     """Turns items into vectors."""
 
-    def embed(self, texts: Sequence[str | None], histories: Histories, seed: int) -> np.ndarray:
+    def embed(self, items: pl.DataFrame, histories: Histories, seed: int) -> np.ndarray:
         """Embeds every item of the catalogue.
 
         Args:
-            texts: one text per item (I,), None where there is none.
+            items: one row per item (I): `id` as the source has it, `text` (String), null where there is none.
             histories: the users' histories; only their training parts are looked at.
-            seed: of the randomised decomposition, 0 .. 2**32 - 1.
+            seed: of a randomised decomposition, 0 .. 2**32 - 1.
 
         Returns:
             (I, E) float32.

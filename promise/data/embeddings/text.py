@@ -1,17 +1,16 @@
 """TextEmbedding: TF-IDF of the items' texts, reduced by a truncated SVD."""
 
-from collections.abc import Sequence
-
 import numpy as np
+import polars as pl
 from scipy import sparse
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import TfidfTransformer
 
 from promise.data.embeddings.protocol import NothingToEmbed
 from promise.data.embeddings.vectors import at_least_one, digest, reduced, unit_rows
 from promise.data.histories import Histories
 
 # One-letter words count too: sizes ("5 ml") and scripts with short words carry meaning.
-_WORD = r"(?u)\b\w+\b"
+_WORD = r"\w+"
 
 
 class TextEmbedding:
@@ -31,36 +30,44 @@ class TextEmbedding:
         self.min_df = at_least_one("min_df", min_df)
         self.ngrams = at_least_one("ngrams", ngrams)
 
-    def embed(self, texts: Sequence[str | None], histories: Histories, seed: int) -> np.ndarray:
-        """Embeds the texts: (I,) -> (I, E) float32; an item without words gets a row of zeros.
+    def embed(self, items: pl.DataFrame, histories: Histories, seed: int) -> np.ndarray:
+        """Embeds the texts: (I, E) float32; an item without words gets a row of zeros.
 
         Raises:
             NothingToEmbed: no item has a text with a word in it.
-            ValueError: the number of texts is not the number of items.
         """
-        if len(texts) != histories.item_count:
-            raise ValueError(f"expected one text per item, got {len(texts)} for {histories.item_count} items")
-        words = word_weights(texts, self.min_df, self.ngrams)
-        words = word_weights(texts, 1, self.ngrams) if words is None else words
+        words = word_weights(items["text"], self.min_df, self.ngrams)
+        words = word_weights(items["text"], 1, self.ngrams) if words is None else words
         if words is None:
             raise NothingToEmbed("the items have no texts (embeddings=co_occurrence needs none)")
-        return unit_rows(reduced(words, self.dim, seed))
+        return unit_rows(reduced(words, self.dim, seed, "texts"))
 
     def fingerprint(self) -> str:
         """Returns a hash of the parameters."""
-        return digest("text-1", self.dim, self.min_df, self.ngrams)
+        return digest("text-2", self.dim, self.min_df, self.ngrams)
 
 
-def word_weights(texts: Sequence[str | None], min_df: int, ngrams: int) -> sparse.csr_matrix | None:
-    """TF-IDF of words and word groups: (I, words), rows of length 1 or 0; None when no word is in `min_df` texts."""
-    vectorizer = TfidfVectorizer(
-        token_pattern=_WORD,
-        ngram_range=(1, ngrams),
-        min_df=min(min_df, len(texts)),
-        sublinear_tf=True,
-        dtype=np.float32,
-    )
-    try:
-        return vectorizer.fit_transform([text or "" for text in texts])
-    except ValueError:  # sklearn's only sign of an empty vocabulary
-        return None
+def word_weights(texts: pl.Series, min_df: int, ngrams: int) -> sparse.csr_matrix | None:
+    """TF-IDF of words and word groups: (I, words), rows of length 1 or 0; None when no word is in `min_df` texts.
+
+    Args:
+        texts: (I,) String, null where there is none.
+        min_df: number of texts in which a word must occur to count.
+        ngrams: longest word group that counts as a word of its own.
+    """
+    lists = texts.str.to_lowercase().str.extract_all(_WORD)
+    owner = np.repeat(np.arange(len(texts)), lists.list.len().fill_null(0).to_numpy())
+    found = lists.explode().drop_nulls()
+    vocabulary = found.unique().sort()  # so that a word's column depends on the texts alone
+    words = found.cast(pl.Enum(vocabulary)).to_physical().to_numpy().astype(np.int64)
+    groups, columns = words, []
+    for size in range(1, ngrams + 1):
+        if size > 1:  # a group of one word less, and the word that follows it
+            groups = np.unique(groups[:-1] * len(vocabulary) + words[size - 1 :], return_inverse=True)[1]
+        whole = owner[: len(groups)] == owner[size - 1 :]
+        place = owner[: len(groups)][whole], groups[whole]
+        ones, width = np.ones(len(place[0]), np.float32), int(groups.max(initial=-1)) + 1
+        counts = sparse.coo_matrix((ones, place), shape=(len(texts), width)).tocsr()
+        columns.append(counts[:, np.bincount(counts.indices, minlength=width) >= min(min_df, len(texts))])
+    counts = sparse.hstack(columns, format="csr")
+    return TfidfTransformer(sublinear_tf=True).fit_transform(counts) if counts.nnz else None

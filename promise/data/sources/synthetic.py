@@ -26,13 +26,13 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from promise.data.interactions import Interactions
+from promise.data.sources.synthetic_conditional import Conditional
+from promise.data.sources.synthetic_shop import Array, Shop, Simulation, zipf
 from promise.data.sources.synthetic_texts import item_texts
 
 _DRAWS = 30  # of one purchase; a user who then still has drawn nothing new gets any item that is new
@@ -43,45 +43,6 @@ _LIMITS: dict[str, tuple[int, float]] = {  # of the parameters that are not mere
     **dict.fromkeys(("size_skew", "popularity_skew", "brand_skew", "seed"), (0, math.inf)),
     **dict.fromkeys(("min_length", "mean_length", "max_length"), (3, math.inf)),
 }
-
-Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class _Shop:
-    """The catalogue during the simulation, where items are numbered by (sub-category, brand).
-
-    Attributes:
-        node: (I,) sub-category = (department * categories + category) * subcategories + child, ascending.
-        shelf: (I,) node * brands + brand, ascending.
-        running: (I + 1,) running sum of the items' sales, from 0.
-    """
-
-    node: Array
-    shelf: Array
-    running: Array
-
-    def draw(self, labels: Array, low: Array, high: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Draws one item by popularity among those whose `labels` (I,), ascending, are in [low, high).
-
-        Args:
-            labels: `node` or `shelf`.
-            low: any shape.
-            high: the same shape.
-            rng: source of randomness.
-
-        Returns:
-            The items, and whether there was one (else the item means nothing), in that shape.
-        """
-        start, stop = np.searchsorted(labels, low), np.searchsorted(labels, high)
-        sales = self.running[start] + rng.random(start.shape) * (self.running[stop] - self.running[start])
-        return np.clip(np.searchsorted(self.running, sales, side="right") - 1, start, stop - 1), start < stop
-
-
-def _zipf(count: int, skew: float) -> Array:
-    """Shares (count,) in proportion to rank^-skew."""
-    weights = np.arange(1, count + 1, dtype=np.float64) ** -skew
-    return weights / weights.sum()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,22 +124,16 @@ class Synthetic:
 
     def read(self) -> Interactions:
         """Simulates the shop; the same parameters give the same interactions."""
-        rng = np.random.default_rng(self.seed)
-        shop = self._catalogue(rng)
-        shape = (self.departments, self.categories, self.subcategories)
-        paths = np.stack(np.unravel_index(shop.node, shape), axis=1)  # (I, 3)
-        texts = item_texts(paths, shop.shelf % self.brands, self.text_missing, rng)
-        bought = self._purchases(shop, self._links(shop, rng), rng)
-        number = rng.permutation(self.items)  # so that an item's number tells nothing
-        user, time = np.nonzero(bought >= 0)
+        simulation, texts = self._simulate()
+        user, time = np.nonzero(simulation.bought >= 0)
         events = {
             "user": user.astype(np.uint32),
-            "item": number[bought[user, time]].astype(np.int32),
+            "item": simulation.number[simulation.bought[user, time]].astype(np.int32),
             "time": time,
         }
         items = {
             "id": np.arange(1, self.items + 1),
-            "text": pl.Series(texts, dtype=pl.String)[np.argsort(number)],
+            "text": texts[np.argsort(simulation.number)],
         }
         return Interactions(
             events=pl.DataFrame(events, schema_overrides={"time": pl.Int64}),
@@ -187,9 +142,25 @@ class Synthetic:
             dropped_users=0,
         )
 
+    def conditional(self) -> Conditional:
+        """The distribution of every user's next purchase, by all that the simulation knows; simulates anew."""
+        return Conditional(self, self._simulate()[0])
+
     def fingerprint(self) -> str:
         """A hash of the parameters and of the process's version."""
         return hashlib.sha256(json.dumps(["synthetic-1", asdict(self)]).encode()).hexdigest()[:16]
+
+    def _simulate(self) -> tuple[Simulation, pl.Series]:
+        """Everything that happens, and the texts of the shop's items."""
+        rng = np.random.default_rng(self.seed)
+        shop = self._catalogue(rng)
+        shape = (self.departments, self.categories, self.subcategories)
+        paths = np.stack(np.unravel_index(shop.node, shape), axis=1)  # (I, 3)
+        texts = item_texts(paths, shop.shelf % self.brands, self.text_missing, rng)
+        links = self._links(shop, rng)
+        favourites, bought, current = self._purchases(shop, links, rng)
+        number = rng.permutation(self.items)  # so that an item's number tells nothing
+        return Simulation(shop, links, favourites, bought, current, number), texts
 
     @property
     def _department_size(self) -> int:
@@ -199,15 +170,15 @@ class Synthetic:
     def _nodes(self) -> int:
         return self.departments * self._department_size
 
-    def _catalogue(self, rng: np.random.Generator) -> _Shop:
+    def _catalogue(self, rng: np.random.Generator) -> Shop:
         """Places the items in the tree, gives them brands and sales."""
         size: Array = np.ones(1)
         for children in (self.departments, self.categories, self.subcategories):
-            shares = np.tile(_zipf(children, self.size_skew), (len(size), 1))
+            shares = np.tile(zipf(children, self.size_skew), (len(size), 1))
             size = (size[:, None] * rng.permuted(shares, axis=1)).ravel()
         node = np.sort(rng.choice(self._nodes, size=self.items, p=size / size.sum()))
         orders = rng.permuted(np.tile(np.arange(self.brands), (self.departments, 1)), axis=1)
-        rank = rng.choice(self.brands, size=self.items, p=_zipf(self.brands, self.brand_skew))
+        rank = rng.choice(self.brands, size=self.items, p=zipf(self.brands, self.brand_skew))
         shelf = np.sort(node * self.brands + orders[node // self._department_size, rank])
 
         sales = np.empty(self.items)
@@ -215,9 +186,9 @@ class Synthetic:
         rank = np.arange(self.items) - np.repeat(start, count)
         sales[np.lexsort((rng.random(self.items), node))] = (rank + 1.0) ** -self.popularity_skew
         sales *= np.repeat(count / np.add.reduceat(sales, start), count)
-        return _Shop(node, shelf, np.append(0.0, np.cumsum(sales)))
+        return Shop(node, shelf, np.append(0.0, np.cumsum(sales)))
 
-    def _links(self, shop: _Shop, rng: np.random.Generator) -> Array:
+    def _links(self, shop: Shop, rng: np.random.Generator) -> Array:
         """Draws the follow-up items of every item, (I, links)."""
         every = np.arange(self._nodes)
         size = np.where(rng.random(self._nodes) < self.home, self._department_size, self._nodes)
@@ -231,8 +202,8 @@ class Synthetic:
         low = np.where(kind == 0, companion[node], node) // size * size
         return shop.draw(shop.node, low, low + size, rng)[0]
 
-    def _purchases(self, shop: _Shop, links: Array, rng: np.random.Generator) -> Array:
-        """Lets the users buy: (users, longest) items, -1 after a user's last."""
+    def _purchases(self, shop: Shop, links: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+        """Lets the users buy: favourites, items bought and current sub-categories, as `Simulation` has them."""
         extra = rng.geometric(1 / (self.mean_length - self.min_length + 1), size=self.users) - 1
         lengths = np.minimum(self.min_length + extra, min(self.max_length, self.items))
         nodes = np.full((self.users, self.favourites), self._nodes)
@@ -241,7 +212,8 @@ class Synthetic:
         low = home // size * size
         favourites = shop.node[shop.draw(shop.node, low, low + size, rng)[0]]
 
-        bought = np.full((self.users, lengths.max()), -1)
+        bought = np.full((self.users, lengths.max()), -1, np.int32)
+        places = np.zeros_like(bought)
         current = favourites[:, 0].copy()
         for step in range(bought.shape[1]):
             left = np.flatnonzero(lengths > step)
@@ -255,11 +227,12 @@ class Synthetic:
             others = (rng.integers(self.items, size=(len(left), 1)) + np.arange(step + 1)) % self.items
             new = (others[:, :, None] != bought[left, None, :step]).all(axis=2)
             bought[left, step] = others[np.arange(len(left)), new.argmax(axis=1)]
-        return bought
+            places[:, step] = current
+        return favourites, bought, places
 
     def _purchase(
         self,
-        shop: _Shop,
+        shop: Shop,
         links: Array,
         had: Array,
         current: Array,
@@ -288,7 +261,7 @@ class Synthetic:
         place = shop.node[item]
         if step == 0:
             return item, place
-        back = np.minimum(rng.choice(self.memory, size=users, p=_zipf(self.memory, 1)), step - 1)
+        back = np.minimum(rng.choice(self.memory, size=users, p=zipf(self.memory, 1)), step - 1)
         recent = had[row, step - 1 - back]
         wanted = place * self.brands + shop.shelf[recent] % self.brands
         same_brand, found = shop.draw(shop.shelf, wanted, wanted + 1, rng)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 # fmt: off
@@ -18,7 +19,7 @@ SYLLABLES = ("ba", "ko", "lu", "me", "ni", "ra", "so", "ti")
 # fmt: on
 
 
-def item_texts(paths: NDArray[Any], brands: NDArray[Any], missing: float, rng: np.random.Generator) -> list[str | None]:
+def item_texts(paths: NDArray[Any], brands: NDArray[Any], missing: float, rng: np.random.Generator) -> pl.Series:
     """Writes "Brand Style Colour Kind. Categories: Department, Category, Kind", with words missing.
 
     Categories of different departments may share a name, and so may kinds; siblings never do.
@@ -30,12 +31,13 @@ def item_texts(paths: NDArray[Any], brands: NDArray[Any], missing: float, rng: n
         rng: draws styles, colours and what is missing.
 
     Returns:
-        One text per item, None where every word is missing.
+        One text per item, null where every word is missing.
     """
     department, category, kind = paths.T
     kinds = _names(KINDS, kind, 7 * category + 3 * department)
+    all_brands = ["".join(SYLLABLES[int(digit)] for digit in f"{brand:03o}") for brand in range(brands.max() + 1)]
     columns = (
-        ["".join(SYLLABLES[int(digit)] for digit in f"{brand:03o}").capitalize() for brand in brands.tolist()],
+        pl.Series(all_brands)[brands].str.to_titlecase(),
         _names(STYLES, rng.integers(len(STYLES), size=len(paths))),
         _names(COLOURS, rng.integers(len(COLOURS), size=len(paths))),
         kinds,
@@ -43,18 +45,15 @@ def item_texts(paths: NDArray[Any], brands: NDArray[Any], missing: float, rng: n
         _names(CATEGORIES, category, 3 * department),
         kinds,
     )
-    there = (rng.random((len(paths), len(columns))) >= missing).tolist()
-    texts: list[str | None] = []
-    for words, kept in zip(zip(*columns, strict=True), there, strict=True):
-        title = " ".join(word for word, keep in zip(words[:4], kept[:4], strict=True) if keep)
-        path = ", ".join(word for word, keep in zip(words[4:], kept[4:], strict=True) if keep)
-        texts.append(". ".join(filter(None, (title, path and f"Categories: {path}"))) or None)
-    return texts
+    there = rng.random((len(paths), len(columns))) >= missing
+    words = [column.set(~pl.Series(kept), None) for column, kept in zip(columns, there.T, strict=True)]
+    title = pl.concat_str(words[:4], separator=" ", ignore_nulls=True).replace("", None)
+    path = "Categories: " + pl.concat_str(words[4:], separator=", ", ignore_nulls=True).replace("", None)
+    text = pl.concat_str(title, path, separator=". ", ignore_nulls=True).replace("", None)
+    return pl.select(text).to_series()
 
 
-def _names(words: tuple[str, ...], number: NDArray[Any], turn: NDArray[Any] | int = 0) -> list[str]:
+def _names(words: tuple[str, ...], number: NDArray[Any], turn: NDArray[Any] | int = 0) -> pl.Series:
     """Names (n,) for numbers (n,): the words from words[turn] on, then the same with a 2 behind, ..."""
-    rounds, start = number // len(words), (number + turn) % len(words)
-    return [
-        words[at] + (str(times + 1) if times else "") for at, times in zip(start.tolist(), rounds.tolist(), strict=True)
-    ]
+    rounds = pl.Series(number // len(words) + 1).cast(pl.String).replace("1", "")
+    return pl.Series(words)[(number + turn) % len(words)] + rounds

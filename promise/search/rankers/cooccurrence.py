@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from promise.search.nearest import cosines, largest, row_blocks
 from promise.search.options import check_options
 from promise.search.rankers.counts import CoVisit, co_visits, rarities
 
@@ -31,6 +32,7 @@ class Pairs(NamedTuple):
 def co_visited(
     training: tuple[NDArray[np.integer], NDArray[np.int64]],
     item_count: int,
+    count: int,
     *,
     window: int,
     decay: float,
@@ -39,7 +41,7 @@ def co_visited(
     text_weight: float,
     words: sparse.csr_matrix | None,
 ) -> Pairs:
-    """All pairs of items that stood near each other.
+    """The `count` most similar of the items that stood near each item.
 
     Similarity as in `CoVisit`, times 1 + text_weight x the cosine of both items' words. The factors are those of all
     data, whoever is left out of the counts.
@@ -47,6 +49,7 @@ def co_visited(
     Args:
         training: Training interactions: flat item indices (n,) and user offsets (users + 1,).
         item_count: Items of the catalogue, I.
+        count: Neighbours of an item, at most.
         window: Largest distance that counts.
         decay: A pair at distance d counts 1 / d^decay.
         backward: Factor of that where the neighbour stood before.
@@ -54,17 +57,18 @@ def co_visited(
         text_weight: Factor of the cosine.
         words: TF-IDF of the items' words (I, V), rows of length 1 or 0; None = no item has any.
     """
-    visits = co_visits(*training, item_count, window, decay, backward).tocoo()
-    left, right = visits.row.astype(np.int64), visits.col.astype(np.int64)
-    weight = rarities(training[0], item_count, rarity)
-    factors = weight[left] * weight[right]
-    if words is not None and text_weight:
-        rows = words.tocsr()
-        factors = factors * (1.0 + text_weight * np.asarray(rows[left].multiply(rows[right]).sum(1)).ravel())
-    order = np.lexsort((right, -visits.data * factors, left))
-    left = left[order]
-    ranks = np.arange(len(left)) - np.searchsorted(left, left)
-    return Pairs(left, right[order], ranks, visits.data[order], factors[order])
+    visits = co_visits(*training, item_count, window, decay, backward)
+    weight, lengths, parts = rarities(training[0], item_count, rarity), np.diff(visits.indptr), []
+    for rows in row_blocks(lengths, "co-visited items"):
+        entries = slice(*visits.indptr[[rows.start, rows.stop]])
+        left, right = np.repeat(np.arange(rows.start, rows.stop), lengths[rows]), visits.indices[entries]
+        factors = weight[left] * weight[right]
+        if words is not None and text_weight:
+            factors *= 1.0 + text_weight * cosines(words, left, right)
+        counts = visits.data[entries]
+        chosen, _, ranks = largest(lengths[rows], right, counts * factors, count)
+        parts.append((left[chosen], right[chosen], ranks, counts[chosen], factors[chosen]))
+    return Pairs(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 class Cooccurrence(CoVisit):
@@ -90,9 +94,6 @@ class Cooccurrence(CoVisit):
         check_options({"neighbours": neighbours, "text_weight": text_weight})
         super().__init__(**co_visit)
         counting = {name: co_visit[name] for name in ("training", "window", "decay", "backward", "rarity")}
-        pairs = co_visited(**counting, item_count=self.item_count, text_weight=text_weight, words=item_words)
-        near = pairs.ranks < neighbours
-        place = pairs.items[near], pairs.neighbours[near]
-        self.similarity = sparse.csr_array(
-            ((pairs.counts * pairs.factors)[near], place), shape=(self.item_count, self.item_count)
-        )
+        shape = self.item_count, self.item_count
+        pairs = co_visited(**counting, item_count=shape[0], count=neighbours, text_weight=text_weight, words=item_words)
+        self.similarity = sparse.csr_array((pairs.counts * pairs.factors, (pairs.items, pairs.neighbours)), shape=shape)

@@ -10,7 +10,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from promise.data.interactions import Interactions
-from promise.data.sources.synthetic import Synthetic, _Shop
+from promise.data.sources.synthetic import Synthetic
+from promise.data.sources.synthetic_shop import Shop
 
 CONF = Path(__file__).parents[3] / "conf" / "data" / "synthetic.yaml"
 
@@ -79,7 +80,7 @@ def test_with_follow_ups_alone_every_purchase_is_a_link_of_the_one_before() -> N
     rng = np.random.default_rng(0)
     catalogue = source._catalogue(rng)
     links = source._links(catalogue, rng)
-    bought = source._purchases(catalogue, links, rng)
+    bought = source._purchases(catalogue, links, rng)[1]
     pairs = np.stack([bought[:, :-1], bought[:, 1:]], axis=-1)[bought[:, 1:] >= 0]
     assert (links[pairs[:, 0]] == pairs[:, 1:]).any(axis=1).mean() > 0.95
 
@@ -88,7 +89,7 @@ def test_who_always_stays_buys_from_one_sub_category() -> None:
     source = shop(users=200, departments=2, size_skew=0, follow_up=0, stay=1, drift=0, favourite=0)
     rng = np.random.default_rng(0)
     catalogue = source._catalogue(rng)
-    bought = source._purchases(catalogue, source._links(catalogue, rng), rng)
+    bought = source._purchases(catalogue, source._links(catalogue, rng), rng)[1]
     nodes = np.where(bought >= 0, catalogue.node[bought], catalogue.node[bought[:, :1]])
     assert (nodes == nodes[:, :1]).all()
 
@@ -98,7 +99,7 @@ def test_brand_loyalty_raises_the_share_of_equal_brands() -> None:
         source = shop(users=500, follow_up=0, brand_loyalty=loyalty)
         rng = np.random.default_rng(0)
         catalogue = source._catalogue(rng)
-        bought = source._purchases(catalogue, source._links(catalogue, rng), rng)
+        bought = source._purchases(catalogue, source._links(catalogue, rng), rng)[1]
         brands = catalogue.shelf[bought] % source.brands
         return float((brands[:, :-1] == brands[:, 1:])[bought[:, 1:] >= 0].mean())
 
@@ -120,13 +121,45 @@ def test_links_keep_their_shares() -> None:
 def test_draw_follows_the_sales_within_a_range() -> None:
     node = np.array([0, 0, 2, 2, 2, 5])
     running = np.array([0.0, 1.0, 4.0, 4.5, 5.0, 6.0, 10.0])
-    drawer = _Shop(node, node * 3, running)
+    drawer = Shop(node, node * 3, running)
     rng = np.random.default_rng(0)
     item, found = drawer.draw(node, np.full((40, 1000), 2), np.full((40, 1000), 5), rng)
     assert found.all() and item.shape == (40, 1000)
     shares = np.bincount(item.ravel(), minlength=6) / item.size
     np.testing.assert_allclose(shares, [0, 0, 0.25, 0.25, 0.5, 0], atol=0.01)
     assert drawer.draw(node, np.array([3, 1, 0]), np.array([5, 2, 1]), rng)[1].tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"follow_up": 1, "memory": 2},
+        {"follow_up": 0, "brand_loyalty": 1},
+        {"follow_up": 0, "stay": 0, "drift": 1, "favourite": 0},
+    ],
+)
+def test_the_conditional_is_what_draws_come_to(changes: dict[str, Any]) -> None:
+    tree = {"departments": 2, "categories": 2, "subcategories": 2, "brands": 5}
+    source = shop(**{"users": 4, "items": 40, "min_length": 6, "mean_length": 6, **tree, **changes})
+    conditional, draws, rng = source.conditional(), 60_000, np.random.default_rng(5)
+    world, data = conditional.simulation, sequences(source.read())
+    for user, length in ((0, 1), (1, 3), (2, 5)):
+        had = world.bought[user, :length]
+        assert data[user][:length] == world.number[had].tolist()  # the simulation is that of the data
+        state = (
+            np.repeat(each[None], draws, 0) for each in (had, world.current[user, length - 1], world.favourites[user])
+        )
+        item, _ = source._purchase(world.shop, world.links, *state, rng)
+        found = np.bincount(world.number[item[~np.isin(item, had)]], minlength=40)
+        expected = conditional.probabilities(user, length)
+        assert expected.sum() == pytest.approx(1) and not expected[world.number[had]].any()
+        np.testing.assert_allclose(found / found.sum(), expected, atol=0.01)
+
+
+def test_the_default_world_is_the_same_to_the_bit() -> None:
+    """Figures of tests and results rest on it."""
+    assert shop(users=300, items=200).read().fingerprint() == "96ecfeb1ad9f835b"
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -1,8 +1,7 @@
 """An item embedding from outside: places on a circle."""
 
-from collections.abc import Sequence
-
 import numpy as np
+import polars as pl
 
 from promise.data.histories import Histories
 
@@ -17,7 +16,7 @@ class Circle:
     def __init__(self, radius: float) -> None:
         self.radius = radius
 
-    def embed(self, texts: Sequence[str | None], histories: Histories, seed: int) -> np.ndarray:
+    def embed(self, items: pl.DataFrame, histories: Histories, seed: int) -> np.ndarray:
         """Places (I, 2) float32."""
         angles = 2 * np.pi * np.arange(histories.item_count) / histories.item_count
         return (self.radius * np.stack([np.cos(angles), np.sin(angles)], 1)).astype(np.float32)
