@@ -14,7 +14,7 @@ Run = Callable[..., Any]
 def test_prepare_reports_data_and_ids(run: Run, world: Any, tmp_path: Path) -> None:
     answer = run("prepare", store=tmp_path)
     said = answer.json
-    assert set(said) == {"verb", "data", "ids", "trained", "paths"}
+    assert set(said) == {"verb", "data", "card", "ids", "trained", "paths"}
     assert (said["verb"], said["trained"]) == ("prepare", ["data", "embeddings", "ids", "content"])
     interactions = sum(map(len, world.histories.values()))
     assert said["data"] == {

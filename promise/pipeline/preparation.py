@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 from scipy import sparse
 
+from promise.data.card import card_of
 from promise.data.embeddings.protocol import ItemEmbedding, NothingToEmbed
 from promise.data.embeddings.text import word_weights
 from promise.data.histories import Histories
@@ -24,7 +25,7 @@ from promise.pipeline.store import Artifact, Store
 log = logging.getLogger(__name__)
 
 #: Raised when a stage's code makes something else of the same config and inputs.
-VERSIONS = {"data": 1, "embeddings": 1, "ids": 1, "content": 1, "cooccurrence": 1}
+VERSIONS = {"data": 2, "embeddings": 1, "ids": 1, "content": 1, "cooccurrence": 1}
 
 
 class Preparation:
@@ -161,4 +162,5 @@ def save_data(interactions: Interactions, folder: Path) -> dict[str, Any]:
         "interactions": len(histories.items),
         "dropped_users": interactions.dropped_users,
         "texts": interactions.items["text"].count(),
+        "card": card_of(interactions),
     }
