@@ -1,5 +1,6 @@
 """The dataset card: what a data set is, what preparation left out, and how far its order in time can be trusted."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from promise.data.interactions import Interactions
+
+_BLOCK = 10**7  # events that are looked at together
 
 
 def card_of(interactions: Interactions) -> dict[str, Any]:
@@ -28,7 +31,7 @@ def card_of(interactions: Interactions) -> dict[str, Any]:
         "items": interactions.items.height,
         "events": len(user),
         "lengths": [int(length) for length in np.quantile(lengths, [0, 0.25, 0.5, 0.75, 1], method="lower")],
-        "repeated": _repeated(user, item) / len(user),
+        "repeated": _repeated(user, item, ends) / len(user),
         "tied_last": float(tied[ends[lengths > 1] - 2].mean()),
         "tied_ascending": float((item[1:] > item[:-1])[pairs].mean()) if pairs.any() else None,
         "texts": interactions.items["text"].count(),
@@ -39,10 +42,14 @@ def card_of(interactions: Interactions) -> dict[str, Any]:
     }
 
 
-def _repeated(user: NDArray[Any], item: NDArray[Any]) -> int:
-    """Events whose item the user had before."""
-    pairs = user.astype(np.int64) << 32 | item
-    return len(pairs) - pl.Series(pairs).n_unique()
+def _repeated(user: NDArray[Any], item: NDArray[Any], ends: NDArray[np.int64]) -> int:
+    """Events whose item the user had before; users in blocks, so that memory stays small."""
+    cuts = [0, *ends[np.unique(np.searchsorted(ends, range(_BLOCK, len(user), _BLOCK)))], len(user)]
+    distinct = (
+        pl.Series(user[start:stop].astype(np.int64) << 32 | item[start:stop]).n_unique()
+        for start, stop in itertools.pairwise(cuts)
+    )
+    return len(user) - sum(distinct)
 
 
 def card_lines(card: dict[str, Any]) -> list[tuple[str, str]]:

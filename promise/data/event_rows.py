@@ -1,10 +1,23 @@
-"""Rows of events as arrays of users and items: k-core, first of each pair, new numbers."""
+"""Rows of events as arrays of users, items and times: their order, first of each pair, k-core, new numbers."""
 
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+
+def time_order(user: NDArray[Any], time: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) the rows in the order of users and times; those of one user and time stay as they stand.
+
+    >>> time_order(np.array([1, 0, 1, 1]), np.array([7, 9, 5, 7])).tolist()
+    [1, 2, 0, 3]
+    """
+    low, high = int(time.min()), int(time.max())
+    if (int(user.max()) + 1) * (high - low + 1) >= 2**63:
+        return np.lexsort((time, user))
+    # One key of both is sorted three times as fast.
+    return np.argsort(user * np.int64(high - low + 1) + (time - low), kind="stable")
 
 
 def compressed(ids: pl.Series, codes: NDArray[Any]) -> tuple[pl.Series, NDArray[np.int32]]:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from promise.data.event_rows import compressed, counts, first_of_pairs, k_core
+from promise.data.event_rows import compressed, counts, first_of_pairs, k_core, time_order
 from promise.data.events import Events, coded, numbered
 from promise.data.interactions import EVENT_COLUMNS, ITEM_NOTES, Interactions
 from promise.data.item_table import integers_if_all_are
@@ -32,7 +32,8 @@ class EventSource(ABC):
         min_user_events: Fewest events of a user, >= 3; with the next a k-core, to a fixed point.
         min_item_events: Fewest events of an item, >= 1.
         repeats: What to do with the events of one user and item: keep all, or the first or the last alone.
-        ties: Order of a user's events of one time: as in the file, or shuffle, at random (always the same).
+        ties: Order of a user's events of one time: as in the file, or shuffle, at random.
+        seed: Of that order, >= 0; not the run's seed, so that runs of all seeds share their data.
 
     Raises:
         ValueError: If an option is none of these.
@@ -45,8 +46,13 @@ class EventSource(ABC):
         min_item_events: int = 1,
         repeats: str = "keep",
         ties: str = "file",
+        seed: int = 0,
     ) -> None:
-        least = {"min_user_events": (min_user_events, FEWEST), "min_item_events": (min_item_events, 1)}
+        least = {
+            "min_user_events": (min_user_events, FEWEST),
+            "min_item_events": (min_item_events, 1),
+            "seed": (seed, 0),
+        }
         for name, (value, low) in least.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 raise ValueError(f"data.{name} must be an integer >= {low}, got {value}")
@@ -58,8 +64,10 @@ class EventSource(ABC):
         self.min_item_events = min_item_events
         self.repeats = repeats
         self.ties = ties
+        self.seed = seed
         #: All that the result depends on besides the contents of files; JSON-able.
-        self.options: dict[str, Any] = {"core": [min_user_events, min_item_events], "repeats": repeats, "ties": ties}
+        self.options: dict[str, Any] = {"core": [min_user_events, min_item_events], "repeats": repeats}
+        self.options["ties"] = seed if ties == "shuffle" else ties
 
     @abstractmethod
     def events(self) -> Events:
@@ -104,25 +112,17 @@ class EventSource(ABC):
         steps = [("as read", len(users), len(items), len(user) + partial)]
         if partial:
             steps.append(("with a user and an item", *counts(user, item)))
-        notes = []
         clock = None if events.time is None else Clock.of(time, unit)
-        if events.time is None:
-            notes.append("no column of times: the order of the file is that of time")
-        elif newest_first(user, time):
+        notes = ["no column of times: the order of the file is that of time"] if clock is None else clock.warnings()
+        if clock is not None and newest_first(user, time):
             notes.append("the file lists events newest first: it is read from its end")
             user, item, time = user[::-1], item[::-1], time[::-1]
-        if clock is not None and clock.resolution == "float32":
-            notes.append("the times were rounded to single precision: events of about two minutes share one")
-        if clock is not None and clock.unit is None:
-            notes.append("the times are no dates: they are taken as numbers that give an order")
-
-        order = np.lexsort((time, user))
+        order = time_order(user, time)
         user, item, time = user[order], item[order], time[order]
         del order
         if self.repeats != "keep":
-            kept = (
-                first_of_pairs(user, item) if self.repeats == "first" else first_of_pairs(user[::-1], item[::-1])[::-1]
-            )
+            step = 1 if self.repeats == "first" else -1
+            kept = first_of_pairs(user[::step], item[::step])[::step]
             user, item, time = user[kept], item[kept], time[kept]
             steps.append((f"{self.repeats} of repeated events", *counts(user, item)))
         kept = k_core(user, item, self.min_user_events, self.min_item_events)
@@ -134,7 +134,7 @@ class EventSource(ABC):
             steps.append((f"{needs} events", *counts(user, item)))
         if self.ties == "shuffle" and clock is not None:
             by_item = np.lexsort((item, time, user))  # so that what is drawn does not depend on the file's order
-            draws = np.random.default_rng(0).random(len(user))
+            draws = np.random.default_rng(self.seed).random(len(user))
             item = item[by_item][np.lexsort((draws, time, user))]
 
         users, user = compressed(users, user)

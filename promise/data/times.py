@@ -103,6 +103,13 @@ class Clock:
             resolution = "finer" if (times % per_second).any() else "second"
         return cls(unit, _iso(low, per_second), _iso(high, per_second), resolution)
 
+    def warnings(self) -> list[str]:
+        """What to know before the order is trusted."""
+        if self.unit is None:
+            return ["the times are no dates: they are taken as numbers that give an order"]
+        rounded = "the times were rounded to single precision: events of about two minutes share one"
+        return [rounded] if self.resolution == "float32" else []
+
     def facts(self) -> dict[str, Any]:
         """The same for a report."""
         return vars(self).copy()
@@ -123,7 +130,9 @@ def newest_first(users: NDArray[Any], times: NDArray[np.int64]) -> bool:
     >>> newest_first(np.array([1, 2, 1, 2]), np.array([9, 5, 8, 3])), newest_first(np.array([1, 1]), np.array([3, 4]))
     (True, False)
     """
+    some = users % (len(users) // 10**6 + 1) == 0  # of a million events, or nearly so
+    users, times = users[some], times[some]
     order = np.argsort(users, kind="stable")
-    same = users[order][1:] == users[order][:-1]
+    same = np.diff(users[order]) == 0
     steps = np.sign(np.diff(times[order]))[same]
     return bool((steps < 0).sum() > 99 * (steps > 0).sum() and (steps < 0).any())

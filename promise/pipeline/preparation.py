@@ -154,7 +154,7 @@ def save_data(interactions: Interactions, folder: Path) -> dict[str, Any]:
     histories = leave_last_out(interactions)
     histories.save(folder)
     if interactions.dropped_users:
-        log.warning("users with fewer than 3 interactions are left out: %d", interactions.dropped_users)
+        log.warning("users with too few interactions are left out: %d", interactions.dropped_users)
     return {
         "fingerprint": interactions.fingerprint(),
         "users": len(histories),

@@ -127,6 +127,7 @@ def test_ties_stay_or_are_shuffled_always_alike(tmp_path: Path) -> None:
         assert [item // 10 for item in items] == [item // 10 for item in range(30)]
     again = read(tmp_path, csv_of(random.Random(0).sample(rows, len(rows))), ties="shuffle")
     assert again.fingerprint() == shuffled.fingerprint()
+    assert read(tmp_path, csv_of(rows), ties="shuffle", seed=1).fingerprint() != shuffled.fingerprint()
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ def test_bad_items_get_one_clear_line(tmp_path: Path, items: str | bytes, messag
         ({"root": "nowhere"}, "data.root: no such folder: nowhere"),
         ({"min_user_events": 2}, "data.min_user_events must be an integer >= 3, got 2"),
         ({"min_item_events": 0}, "data.min_item_events must be an integer >= 1, got 0"),
+        ({"seed": -1}, "data.seed must be an integer >= 0, got -1"),
         ({"repeats": "all"}, "data.repeats must be keep, first, last, got all"),
         ({"ties": "random"}, "data.ties must be file, shuffle, got random"),
     ],
