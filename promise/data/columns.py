@@ -14,7 +14,7 @@ _USUAL = {
     "item": _ITEM,
     "time": "timestamp time ts unixreviewtime unixtime datetime eventtime createdat date reviewtime day",
     "item_id": _ITEM,
-    "item_text": "text title name itemname itemtitle productname movietitle brand store category categories "
+    "item_text": "title name itemname itemtitle productname movietitle text brand store category categories "
     "genre genres",
     "item_category": "category categories genre genres maincat maincategory domain",
 }

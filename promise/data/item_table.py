@@ -38,18 +38,20 @@ def item_table(
 
     def place(row: int) -> str:
         file, line = rows.select("file", "row").row(row)
-        return f"{files[file].name}: {files[file].line(line)}"
+        return files[file].line(line)
 
     if first:
         rows = rows.filter(pl.col("id").is_not_null()).unique("id", keep="first", maintain_order=True)
     if not rows.height:
         raise ValueError(f"{files[0].name}: {files[0].path.name} has no rows")
     if rows["id"].null_count():
-        raise ValueError(f"{place(rows['id'].is_null().arg_max() or 0)}: the item has no {item}")
+        raise ValueError(f"{files[0].name}: {place(rows['id'].is_null().arg_max() or 0)}: the item has no {item}")
     if (again := ~rows["id"].is_first_distinct()).any():
         second = again.arg_max() or 0
         before = rows["id"].index_of(rows["id"][second])
-        raise ValueError(f"{place(second)}: item {rows['id'][second]!r} has a row in {place(before or 0)} too")
+        raise ValueError(
+            f"{files[0].name}: {place(second)}: item {rows['id'][second]!r} has a row in {place(before or 0)} too"
+        )
     said = {column: words_of(rows[column]) for column in {*texts, *([] if category is None else [category])}}
     joined = pl.concat_str([said[text] for text in texts], separator=". ", ignore_nulls=True) if texts else pl.lit(None)
     typed = any(item in file.typed for file in files)

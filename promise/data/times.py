@@ -1,5 +1,6 @@
 """Time stamps of any form as integers: numbers, ISO dates; their unit, their range, and what has harmed them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -95,12 +96,13 @@ class Clock:
         per_second = _UNITS[unit][0]
         if abs(middle) < _EARLIEST * per_second:
             return cls(None, str(low), str(high), None)
-        if not (times % (_DAY * per_second)).any():
+        if _holds_for_all(times, lambda stamps: stamps % (_DAY * per_second) == 0):
             resolution = "day"
-        elif len(times) > 20 and (times.astype(np.float32).astype(np.float64) == times).all():
+        elif len(times) > 20 and _holds_for_all(times, lambda stamps: stamps.astype(np.float32) == stamps):
             resolution = "float32"
         else:
-            resolution = "finer" if (times % per_second).any() else "second"
+            whole = _holds_for_all(times, lambda stamps: stamps % per_second == 0)
+            resolution = "second" if whole else "finer"
         return cls(unit, _iso(low, per_second), _iso(high, per_second), resolution)
 
     def warnings(self) -> list[str]:
@@ -113,6 +115,11 @@ class Clock:
     def facts(self) -> dict[str, Any]:
         """The same for a report."""
         return vars(self).copy()
+
+
+def _holds_for_all(times: NDArray[np.int64], test: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> bool:
+    """Whether a test holds for all stamps; mostly the first ones tell that it does not."""
+    return bool(test(times[:10_000]).all() and test(times).all())
 
 
 def _iso(stamp: int, per_second: int) -> str:

@@ -60,7 +60,7 @@ class MovieLens(EventSource):
         except UnicodeDecodeError:
             text = content.decode("latin-1")  # 100K and 1M
         rows = []
-        for line in filter(None, text.splitlines()):
+        for line in filter(None, map(str.strip, text.split("\n"))):  # a title may hold other ends of lines
             film, title, *rest = line.split("::" if path.suffix == ".dat" else "|")
             flags = zip(_GENRES.split(), rest[3:], strict=False)
             rows.append(
