@@ -13,7 +13,7 @@ _WRONG = {
     "zip": "is a zip archive: unpack it first",
     "utf-16": "is UTF-16 text: make it UTF-8 first (iconv -f UTF-16 -t UTF-8)",
     "binary": "is no text file (it holds NUL bytes)",
-    "json": "is one JSON array: it must hold one object a line",
+    "json": "is one JSON document: it must hold one object a line; files of LC-Rec: use data=lcrec data.root=FOLDER",
     "python": "holds Python literals, as the review data of 2014 do: use data=amazon_reviews",
     "text": "is no table: it has no line of columns with tabs, commas, semicolons or | between them",
     "recbole": "looks like an atomic file of RecBole: use data=recbole data.root=FOLDER data.name=NAME",
@@ -57,8 +57,10 @@ def kind_of(start: bytes) -> str:
     text = start.removeprefix(b"\xef\xbb\xbf").strip()
     if not text:
         return "empty"
-    if text[:1] in b"{[":
-        return "json" if text[:1] == b"[" else "python" if text[1:].lstrip()[:1] == b"'" else "jsonl"
+    if text.startswith(b"[") or (text.startswith(b"{") and text[1:].split(b"\n")[0].strip() == b""):
+        return "json"
+    if text.startswith(b"{"):
+        return "python" if text[1:].lstrip().startswith(b"'") else "jsonl"
     lines = [line for line in text.splitlines() if line.strip()]
     if b":token" in lines[0]:
         return "recbole"

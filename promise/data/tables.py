@@ -116,8 +116,8 @@ class TableFile:
         return frame.filter(~pl.all_horizontal(pl.all().is_null())).select(columns)
 
     def line(self, row: int) -> str:
-        """`file:line` of a row (0-based), as an editor counts; `file, row N` of a Parquet file."""
-        if self.kind == "parquet":
+        """`file:line` of a row (0-based), as an editor counts; `file, row N` where there are no lines."""
+        if self.kind == "parquet" or self.frame is not None:
             return f"{self.path.name}, row {row + 1}"
         with _text(self.path) as file:
             if self.kind in ("jsonl", "python"):
