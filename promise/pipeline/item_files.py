@@ -59,16 +59,12 @@ def indices_of(name: str, path: str | Path, lines: pl.Series, catalogue: pl.Seri
     if (wrong := ids.is_null() & lines.is_not_null()).any():
         row = wrong.arg_max() or 0
         raise ValueError(f"{name}={path} must hold one item id a line, got {lines[row]!r} in line {row + 1}")
-    items = pl.DataFrame({"id": catalogue.rename("id"), "index": np.arange(len(catalogue))})
-    found = (
-        ids.drop_nulls().unique(maintain_order=True).to_frame().join(items, on="id", how="left", maintain_order="left")
-    )
-    unknown = found.filter(pl.col("index").is_null())["id"]
-    if len(unknown):
+    distinct, places = ids.drop_nulls().unique(maintain_order=True), {item: at for at, item in enumerate(catalogue)}
+    if unknown := [item for item in distinct if item not in places]:
         raise ValueError(
-            f"{name} names {len(unknown)} of {len(found)} items that the data don't have, first {unknown[0]}"
+            f"{name} names {len(unknown)} of {len(distinct)} items that the data don't have, first {unknown[0]}"
         )
-    return found["index"].sort().to_numpy(writable=True)
+    return np.array(sorted(places[item] for item in distinct))
 
 
 def item_lists(
