@@ -9,7 +9,7 @@ import yaml
 from promise import configs
 
 EXAMPLES = {
-    "prepare": [("data=s3rec data.sequences=FILE.txt data.items=FILE.jsonl.gz", "your own data")],
+    "prepare": [("data=table data.events=FILE.csv data.items=FILE.csv", "your own data")],
     "train": [("data=amazon_beauty data.root=DIR generator=base seed=1", "larger networks, another seed")],
     "evaluate": [
         ("experiment=quickstart", "simulated data, small networks"),

@@ -14,7 +14,7 @@ Run = Callable[..., Any]
 def test_prepare_reports_data_and_ids(run: Run, world: Any, tmp_path: Path) -> None:
     answer = run("prepare", store=tmp_path)
     said = answer.json
-    assert set(said) == {"verb", "data", "ids", "trained", "paths"}
+    assert set(said) == {"verb", "data", "card", "ids", "trained", "paths"}
     assert (said["verb"], said["trained"]) == ("prepare", ["data", "embeddings", "ids", "content"])
     interactions = sum(map(len, world.histories.values()))
     assert said["data"] == {
@@ -104,6 +104,31 @@ def test_bad_data_is_one_line_and_leaves_nothing(run: Run, tmp_path: Path, conte
     assert run(*verb, f"data.sequences={path}", store=store).error == message.format(path=path)
     left = [file for file in store.rglob("*") if file.is_file() and not {"runs", ".locks"} & set(file.parts)]
     assert left == []
+
+
+def test_a_table_of_any_ids_is_prepared_with_its_card(run: Run, run_bare: Run, world: Any, tmp_path: Path) -> None:
+    """The world of the other tests as CSV: its numbers, prefixed, are the ids; the same histories come out."""
+    events = [f"{user},i{item},{time}" for user, items in world.histories.items() for time, item in enumerate(items)]
+    (tmp_path / "e.csv").write_text("\n".join(["user,item,time", *events, "short,i7,1", "short,i10,2"]))
+    words = [*world.words[3:], "data=table", f"data.events={tmp_path / 'e.csv'}", f"store={tmp_path / 'store'}"]
+    answer = run_bare("prepare", *words)
+    said, numbers = answer.json, run("prepare").json
+    assert said["data"] == {**numbers["data"], "texts": 0} and said["card"]["events"] == said["data"]["interactions"]
+    assert [step["users"] for step in said["card"]["steps"]] == [61, 60]
+    assert "users with >= 3, items with >= 1 events" in answer.out and "events of a user" in answer.out
+    assert "events: data.user=user data.item=item data.time=time" in answer.err
+    (tmp_path / "deny.txt").write_text("\n".join(f"i{item}" for item in range(7, 100)))
+    rest = [*words, "search=popularity", "split=test", f"evaluation.deny={tmp_path / 'deny.txt'}"]
+    message = "evaluation.deny names 62 of 93 items that the data don't have, first i8"
+    assert run_bare("evaluate", *rest).error == message
+
+
+def test_a_bad_table_is_one_line_and_leaves_nothing(run_bare: Run, tmp_path: Path) -> None:
+    path, store = tmp_path / "e.csv", tmp_path / "store"
+    path.write_text("user,item,time\n1,2,soon\n")
+    error = run_bare("prepare", "data=table", f"data.events={path}", "logger=csv", f"store={store}").error
+    assert error == "data.events: e.csv:2: time must be a number or an ISO date, got 'soon'"
+    assert [file for file in store.rglob("*") if file.is_file() and not {"runs", ".locks"} & set(file.parts)] == []
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ MODULES = {
     "search": ("search", "machine", "growth", "beauty"),
     "training": ("training",),
     "trie": ("trie",),
+    "prepare": ("table",),
 }
 
 

@@ -1,7 +1,7 @@
 """Interactions: the table (user, item, time) that every source gives, with its user tokens and item texts."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 EVENT_COLUMNS = {"user": pl.UInt32, "item": pl.Int32, "time": pl.Int64}
 ITEM_COLUMNS = {"id": pl.Int64, "text": pl.String}
+#: What else may be said of an item; nothing learns from it, and the fingerprint leaves it out.
+ITEM_NOTES = {"title": pl.String, "category": pl.String, "order": pl.String}
 
 
 @dataclass(eq=False)
@@ -25,23 +27,27 @@ class Interactions:
         events: `user` (UInt32, row of `users`), `item` (Int32, row of `items`), `time` (Int64, any unit); events of
             one user and time keep the order they came in.
         users: user tokens (String) as the source has them, distinct.
-        items: the catalogue: `id` (Int64 or String) as the source has it, distinct; `text` (String or null); `order`
-            (String or null, may be left out), by which headline rows split the users in halves. Nothing learns from
-            it, and the fingerprint leaves it out.
+        items: the catalogue: `id` (Int64 or String) as the source has it, distinct; `text` (String or null); and
+            what nothing learns from, String or null, each of which may be left out: `title`, `category`, and `order`,
+            by which headline rows split the users in halves.
         dropped_users: users left out because they had fewer than 3 interactions.
+        preparation: what the source did to make this of its files, for the dataset card; not kept by `save`.
     """
 
     events: pl.DataFrame
     users: pl.Series
     items: pl.DataFrame
     dropped_users: int
+    preparation: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if dict(self.events.schema) != EVENT_COLUMNS:
             raise ValueError(f"events must have the columns {EVENT_COLUMNS}, got {dict(self.events.schema)}")
-        if "order" not in self.items.columns:
-            self.items = self.items.with_columns(pl.lit(None, pl.String).alias("order"))
-        expected = {**ITEM_COLUMNS, "order": pl.String}
+        expected = {**ITEM_COLUMNS, **ITEM_NOTES}
+        missing = [pl.lit(None, pl.String).alias(name) for name in ITEM_NOTES if name not in self.items.columns]
+        self.items = self.items.with_columns(missing)
+        if set(self.items.columns) == set(expected):
+            self.items = self.items.select(list(expected))
         if dict(self.items.schema) not in (expected, {**expected, "id": pl.String}):
             raise ValueError(f"items must have the columns {ITEM_COLUMNS}, got {dict(self.items.schema)}")
         if self.users.dtype != pl.String:
@@ -54,12 +60,18 @@ class Interactions:
                 raise ValueError(f"events.{column} must lie in 0..{len(keys) - 1}, got {low}..{high}")
             if keys.n_unique() < len(keys):
                 raise ValueError(f"{column}s must be distinct, {keys.filter(keys.is_duplicated())[0]!r} is there twice")
-        user_order, item_order = _canonical_order(self.users), _canonical_order(self.items["id"])
-        self.users, self.items = self.users[user_order], self.items[item_order]
-        self.events = self.events.with_columns(
-            pl.Series(column, np.argsort(order)[self.events[column].to_numpy()], dtype=EVENT_COLUMNS[column])
-            for column, order in (("user", user_order), ("item", item_order))
-        ).sort("user", "time", maintain_order=True)
+        for column, keys in (("user", self.users), ("item", self.items["id"])):
+            order = canonical_order(keys)
+            if (np.diff(order) == 1).all():
+                continue
+            moved = pl.Series(column, np.argsort(order)[self.events[column].to_numpy()], dtype=EVENT_COLUMNS[column])
+            self.events = self.events.with_columns(moved)
+            if column == "user":
+                self.users = self.users[order]
+            else:
+                self.items = self.items[order]
+        if not _in_order(self.events["user"].to_numpy(), self.events["time"].to_numpy()):
+            self.events = self.events.sort("user", "time", maintain_order=True)
 
     def save(self, folder: str | Path) -> None:
         """Writes `events.parquet`, `users.parquet` and `items.parquet` into a folder, made if need be."""
@@ -103,8 +115,14 @@ class Interactions:
         return digest.hexdigest()[:16]
 
 
-def _canonical_order(keys: pl.Series) -> NDArray[Any]:
+def canonical_order(keys: pl.Series) -> NDArray[Any]:
     """(n,) the rows of distinct keys in the order in which they are numbered."""
     key = pl.col(keys.name)
     by = [key.str.len_bytes(), key] if keys.dtype == pl.String else [key]
     return keys.to_frame().select(pl.arg_sort_by(by)).to_series().to_numpy()
+
+
+def _in_order(user: NDArray[Any], time: NDArray[Any]) -> bool:
+    """Whether events are sorted by user and time."""
+    later = user[1:] > user[:-1]
+    return bool((later | ((user[1:] == user[:-1]) & (time[1:] >= time[:-1]))).all())

@@ -136,8 +136,8 @@ def check_files(cfg: DictConfig) -> None:
         raise ValueError(f"ids.path={cfg.ids.path} is no file")
     if cfg.checkpoint is not None:
         description(Path(str(cfg.checkpoint)))
-    if cfg.predictions is not None and not str(cfg.predictions).endswith(".parquet"):
-        raise ValueError(f"predictions must name a .parquet file, got {cfg.predictions}")
+    if cfg.predictions is not None and not str(cfg.predictions).endswith((".parquet", ".jsonl")):
+        raise ValueError(f"predictions must name a .parquet or .jsonl file, got {cfg.predictions}")
 
 
 def check_networks(cfg: DictConfig) -> None:

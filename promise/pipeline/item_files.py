@@ -4,27 +4,26 @@ from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 #: The lists of items that `evaluation` may name a file for.
 LISTS = ("allow", "deny")
 
-INTEGERS = np.iinfo(np.int64)
 
-
-def read_ids(name: str, path: str | Path) -> NDArray[np.int64]:
+def read_ids(name: str, path: str | Path) -> pl.Series:
     """Reads the item ids of a text file.
 
     Args:
         name: The dial that names the file.
-        path: One integer a line, as the input file has it; blank lines are skipped.
+        path: One id a line, as the input file has it; blank lines are skipped.
 
     Returns:
-        (n,) int64 ids, ascending, each once.
+        The stripped lines (String), null where one is blank.
 
     Raises:
-        ValueError: If the file is missing, is no .txt, holds something else, or no id at all.
+        ValueError: If the file is missing, is no .txt, or holds no id at all.
     """
     path = Path(str(path))  # a number is typed as easily
     if path.suffix != ".txt":
@@ -32,48 +31,44 @@ def read_ids(name: str, path: str | Path) -> NDArray[np.int64]:
     if not path.is_file():
         raise ValueError(f"{name}={path} is no file")
     try:
-        lines = path.read_text("utf-8").split("\n")
+        lines = [line.strip() or None for line in path.read_text("utf-8-sig").split("\n")]
     except UnicodeDecodeError:
         raise ValueError(f"{name}={path} is no text") from None
-    ids = []
-    for number, line in enumerate(lines, start=1):
-        if word := line.strip():
-            try:
-                value = int(word)
-            except ValueError:
-                value = INTEGERS.max + 1
-            if not INTEGERS.min <= value <= INTEGERS.max:
-                raise ValueError(f"{name}={path} must hold one item id a line, got {word!r} in line {number}")
-            ids.append(value)
-    if not ids:
+    if not any(lines):
         raise ValueError(f"{name}={path} must hold at least one item id, got none")
-    return np.unique(np.array(ids, dtype=np.int64))
+    return pl.Series("id", lines, dtype=pl.String)
 
 
-def indices_of(name: str, ids: NDArray[np.int64], catalogue: NDArray[np.int64]) -> NDArray[np.int64]:
+def indices_of(name: str, path: str | Path, lines: pl.Series, catalogue: pl.Series) -> NDArray[np.int64]:
     """Finds items by their ids.
 
     Args:
         name: The dial that named them.
-        ids: (n,) distinct.
+        path: The file that they are of.
+        lines: What `read_ids` read.
         catalogue: (I,) id of every item.
 
     Returns:
-        (n,) item indices, in the order of the ids.
+        (n,) item indices, ascending, each once.
 
     Raises:
-        ValueError: If an id is not of the catalogue; the first one is named and all are counted.
+        ValueError: If an id is no integer where the catalogue's are, or not of the catalogue; the first one is named
+            and all are counted.
     """
-    places = {item: place for place, item in enumerate(catalogue.tolist())}
-    if unknown := [item for item in ids.tolist() if item not in places]:
+    ids = lines.cast(catalogue.dtype, strict=False)
+    if (wrong := ids.is_null() & lines.is_not_null()).any():
+        row = wrong.arg_max() or 0
+        raise ValueError(f"{name}={path} must hold one item id a line, got {lines[row]!r} in line {row + 1}")
+    distinct, places = ids.drop_nulls().unique(maintain_order=True), {item: at for at, item in enumerate(catalogue)}
+    if unknown := [item for item in distinct if item not in places]:
         raise ValueError(
-            f"{name} names {len(unknown)} of {len(ids)} items that the data don't have, first {unknown[0]}"
+            f"{name} names {len(unknown)} of {len(distinct)} items that the data don't have, first {unknown[0]}"
         )
-    return np.array([places[item] for item in ids.tolist()])
+    return np.array(sorted(places[item] for item in distinct))
 
 
 def item_lists(
-    cfg: DictConfig, accepts: Collection[str], target: str, catalogue: NDArray[np.int64]
+    cfg: DictConfig, accepts: Collection[str], target: str, catalogue: pl.Series
 ) -> dict[str, NDArray[np.int64]]:
     """Indices of the items that are allowed or denied, by the name of the list; absent where there is none.
 
@@ -91,5 +86,6 @@ def item_lists(
         if (path := cfg.evaluation[name]) is not None:
             if name not in accepts:
                 raise ValueError(f"evaluation.{name}={path} means nothing to {target}")
-            found[name] = indices_of(f"evaluation.{name}", read_ids(f"evaluation.{name}", path), catalogue)
+            lines = read_ids(f"evaluation.{name}", path)
+            found[name] = indices_of(f"evaluation.{name}", path, lines, catalogue)
     return found

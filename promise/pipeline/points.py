@@ -77,12 +77,8 @@ class Point:
     @cached_property
     def lists(self) -> dict[str, NDArray[np.int64]]:
         """Indices of the items that are allowed or denied: see `promise.pipeline.item_files.item_lists`."""
-        return item_lists(self.pipeline.cfg, self.accepts, self.dials["_target_"], self.catalogue)
-
-    @property
-    def catalogue(self) -> NDArray[np.int64]:
-        """(I,) id of every item, as the input file has it."""
-        return self.pipeline.interactions.items["id"].to_numpy()
+        catalogue = self.pipeline.interactions.items["id"]
+        return item_lists(self.pipeline.cfg, self.accepts, self.dials["_target_"], catalogue)
 
     @property
     def with_networks(self) -> bool:

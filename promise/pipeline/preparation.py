@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 from scipy import sparse
 
+from promise.data.card import card_of
 from promise.data.embeddings.protocol import ItemEmbedding, NothingToEmbed
 from promise.data.embeddings.text import word_weights
 from promise.data.histories import Histories
@@ -26,7 +27,7 @@ from promise.pipeline.store import Artifact, Store
 log = logging.getLogger(__name__)
 
 #: Raised when a stage's code makes something else of the same config and inputs.
-VERSIONS = {"data": 1, "embeddings": 1, "ids": 2, "content": 1, "cooccurrence": 2}
+VERSIONS = {"data": 2, "embeddings": 1, "ids": 2, "content": 1, "cooccurrence": 2}
 
 
 class Preparation:
@@ -166,7 +167,7 @@ def save_data(interactions: Interactions, folder: Path) -> dict[str, Any]:
     histories = leave_last_out(interactions)
     histories.save(folder)
     if interactions.dropped_users:
-        log.warning("users with fewer than 3 interactions are left out: %d", interactions.dropped_users)
+        log.warning("users with too few interactions are left out: %d", interactions.dropped_users)
     return {
         "fingerprint": interactions.fingerprint(),
         "users": len(histories),
@@ -174,6 +175,7 @@ def save_data(interactions: Interactions, folder: Path) -> dict[str, Any]:
         "interactions": len(histories.items),
         "dropped_users": interactions.dropped_users,
         "texts": interactions.items["text"].count(),
+        "card": card_of(interactions),
     }
 
 

@@ -14,6 +14,7 @@ FOUND: dict[str, dict[str, float | None]] = {
     "items": {"trie_share_1e4": 0.05, "trie_share_1e7": 0.10, "items_1e7_over_1e4": 1.15},
     "training": {f"training_{name}{end}": 10.0 for end in ("", "_bf16") for name in ("joint", "generator")},
     "trie": {"trie_build_seconds": 60.0, "trie_megabytes": 400.0},
+    "prepare_table": {"prepare_table": 60.0, "prepare_table_memory": 1.1},
 }
 
 

@@ -115,5 +115,7 @@ def test_the_command(run_bare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_the_command_on_bad_input(run_bare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run_bare("bench", "what=speed").error == ("what must be one of search, training, trie, all, got speed")
+    assert run_bare("bench", "what=speed").error == (
+        "what must be one of search, training, trie, prepare, all, got speed"
+    )
     assert run_bare("bench", "bench.sove=x").error == "bench.sove: unknown; did you mean bench.save?"

@@ -24,7 +24,7 @@ CASES: list[tuple[str, Any, str]] = [
     ("seed", 2**32, "seed must be below 4294967296, got 4294967296"),
     ("split", "train", "split must be validation or test, got train"),
     ("build", "maybe", "build must be auto or never, got maybe"),
-    ("predictions", "a.csv", "predictions must name a .parquet file, got a.csv"),
+    ("predictions", "a.csv", "predictions must name a .parquet or .jsonl file, got a.csv"),
     ("checkpoint", "nowhere", "checkpoint=nowhere is no folder"),
     ("ids.path", "nowhere.npz", "ids.path=nowhere.npz is no file"),
     ("evaluation.remove_seen", "drop", "evaluation.remove_seen must be true or false, got drop"),

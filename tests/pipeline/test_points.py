@@ -179,8 +179,8 @@ def test_only_permitted_items_are_returned(point_of: PointOf, tmp_path: Path, se
     point = point_of(*words)
     result, found = point.result()
     assert found is not None
-    items = point.catalogue[found.items[found.items >= 0]]
-    assert len(items) and set(items.tolist()) <= set(allowed) - set(denied)
+    items = point.pipeline.interactions.items["id"].gather(found.items[found.items >= 0])
+    assert len(items) and set(items) <= set(allowed) - set(denied)
     row = result.row
     assert row["allow"].startswith("sha256:") and row["deny"].startswith("sha256:") and row["allow"] != row["deny"]
     missing = (found.items >= 0).sum(1) < 20

@@ -41,7 +41,7 @@ def test_facts_of_the_data(
     total = sum(map(len, world.histories.values()))
     wanted = {"users": 60, "items": 40, "interactions": total, "dropped_users": 1, "texts": 40}
     assert {name: facts[name] for name in wanted} == wanted
-    assert "users with fewer than 3 interactions are left out: 1" in caplog.text
+    assert "users with too few interactions are left out: 1" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,9 @@ class GivenEmbedding:
         if isinstance(first, pl.List | pl.Array) and first.inner.is_numeric() and not more:
             width = numbers.to_series().cast(pl.List(pl.Float64)).list.len()
             if width.n_unique() > 1:
-                raise ValueError(f"embeddings.path: lists must be of one length, got {width.min()} to {width.max()}")
+                raise ValueError(
+                    f"embeddings.path: lists must be of one length, got lengths {sorted(width.unique())[:3]}"
+                )
             flat = numbers.to_series().explode().to_numpy()
             return ids, flat.reshape(len(ids), -1) if len(ids) else np.zeros((0, 0))
         if other := [name for name, kind in numbers.schema.items() if not kind.is_numeric()]:

@@ -13,7 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from promise.data.interactions import EVENT_COLUMNS, ITEM_COLUMNS, Interactions
+from promise.data.file_kinds import hint
+from promise.data.interactions import EVENT_COLUMNS, ITEM_COLUMNS, ITEM_NOTES, Interactions
+from promise.data.item_table import encodable, words
 
 _VERSION = 2  # raised when this reader would make another table of the same bytes
 _FEWEST = 3  # interactions a user needs: one each to train on, to validate and to test
@@ -67,7 +69,7 @@ class S3Rec:
         if not long_enough.any():
             raise ValueError(
                 f"data.sequences: {sequences.name}: users need >= {_FEWEST} interactions, "
-                f"none of the {len(users)} here has"
+                f"none of the {len(users)} here has{hint(sequences, 'sequences')}"
             )
         kept = np.repeat(long_enough, counts)
         if catalogue is None:
@@ -127,7 +129,9 @@ def _read_sequences(path: Path) -> tuple[pl.Series, NDArray[np.int64], NDArray[n
         # One check for the whole line: int() alone would also take +1, 1_000 and digits of other scripts.
         if fields and not b"".join(fields).isdigit():
             wrong = next(field for field in fields if not field.isdigit())
-            raise ValueError(f"{where}: items must be non-negative integers, got {_shown(wrong)}")
+            raise ValueError(
+                f"{where}: items must be non-negative integers, got {_shown(wrong)}{hint(path, 'sequences')}"
+            )
         try:
             items.extend(map(int, fields))
         except (OverflowError, ValueError) as error:  # int() refuses to parse thousands of digits
@@ -149,14 +153,16 @@ def _read_sequences(path: Path) -> tuple[pl.Series, NDArray[np.int64], NDArray[n
 
 
 def _read_items(path: Path, order_field: str | None) -> pl.DataFrame:
-    """The catalogue: `id`, `text` and `order`, in the order of the file."""
+    """The catalogue with its notes, in the order of the file."""
     rows = []
     for item, row in _item_rows(path):
         order = None if order_field is None else row.get(order_field)
-        rows.append((item, _text(row), None if order is None else _encodable(str(order))))
+        title = ". ".join(words(row.get("title")) or words(row.get("short_text"))) or None
+        category = ". ".join(words(row.get("categories"))) or None
+        rows.append((item, _text(row), title, category, None if order is None else encodable(str(order))))
     if not rows:
         raise ValueError(f"data.items: {path.name} is empty")
-    return pl.DataFrame(rows, schema={**ITEM_COLUMNS, "order": pl.String}, orient="row")
+    return pl.DataFrame(rows, schema={**ITEM_COLUMNS, **ITEM_NOTES}, orient="row")
 
 
 def _item_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -165,7 +171,7 @@ def _item_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in _numbered_lines("data.items", path):
         where = f"data.items: {path.name}:{number}"
         try:
-            row = json.loads(line)
+            row = json.loads(line, parse_constant=_no_number)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{where}: not a line of JSON: {_shown(line)}") from error
         if not isinstance(row, dict):
@@ -183,25 +189,17 @@ def _item_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _text(row: dict[str, Any]) -> str | None:
     """`text`, or else title, brand and categories; None when there is nothing."""
-    words = _words(row.get("text")) or [
-        *(_words(row.get("title")) or _words(row.get("short_text"))),
-        *_words(row.get("brand")),
-        *_words(row.get("categories")),
+    found = words(row.get("text")) or [
+        *(words(row.get("title")) or words(row.get("short_text"))),
+        *words(row.get("brand")),
+        *words(row.get("categories")),
     ]
-    return _encodable(". ".join(words)) or None
+    return ". ".join(found) or None
 
 
-def _encodable(text: str) -> str:
-    """The text with a ? for half a surrogate pair, which JSON can escape but no UTF-8 file can hold."""
-    return text.encode(errors="replace").decode()
-
-
-def _words(value: Any) -> list[str]:
-    """Every non-blank string in a string, a number or (nested) lists of them."""
-    if isinstance(value, list):
-        return [word for part in value for word in _words(part)]
-    text = "" if value is None else str(value).strip()
-    return [text] if text else []
+def _no_number(word: str) -> None:
+    """Refuses NaN and infinities, which JSON does not have."""
+    raise ValueError(word)
 
 
 def _numbered_lines(name: str, path: Path) -> Iterator[tuple[int, bytes]]:
@@ -211,7 +209,8 @@ def _numbered_lines(name: str, path: Path) -> Iterator[tuple[int, bytes]]:
             gzipped = file.peek(2).startswith(b"\x1f\x8b")
             for number, line in enumerate(gzip.GzipFile(fileobj=file) if gzipped else file, start=1):
                 if b"\0" in line:
-                    raise ValueError(f"{name}: {path.name}:{number}: not a text file (it holds NUL bytes)")
+                    where = f"{name}: {path.name}:{number}"
+                    raise ValueError(f"{where}: not a text file (it holds NUL bytes){hint(path)}")
                 if number == 1:
                     line = line.removeprefix(b"\xef\xbb\xbf")
                 if line := line.strip():

@@ -54,7 +54,7 @@ def test_short_users_are_dropped_and_counted_with_the_items_that_only_they_have(
 def test_the_items_file_is_the_catalogue_numbered_by_id(tmp_path):
     items = [{"id": 9, "text": "nine"}, {"id": 2, "text": " "}, {"id": 5, "text": "five"}]
     table = read(tmp_path, "a 2 9 2\n", items)
-    assert table.items.rows() == [(2, None, None), (5, "five", None), (9, "nine", None)]
+    assert table.items.select("id", "text").rows() == [(2, None), (5, "five"), (9, "nine")]
     assert table.events["item"].to_list() == [0, 2, 0]
     assert rows(table) == {"a": [2, 9, 2]}
 
@@ -96,7 +96,7 @@ def test_texts(tmp_path):
 def test_items_files_with_blank_lines_bom_crlf_or_gzip(tmp_path):
     lines = '{"id": 1, "text": "é"}\r\n\r\n{"id": 2}\r\n'
     for data in (lines.encode(), b"\xef\xbb\xbf" + lines.encode(), gzip.compress(lines.encode(), mtime=0)):
-        assert read(tmp_path, "a 1 2 1\n", data).items.rows() == [(1, "é", None), (2, None, None)]
+        assert read(tmp_path, "a 1 2 1\n", data).items.select("id", "text").rows() == [(1, "é"), (2, None)]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -134,6 +134,10 @@ def test_reader_is_the_plain_one(tmp_path, seed):
         ("a 1 2 3\na 1\n", "s.txt:2: user 'a' stands on line 1 too"),
         ("a 1 2\nb\n", "s.txt: users need >= 3 interactions, none of the 2 here has"),
         ("a,1,2,3\n", "s.txt: users need >= 3 interactions, none of the 1 here has"),
+        ("userId,movieId\n1,2\n", "none of the 2 here has; the file looks like a table of events: use data=table"),
+        ("1\t31\t2.5\t9\n", "got '2.5'; the file looks like a table of events: use data=table data.events="),
+        ("user_id:token\titem_id:token\n", "got 'item_id:token'; the file looks like an atomic file of RecBole"),
+        ("a 1 2 3\n".encode("utf-16"), "(it holds NUL bytes); the file is UTF-16 text: make it UTF-8 first"),
         (gzip.compress(b"a 1 2 3\n" * 999, mtime=0)[:-9], "data.sequences: cannot read s.txt"),
     ],
 )
@@ -150,6 +154,7 @@ def test_bad_sequences_get_one_clear_line(tmp_path, sequences, message):
         ('{"id": 1}\n{"id": 2,\n', "data.items: i.jsonl:2: not a line of JSON: '{\"id\": 2,'"),
         (b'{"id": 1, "text": "\xff"}', "data.items: i.jsonl:1: not a line of JSON"),
         ("[" * 100_000, "data.items: i.jsonl:1: not a line of JSON"),
+        ('{"id": 1, "price": NaN}\n', "data.items: i.jsonl:1: not a line of JSON"),
         ("[1]\n", "data.items: i.jsonl:1: every line must be a JSON object, got '[1]'"),
         ('{"id": 1}\n\n{"item": 2}\n', "data.items: i.jsonl:3: the item has no `id`"),
         ('{"id": "1"}\n', "i.jsonl:1: id must be an integer in 0..9223372036854775807, got '1'"),

@@ -1,0 +1,74 @@
+"""The dataset card: what a data set is, what preparation left out, and how far its order in time can be trusted."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from promise.data.interactions import Interactions
+
+_BLOCK = 10**7  # events that are looked at together
+
+
+def card_of(interactions: Interactions) -> dict[str, Any]:
+    """Describes prepared interactions; JSON-able.
+
+    Returns:
+        `users`, `items`, `events`; `lengths`, the least, quartiles and most events of a user; `repeated`, the share of
+        events whose item the user had before; `tied_last`, the share of users whose last two events share one time,
+        and `tied_ascending`, the share of all tied neighbours that stand in ascending order of items (.5 = at random,
+        1 = an artefact of sorting; None = no ties); `texts`; and the source's own `steps`, `times`, `notes`.
+    """
+    user, item, time = (interactions.events[name].to_numpy() for name in ("user", "item", "time"))
+    lengths = np.bincount(user, minlength=len(interactions.users))
+    ends = np.cumsum(lengths)
+    tied = (user[1:] == user[:-1]) & (time[1:] == time[:-1])
+    pairs = tied & (item[1:] != item[:-1])
+    return {
+        "users": len(interactions.users),
+        "items": interactions.items.height,
+        "events": len(user),
+        "lengths": [int(length) for length in np.quantile(lengths, [0, 0.25, 0.5, 0.75, 1], method="lower")],
+        "repeated": _repeated(user, item, ends) / len(user),
+        "tied_last": float(tied[ends[lengths > 1] - 2].mean()),
+        "tied_ascending": float((item[1:] > item[:-1])[pairs].mean()) if pairs.any() else None,
+        "texts": interactions.items["text"].count(),
+        "steps": [],
+        "times": None,
+        "notes": [],
+        **interactions.preparation,
+    }
+
+
+def _repeated(user: NDArray[Any], item: NDArray[Any], ends: NDArray[np.int64]) -> int:
+    """Events whose item the user had before; users in blocks, so that memory stays small."""
+    cuts = [0, *ends[np.unique(np.searchsorted(ends, range(_BLOCK, len(user), _BLOCK)))], len(user)]
+    distinct = (
+        pl.Series(user[start:stop].astype(np.int64) << 32 | item[start:stop]).n_unique()
+        for start, stop in itertools.pairwise(cuts)
+    )
+    return len(user) - sum(distinct)
+
+
+def card_lines(card: dict[str, Any]) -> list[tuple[str, str]]:
+    """The card as pairs of a name and words, without what has a table of its own."""
+    least, low, middle, high, most = card["lengths"]
+    lines = [
+        ("events of a user", f"{least} to {most:,}, median {middle}, half of them {low} to {high}"),
+        ("items had before", f"{card['repeated']:.1%} of the events"),
+    ]
+    if times := card["times"]:
+        unit = f"{times['unit']}, resolution: {times['resolution']}" if times["unit"] else "no dates"
+        lines.append(("time", f"{times['first']} to {times['last']} ({unit})"))
+        ties = f"{card['tied_last']:.1%} of the users' last two events share one time"
+        if (ascending := card["tied_ascending"]) is not None:
+            ties += f"; {ascending:.0%} of all ties stand in ascending order of items"
+            ties += (
+                ": an artefact, see data.ties=shuffle"
+                if abs(ascending - 0.5) > 0.4 and card["tied_last"] > 0.01
+                else ""
+            )
+        lines.append(("ties", ties))
+    return lines + [("note", note) for note in card["notes"]]

@@ -1,0 +1,60 @@
+"""Columns of a table by name: given, or guessed from the names that are usual."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+_ITEM = (
+    "item itemid iid parentasin asin product productid movieid bookid isbn songid trackid artistid articleid newsid "
+    "businessid gmapid videoid gameid recipeid placeid sku id"
+)
+# In small letters and without signs; of those that are there the first is taken.
+_USUAL = {
+    "user": "user userid uid reviewerid customer customerid visitorid memberid authorid steamid personid sessionid",
+    "item": _ITEM,
+    "time": "timestamp time ts unixreviewtime unixtime datetime eventtime createdat date reviewtime day",
+    "item_id": _ITEM,
+    "item_text": "title name itemname itemtitle productname movietitle text brand store category categories "
+    "genre genres",
+    "item_category": "category categories genre genres maincat maincategory domain",
+}
+
+
+def require_column(name: str, value: Any, columns: Sequence[str], where: str = "") -> str:
+    """A column that is there.
+
+    Args:
+        name: The option that names it.
+        value: What it names.
+        columns: Those that are there.
+        where: The file, if it needs to be said.
+
+    Raises:
+        ValueError: If it is not there; those that are get listed.
+    """
+    if value is not None and str(value) in columns:
+        return str(value)
+    place = f" of {where}" if where else ""
+    got = "none, and no name is a usual one" if value is None else value
+    raise ValueError(f"{name} must be one of the columns {', '.join(columns)}{place}, got {got}")
+
+
+def guessed(key: str, columns: Sequence[str]) -> list[str]:
+    """Columns whose names are usual for an option, the most usual first.
+
+    >>> guessed("user", ["movieId", "User ID", "uid"]), guessed("item_text", ["genres", "title"])
+    (['User ID', 'uid'], ['title', 'genres'])
+    """
+    plain = {re.sub(r"[^a-z]", "", column.partition(":")[0].lower()): column for column in reversed(columns)}
+    return [plain[word] for word in _USUAL[key].split() if word in plain]
+
+
+def named_column(key: str, value: Any, columns: Sequence[str]) -> str | None:
+    """The column of the option `data.KEY`: as given, else guessed; None where no name is a usual one.
+
+    Raises:
+        ValueError: If it is given and not there.
+    """
+    if value is not None:
+        return require_column(f"data.{key}", value, columns)
+    return next(iter(guessed(key, columns)), None)

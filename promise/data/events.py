@@ -1,0 +1,94 @@
+"""Events: files of one table of events, and their rows as numbers of users and items, and times."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from promise.data.interactions import canonical_order
+from promise.data.item_table import stripped, whole_numbers
+from promise.data.tables import TableFile, collected
+from promise.data.times import as_integers
+
+
+@dataclass(frozen=True)
+class Events:
+    """Files of one table of events, and which columns say who, what and when.
+
+    Attributes:
+        files: All of them have the columns.
+        user: Column of the users.
+        item: Column of the items.
+        time: Column of the stamps; None = the order of the files is that of time.
+    """
+
+    files: Sequence[TableFile]
+    user: str
+    item: str
+    time: str | None
+
+    @property
+    def numbered(self) -> bool:
+        """Whether item ids that look like integers are integers: text of JSON and Parquet stays text."""
+        return all(self.item not in file.typed for file in self.files)
+
+
+def coded(events: Events) -> tuple[pl.DataFrame, str | None, int]:
+    """Reads all events as numbers, in the order of the files.
+
+    Returns:
+        `user` and `item` (categories) and `time` (Int64) of the events that have a user and an item; the unit of the
+        stamps where their form tells it; how many events have no user or no item.
+
+    Raises:
+        ValueError: If a file cannot be read, or a stamp is none; the file and line are named.
+    """
+    # Categories of their own, which go with them: the rows are numbers before all of them are in memory.
+    ids = {events.user: pl.Categorical(pl.Categories.random()), events.item: pl.Categorical(pl.Categories.random())}
+    columns = list(dict.fromkeys(filter(None, (events.user, events.item, events.time))))
+    unit, stamp = None, pl.lit(0, pl.Int64)
+    if events.time is not None:
+        sample = collected(events.files[0].scan([events.time]).head(1000), events.files)[events.time]
+        stamp, unit = as_integers(events.time, sample)
+    parts = [
+        file.scan(columns).select(
+            user=stripped(pl.col(events.user)).cast(ids[events.user]),
+            item=stripped(pl.col(events.item)).cast(ids[events.item]),
+            time=stamp,
+        )
+        for file in events.files
+    ]
+    frame = collected(pl.concat(parts), events.files)
+    if frame["time"].null_count():
+        raise ValueError(_bad_time(events, stamp))
+    if events.time is None:
+        frame = frame.with_columns(time=pl.int_range(pl.len(), dtype=pl.Int64))
+    whole = frame.drop_nulls()
+    return whole, unit, frame.height - whole.height
+
+
+def _bad_time(events: Events, stamp: pl.Expr) -> str:
+    """Where the first stamp is that is none."""
+    assert events.time is not None
+    for file in events.files:
+        rows = file.scan([events.time]).with_row_index().filter(stamp.is_null()).head(1).collect()
+        if len(rows):
+            row, value = rows.row(0)
+            got = "nothing" if value is None else repr(value)
+            return f"{file.name}: {file.line(row)}: {events.time} must be a number or an ISO date, got {got}"
+    raise AssertionError("no stamp is missing")
+
+
+def numbered(column: pl.Series) -> tuple[pl.Series, NDArray[np.int32]]:
+    """Distinct ids in the order in which they are numbered, and the number of each row's."""
+    dtype = column.dtype
+    assert isinstance(dtype, pl.Categorical)
+    codes = column.to_physical().to_numpy()
+    there = np.flatnonzero(np.bincount(codes))
+    ids = whole_numbers(dtype.categories.to_series().gather(there)).alias("id")
+    order = canonical_order(ids)
+    numbers = np.zeros(int(there.max(initial=-1)) + 1, np.int32)
+    numbers[there[order]] = np.arange(len(ids), dtype=np.int32)
+    return ids.gather(order), numbers[codes]

@@ -1,0 +1,102 @@
+"""A table of events in CSV, TSV, Parquet or JSON lines, with a table of items if there is one."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from promise.data.columns import guessed, named_column, require_column
+from promise.data.item_table import item_table
+from promise.data.preparing import Events, EventSource
+from promise.data.tables import TableFile, found_files
+
+log = logging.getLogger(__name__)
+
+
+class Table(EventSource):
+    """Reads events in the order of time, from files of one or several forms.
+
+    Ids are text or integers of any form, and come back as they were. The catalogue is the items that have events.
+
+    Args:
+        events: File, or a pattern of files that are read one after the other.
+        user: Column of the users; None = guessed from its name, as are the next ones.
+        item: Column of the items.
+        time: Column of the times; where none is given or guessed, the order of the file is that of time.
+        header: Whether the first line of a CSV file names its columns; else they are called 1, 2, ...
+        items: Files of the table of items, likewise; None = no texts.
+        item_id: Column of the ids in the table of items.
+        item_text: Columns that make an item's text, the first of them its title.
+        item_category: Column of the items' category.
+        preparing: See `EventSource`.
+    """
+
+    def __init__(
+        self,
+        events: str,
+        user: str | None = None,
+        item: str | None = None,
+        time: str | None = None,
+        header: bool = True,
+        items: str | None = None,
+        item_id: str | None = None,
+        item_text: Sequence[str] | str | None = None,
+        item_category: str | None = None,
+        **preparing: Any,
+    ) -> None:
+        super().__init__(**preparing)
+        texts = [item_text] if isinstance(item_text, str) else item_text
+        self.options |= {"user": user, "item": item, "time": time, "header": header, "item_id": item_id}
+        self.options |= {"item_text": None if texts is None else list(texts), "item_category": item_category}
+        self.events_pattern, self.items_pattern = events, items
+
+    def paths(self) -> list[Path]:
+        """The files of events and of items."""
+        items = [] if self.items_pattern is None else found_files("data.items", self.items_pattern, self.root)
+        return [*found_files("data.events", self.events_pattern, self.root), *items]
+
+    def events(self) -> Events:
+        """The files of events; which columns are taken is said.
+
+        Raises:
+            ValueError: If a column is not there or none can be guessed.
+        """
+        paths = found_files("data.events", self.events_pattern, self.root)
+        files = [TableFile.open("data.events", path, self.options["header"]) for path in paths]
+        columns = files[0].columns
+        user, item, time = (named_column(key, self.options[key], columns) for key in ("user", "item", "time"))
+        user, item = require_column("data.user", user, columns), require_column("data.item", item, columns)
+        chosen = [user, item, *([] if time is None else [time])]
+        if len(set(chosen)) < len(chosen):
+            raise ValueError(f"data.user, data.item and data.time must be different columns, got {', '.join(chosen)}")
+        for file in files[1:]:
+            for key, column in zip(("user", "item", "time"), chosen, strict=False):
+                require_column(f"data.{key}", column, file.columns, file.path.name)
+        log.info(
+            "events: data.user=%s data.item=%s data.time=%s of the columns %s", user, item, time, ", ".join(columns)
+        )
+        return Events(files, user, item, time)
+
+    def items(self) -> pl.DataFrame | None:
+        """The table of items, if one is named; which columns are taken is said.
+
+        Raises:
+            ValueError: If a column is not there, or no id can be guessed.
+        """
+        if self.items_pattern is None:
+            return None
+        paths = found_files("data.items", self.items_pattern, self.root)
+        files = [TableFile.open("data.items", path, self.options["header"]) for path in paths]
+        columns = files[0].columns
+        item = named_column("item_id", self.options["item_id"], columns)
+        item = require_column("data.item_id", item, columns)
+        texts = self.options["item_text"]
+        if texts is None:
+            texts = [column for column in guessed("item_text", columns) if column != item]
+        texts = [require_column("data.item_text", text, columns) for text in texts]
+        category = named_column("item_category", self.options["item_category"], columns)
+        found = "items: data.item_id=%s data.item_text=[%s] data.item_category=%s of the columns %s"
+        log.info(found, item, ",".join(texts), category, ", ".join(columns))
+        return item_table(files, item, texts, category)
