@@ -138,5 +138,8 @@ def beams(headline: Headline, dataset: str) -> str:
 def command(headline: Headline, words: str, data: str, split: str) -> str:
     """A line to type, with the experiment of the data set's headline rows; DIR is the folder of its files."""
     found = (re.search(r"experiment=(\S+)", line) for line in commands(headline, data))
-    experiment = next((each[0] for each in found if each), f"data={data}")
+    recipe = (
+        f"experiment={data}" if data.startswith("amazon_") else f"data={data}"
+    )  # presets bear the names of the data
+    experiment = next((each[0] for each in found if each), recipe)
     return f"promise {words} {experiment} data.root=DIR{' split=test' if split == 'test' else ''}"
