@@ -25,6 +25,17 @@ class Additions(NamedTuple):
     terms: Tensor
 
 
+def product_type(users: Tensor) -> torch.dtype:
+    """The type in which products with users are taken: autocast's, or their own."""
+    device = users.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else users.dtype
+
+
+def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """Add a product to a total, in place where types allow it: without a copy as large as the total."""
+    total.addmm_(left, right) if total.dtype == left.dtype else total.add_(left @ right)
+
+
 class FullSoftmax(torch.autograd.Function):
     """Mean cross-entropy of targets against all items.
 
@@ -42,9 +53,7 @@ class FullSoftmax(torch.autograd.Function):
         items: Tensor | None,
         owners: Tensor | None,
     ) -> Tensor:
-        device = users.device.type
-        mixed = torch.is_autocast_enabled(device)
-        dtype = torch.get_autocast_dtype(device) if mixed else users.dtype
+        device, dtype = users.device.type, product_type(users)
         with torch.autocast(device, enabled=False):
             rows, vectors = users.to(dtype), table.to(dtype)
             count, size = len(users), len(table)
@@ -69,7 +78,7 @@ class FullSoftmax(torch.autograd.Function):
                     of_terms[part] = scores.gather(1, places)
                 slopes = scores.to(dtype)  # of the loss, by score
                 of_users[part] = slopes @ vectors
-                of_table.add_(slopes.T @ rows[part]) if mixed else of_table.addmm_(slopes.T, rows[part])
+                add_product(of_table, slopes.T, rows[part])
         ctx.save_for_backward(of_users, of_table, *([] if of_terms is None else [of_terms]))
         return loss / count
 
@@ -109,9 +118,7 @@ class SampledSoftmax(torch.autograd.Function):
         drawn: Tensor,
         log_expected: Tensor | None,
     ) -> Tensor:
-        device = users.device.type
-        mixed = torch.is_autocast_enabled(device)
-        dtype = torch.get_autocast_dtype(device) if mixed else users.dtype
+        device, dtype = users.device.type, product_type(users)
         with torch.autocast(device, enabled=False):
             rows, vectors = users.to(dtype), table.to(dtype)
             own = (users * positives).sum(1, keepdim=True)  # (R, 1)
@@ -138,7 +145,7 @@ class SampledSoftmax(torch.autograd.Function):
                 slope_of_own[part] = (mine.exp() / total - 1) / len(users)
                 slopes = scores.to(dtype)  # of the loss, by score
                 of_users[part] = slopes @ vectors
-                of_table.add_(slopes.T @ rows[part]) if mixed else of_table.addmm_(slopes.T, rows[part])
+                add_product(of_table, slopes.T, rows[part])
             of_users.addcmul_(slope_of_own, positives)
         ctx.save_for_backward(of_users, slope_of_own * users, of_table)
         return loss / len(users)
