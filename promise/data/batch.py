@@ -9,7 +9,7 @@ class Batch(NamedTuple):
     """B histories of at most H items, with P targets each; every tensor is int64.
 
     Evaluation and prefix training have one target per row (P = 1, seen from the last item of the history);
-    window training has one per history item (P = H): the item that comes next.
+    window training has one for every history item whose successor no earlier window trained.
 
     Attributes:
         users: (B,) user index.

@@ -19,7 +19,7 @@ _STEPS_SORTED_TOGETHER = 64
 class LengthSampler(DistributedSampler[RowNumbers]):
     """Yields the row numbers of whole batches, histories of like length together, every row once per epoch.
 
-    Shuffled: rows are drawn in random order, sorted by length within runs of 64 steps, and the steps shuffled
+    Shuffled: rows are drawn in random order, sorted by size within runs of 64 steps, and the steps shuffled
     again; an epoch's order depends on (seed, epoch) alone. Not shuffled: longest histories first, so that a
     lack of memory shows at once. Every process gets the same number of batches and no row comes twice; to
     that end batch sizes differ by one at most. An iteration leaves out its first `start` batches.
@@ -55,14 +55,14 @@ class LengthSampler(DistributedSampler[RowNumbers]):
         count, steps, world = len(self._rows), self._steps, self.num_replicas
         edges = np.arange(steps * world + 1) * count // (steps * world)
         if not self.shuffle:
-            order = np.argsort(-self._rows.lengths(np.arange(count)), kind="stable")
+            order = np.argsort(-self._rows.sizes(np.arange(count)), kind="stable")
             turns = np.arange(steps)
         else:
             random = np.random.default_rng([self.seed, self.epoch])
             order = random.permutation(count)
             for step in range(0, steps, _STEPS_SORTED_TOGETHER):
                 run = slice(edges[step * world], edges[min(step + _STEPS_SORTED_TOGETHER, steps) * world])
-                order[run] = order[run][np.argsort(self._rows.lengths(order[run]), kind="stable")]
+                order[run] = order[run][np.argsort(self._rows.sizes(order[run]), kind="stable")]
             turns = random.permutation(steps)
         for turn in turns[self.start :]:
             batch = turn * world + self.rank

@@ -18,7 +18,7 @@ class Windows(Dataset[Batch]):
 
     A training part of at most H + 1 items is one row: its history is all but the last item, its targets all
     but the first. A longer one becomes several windows of H items that overlap by half; what an earlier one
-    trained has target -1 in the later one, so that every target after the first window sees over H/2 items.
+    trained is no target of the later one, so that every target after the first window sees over H/2 items.
 
     Args:
         histories: all users.
@@ -39,15 +39,20 @@ class Windows(Dataset[Batch]):
     def lengths(self, rows: RowNumbers) -> RowNumbers:
         return self._cut(rows)[2]
 
+    def sizes(self, rows: RowNumbers) -> RowNumbers:
+        """What rows are sorted by: their lengths, then their targets, so that neither is padded much."""
+        _, _, lengths, trained = self._cut(rows)
+        return lengths * (self._limit + 1) + lengths - trained
+
     def __getitem__(self, rows: RowNumbers) -> Batch:
         users, begin, lengths, trained = self._cut(rows)
         starts = self._histories.offsets[users] + begin
         history = pad_rows(self._histories.items, starts, lengths)  # (B, H)
-        following = pad_rows(self._histories.items, starts + 1, lengths)
-        steps = np.arange(history.shape[1])
-        fresh = (steps >= trained[:, None]) & (steps < lengths[:, None])
-        positions = np.broadcast_to(steps, history.shape)
-        return _batch(users, history, lengths, positions, np.where(fresh, following, -1))
+        fresh = lengths - trained
+        targets = pad_rows(self._histories.items, starts + trained + 1, fresh)  # (B, P)
+        steps = np.arange(targets.shape[1])
+        positions = np.minimum(trained[:, None] + steps, lengths[:, None] - 1)
+        return _batch(users, history, lengths, positions, np.where(steps < fresh[:, None], targets, -1))
 
     def _cut(self, rows: RowNumbers) -> tuple[RowNumbers, RowNumbers, RowNumbers, RowNumbers]:
         """Rows (B,) -> their users, where in the user they begin, their lengths, items trained before."""
@@ -79,6 +84,8 @@ class Prefixes(Dataset[Batch]):
 
     def lengths(self, rows: RowNumbers) -> RowNumbers:
         return np.minimum(self._before(rows)[1], self._limit)
+
+    sizes = lengths
 
     def __getitem__(self, rows: RowNumbers) -> Batch:
         users, before = self._before(rows)
@@ -114,6 +121,8 @@ class EvaluationDataset(Dataset[Batch]):
 
     def lengths(self, rows: RowNumbers) -> RowNumbers:
         return self._histories.counts(self._users[rows]) - (1 if self._split == "test" else 2)
+
+    sizes = lengths
 
     def __getitem__(self, rows: RowNumbers) -> Batch:
         users = self._users[rows]

@@ -159,7 +159,7 @@ class NetworkTraining(TrainingStage):
         before: The training whose networks this one starts from; None = from scratch.
     """
 
-    version = 3
+    version = 4
 
     def __init__(self, pipeline: Any, settings: dict[str, Any], before: Artifact | None) -> None:
         super().__init__(pipeline, settings)
@@ -213,7 +213,7 @@ class SASRecTraining(TrainingStage):
     """
 
     name = "sasrec"
-    version = 3
+    version = 4
 
     def __init__(self, pipeline: Any) -> None:
         super().__init__(pipeline, plain(pipeline.cfg.sasrec.training))

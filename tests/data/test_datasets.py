@@ -43,7 +43,7 @@ def test_windows_train_every_item_once_on_nothing_but_its_past(seed):
         return
     batch = all_rows(windows)
     assert batch.history.shape[1] <= limit
-    assert batch.history.shape == batch.positions.shape == batch.targets.shape
+    assert batch.positions.shape == batch.targets.shape == (len(windows), (batch.targets >= 0).sum(1).max())
     found = seen_by_target(batch)
     assert sorted(target for _, target, _ in found) == [item for items in lists for item in items[1:-2]]
     for user, target, seen in found:
@@ -96,10 +96,13 @@ def test_lengths_are_those_of_the_built_rows_and_the_rest_is_padding(seed):
 
 def test_worked_example_of_windows():
     histories = Histories(np.arange(11, dtype=np.int32), np.array([0, 11]), 11)  # trains on 0..8
-    batch = Windows(histories, 4)[np.arange(3)]
+    windows = Windows(histories, 4)
+    batch = windows[np.arange(3)]
     assert batch.history.tolist() == [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 7]]
-    assert batch.targets.tolist() == [[1, 2, 3, 4], [-1, -1, 5, 6], [-1, -1, 7, 8]]
-    assert batch.positions.tolist() == [[0, 1, 2, 3]] * 3
+    assert batch.targets.tolist() == [[1, 2, 3, 4], [5, 6, -1, -1], [7, 8, -1, -1]]
+    assert batch.positions.tolist() == [[0, 1, 2, 3], [2, 3, 3, 3], [2, 3, 3, 3]]
+    assert windows[np.array([1, 2])].targets.tolist() == [[5, 6], [7, 8]]
+    assert windows.sizes(np.arange(3)).argsort(kind="stable").tolist() == [1, 2, 0]
 
 
 def test_draw_users():
