@@ -26,7 +26,7 @@ from promise.pipeline.provenance import commit
 from promise.pipeline.ranker_inputs import OF_THE_MODEL, fingerprints, ranker_inputs
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.trainer import finish, make_logger, make_trainer
-from promise.search.options import active_options, candidates_of, entries, per_level
+from promise.search.options import active_options, candidates_of, entries, weights_of
 from promise.search.protocols import Ranker
 from promise.tasks.evaluation import EvaluationResult, RankingEvaluator
 
@@ -240,7 +240,11 @@ class Point:
             row["search"] = "plain"
         elif acting["rerank"]:
             row["search"] = "orm"
-        elif row["search"] in ("plain", "orm"):  # their names, but not their dials
+        elif "fusion" in acting:
+            row["search"] = "fusion"
+        elif dials.get("reward_levels") == "last":
+            row["search"] = "last_level"
+        elif row["search"] in ("plain", "orm", "fusion", "last_level"):  # their names, but not their dials
             row["search"] = "guided"
         guided = row["search"] != "plain"
         row["search.width"] = one_if_equal(acting["width"])
@@ -248,10 +252,10 @@ class Point:
         row["search.expansion"] = one_if_equal(
             [c / w for c, w in zip(acting["candidates"], acting["width"], strict=True)]
         )
-        row["search.weight"] = one_if_equal(per_level("weight", dials["weight"], levels)) if guided else 0.0
+        row["search.weight"] = one_if_equal(weights_of(dials, levels)) if guided else 0.0
         row["search.temperature"] = acting.get("temperature")
         row["search.control"] = {True: "shuffled", False: "none", None: None}[acting.get("shuffle_rewards")]
-        row |= {f"search.{name}": acting[name] for name in ("adaptive", "adaptive_cap") if name in acting}
+        row |= {f"search.{name}": acting[name] for name in ("fusion", "adaptive", "adaptive_cap") if name in acting}
         return row
 
     def measures(self, found: EvaluationResult) -> dict[str, Any]:
