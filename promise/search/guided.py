@@ -66,7 +66,8 @@ class GuidedSearch(BeamOptions, TreeRanker):
         refuse_nan({step.depth: step.scores for step in steps}, first)
         history = users.lengths.clamp_max(self.generator.history).tolist()
         cost = self.cost(history, [step.decoded for step in steps], [step.judged for step in steps])
-        return Ranking(self.trie.item_of(beams.kept()[:, :k]), scores[:, :k], cost, [step.kept for step in steps])
+        items, kept = self.trie.item_of(beams.kept()[:, :k]), [step.kept for step in steps]
+        return Ranking(items, scores[:, :k], cost, kept, candidates=steps[-1].nodes)
 
     def calibrate(self, batches: Iterable[Batch]) -> None:
         """Learns from users, such as validation users, how uncertain levels are: adaptive candidates need it.

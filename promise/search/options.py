@@ -64,7 +64,7 @@ AT_LEAST_ONE, SHARE = number(">= 1", lambda value: value >= 1), number("in [0, 1
 TRUTH: Rule = "true or false", lambda value: isinstance(value, bool)
 
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(("width", "samples", "max_bytes", "neighbours", "window"), COUNT),
+    **dict.fromkeys(("width", "samples", "max_bytes", "neighbours", "window", "budget"), COUNT),
     **dict.fromkeys(("decay", "backward", "rarity", "text_weight", "beta"), NOT_NEGATIVE),
     **dict.fromkeys(("expansion", "adaptive_cap"), AT_LEAST_ONE),
     **dict.fromkeys(("rerank", "shuffle_rewards"), TRUTH),
@@ -116,9 +116,6 @@ class BeamOptions:
         candidates: Candidates C; overrides `expansion` when given; a number or one per level.
         weight: Trust in the reward, λ in [0, 1]; a number or one per level.
         temperature: Divides the reward in the blend; > 0.
-        reward_levels: `all`, or `last`: the weight is that of the last level, and 0 above.
-        fusion: Constant of reciprocal rank fusion, > 0: 1 / (fusion + rank) of likelihood and of reward among the
-            candidates are blended instead of the scores themselves; null = the scores.
         rerank: Carry all candidates to the last level and let the reward cut only there (ORM).
         shuffle_rewards: Let the reward judge the wrong paths: a control.
         adaptive: `none`, or what tells uncertain users, who get more candidates than others, C on average: the
@@ -126,6 +123,9 @@ class BeamOptions:
             calibrated first.
         adaptive_cap: The most candidates of one user over C; >= 1.
         max_bytes: Working memory beyond networks and tables; a batch that would take more is searched in parts.
+        reward_levels: `all`, or `last`: the weight is that of the last level, and 0 above.
+        fusion: Constant of reciprocal rank fusion, > 0: 1 / (fusion + rank) of likelihood and of reward among the
+            candidates are blended instead of the scores themselves; null = the scores.
     """
 
     beam_options: ClassVar[bool] = True
@@ -136,13 +136,13 @@ class BeamOptions:
     candidates: int | Sequence[int] | None = None
     weight: PerLevel = 0.0
     temperature: float = 1.0
-    reward_levels: str = "all"
-    fusion: float | None = None
     rerank: bool = False
     shuffle_rewards: bool = False
     adaptive: str = "none"
     adaptive_cap: float = 4.0
     max_bytes: int = 2**30
+    reward_levels: str = "all"
+    fusion: float | None = None
 
 
 def entries(value: Any) -> list[Any]:
