@@ -67,9 +67,10 @@ class PartRanker(Ranker):
         restriction = self.restrictions.of(batch)
         parts = split(batch, self.users_at_once)
         found = [self.search(k, users, restriction.rows(part), part.start) for part, users in parts]
-        items, scores, candidates, certified = (
+        items, scores = (torch.cat(tensors) for tensors in zip(*(part[:2] for part in found), strict=True))
+        candidates, certified = (
             None if tensors[0] is None else torch.cat(tensors)
-            for tensors in zip(*((*part[:2], *part[4:]) for part in found), strict=True)
+            for tensors in zip(*(part[4:] for part in found), strict=True)
         )
         kept = [torch.cat(nodes) for nodes in zip(*(part.kept for part in found), strict=True)]
         if items.is_cuda:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from promise.data.batch import Batch
 from promise.ids.trie import Trie
@@ -98,7 +98,7 @@ class RankingEvaluator(LightningModule):
         self.trie = trie
         self.metrics = ranking_metrics(ks)
         self.hrecall = LevelShares(trie.levels) if trie else None
-        self.shares = nn.ModuleDict({"recall_ceiling": LevelShares(1), "certified": LevelShares(1)})
+        self.recall_ceiling, self.certified = LevelShares(1), LevelShares(1)
         self.found: list[tuple[NDArray[np.generic], ...]] = []
         self.entries = torch.zeros(3, dtype=torch.int64)  # returned, invalid, duplicate
         self.cost = Cost()
@@ -111,12 +111,10 @@ class RankingEvaluator(LightningModule):
         self.cost = self.cost + ranking.cost
         self.entries += count_entries(ranking.items, self.item_count).cpu()
         hits = targets.new_zeros(len(targets), 0, dtype=torch.bool)
-        marks = {"certified": ranking.certified}
         if self.items and ranking.candidates is not None:
-            marks["recall_ceiling"] = prefix_hits(ranking.candidates, self.items.nodes[targets, -1])
-        for name, users in marks.items():
-            if users is not None:
-                self.shares[name].update(users[:, None])
+            self.recall_ceiling.update(prefix_hits(ranking.candidates, self.items.nodes[targets, -1])[:, None])
+        if ranking.certified is not None:
+            self.certified.update(ranking.certified[:, None])
         if self.items and self.hrecall and ranking.kept:
             nodes = self.items.nodes[targets]  # (B, L+1)
             by_level = [prefix_hits(kept, nodes[:, d]) for d, kept in enumerate(ranking.kept, 1)]
@@ -155,6 +153,7 @@ class RankingEvaluator(LightningModule):
         items = np.concatenate([padded(batch[3], width, -1) for batch in found])
         scores = np.concatenate([padded(batch[4], width, -np.inf) for batch in found])
         order = np.argsort(users)
+        shares = {"recall_ceiling": self.recall_ceiling, "certified": self.certified}
         returned, invalid, duplicate = entries.tolist()
         drift = self.drift_of is not None
         return EvaluationResult(
@@ -164,7 +163,7 @@ class RankingEvaluator(LightningModule):
             items=items[order],
             scores=scores[order].astype(np.float32),
             metrics={name: float(value) for name, value in self.metrics.compute().items()},
-            shares={name: float(share.compute()) for name, share in self.shares.items() if share.update_called},
+            shares={name: float(share.compute()) for name, share in shares.items() if share.update_called},
             kept=kept[order] if levels else None,
             hrecall=self.hrecall.compute().tolist() if self.hrecall and self.hrecall.update_called else [],
             teacher_forced=self.teacher.compute().tolist() if drift else [],
