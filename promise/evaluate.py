@@ -10,13 +10,13 @@ from promise.analysis.units import flops_text
 from promise.pipeline.checks import check_judge
 from promise.pipeline.drift import analyse_drift
 from promise.pipeline.files import require_writable
-from promise.pipeline.points import KS, Point, PointResult
+from promise.pipeline.points import KS, METRICS, Point, PointResult
 from promise.pipeline.predictions import write_predictions
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.verb import app, choices, show
 
 BASELINES = ("popularity", "co_visit")
-METRICS = tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in KS)
+SHOWN = tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in KS)
 
 
 def run(cfg: DictConfig) -> dict[str, Any]:
@@ -39,10 +39,10 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     row = result.row
     show(
         f"{row['data']}, {row['split']} targets of {row['users']:,} users, past items {row['seen']}",
-        ["", *METRICS, "per user"],
+        ["", *SHOWN, "per user"],
         [
-            [row["search"], *(row[m] for m in METRICS), flops_text(row["flops_per_user"])],
-            *([name, *(b.row[m] for m in METRICS), None] for name, b in baselines.items() if name != row["search"]),
+            [row["search"], *(row[m] for m in SHOWN), flops_text(row["flops_per_user"])],
+            *([name, *(b.row[m] for m in SHOWN), None] for name, b in baselines.items() if name != row["search"]),
         ],
     )
     if levels := level_rows(row):
@@ -88,6 +88,7 @@ def summary(result: PointResult) -> dict[str, Any]:
             for name in ("teacher_forced", "free_running")
             if name in (levels or [{}])[0]
         },
+        **{name: row[name] for name in ("recall_ceiling", "certified") if name in row},
         **{name: row.get(name) for name in ("invalid_rate", "duplicate_rate", "incomplete_users", "parameters")},
         "cost": {name: row[name] for name in costs},
     }

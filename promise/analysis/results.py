@@ -14,7 +14,9 @@ import polars as pl
 COUNTS = ("popularity", "co_visit", "co_visit_text", "cooccurrence")
 """Rankers that learn nothing; they have no networks."""
 
-SEARCHES = (*COUNTS, "sasrec", "plain", "guided", "orm", "best_of_n", "exhaustive")
+SEARCHES = (
+    *COUNTS, "sasrec", "plain", "pmi", "guided", "last_level", "fusion", "orm", "best_of_n", "certified", "exhaustive",
+)  # fmt: skip
 """The order in which kinds of search stand in tables and figures; unknown ones follow."""
 
 POINT = ("hash", "data", "split", "users", "seed", "seen")
@@ -24,7 +26,8 @@ DIALS = (
 )  # fmt: skip
 RARE = (
     "allow", "deny", "cooccurrence.scale", "search.control", "search.adaptive",
-    "search.adaptive_cap", "search.samples", "search.distinct", "further",
+    "search.adaptive_cap", "search.samples", "search.distinct", "search.beta", "search.smoothing",
+    "search.fusion", "search.budget", "further",
 )  # fmt: skip
 """Dials that have a column where some row has them."""
 

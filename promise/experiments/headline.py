@@ -20,6 +20,7 @@ from promise.analysis.report.headline import (
     GUIDED,
     MEASURES,
     METHODS,
+    RETRIEVAL,
     ROW_COLUMNS,
     ROW_KEY,
     write_table,
@@ -70,9 +71,16 @@ class Entry:
         return name if name in METHODS else None
 
     @property
-    def place(self) -> tuple[str, str, int | None]:
-        """The users whose targets it ranked: data, split, and how many users are drawn (None = all)."""
-        return self.measured.row["data"], self.cfg.split, self.cfg.evaluation.users
+    def recipe(self) -> str:
+        """What its networks are trained by: `paper`, `counts` (of co-occurrence, in both) or `count_free`."""
+        if any(word.lstrip("+") == "experiment=paper" for word in self.words):
+            return "paper"
+        return "counts" if self.cfg.get("cooccurrence") else "count_free"
+
+    @property
+    def place(self) -> tuple[str, str, int | None, str]:
+        """The users whose targets it ranked (data, split, how many are drawn; None = all), and the recipe."""
+        return self.measured.row["data"], self.cfg.split, self.cfg.evaluation.users, self.recipe
 
     @property
     def seen(self) -> str:
@@ -143,7 +151,9 @@ def headline_rows(entry: Entry, halves: Halves) -> Iterator[dict[str, Any]]:
     """A point's row for all users and for each half; costs are known for all users only."""
     row, cfg = entry.measured.row, entry.cfg
     for half, users in halves.items():
-        values = {metric: entry.values(metric, users) for metric in MEASURES}
+        whole = half == "all"
+        values = {metric: entry.values(metric, users) for metric in (*MEASURES, *RETRIEVAL[:-1])}
+        means = {metric: None if each is None else rounded(each.mean()) for metric, each in values.items()}
         yield {
             "dataset": row["data"],
             "method": entry.method,
@@ -151,10 +161,13 @@ def headline_rows(entry: Entry, halves: Halves) -> Iterator[dict[str, Any]]:
             "half": half,
             "seed": cfg.seed,
             "split": cfg.split,
-            **{metric: None if each is None else rounded(each.mean()) for metric, each in values.items()},
-            "flops_per_user": rounded(row["flops_per_user"], 1) if half == "all" else None,
+            **{metric: means[metric] for metric in MEASURES},
+            "flops_per_user": rounded(row["flops_per_user"], 1) if whole else None,
             "parameters": row["parameters"],
             "command": command(entry),
+            "recipe": entry.recipe,
+            **{metric: means[metric] for metric in RETRIEVAL[:-1]},
+            "recall_ceiling": rounded(row["recall_ceiling"]) if whole and "recall_ceiling" in row else None,
         }
 
 
@@ -190,6 +203,7 @@ def comparisons(entries: Sequence[Entry], halves: Halves) -> Iterator[dict[str, 
                     "seed_max": rounded(max(found.seed_means)),
                     "seeds": len(seeds),
                     "users": int(users.sum()),
+                    "recipe": entries[0].recipe,
                 }
 
 

@@ -22,6 +22,7 @@ PLAIN = {
     "expansion": 1,
     "candidates": None,
     "weight": 0.0,
+    "fusion": None,
     "rerank": False,
     "shuffle_rewards": False,
     "adaptive": "none",

@@ -4,7 +4,6 @@ import json
 import logging
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from promise.pipeline.provenance import commit
 from promise.pipeline.ranker_inputs import OF_THE_MODEL, fingerprints, ranker_inputs
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.trainer import finish, make_logger, make_trainer
-from promise.search.options import active_options, candidates_of, entries, per_level
+from promise.search.options import active_options, candidates_of, entries, weights_of
 from promise.search.protocols import Ranker
 from promise.tasks.evaluation import EvaluationResult, RankingEvaluator
 
@@ -34,6 +33,16 @@ log = logging.getLogger(__name__)
 
 #: Lengths of the lists that recall and NDCG are measured on.
 KS = (5, 10, 20)
+
+#: Lengths that recall alone is measured on: of lists that another model is to rank anew.
+DEEP = (50, 100, 500)
+
+#: Every metric of a row, and its values by the ranks of the targets.
+METRICS = {
+    f"{name}@{k}": partial(values, k=k)
+    for name, values, ks in (("recall", recall_values, (*KS, *DEEP)), ("ndcg", ndcg_values, KS))
+    for k in ks
+}
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,7 @@ class Point:
     @property
     def width(self) -> int:
         """Length of the answer: the beams of the last level, or the longest list that is measured."""
-        width = self.dials.get("width", self.dials.get("samples", max(KS)))
+        width = self.dials.get("width", self.dials.get("samples", max(DEEP)))
         return int(width[-1] if isinstance(width, list) else width)
 
     @property
@@ -114,6 +123,7 @@ class Point:
         users = cfg.evaluation.users
         key: dict[str, Any] = {
             "version": self.ranker.version,
+            "depth": max(DEEP),
             "target": self.dials["_target_"],
             "dials": self.acting,
             "data": pipeline.data.fingerprint,
@@ -185,6 +195,7 @@ class Point:
                 list(KS),
                 ranker=ranker,
                 item_count=pipeline.histories.item_count,
+                depth=max(DEEP),
                 trie=pipeline.trie if self.with_networks else None,
                 drift_of=pipeline.networks[0] if self.with_networks and cfg.evaluation.drift else None,
             )
@@ -240,7 +251,11 @@ class Point:
             row["search"] = "plain"
         elif acting["rerank"]:
             row["search"] = "orm"
-        elif row["search"] in ("plain", "orm"):  # their names, but not their dials
+        elif "fusion" in acting:
+            row["search"] = "fusion"
+        elif dials.get("reward_levels") == "last":
+            row["search"] = "last_level"
+        elif row["search"] in ("plain", "orm", "fusion", "last_level"):  # their names, but not their dials
             row["search"] = "guided"
         guided = row["search"] != "plain"
         row["search.width"] = one_if_equal(acting["width"])
@@ -248,24 +263,24 @@ class Point:
         row["search.expansion"] = one_if_equal(
             [c / w for c, w in zip(acting["candidates"], acting["width"], strict=True)]
         )
-        row["search.weight"] = one_if_equal(per_level("weight", dials["weight"], levels)) if guided else 0.0
+        row["search.weight"] = one_if_equal(weights_of(dials, levels)) if guided else 0.0
         row["search.temperature"] = acting.get("temperature")
         row["search.control"] = {True: "shuffled", False: "none", None: None}[acting.get("shuffle_rewards")]
-        row |= {f"search.{name}": acting[name] for name in ("adaptive", "adaptive_cap") if name in acting}
+        row |= {f"search.{name}": acting[name] for name in ("fusion", "adaptive", "adaptive_cap") if name in acting}
         return row
 
     def measures(self, found: EvaluationResult) -> dict[str, Any]:
         """Metrics with their intervals, rates and costs."""
         row: dict[str, Any] = {"users": len(found.users)}
-        for (name, function), k in product((("recall", recall_values), ("ndcg", ndcg_values)), KS):
-            column = f"{name}@{k}"
+        for column, function in METRICS.items():
             values: tuple[float | None, ...] = (None, None, None)
-            if k <= self.width:
-                interval = mean_interval(function(found.ranks, k), seed=0)
-                values = found.metrics[column], interval.low, interval.high
+            if function.keywords["k"] <= self.width:
+                interval = mean_interval(function(found.ranks), seed=0)
+                values = interval.mean, interval.low, interval.high
             row |= zip((column, f"{column}_low", f"{column}_high"), values, strict=True)
         for name in ("hrecall", "teacher_forced", "free_running"):
             row |= {f"{name}@{level}": share for level, share in enumerate(getattr(found, name), start=1)}
+        row |= found.shares
         row |= {"invalid_rate": found.invalid_rate, "duplicate_rate": found.duplicate_rate}
         # Lists shorter than the longest that is measured, as far as the catalogue has so many items.
         wanted = min(max(KS), self.width, self.pipeline.histories.item_count)

@@ -56,16 +56,18 @@ class GuidedSearch(BeamOptions, TreeRanker):
             children = restriction.children(depth - 1, beams.nodes)
             drafts = beams.extend(children, allowed_log_softmax(logits, children), self.judge.drafts(depth))
             drafts, rewards, judged = self.judge.score(context, depth, drafts)
-            scores = blend(drafts.log_probs, rewards, level.weight, self.temperature)
-            items = self.trie.item_of(drafts.nodes) if depth == len(self.levels) else None  # they decide ties
-            beams, scores = drafts.select(scores, level.width, items)
+            scores = blend(drafts.log_probs, rewards, level.weight, self.temperature, self.fusion)
+            last = depth == len(self.levels)
+            order = self.trie.item_of(drafts.nodes) if last else drafts.nodes if self.fusion else None  # decides ties
+            beams, scores = drafts.select(scores, level.width, order)
             steps.append(Step(depth, drafts.kept(), drafts.log_probs, rewards, beams.kept(), scores, decoded, judged))
             if self.observer and not self.judge.calibrating:
                 self.observer(steps[-1])
         refuse_nan({step.depth: step.scores for step in steps}, first)
         history = users.lengths.clamp_max(self.generator.history).tolist()
         cost = self.cost(history, [step.decoded for step in steps], [step.judged for step in steps])
-        return Ranking(self.trie.item_of(beams.kept()[:, :k]), scores[:, :k], cost, [step.kept for step in steps])
+        items, kept = self.trie.item_of(beams.kept()[:, :k]), [step.kept for step in steps]
+        return Ranking(items, scores[:, :k], cost, kept, candidates=steps[-1].nodes)
 
     def calibrate(self, batches: Iterable[Batch]) -> None:
         """Learns from users, such as validation users, how uncertain levels are: adaptive candidates need it.

@@ -64,13 +64,15 @@ AT_LEAST_ONE, SHARE = number(">= 1", lambda value: value >= 1), number("in [0, 1
 TRUTH: Rule = "true or false", lambda value: isinstance(value, bool)
 
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(("width", "samples", "max_bytes", "neighbours", "window"), COUNT),
-    **dict.fromkeys(("decay", "backward", "rarity", "text_weight"), NOT_NEGATIVE),
+    **dict.fromkeys(("width", "samples", "max_bytes", "neighbours", "window", "budget"), COUNT),
+    **dict.fromkeys(("decay", "backward", "rarity", "text_weight", "beta"), NOT_NEGATIVE),
     **dict.fromkeys(("expansion", "adaptive_cap"), AT_LEAST_ONE),
     **dict.fromkeys(("rerank", "shuffle_rewards"), TRUTH),
     "recent": or_null(COUNT),
     "weight": SHARE,
-    "temperature": POSITIVE,
+    "reward_levels": one_of("all", "last"),
+    "fusion": or_null(POSITIVE),
+    **dict.fromkeys(("temperature", "smoothing"), POSITIVE),
     "adaptive": one_of("none", "entropy", "margin"),
 }
 
@@ -121,6 +123,9 @@ class BeamOptions:
             calibrated first.
         adaptive_cap: The most candidates of one user over C; >= 1.
         max_bytes: Working memory beyond networks and tables; a batch that would take more is searched in parts.
+        reward_levels: `all`, or `last`: the weight is that of the last level, and 0 above.
+        fusion: Constant of reciprocal rank fusion, > 0: 1 / (fusion + rank) of likelihood and of reward among the
+            candidates are blended instead of the scores themselves; null = the scores.
     """
 
     beam_options: ClassVar[bool] = True
@@ -136,6 +141,8 @@ class BeamOptions:
     adaptive: str = "none"
     adaptive_cap: float = 4.0
     max_bytes: int = 2**30
+    reward_levels: str = "all"
+    fusion: float | None = None
 
 
 def entries(value: Any) -> list[Any]:
@@ -165,10 +172,15 @@ def candidates_of(options: Mapping[str, Any], levels: int) -> list[int]:
     return [max(width, round(width * expansion)) for width, expansion in zip(widths, expansions, strict=True)]
 
 
+def weights_of(options: Mapping[str, Any], levels: int) -> list[float]:
+    """λ per level; with `reward_levels` = last 0 above the last one."""
+    weights = [float(weight) for weight in per_level("weight", options["weight"], levels)]
+    return [0.0] * (levels - 1) + weights[-1:] if options.get("reward_levels") == "last" else weights
+
+
 def spread_levels(options: Mapping[str, Any], levels: int) -> list[Level]:
     """Width, candidates and weight of each level as asked for; with `rerank` all candidates reach the last one."""
-    widths = per_level("width", options["width"], levels)
-    weights = [float(weight) for weight in per_level("weight", options["weight"], levels)]
+    widths, weights = per_level("width", options["width"], levels), weights_of(options, levels)
     counts = candidates_of(options, levels)
     if options["rerank"]:
         widths, weights = [*counts[:-1], widths[-1]], [0.0] * (levels - 1) + [weights[-1]]
@@ -179,7 +191,7 @@ def plan(options: Mapping[str, Any], nodes: Sequence[int]) -> list[Level]:
     """Plans each level.
 
     Args:
-        options: Checked options: width, expansion, candidates, weight, rerank.
+        options: Checked options: width, expansion, candidates, weight, reward_levels, rerank.
         nodes: Valid prefixes at depth 0..L; nothing wider than a depth is ever kept there.
     """
     return [
@@ -208,7 +220,7 @@ def active_options(options: Mapping[str, Any], levels: int) -> dict[str, Any]:
 
     Returns:
         width, candidates and weight per level; where a reward is asked also temperature, rerank, shuffle_rewards, and
-        adaptive and adaptive_cap if they act.
+        fusion, adaptive and adaptive_cap if they act.
     """
     asked = spread_levels(options, levels)
     widths = [level.width for level in asked]
@@ -221,14 +233,17 @@ def active_options(options: Mapping[str, Any], levels: int) -> dict[str, Any]:
     counts = [
         level.candidates if weight or rerank else level.width for level, weight in zip(asked, weights, strict=True)
     ]
+    mixes, fusion = any(0 < weight < 1 for weight in weights), options.get("fusion")
     acting = {
         "width": wanted if rerank else widths,
         "candidates": counts,
         "weight": weights,
-        "temperature": 1.0 if all(weight in (0.0, 1.0) for weight in weights) else float(options["temperature"]),
+        "temperature": float(options["temperature"]) if mixes and fusion is None else 1.0,
         "rerank": rerank,
         "shuffle_rewards": options["shuffle_rewards"],
     }
+    if mixes and fusion is not None:
+        acting["fusion"] = float(fusion)
     if options.get("adaptive", "none") != "none" and counts != acting["width"]:
         acting |= {name: options[name] for name in ("adaptive", "adaptive_cap")}
     return acting

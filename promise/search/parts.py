@@ -68,11 +68,15 @@ class PartRanker(Ranker):
         parts = split(batch, self.users_at_once)
         found = [self.search(k, users, restriction.rows(part), part.start) for part, users in parts]
         items, scores = (torch.cat(tensors) for tensors in zip(*(part[:2] for part in found), strict=True))
+        candidates, certified = (
+            None if tensors[0] is None else torch.cat(tensors)
+            for tensors in zip(*(part[4:] for part in found), strict=True)
+        )
         kept = [torch.cat(nodes) for nodes in zip(*(part.kept for part in found), strict=True)]
         if items.is_cuda:
             torch.cuda.synchronize()
         cost = sum((part.cost for part in found), Cost(seconds=time.perf_counter() - began))
-        return Ranking(items, scores, cost, kept)
+        return Ranking(items, scores, cost, kept, candidates, certified)
 
 
 @dataclass(eq=False)

@@ -117,12 +117,16 @@ class Ranking(NamedTuple):
         scores: (B, k) float32, falling; -inf where there is no item.
         cost: What it took.
         kept: For each depth the trie nodes (B, W) that the search kept, -1 = none; empty without a trie.
+        candidates: (B, C) trie nodes of the last level among which the answer was chosen, -1 = none; None = no few.
+        certified: (B,) bool, whether the answer is proved to be the best of the catalogue; None = not asked.
     """
 
     items: Tensor
     scores: Tensor
     cost: Cost
     kept: list[Tensor]
+    candidates: Tensor | None = None
+    certified: Tensor | None = None
 
 
 class Ranker(ABC):

@@ -11,7 +11,9 @@ from promise.search.cost import RewardCost
 from promise.search.protocols import PathRewards
 
 
-def blend(log_probs: Tensor, rewards: Tensor | None, weight: float, temperature: float) -> Tensor:
+def blend(
+    log_probs: Tensor, rewards: Tensor | None, weight: float, temperature: float, fusion: float | None = None
+) -> Tensor:
     """Score of a path: (1 - weight) log p + weight r / temperature (METHOD: λ = weight).
 
     Args:
@@ -19,6 +21,8 @@ def blend(log_probs: Tensor, rewards: Tensor | None, weight: float, temperature:
         rewards: Rewards of the same shape; may be None at weight 0.
         weight: In [0, 1]; 0 = likelihood alone, 1 = reward alone (the paper).
         temperature: Divides the reward; > 0.
+        fusion: Constant > 0 of reciprocal rank fusion, of paths (B, C): where both have a say, 1 / (fusion + rank)
+            stands for log p and for r / temperature (Cormack et al. 2009); None = the scores themselves.
 
     Returns:
         Scores; forbidden paths stay at -inf at every weight (0 x -inf would be NaN, so they are masked first).
@@ -26,8 +30,21 @@ def blend(log_probs: Tensor, rewards: Tensor | None, weight: float, temperature:
     if weight == 0.0 or rewards is None:
         return log_probs
     absent = log_probs == -torch.inf
+    if fusion is not None and weight < 1.0:
+        log_probs, temperature = reciprocal_ranks(log_probs, fusion), 1.0
+        rewards = reciprocal_ranks(rewards.float().masked_fill(absent, -torch.inf), fusion)
     mixed = (1.0 - weight) * log_probs.masked_fill(absent, 0.0) + (weight / temperature) * rewards.float()
     return mixed.masked_fill(absent, -torch.inf)
+
+
+def reciprocal_ranks(scores: Tensor, constant: float) -> Tensor:
+    """1 / (constant + rank) of scores (B, C), the highest of rank 1, equal ones by their places; NaN stays NaN.
+
+    >>> reciprocal_ranks(torch.tensor([[0.5, 2.0, 0.5]]), 1.0).tolist()
+    [[0.3333333432674408, 0.5, 0.25]]
+    """
+    ranks = stable_order(scores, None).argsort(dim=1) + 1
+    return (1.0 / (constant + ranks)).masked_fill(scores.isnan(), torch.nan)
 
 
 def best_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -31,6 +31,8 @@ class EvaluationResult:
         items: (n, k) ranked items, -1 = none.
         scores: (n, k) their scores, -inf where there is none.
         metrics: recall@k, ndcg@k.
+        shares: `recall_ceiling`, the share of users whose target was among the candidates of the last level, and
+            `certified`, that of the users whose answer is proved to be the best; only those that the ranker tells.
         kept: (n, L) whether the target's own prefix was kept, by level; None for a ranker that keeps no prefixes.
         hrecall: Share of users whose true prefix was kept, one per level; empty likewise.
         teacher_forced: Share of codes predicted right given the true codes before; empty unless asked for.
@@ -46,6 +48,7 @@ class EvaluationResult:
     items: NDArray[np.int64]
     scores: NDArray[np.float32]
     metrics: dict[str, float]
+    shares: dict[str, float] = field(default_factory=dict)
     kept: NDArray[np.bool_] | None = None
     hrecall: list[float] = field(default_factory=list)
     teacher_forced: list[float] = field(default_factory=list)
@@ -64,6 +67,8 @@ class RankingEvaluator(LightningModule):
         trie: The catalogue's trie; None for a ranker without one.
         drift_of: A generator whose level accuracy is measured beside the ranking; None = not measured.
         item_count: Items of the catalogue.
+        depth: Items that the ranker is asked for, >= every k; None = the largest k. The answers that are kept have the
+            largest k, the ranks go as deep.
 
     Raises:
         ValueError: If drift is asked for without a trie.
@@ -77,11 +82,12 @@ class RankingEvaluator(LightningModule):
         item_count: int,
         trie: Trie | None = None,
         drift_of: Generator | None = None,
+        depth: int | None = None,
     ) -> None:
         super().__init__()
         if drift_of is not None and trie is None:
             raise ValueError("drift_of needs a trie, got none")
-        self.ks = ks
+        self.longest, self.depth = max(ks), depth or max(ks)
         self.ranker = ranker
         self.item_count = item_count
         self.items = Targets(trie) if trie else None
@@ -92,18 +98,23 @@ class RankingEvaluator(LightningModule):
         self.trie = trie
         self.metrics = ranking_metrics(ks)
         self.hrecall = LevelShares(trie.levels) if trie else None
+        self.recall_ceiling, self.certified = LevelShares(1), LevelShares(1)
         self.found: list[tuple[NDArray[np.generic], ...]] = []
         self.entries = torch.zeros(3, dtype=torch.int64)  # returned, invalid, duplicate
         self.cost = Cost()
 
     def test_step(self, batch: Batch, index: int) -> None:
-        ranking = self.ranker.rank(batch, max(self.ks))
+        ranking = self.ranker.rank(batch, self.depth)
         targets = batch.targets[:, 0]
         ranks = target_ranks(ranking.items, targets)
         self.metrics.update(ranks)
         self.cost = self.cost + ranking.cost
         self.entries += count_entries(ranking.items, self.item_count).cpu()
         hits = targets.new_zeros(len(targets), 0, dtype=torch.bool)
+        if self.items and ranking.candidates is not None:
+            self.recall_ceiling.update(prefix_hits(ranking.candidates, self.items.nodes[targets, -1])[:, None])
+        if ranking.certified is not None:
+            self.certified.update(ranking.certified[:, None])
         if self.items and self.hrecall and ranking.kept:
             nodes = self.items.nodes[targets]  # (B, L+1)
             by_level = [prefix_hits(kept, nodes[:, d]) for d, kept in enumerate(ranking.kept, 1)]
@@ -111,7 +122,8 @@ class RankingEvaluator(LightningModule):
             hits = torch.stack(by_level, dim=1)
         if self.drift_of is not None:
             self.measure_drift(batch)
-        columns = (batch.users, targets, ranks, ranking.items, ranking.scores, hits)
+        listed = (ranking.items[:, : self.longest], ranking.scores[:, : self.longest])
+        columns = (batch.users, targets, ranks, *listed, hits)
         self.found.append(tuple(column.cpu().numpy() for column in columns))
 
     @torch.inference_mode()
@@ -141,6 +153,7 @@ class RankingEvaluator(LightningModule):
         items = np.concatenate([padded(batch[3], width, -1) for batch in found])
         scores = np.concatenate([padded(batch[4], width, -np.inf) for batch in found])
         order = np.argsort(users)
+        shares = {"recall_ceiling": self.recall_ceiling, "certified": self.certified}
         returned, invalid, duplicate = entries.tolist()
         drift = self.drift_of is not None
         return EvaluationResult(
@@ -150,6 +163,7 @@ class RankingEvaluator(LightningModule):
             items=items[order],
             scores=scores[order].astype(np.float32),
             metrics={name: float(value) for name, value in self.metrics.compute().items()},
+            shares={name: float(share.compute()) for name, share in shares.items() if share.update_called},
             kept=kept[order] if levels else None,
             hrecall=self.hrecall.compute().tolist() if self.hrecall and self.hrecall.update_called else [],
             teacher_forced=self.teacher.compute().tolist() if drift else [],

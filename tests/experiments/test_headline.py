@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,7 @@ def entry(search: str, share: float = 0.3, seed: int = 0, seen: str = "keep", **
         (entry("exhaustive", search_weight=1.0), "exhaustive"),
         (entry("exhaustive", search_weight=0.0), None),
         (entry("best_of_n"), None),
+        *((entry(name), name) for name in ("last_level", "fusion", "pmi")),
     ],
 )
 def test_which_method_a_point_is(point: Entry, method: str | None) -> None:
@@ -87,6 +89,22 @@ def test_rows_of_all_users_and_of_halves() -> None:
     assert rows["all"]["ndcg@5"] is None and rows["above"]["ndcg@5"] is None
     assert (rows["all"]["flops_per_user"], rows["above"]["flops_per_user"]) == (10.0, None)
     assert rows["above"]["parameters"] == 7 and tuple(rows["all"]) == ROW_COLUMNS
+
+
+def test_rows_name_their_recipe_and_what_they_retrieve() -> None:
+    point = entry("plain", training="joint", **{"recall@50": 0.2})
+    point.measured.row["recall_ceiling"] = 0.4
+    rows = {row["half"]: row for row in headline_rows(point, EVERYONE | {"above": np.arange(USERS) < 100})}
+    assert rows["all"]["recall@50"] == round(recall_values(point.measured.ranks, 50).mean(), 6)
+    assert (rows["all"]["recall@500"], rows["all"]["recall_ceiling"], rows["above"]["recall_ceiling"]) == (
+        None,
+        0.4,
+        None,
+    )
+    assert point.recipe == rows["all"]["recipe"] == "count_free"
+    point.cfg.cooccurrence = {"scale": 1.0}
+    assert point.recipe == "counts"
+    assert replace(point, words=["experiment=paper"]).recipe == "paper"
 
 
 def test_comparisons_are_paired_over_the_seeds_that_both_have() -> None:

@@ -41,6 +41,9 @@ def dials(point: Point) -> list[Any]:
         (["search=plain"], ["search=guided", "search.weight=0"]),
         (["search=plain"], ["search=orm", "search.weight=0", "search.expansion=1", "search.temperature=3"]),
         (["search=guided"], ["search=orm", "search.rerank=false"]),
+        (["search=guided"], ["search=last_level", "search.reward_levels=all"]),
+        (["search=guided", "search.weight=0.5"], ["search=fusion", "search.fusion=null"]),
+        (["search=fusion"], ["search=guided", "search.weight=0.5", "search.fusion=60", "search.temperature=3"]),
         (["search=second_scorer"], ["search=orm", "search.weight=0.5"]),
         (["search=guided"], ["search.width=[20,20,20,20]", "search.weight=[1,1,1,1]"]),
         (["search.expansion=2"], ["search.candidates=40"]),
@@ -77,6 +80,9 @@ def test_different_searches_do_not(point_of: PointOf, words: list[str]) -> None:
         (["search=plain", "search.width=10"], ["plain", 10, 10, 1.0, 0.0, None, None]),
         (["search.weight=0.5", "search.temperature=2"], ["guided", 20, 200, 10.0, 0.5, 2.0, "none"]),
         (["search=orm"], ["orm", 20, 200, 10.0, 1.0, 1.0, "none"]),
+        (["search=last_level"], ["last_level", 20, 200, [1, 1, 1, 10], [0, 0, 0, 1], 1.0, "none"]),
+        (["search=fusion"], ["fusion", 20, 200, 10.0, 0.5, 1.0, "none"]),
+        (["search=pmi"], ["pmi", 20, None, 10, None, None, None]),
         (
             ["search.width=[10,8,6,5]", "search.expansion=2"],
             ["guided", [10, 8, 6, 5], [20, 16, 12, 10], 2.0, 1.0, 1.0, "none"],
@@ -124,9 +130,19 @@ def test_a_row_is_searched_for_once(point_of: PointOf) -> None:
 def test_metrics_above_the_width_are_missing(point_of: PointOf) -> None:
     row = point_of("search.width=[10,10,10,9]").result()[0].row
     missing = {name for name, value in row.items() if value is None}
-    assert missing == {f"{m}@{k}{end}" for m in ("recall", "ndcg") for k in (10, 20) for end in ("", "_low", "_high")}
+    deep = [f"recall@{k}" for k in (10, 20, 50, 100, 500)]
+    assert missing == {f"{name}{end}" for name in (*deep, "ndcg@10", "ndcg@20") for end in ("", "_low", "_high")}
     assert row["recall@5_low"] <= row["recall@5"] <= row["recall@5_high"]
     assert row["users"] == 60 and row["invalid_rate"] == row["duplicate_rate"] == 0
+
+
+def test_deep_lists_are_measured_and_not_kept(point_of: PointOf) -> None:
+    for search in ("exhaustive", "co_visit", "plain"):
+        result, found = point_of(f"search={search}", "search.width=60" if search == "plain" else "split=test").result()
+        assert found is not None and found.items.shape[1] == 20
+        row = result.row
+        assert row["recall@20"] <= row["recall@50"] == (result.ranks < 50).mean()
+        assert (row["recall@100"] is None) == (search == "plain") and ("recall_ceiling" in row) == (search == "plain")
 
 
 def test_parameters_are_those_that_are_asked(point_of: PointOf) -> None:

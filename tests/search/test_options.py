@@ -57,6 +57,10 @@ def test_good_dials_pass(chosen: dict[str, Any]) -> None:
         ({"weight": math.nan}, "search.weight must be a number in [0, 1], got nan"),
         ({"weight": [0, None]}, "search.weight must be a number in [0, 1], got None"),
         ({"temperature": 0}, "search.temperature must be a number > 0, got 0"),
+        ({"reward_levels": "first"}, "search.reward_levels must be all or last, got first"),
+        ({"fusion": 0}, "search.fusion must be a number > 0, got 0"),
+        ({"beta": -1}, "search.beta must be a number >= 0, got -1"),
+        ({"smoothing": 0}, "search.smoothing must be a number > 0, got 0"),
         ({"rerank": "yes"}, "search.rerank must be true or false, got yes"),
         ({"shuffle_rewards": "random"}, "search.shuffle_rewards must be true or false, got random"),
         ({"samples": 0}, "search.samples must be an integer >= 1, got 0"),
@@ -120,6 +124,12 @@ def test_plan_of_rerank_carries_all_candidates_to_the_end() -> None:
         ({"weight": 1.0, "expansion": 1}, {"weight": 1.0, "expansion": 1, "rerank": True}),
         ({"weight": 1.0, "expansion": 4, "rerank": True}, {"weight": [0.2, 0.1, 1], "expansion": 4, "rerank": True}),
         ({"width": [80, 80, 20]}, {"width": 20, "expansion": 4, "rerank": True}),
+        ({"weight": [0, 0, 1], "expansion": 4}, {"weight": 1.0, "expansion": 4, "reward_levels": "last"}),
+        ({"weight": 1.0, "expansion": 4}, {"weight": 1.0, "expansion": 4, "fusion": 60.0}),
+        (
+            {"weight": 0.5, "expansion": 4, "fusion": 60},
+            {"weight": 0.5, "candidates": 80, "fusion": 60.0, "temperature": 2},
+        ),
     ],
 )
 def test_equal_searches_have_equal_keys(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -137,6 +147,9 @@ def test_equal_searches_have_equal_keys(one: dict[str, Any], other: dict[str, An
         ({"weight": 1.0, "expansion": 2}, {"weight": 1.0, "expansion": 2, "shuffle_rewards": True}),
         ({"weight": 0.5, "expansion": 2}, {"weight": 0.5, "expansion": 2, "temperature": 2.0}),
         ({"weight": 1.0}, {"weight": 0.0}),
+        ({"weight": 1.0, "expansion": 2}, {"weight": 1.0, "expansion": 2, "reward_levels": "last"}),
+        ({"weight": 0.5, "expansion": 2}, {"weight": 0.5, "expansion": 2, "fusion": 60.0}),
+        ({"weight": 0.5, "expansion": 2, "fusion": 9}, {"weight": 0.5, "expansion": 2, "fusion": 60.0}),
     ],
 )
 def test_different_searches_have_different_keys(one: dict[str, Any], other: dict[str, Any]) -> None:

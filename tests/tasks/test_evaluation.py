@@ -1,6 +1,7 @@
 """The evaluator: metrics against a plain recount, what is counted as broken, drift, order, short lists."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from promise.tasks.evaluation import RankingEvaluator, padded
 class Script:
     """A ranker that answers from a table (users, k) of items, with made-up scores and costs."""
 
-    def __init__(self, answers: np.ndarray, kept: list[np.ndarray] | None = None) -> None:
+    def __init__(self, answers: np.ndarray, kept: list[np.ndarray] | None = None, certified: Any = None) -> None:
         self.answers = torch.from_numpy(answers)
+        self.certified = certified
         self.kept = [torch.from_numpy(nodes) for nodes in kept or []]
         self.asked: list[int] = []
 
@@ -27,7 +29,9 @@ class Script:
         scores = torch.where(items == -1, -torch.inf, 1.0 / torch.arange(1, items.shape[1] + 1))
         users = len(batch.users)
         cost = Cost(users, 100 * users, 3 * users, 2 * users, 0.5)
-        return Ranking(items, scores, cost, [nodes[batch.users] for nodes in self.kept])
+        kept = [nodes[batch.users] for nodes in self.kept]
+        certified = None if self.certified is None else self.certified[batch.users]
+        return Ranking(items, scores, cost, kept, kept[-1] if kept else None, certified)
 
 
 @pytest.fixture
@@ -82,6 +86,15 @@ def test_hrecall_is_a_plain_recount(world, answers, lightning):
             node in row for node, row in zip(nodes, kept[depth - 1].tolist(), strict=True)
         ]
     assert found.hrecall[0] > 0
+    assert found.shares == {"recall_ceiling": pytest.approx(found.hrecall[-1])}
+
+
+def test_more_is_asked_for_than_is_kept_and_certificates_are_counted(world, answers, lightning):
+    script = Script(answers, certified=torch.arange(24) < 6)
+    found = world.result(RankingEvaluator([2, 3], ranker=script, item_count=30, depth=8))
+    assert set(script.asked) == {8} and found.items.tolist() == answers[:, :3].tolist()
+    assert found.shares == {"certified": 0.25} and ((found.ranks < 8) & (found.ranks >= 3)).any()
+    assert found.metrics["recall@3"] == pytest.approx((found.ranks < 3).mean())
 
 
 def test_a_broken_ranker_is_counted_and_not_believed(world, lightning):

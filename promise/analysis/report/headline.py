@@ -19,6 +19,9 @@ METHODS = {
     "sasrec": "SASRec, full softmax, item numbers only; published runs of it reach more: compare with those",
     "plain_alone": "plain beam search of a generator that was trained without a reward model",
     "plain": "plain beam search of the generator that was trained with the reward model",
+    "pmi": "log p minus β times the log of the prefix's share of the training items; no reward model",
+    "fusion": "guided search that fuses the ranks of likelihood and reward",
+    "last_level": "guided search whose reward is asked at the last level alone",
     "orm": "a plain beam as wide as C, ranked once at the end by the reward alone",
     "second_scorer": "a plain beam as wide as C, ranked once at the end by likelihood and reward added up",
     "exhaustive": "the reward of every item of the catalogue",
@@ -35,21 +38,27 @@ HALVES = ("all", "above", "below")
 MEASURES = ("recall@5", "ndcg@5", "recall@10", "ndcg@10")
 COMPARED = ("recall@10", "ndcg@10")
 
+RETRIEVAL = ("recall@50", "recall@100", "recall@500", "recall_ceiling")
+LATER = ("recipe", *RETRIEVAL)
+"""Columns that files of before do not have; empty there."""
+
 ROW_COLUMNS = (
-    "dataset", "method", "seen", "half", "seed", "split", *MEASURES, "flops_per_user", "parameters", "command",
+    "dataset", "method", "seen", "half", "seed", "split", *MEASURES, "flops_per_user", "parameters", "command", *LATER,
 )  # fmt: skip
 COMPARISON_COLUMNS = (
     "dataset", "seen", "half", "split", "metric", "method", "against", "difference", "low", "high",
-    "seed_min", "seed_max", "seeds", "users",
+    "seed_min", "seed_max", "seeds", "users", "recipe",
 )  # fmt: skip
 GOAL_COLUMNS = ("dataset", "seen", "method", "kind", *COMPARED)
 PUBLISHED_COLUMNS = ("dataset", "seen", "method", *MEASURES, "source", "note")
 
-ROW_KEY = ("dataset", "split", "seen", "half", "method", "seed")
-COMPARISON_KEY = ("dataset", "split", "seen", "half", "metric", "method", "against")
+ROW_KEY = ("dataset", "recipe", "split", "seen", "half", "method", "seed")
+COMPARISON_KEY = ("dataset", "recipe", "split", "seen", "half", "metric", "method", "against")
 
 _TYPES: dict[str, type[pl.DataType]] = dict.fromkeys(("seed", "seeds", "users", "parameters"), pl.Int64)
-_TYPES |= dict.fromkeys((*MEASURES, "flops_per_user", "difference", "low", "high", "seed_min", "seed_max"), pl.Float64)
+_TYPES |= dict.fromkeys(
+    (*MEASURES, *RETRIEVAL, "flops_per_user", "difference", "low", "high", "seed_min", "seed_max"), pl.Float64
+)
 _ORDERS: dict[str, Sequence[str]] = {
     "split": ("test", "validation"),
     "seen": SEEN,
@@ -83,7 +92,7 @@ def read_table(path: Path, columns: Sequence[str]) -> pl.DataFrame:
 
     Args:
         path: The file; one that is not there holds no rows.
-        columns: Columns that it must have.
+        columns: Columns that it must have, but for those of `LATER`, which may be missing and are null then.
 
     Raises:
         ValueError: If a column is missing, or a cell is no number where one belongs.
@@ -94,6 +103,8 @@ def read_table(path: Path, columns: Sequence[str]) -> pl.DataFrame:
         table = pl.read_csv(path, infer_schema=False)
     except pl.exceptions.PolarsError:
         table = pl.DataFrame()
+    table = table.with_columns(pl.lit(None, pl.String).alias(name) for name in columns
+                               if name in LATER and name not in table.columns and table.width)  # fmt: skip
     if missing := [name for name in columns if name not in table.columns]:
         raise ValueError(f"{path} must have the columns {', '.join(missing)}")
     return table.with_columns(_typed(path, table[name]) for name in table.columns)
@@ -174,8 +185,11 @@ def read_headline(folder: Path) -> Headline:
         ValueError: If a file lacks a column, or a cell is no number where one belongs.
     """
     tested = pl.col("split") == "test"
-    rows = read_table(folder / "headline.csv", ROW_COLUMNS).filter(tested)
-    compared = read_table(folder / "comparisons.csv", COMPARISON_COLUMNS).filter(tested)
+    named = pl.when(pl.col("recipe").is_null()).then("dataset").otherwise(pl.format("{} ({})", "dataset", "recipe"))
+    rows, compared = (
+        read_table(folder / name, columns).filter(tested).with_columns(dataset=named)
+        for name, columns in (("headline.csv", ROW_COLUMNS), ("comparisons.csv", COMPARISON_COLUMNS))
+    )
     place = ["dataset", "seen", "half", "method"]
     means = rows.group_by(place, maintain_order=True).agg(
         pl.col(*MEASURES, "flops_per_user").mean().round(6),

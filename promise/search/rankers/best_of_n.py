@@ -69,7 +69,7 @@ class BestOfN(TreeRanker):
         refuse_nan({self.trie.levels: scores}, first)
         judged = (beams.log_probs > -torch.inf).sum(1).tolist()
         cost = self.cost(users.lengths.clamp_max(self.generator.history).tolist(), rows, judged)
-        return Ranking(self.trie.item_of(best.kept()), scores, cost, kept)
+        return Ranking(self.trie.item_of(best.kept()), scores, cost, kept, candidates=kept[-1])
 
     @property
     def users_at_once(self) -> int:

@@ -10,13 +10,16 @@ from promise.analysis.report.headline import (
     COMPARISON_COLUMNS,
     COMPARISON_KEY,
     GOAL_COLUMNS,
+    LATER,
     ROW_COLUMNS,
     ROW_KEY,
     claimed,
     merged,
+    read_headline,
     read_table,
     write_table,
 )
+from promise.analysis.results import write_csv
 
 ROWS = Path(__file__).resolve().parents[3] / "sweeps" / "results"
 
@@ -61,6 +64,17 @@ def test_other_columns_stay_and_no_file_holds_no_rows(tmp_path: Path) -> None:
     old, new = rows({}, {"seed": 1}), rows({"recall@10": 0.08})  # a new row replaces the old one of its key
     assert merged(old, new, ROW_KEY).sort("seed")["recall@10"].to_list() == [0.08, 0.07]
     assert read_table(tmp_path / "none.csv", ROW_COLUMNS).is_empty()
+
+
+def test_files_of_before_have_no_recipe_and_recipes_are_never_mixed(tmp_path: Path) -> None:
+    path, later = tmp_path / "headline.csv", set(ROW_COLUMNS) - set(LATER)
+    write_csv(rows({}).select(name for name in ROW_COLUMNS if name in later), path)
+    old, new = read_table(path, ROW_COLUMNS), rows({"recipe": "counts", "recall@500": 0.5})
+    assert old["recipe"].to_list() == old["recall@500"].to_list() == [None]
+    write_table(merged(old, new, ROW_KEY), path, ROW_KEY)
+    assert read_table(path, ROW_COLUMNS)["recall@500"].to_list() == [None, 0.5]
+    name = old["dataset"][0]
+    assert read_headline(tmp_path).datasets == [name, f"{name} (counts)"]
 
 
 def test_a_wrong_table_is_one_line(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_rows_notes_goals_and_figures_from_elsewhere(tmp_path: Path) -> None:
             ("dataset", "seen", "method", "recall@5", "ndcg@5", "recall@10", "ndcg@10", "source", "note"),
             figure | {"method": "HIGH", "recall@10": 0.06}, figure | {"method": "LOW", "ndcg@10": 0.01})  # fmt: skip
     (tmp_path / "notes.md").write_text("Rows of *sasrec* were taken out.\n")
-    rows = [measured(seed=0), measured(seed=1, **{"recall@10": 0.07}), measured("plain", recipe="counts")]
+    rows = [measured(seed=0), measured(seed=1, **{"recall@10": 0.07}), measured("plain", further="counts")]
     rows += [measured("sasrec", split="validation"), measured("new_one")]
     pairs = [
         compared("plain", 0.02),
