@@ -66,13 +66,27 @@ def stable_topk(scores: Tensor, k: int, items: Tensor | None = None) -> tuple[Te
     count = scores.shape[1]
     top, places = scores.topk(min(k + 1, count))
     if k < count:
-        # topk picks any of the scores that tie at the cut; rarely are there any, and only they need a sort.
+        # topk picks any of the scores that tie at the cut.
         tied = ((top[:, k - 1] == top[:, k]) & (top[:, k] > -torch.inf)).nonzero().squeeze(1)
-        top, places = top[:, :k], places[:, :k].clone()
+        top, places = top[:, :k].clone(), places[:, :k].clone()
         if len(tied):
-            places[tied] = stable_order(scores[tied], None if items is None else items[tied])[:, :k]
+            if items is None:
+                for row in tied:
+                    places[row] = first_at_cut(scores[row], k, top[row, -1])
+            else:
+                places[tied] = stable_order(scores[tied], items[tied])[:, :k]
+            top[tied] = scores[tied].gather(1, places[tied])
     order = stable_order(top, places if items is None else items.gather(1, places))
     return top.gather(1, order), places.gather(1, order)
+
+
+def first_at_cut(scores: Tensor, k: int, least: Tensor) -> Tensor:
+    """(k,) places of the k highest of scores (n,), the first ones of those equal to the k-th, `least`.
+
+    Many times as fast as a sort where there are many places, as in counts over a large catalogue.
+    """
+    above = (~(scores <= least)).nonzero().squeeze(1)  # NaN too
+    return torch.cat((above, (scores == least).nonzero().squeeze(1)[: k - len(above)]))
 
 
 def stable_order(scores: Tensor, items: Tensor | None) -> Tensor:
