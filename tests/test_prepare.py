@@ -1,5 +1,6 @@
 """`promise prepare` reads the data, makes semantic IDs, reports both, and does neither twice."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,19 @@ def test_nearest_free_adds_no_level(run: Run, tmp_path: Path) -> None:
     assert said["distortion_after"] > said["distortion"][-1]
     balanced = run("prepare", "ids.balance=last_level", "ids.refits=1", store=tmp_path).json["ids"]
     assert balanced["collision_rate_before"] < said["collision_rate_before"]
+
+
+def test_given_codes_become_ids_known_by_their_contents(run_bare: Run, world: Any, tmp_path: Path) -> None:
+    index = {str(7 + 3 * item): [item % 8, item % 5] for item in range(40)}
+    (tmp_path / "a.index.json").write_text(json.dumps(index))
+    files = [word for word in world.words if word.startswith("data")]
+    words = ("prepare", *files, f"store={tmp_path}", "ids=given")
+    first = run_bare(*words, f"ids.codes_path={tmp_path}/a.index.json").json
+    assert first["ids"]["collision_rate_before"] == 0 and first["ids"]["level_sizes"] == [8, 5]
+    (tmp_path / "a.index.json").rename(tmp_path / "b.json")
+    moved = run_bare(*words, f"ids.codes_path={tmp_path}/b.json").json
+    assert "ids" not in moved["trained"] and moved["paths"] == first["paths"]
+    assert "ids.codes_path=/none.json cannot be read" in run_bare(*words, "ids.codes_path=/none.json").error
 
 
 @pytest.mark.parametrize(
@@ -127,7 +141,7 @@ def test_a_bad_table_is_one_line_and_leaves_nothing(run_bare: Run, tmp_path: Pat
     path, store = tmp_path / "e.csv", tmp_path / "store"
     path.write_text("user,item,time\n1,2,soon\n")
     error = run_bare("prepare", "data=table", f"data.events={path}", "logger=csv", f"store={store}").error
-    assert error == "data.events: e.csv:2: time must be a number or an ISO date, got 'soon'"
+    assert error == "data.events: e.csv:2: time must be a number or a date, got 'soon'"
     assert [file for file in store.rglob("*") if file.is_file() and not {"runs", ".locks"} & set(file.parts)] == []
 
 

@@ -26,7 +26,7 @@ RUN_ONLY = (
 )
 
 #: Keys that name files or folders; what these hold counts, not where they lie.
-FILES = ("checkpoint", "ids.path", "evaluation.allow", "evaluation.deny")
+FILES = ("checkpoint", "ids.path", "ids.codes_path", "evaluation.allow", "evaluation.deny")
 
 
 def identity(cfg: DictConfig, without: Iterable[str] = ()) -> dict[str, Any]:

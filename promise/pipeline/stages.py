@@ -22,6 +22,7 @@ from promise.models.generator import Generator
 from promise.models.reward import RewardModel
 from promise.pipeline.config import make, make_with, plain, trainings
 from promise.pipeline.cooccurrence import cooccurrence_stage, cooccurrence_tables
+from promise.pipeline.files import file_fingerprint
 from promise.pipeline.given_model import adopted, without_paths
 from promise.pipeline.model_folder import IDS, Model
 from promise.pipeline.networks import WEIGHTS, NetworkInputs, network_config, wants_vectors
@@ -82,7 +83,9 @@ class Pipeline(Preparation):
             return Path(self.cfg.ids.path)
         config = {name: value for name, value in plain(self.cfg.ids).items() if name != "path"}
         policy = config.pop("collisions")
-        quantizer: Quantizer = make_with(config, {"pipeline": lambda: self})
+        quantizer: Quantizer = make_with(
+            config, {"pipeline": lambda: self, "items": lambda: self.interactions.items["id"]}
+        )
 
         def build(folder: Path) -> dict[str, Any]:
             quantizer.fit(self.item_vectors, self.cfg.seed)
@@ -106,6 +109,8 @@ class Pipeline(Preparation):
             return {"fingerprint": ids.fingerprint}
 
         inputs = {"embeddings": self.embeddings.fingerprint, "data": self.data.fingerprint}
+        for name in [name for name in config if name.endswith("path")]:  # files count by their contents
+            inputs[name] = file_fingerprint(Path(config.pop(name)).expanduser())
         config |= {"collisions": policy, "seed": self.cfg.seed}
         return self.stage("ids", config, inputs, build).path / "ids.npz"
 

@@ -8,7 +8,11 @@ from numpy.typing import NDArray
 
 
 class Quantizer(Protocol):
-    """Learns codebooks from embeddings and encodes items with them; items may share a path."""
+    """Learns codebooks from embeddings and encodes items with them; items may share a path.
+
+    A constructor that names `items` as a run-time argument gets the ids of the catalogue's items (I,). An option whose
+    name ends in `path` is a file, known by its contents.
+    """
 
     @property
     def level_sizes(self) -> Sequence[int]:
