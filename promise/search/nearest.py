@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from tqdm import tqdm
+
+from promise.ids.progress import progress
 
 #: Entries, or products of two of them, held at once.
 ENTRIES_AT_ONCE = 1 << 24
@@ -21,10 +22,8 @@ def row_blocks(entries: NDArray[np.integer], what: str) -> Iterator[slice]:
     """
     block = np.cumsum(entries, dtype=np.int64) // ENTRIES_AT_ONCE
     starts = np.append(np.flatnonzero(np.diff(block, prepend=-1)), len(entries)).tolist()
-    with tqdm(total=len(entries), desc=what, unit="item", unit_scale=True, delay=1) as bar:
-        for first, last in pairwise(starts):
-            yield slice(first, last)
-            bar.update(last - first)
+    blocks = [slice(first, last) for first, last in pairwise(starts)]
+    return progress(blocks, what, [block.stop - block.start for block in blocks], "items")
 
 
 def largest(

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from tqdm import tqdm
 
 from promise.data.embeddings.protocol import NothingToEmbed
 from promise.data.embeddings.vectors import at_least_one, digest
 from promise.data.histories import Histories
+from promise.ids.progress import progress
 
 #: Texts whose vectors are written at once: what a killed run loses at most.
 TEXTS_AT_ONCE = 1024
@@ -72,18 +72,17 @@ class TextEncoder:
         """Writes the vectors of texts, a file for each part."""
         model = self._load()
         folder.mkdir(parents=True, exist_ok=True)
-        with tqdm(total=len(table), desc=f"encoding texts by {self.model}", unit="text") as bar:
-            for part in table.iter_slices(TEXTS_AT_ONCE):
-                texts = [self.prefix + text for text in part["text"]]
-                vectors = model.encode(
-                    texts, batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False
-                )
-                name = f"{part['key'][0]}.parquet"
-                unfinished = folder / f".{os.getpid()}-{name}"
-                kept = pl.Series("vector", np.asarray(vectors, np.float32))
-                part.select("key").with_columns(kept).write_parquet(unfinished)
-                unfinished.rename(folder / name)
-                bar.update(len(part))
+        parts = list(table.iter_slices(TEXTS_AT_ONCE))
+        for part in progress(parts, f"encoding texts by {self.model}", [len(part) for part in parts], "texts"):
+            texts = [self.prefix + text for text in part["text"]]
+            vectors = model.encode(
+                texts, batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False
+            )
+            name = f"{part['key'][0]}.parquet"
+            unfinished = folder / f".{os.getpid()}-{name}"
+            kept = pl.Series("vector", np.asarray(vectors, np.float32))
+            part.select("key").with_columns(kept).write_parquet(unfinished)
+            unfinished.rename(folder / name)
 
     def _load(self) -> Any:
         from sentence_transformers import SentenceTransformer  # seconds to import

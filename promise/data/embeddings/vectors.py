@@ -5,7 +5,8 @@ import json
 
 import numpy as np
 from scipy import sparse
-from tqdm import trange
+
+from promise.ids.progress import progress
 
 #: Steps of subspace iteration, and directions beyond those wanted: with them the last strengths are right to 1e-3 where
 #: a spectrum hardly falls, as that of words or of purchases does.
@@ -30,7 +31,7 @@ def reduced(matrix: sparse.csr_matrix, dim: int, seed: int, what: str) -> np.nda
     else:
         basis = np.random.default_rng(seed).standard_normal((matrix.shape[1], width), dtype=np.float32)
         basis, shift = orthonormal(basis)[0], 0.0
-        for _ in trange(STEPS, desc=f"{what}: directions", unit="step", delay=1):
+        for _ in progress(range(STEPS), f"{what}: directions"):
             image = matrix.T @ (matrix @ basis)
             image -= np.float32(shift) * basis
             basis, strengths = orthonormal(image)
