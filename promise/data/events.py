@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from promise.data.interactions import canonical_order
 from promise.data.item_table import stripped, whole_numbers
 from promise.data.tables import TableFile, collected
-from promise.data.times import as_integers
+from promise.data.times import ambiguous, as_integers
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,9 @@ def _bad_time(events: Events, stamp: pl.Expr) -> str:
         if len(rows):
             row, value = rows.row(0)
             got = "nothing" if value is None else repr(value)
-            return f"{file.name}: {file.line(row)}: {events.time} must be a number or an ISO date, got {got}"
+            if value is not None and ambiguous(str(value)):
+                got += ", whose day or month may be first: write 2014-06-30"
+            return f"{file.name}: {file.line(row)}: {events.time} must be a number or a date, got {got}"
     raise AssertionError("no stamp is missing")
 
 

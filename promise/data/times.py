@@ -1,5 +1,6 @@
-"""Time stamps of any form as integers: numbers, ISO dates; their unit, their range, and what has harmed them."""
+"""Time stamps of any form as integers: numbers and dates; their unit, their range, and what has harmed them."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,13 +20,17 @@ _UNITS = {
 _EARLIEST = 10**8  # seconds: stamps before 1973 are no dates, but numbers that give an order
 _DAY = 86_400
 _SAMPLE = 1000
+#: Forms of a day besides the ISO one that can be read in one way alone; with slashes day or month could be first.
+_DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%B %d, %Y", "%B %d %Y", "%d %B %Y", "%m %d, %Y")
+_TIMES_OF_DAY = ("%H:%M:%S%.f", "%H:%M")
+_WEEKDAY = r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? "
 
 
 def as_integers(column: str, sample: pl.Series) -> tuple[pl.Expr, str | None]:
     """How to turn a column of stamps into integers, and their unit where the form tells it.
 
     Numbers stay what they are (fractions of a second become microseconds), dates become microseconds since 1970,
-    UTC where no zone is given. What is no time becomes null.
+    UTC where no zone is given. What is no time, or may have its day or its month first, becomes null.
 
     Args:
         column: Name of the column.
@@ -35,6 +40,9 @@ def as_integers(column: str, sample: pl.Series) -> tuple[pl.Expr, str | None]:
     >>> how, unit = as_integers("t", stamps["t"])
     >>> unit, (stamps.select(how)["t"] - 1_425_168_000_000_000).to_list()
     ('microseconds', [0, 1000000, 2500000, None])
+    >>> days = pl.DataFrame({"t": ["Sun Mar 01 2015", "03 1, 2015", "2015/03/01 12:30", "01.03.2015", "03/01/2015"]})
+    >>> [(stamp or 0) / 1e6 - 1_425_168_000 for stamp in days.select(as_integers("t", days["t"])[0])["t"].to_list()]
+    [0.0, 0.0, 45000.0, 0.0, -1425168000.0]
     """
     value = pl.col(column)
     if sample.dtype.is_temporal():
@@ -54,14 +62,29 @@ def as_integers(column: str, sample: pl.Series) -> tuple[pl.Expr, str | None]:
         if (numbers != numbers.round()).any() and (numbers < _UNITS["seconds"][1]).all():
             return (number * 1e6).round().cast(pl.Int64, strict=False), "microseconds"
         return pl.coalesce(value.cast(pl.Int64, strict=False), number.cast(pl.Int64, strict=False)), None
-    text = value.str.replace(r" ?(UTC|Z)$", "+00:00").str.replace("T", " ", literal=True)
+    text = value.str.strip_chars().str.replace(_WEEKDAY, "")
+    text = text.str.replace(r" ?(UTC|Z)$", "+00:00").str.replace("T", " ", literal=True)
     forms = [
         text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%:z", time_unit="us", strict=False).dt.replace_time_zone(None),
         text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False),
         text.str.to_datetime("%Y-%m-%d %H:%M", time_unit="us", strict=False),
         text.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")),
     ]
+    for day in _DAYS:
+        with_time = [text.str.to_datetime(f"{day} {time}", time_unit="us", strict=False) for time in _TIMES_OF_DAY]
+        others = [*with_time, text.str.to_date(day, strict=False).cast(pl.Datetime("us"))]
+        # Only those that are there: a table has 10^8 rows, and nearly always dates of one form.
+        forms += [form for form in others if values.to_frame(column).select(form).to_series().count()]
     return pl.coalesce(forms).cast(pl.Int64), "microseconds"
+
+
+def ambiguous(stamp: str) -> bool:
+    """Whether a date may have its day or its month first.
+
+    >>> ambiguous("06/01/2014 12:30"), ambiguous("6-1-14"), ambiguous("01.06.2014"), ambiguous("2014/06/01")
+    (True, True, False, False)
+    """
+    return re.match(r"\s*\d{1,2}[/-]\d{1,2}[/-](\d{4}|\d{2})\b", stamp) is not None
 
 
 @dataclass(frozen=True)
