@@ -106,6 +106,8 @@ def test_wandb_gets_a_run_per_point_and_a_summary(run: Run, tmp_path: Path) -> N
     (file,) = Path(answer.json["paths"]["wandb"]).glob("*.wandb")
     (config,) = [items(record.run.config.update) for record in finished(file) if record.HasField("run")][:1]
     assert config["sweep"]["name"] == "charts" and config["points"] == 2
+    report = Path(answer.json["paths"]["report"]).read_text()
+    assert "Dataset card" in report and "items had before" in report
 
 
 def test_a_headline_sweep_writes_its_rows_and_comparisons(run: Run) -> None:

@@ -16,12 +16,14 @@ from promise.analysis.plots.gallery import FIGURES, compared, supported, write_f
 from promise.analysis.report.html import Page, report_html
 from promise.analysis.results import results_table
 from promise.analysis.wandb_summary import STEP, points_by_cost, summary_run
+from promise.data.card import card_lines
 from promise.experiments.findings import Measured, findings
 from promise.experiments.headline import Entry, write_headline
 from promise.experiments.laws import LAWS_COLUMNS, LAWS_TITLE, laws_of, table_rows, write_laws
 from promise.experiments.point_outcome import PointOutcome
 from promise.pipeline.config import plain, without_passwords
 from promise.pipeline.files import written_whole
+from promise.pipeline.preparation import Preparation
 from promise.pipeline.trainer import finish, make_logger
 from promise.pipeline.verb import show
 
@@ -61,7 +63,9 @@ def sweep_report(
         paths |= write_laws(laws, folder)
         show(LAWS_TITLE, LAWS_COLUMNS, table_rows(laws))
     if measured:
-        paths |= write_report(cfg, [outcome.row for outcome in outcomes], folder, said, paths)
+        paths |= write_report(
+            cfg, [outcome.row for outcome in outcomes], folder, said, paths, card=shared_card(outcomes)
+        )
     return paths, said
 
 
@@ -73,6 +77,7 @@ def write_report(
     paths: Mapping[str, str] | None = None,
     lead: str | None = None,
     command: str | None = None,
+    card: Sequence[tuple[str, str]] = (),
 ) -> dict[str, str]:
     """Write `figure*.svg`, `figure*.png`, `report.html`; log points and figures as the config's logger can.
 
@@ -84,6 +89,7 @@ def write_report(
         paths: Files that the sweep has written so far, by name: its laws are taken into the page.
         lead: The page's opening sentence; None = the first finding's.
         command: The command as typed; None = `promise sweep` with the overrides of this job.
+        card: What is known of the data, as pairs of a name and words.
 
     Returns:
         The files and the run's folder by name.
@@ -102,6 +108,7 @@ def write_report(
         findings=findings,
         lead=lead,
         laws=pl.read_csv(before["laws"], infer_schema_length=None).to_dicts() if "laws" in before else [],
+        card=card,
         figures={FIGURES[name][0]: path for name, path in zip(supported(compared(table)), drawings, strict=True)}
         | {title: Path(before[f"{name}_svg"]) for name, title in LAWS.items() if f"{name}_svg" in before},
     )
@@ -116,6 +123,15 @@ def write_report(
     else:
         log_points(cfg, table, images)
     return written
+
+
+def shared_card(outcomes: Sequence[PointOutcome]) -> list[tuple[str, str]]:
+    """The dataset card of the points that have a row, in words; empty where they have different data."""
+    done = [each for each in outcomes if each.result]
+    if len({each.row["data_fingerprint"] for each in done}) != 1:
+        return []
+    card = Preparation(done[0].point.cfg).data.manifest["card"]
+    return [(name, f"{card[name]:,}") for name in ("users", "items", "events", "texts")] + card_lines(card)
 
 
 def log_points(cfg: DictConfig, table: pl.DataFrame, images: Sequence[str]) -> None:

@@ -42,6 +42,7 @@ class Page:
         findings: Paired differences: `text`, `difference`, `low`, `high`.
         lead: The opening sentence; None = the first finding's.
         laws: Rows of `laws.csv`; empty without a law.
+        card: What is known of the data, as pairs of a name and words; empty where the points have different data.
         figures: Drawings (.svg) by their heading, in the order of the page.
     """
 
@@ -51,6 +52,7 @@ class Page:
     findings: Sequence[Mapping[str, Any]] = ()
     lead: str | None = None
     laws: Sequence[Mapping[str, Any]] = ()
+    card: Sequence[tuple[str, str]] = ()
     figures: Mapping[str, Path] = field(default_factory=dict)
 
 

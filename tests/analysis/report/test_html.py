@@ -49,12 +49,15 @@ def page(**parts: Any) -> Page:
 def test_the_page(sweep, tmp_path: Path) -> None:
     paths = write_figures(results_table(sweep), tmp_path)
     figures = {"One": Path(paths["figure_svg"]), "Two": Path(paths["figure_frontier_svg"])}
-    text = report_html(results_table(sweep), page(findings=[FINDING], laws=[LAW], figures=figures))
+    text = report_html(
+        results_table(sweep), page(findings=[FINDING], laws=[LAW], figures=figures, card=[("users", "<7>")])
+    )
     outline = Outline(text)
     assert outline.headings == [
         "Sweep mine: amazon_beauty · test split · 22,363 users",
-        "One", "Two", "Differences", "Scaling laws", "Points", "Command",
+        "One", "Two", "Differences", "Scaling laws", "Points", "Dataset card", "Command",
     ]  # fmt: skip
+    assert "&lt;7&gt;" in text
     assert outline.drawings == 2 and "<?xml" not in text
     assert '<p class="finding">Recall@10: guided W=20 C=200 − plain W=20 is +0.0200' in text
     assert "<td>0.03</td>" in text and "recall@10, small, W = 20, λ = 1</td>" in text
