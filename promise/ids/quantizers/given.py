@@ -59,7 +59,8 @@ class GivenCodes:
             members = sparse.csr_matrix(
                 (np.ones(len(left), np.float32), (column, np.arange(len(left)))), (size, len(left))
             )
-            means = (members @ left) / np.maximum(np.bincount(column, minlength=size), 1)[:, None].astype(np.float32)
+            counts = np.maximum(np.bincount(column, minlength=size), 1)
+            means = np.asarray(members @ left / counts[:, None], np.float32)
             left -= means[column]
             self.codebooks.append(means)
 
