@@ -1,3 +1,5 @@
+"""progress: what a bar and a log say."""
+
 import io
 import logging
 

@@ -1,3 +1,5 @@
+"""GivenCodes: files of each form, what is refused, and codewords by hand."""
+
 import json
 from pathlib import Path
 
