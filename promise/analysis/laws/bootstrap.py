@@ -19,13 +19,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % bootstrap interval over users.
-
-    Attributes:
-        value: The estimate from all users.
-        low: Lower end.
-        high: Upper end.
-    """
+    """A number from all users with its 95 % bootstrap interval over users."""
 
     value: float
     low: float

@@ -62,12 +62,7 @@ class LawFit:
 
 @dataclass(frozen=True)
 class NoFit:
-    """A law that the points can't carry, and why; it has no numbers.
-
-    Attributes:
-        law: Which law.
-        reason: One sentence.
-    """
+    """A law that the points can't carry, and why in one sentence; it has no numbers."""
 
     law: Law
     reason: str

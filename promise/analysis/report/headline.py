@@ -72,9 +72,6 @@ _ORDERS: dict[str, Sequence[str]] = {
 def claimed(row: Mapping[str, Any]) -> int:
     """The way in which a comparison is decided: the interval excludes 0 and the sign is the same in every seed.
 
-    Args:
-        row: A comparison.
-
     Returns:
         1 = the first method is better, -1 = it is worse, 0 = not told apart.
 
