@@ -1,7 +1,5 @@
 """Hits of the true prefix among those that a search keeps."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 

@@ -1,7 +1,5 @@
 """Recall and NDCG at k, computed from the rank of each user's one target item."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

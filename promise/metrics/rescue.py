@@ -1,7 +1,5 @@
 """How well a judge knows the true prefix among candidates: its place, calibration, and medians with an interval."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Curves over resampled users: the means of a curve's points, and their intervals."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

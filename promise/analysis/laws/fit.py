@@ -3,8 +3,6 @@
 Points are not weighted in a fit: they share their users, so most of a point's own error moves the whole curve.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Headline rows and comparisons: their columns, their CSV files, what makes a claim, and what they allow to say."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
