@@ -43,12 +43,12 @@ class Trials:
         cfg, chosen = compose_checked([*self.given, *overrides], self.where)
         return Point(self.pipelines.of(cfg), cfg.search, chosen, " ".join(overrides))
 
-    def launch(self, trials: Sequence[tuple[Asked, list[str]]]) -> list[dict[str, Any] | Exception]:
+    def launch(self, trials: Sequence[Asked]) -> list[dict[str, Any] | Exception]:
         """Rows of trials, or what they raised."""
         outcomes: list[dict[str, Any] | Exception] = []
-        for _, overrides in trials:
+        for asked in trials:
             try:
-                outcomes.append(self.point(overrides).result()[0].row)
+                outcomes.append(self.point(asked.overrides).result()[0].row)
             except Exception as error:
                 if not is_check(error):
                     log.error("%s", "".join(traceback.format_exception(error)))
@@ -75,12 +75,10 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     try:
         trials = Trials(given, f"{settings.where}.space")
         first = trials.point(corners[0])
-        pipeline = first.pipeline
-        pipeline.check_inputs()
+        first.pipeline.check_inputs()
         if study.left():
             first.key()  # networks are trained before the first trial, or never
-        users = min(cfg.evaluation.users or len(pipeline.histories), len(pipeline.histories))
-        told = conduct(study, given, trials.launch, users, cfg)
+        told = conduct(study, given, trials.launch, cfg)
     finally:
         study.close()
-    return {"verb": "sweep", "name": cfg.sweep.name, **told, "trained": trials.pipelines.built}
+    return {"verb": "sweep", "name": cfg.sweep.name, **told, "trained": [*dict.fromkeys(trials.pipelines.built)]}

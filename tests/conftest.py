@@ -2,7 +2,8 @@
 
 import os
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch reads it when it is imported
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch reads both when it is imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tensors this small only wait for each other on several threads
 
 import contextlib
 import copy
@@ -22,14 +23,9 @@ import yaml
 
 KINDS, ITEMS, USERS = 4, 40, 60
 SMALL = (
-    "generator=tiny",
-    "generator.dim=16",
-    "ids.codes=8",
-    "training.epochs=2",
-    "checkpoint_selection.users=20",
-    "checkpoint_selection.width=5",
-    "logger=csv",
-)
+    "generator=tiny", "generator.dim=16", "ids.codes=8", "training.epochs=2", "checkpoint_selection.users=20",
+    "checkpoint_selection.width=5", "logger=csv",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -151,12 +147,11 @@ def run_bare() -> Run:
 
 
 @pytest.fixture(scope="session")
-def pipeline_of(world: World, shared_store: Path) -> Callable[..., Any]:
-    """The pipeline of a config: `pipeline_of("seed=1")`."""
+def config_of(world: World, shared_store: Path) -> Callable[..., Any]:
+    """The config of some overrides on the tiny world: `config_of("seed=1")`."""
     from omegaconf import OmegaConf
 
     from promise import configs
-    from promise.pipeline.stages import Pipeline
 
     groups, known = configs.groups(), cache(lambda chosen: configs.compose([*world.words, *chosen]))
 
@@ -164,10 +159,18 @@ def pipeline_of(world: World, shared_store: Path) -> Callable[..., Any]:
         named = [word for word in words if word.partition("=")[0] in groups]
         cfg = copy.deepcopy(known(tuple(named)))  # Hydra takes its time; values are put in their place by hand
         OmegaConf.set_struct(cfg, False)
+        cfg.store = str(store)
         for name, _, value in (word.lstrip("+").partition("=") for word in words if word not in named):
             OmegaConf.update(cfg, name, yaml.safe_load(value))
-        cfg.store = str(store)
         OmegaConf.set_struct(cfg, True)
-        return Pipeline(cfg)
+        return cfg
 
     return compose
+
+
+@pytest.fixture(scope="session")
+def pipeline_of(config_of: Callable[..., Any]) -> Callable[..., Any]:
+    """The pipeline of a config: `pipeline_of("seed=1")`."""
+    from promise.pipeline.stages import Pipeline
+
+    return lambda *words, **store: Pipeline(config_of(*words, **store))

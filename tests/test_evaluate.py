@@ -32,9 +32,9 @@ def test_the_contract(run: Run) -> None:
             assert 0 <= interval[0] <= value <= interval[1] <= 1
     assert set(said["baselines"]) == {"popularity", "co_visit"}
     assert all(None not in baseline.values() and list(baseline) == METRICS for baseline in said["baselines"].values())
-    levels = len(json.loads(Path(said["paths"]["row"]).read_text())) and len(said["hrecall"])
+    assert said["drift"] == {} and Path(said["paths"]["row"]).is_file()
+    assert len(said["hrecall"]) >= 3 and said["hrecall"] == sorted(said["hrecall"], reverse=True)
     assert said["hrecall"][-1] <= said["recall_ceiling"] <= said["hrecall"][-2]
-    assert levels >= 3 and said["hrecall"] == sorted(said["hrecall"], reverse=True)
     assert said["hrecall"][-1] == pytest.approx(said["metrics"]["recall@10"])
     assert set(said["cost"]) == {"flops_per_user", "decoder_tokens_per_user", "prm_paths_per_user", "seconds"}
     assert min(said["cost"].values()) > 0
@@ -43,22 +43,6 @@ def test_the_contract(run: Run) -> None:
         "search.candidates": 100, "search.expansion": 10, "search.weight": 1, "search.temperature": 1,
         "search.control": "none",
     }  # fmt: skip
-
-
-def test_drift_is_measured_when_asked(run: Run) -> None:
-    answer = run("evaluate", "evaluation.drift=true")
-    drift, levels = answer.json["drift"], len(answer.json["hrecall"])
-    assert {name: len(values) for name, values in drift.items()} == {"teacher_forced": levels, "free_running": levels}
-    assert drift["teacher_forced"][0] == drift["free_running"][0]
-    assert "teacher_forced" in answer.out
-    assert run("evaluate").json["drift"] == {}
-
-
-def test_multirun(run: Run) -> None:
-    answer = run("evaluate", "search.width=10,20", "-m")
-    *said, table = [json.loads(line) for line in answer.out.splitlines() if line.startswith("{")]
-    assert [one["dials"]["search.width"] for one in said] == [10, 20]
-    assert answer.json == table and Path(table["paths"]["results"]).is_file()
 
 
 def test_bad_dials_are_one_line_and_leave_nothing(run: Run, tmp_path: Path) -> None:

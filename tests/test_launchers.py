@@ -37,31 +37,36 @@ def logs(store: Path) -> str:
     return "".join(path.read_text() for path in store.glob("multiruns/*/*/*.log"))
 
 
-def test_two_joblib_workers_train_the_same_networks_once(run: Run, tmp_path: Path, joblib_workers: None) -> None:
-    answer = run("evaluate", "-m", "launcher=joblib", "search=plain", "search.width=10,12", store=tmp_path)
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for all launchers, whose first jobs prepare the data and train."""
+    return tmp_path_factory.mktemp("launched")
+
+
+def test_two_joblib_workers_train_the_same_networks_once(run: Run, store: Path, joblib_workers: None) -> None:
+    answer = run("evaluate", "-m", "launcher=joblib", "search=plain", "search.width=10,12", store=store)
     assert answer.code == 0, answer.err
-    said = logs(tmp_path)
+    said = logs(store)
     assert said.count("training joint: ") == 1 and said.count("epoch 2 of 2") == 1
-    assert len(list((tmp_path / "artifacts").glob("joint-*"))) == 1
+    assert len(list((store / "artifacts").glob("joint-*"))) == 1
     grids = "sweep.grids=[{search:plain,search.width:[10,12,14]},{search:plain,search.width:[[5,5]]}]"
-    said = run("sweep", "launcher=joblib", "sweep.name=workers", grids, store=tmp_path).json
+    said = run("sweep", "launcher=joblib", "sweep.name=workers", grids, store=store).json
     assert [said[name] for name in ("points", "ran", "skipped", "failed", "trained")] == [4, 1, 2, 1, []]
     table = read_results(said["paths"]["results"])
-    here = run("sweep", "sweep.name=workers", grids, store=tmp_path).json
+    here = run("sweep", "sweep.name=workers", grids, store=store).json
     assert read_results(here["paths"]["results"]).equals(table) and here["ran"] == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_workers_end_with_their_parent(world: Any, tmp_path: Path, one_thread: None, number: int) -> None:
+def test_workers_end_with_their_parent(world: Any, store: Path, one_thread: None) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    words = ["launcher=joblib", "sweep.name=two", "sweep.grids=[{seed:[0,1],search:plain}]"]
-    long = ["training.epochs=100000", "training.patience=100000"]
-    command = [sys.executable, "-m", "promise", "sweep", *world.words, f"store={tmp_path}", *words, *long]
+    grids = "sweep.grids=[{training.patience:[99998,99999],search:plain}]"
+    words = ["launcher=joblib", "sweep.name=two", grids, "training.epochs=99999", f"store={store}"]
+    command = [sys.executable, "-m", "promise", "sweep", *world.words, *words]
     sweep = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        until(lambda: logs(tmp_path).count("epoch 1 of ") == 2)
+        until(lambda: logs(store).count("epoch 1 of 99999") == 2)
         workers = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/stat") if parent_of(path) == sweep.pid]
-        sweep.send_signal(number)
+        sweep.send_signal(signal.SIGTERM)
         assert sweep.wait(60) != 0 and len(workers) >= 2
         until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
     finally:
@@ -85,22 +90,19 @@ def parent_of(stat: Path) -> int | None:
         return None
 
 
-def test_a_job_of_submitit(run: Run, tmp_path: Path, one_thread: None) -> None:
+def test_a_job_of_submitit(run: Run, store: Path, one_thread: None) -> None:
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-    words = ("launcher=slurm", "hydra/launcher=submitit_local", "sweep.name=one", "sweep.grids=[{search:popularity}]")
-    said = run("sweep", *words, store=tmp_path).json
+    grids = "sweep.grids=[{search:popularity,evaluation.users:30}]"
+    words = ("launcher=slurm", "hydra/launcher=submitit_local", "sweep.name=one", grids)
+    said = run("sweep", *words, store=store).json
     assert [said[name] for name in ("points", "ran", "failed")] == [1, 1, 0]
 
 
-def test_a_task_of_ray(world: Any, tmp_path: Path, one_thread: None) -> None:
+def test_a_task_of_ray(world: Any, store: Path, one_thread: None) -> None:
     pytest.importorskip("hydra_plugins.hydra_ray_launcher")
-    words = [
-        "launcher=ray",
-        "hydra.launcher.ray.init.num_cpus=1",
-        "sweep.name=one",
-        "sweep.grids=[{search:popularity}]",
-    ]
-    command = [sys.executable, "-m", "promise", "sweep", *world.words, f"store={tmp_path}", *words]
+    grids = "sweep.grids=[{search:popularity,evaluation.users:31}]"
+    words = ["launcher=ray", "hydra.launcher.ray.init.num_cpus=1", "sweep.name=one", grids]
+    command = [sys.executable, "-m", "promise", "sweep", *world.words, f"store={store}", *words]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (said,) = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))

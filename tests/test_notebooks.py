@@ -15,16 +15,9 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 NAMES = ["01_data_and_ids", "02_semantic_drift", "03_scaling_laws"]
 MOST_BYTES = 200_000
 SHOP = (
-    "experiment=smoke",
-    "data.users=800",
-    "data.items=300",
-    "ids.codes=16",
-    "generator.dim=32",
-    "training.epochs=3",
-    "checkpoint_selection.users=200",
-    "trainer.precision=32-true",
-    "logger=csv",
-)
+    "experiment=smoke", "data.users=800", "data.items=300", "ids.codes=16", "generator.dim=32", "training.epochs=3",
+    "checkpoint_selection.users=200", "trainer.precision=32-true", "logger=csv",
+)  # fmt: skip
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 PATHS = re.compile(r"(?<![\w.:/<])/(?:home|root|tmp|work|usr|opt|Users|mnt|var)\b|[A-Z]:\\\\")
 

@@ -139,7 +139,6 @@ def test_a_headline_sweep_writes_its_rows_and_comparisons(run: Run) -> None:
         (["sweep.grids=[{search:plain}]"], "sweep.name must be given: it names the folder of the results"),
         (["sweep.name=x", "sweep.grids=[{search:guided}]", "training=generator"], "search.weight=1.0 needs a reward m"),
         (["sweep.name=x", "sweep.grids=[{search:plain,search.width:[10,0]}]"], "search.width must be an integer >= 1"),
-        (["+sweeps=widht"], "+sweeps must be one of candidates, "),
     ],
 )  # fmt: skip
 def test_a_wrong_sweep_is_one_line(run: Run, tmp_path: Path, words: list[str], message: str) -> None:

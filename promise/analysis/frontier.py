@@ -1,7 +1,5 @@
 """The points that no other point beats at the same or a lower cost, and the knee of their front."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

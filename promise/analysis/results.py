@@ -1,7 +1,5 @@
 """The rows of a sweep as one table: column order, types, row order, and the CSV file."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

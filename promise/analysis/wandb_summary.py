@@ -1,7 +1,5 @@
 """The summary of a sweep as one W&B run: its tables, its points over compute, its curves, its figures."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -37,9 +37,7 @@ def in_items(cfg: DictConfig) -> Iterator[Measure]:
         ("trie_share_1e7", "1e7 trie", "1e7", 0.10, replayed),
         ("items_1e7_over_1e4", "1e7", "1e4", 1.15, note),
     ):
-        ours_ms, theirs_ms = 1e3 * timings[part].median, 1e3 * timings[whole].median
-        ratio = timings[part].over(timings[whole])
-        yield Measure(name, "ms", ours_ms, theirs_ms, goal=goal, direction="at most", note=what, **ratio)
+        yield timings[part].time(timings[whole], name, goal=goal, note=what)
 
 
 def trie_work(ours: World, search: Callable[[], object]) -> Callable[[], object]:

@@ -1,4 +1,4 @@
-"""The search beside the machine's own limits: matrix products on any device, milliseconds on a GPU."""
+"""The search beside the machine's own limit: its fastest matrix product."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from omegaconf import DictConfig
 
-from promise.bench.measure import Measure, Measurement, Skipped, clocked, interleaved
+from promise.bench.measure import Measure, Measurement, clocked, interleaved
 from promise.bench.worlds import draw_users, searching, sizes, world
 
 #: Products (rows, inner, columns) of which the fastest is called the machine's peak; the last ones are a search's own.
@@ -55,22 +55,4 @@ def matmul_peak(dtype: torch.dtype, device: str, quick: bool = False) -> float:
     return best
 
 
-def accelerator(cfg: DictConfig) -> Iterator[Measure]:
-    """Milliseconds of a batch of 16 on a GPU: 4 + 4 layers of width 1,024, 256 items of history, W = 200."""
-    if cfg.bench.device == "cpu":
-        raise Skipped("needs bench.device=cuda")
-    shape = ["generator.dim=1024", "generator.heads=16", "generator.encoder_layers=4", "generator.decoder_layers=4"]
-    ours = world(sizes(cfg).items, 256, shape, device=cfg.bench.device)
-    users = draw_users(16, sizes(cfg).items, 256, cfg.bench.device)
-    searches = {
-        "gpu_plain": (ours.search("plain", width=200), 23.0),
-        "gpu_guided": (ours.search("guided", width=200, candidates=800), 26.0),
-    }
-    functions = {name: searching(search, users, 16, 200, torch.bfloat16) for name, (search, _) in searches.items()}
-    timings = interleaved(functions, cfg.bench.repeats, warm_up=3)
-    note = "W=200, C=800 when guided, 4+4 layers, D=1024, 256 items of history, batch 16"
-    for name, (_, goal) in searches.items():
-        yield timings[name].measure(name, "ms", goal, note=note, dtype="bfloat16")
-
-
-MEASURES: dict[str, Measurement] = {"peak": peak, "gpu": accelerator}
+MEASURES: dict[str, Measurement] = {"peak": peak}

@@ -13,8 +13,8 @@ from typing import Any, TypedDict
 import torch
 from omegaconf import DictConfig
 
-#: Seconds in units of time.
-_UNITS = {"s": 1.0, "ms": 1e-3}
+#: Arithmetic of both sides of a comparison, by the suffix of its measures.
+TYPES = {"": torch.float32, "_bf16": torch.bfloat16}
 
 
 class Skipped(Exception):
@@ -93,10 +93,20 @@ class Timing:
         turns = [factor * mine / yours for mine, yours in zip(self.seconds, other.seconds, strict=True)]
         return Ratio(ratio=factor * self.median / other.median, low=min(turns), high=max(turns))
 
-    def measure(self, name: str, unit: str, goal: float | None = None, **fields: Any) -> Measure:
-        """These seconds themselves, in `s` or `ms`; a goal is an upper end."""
-        ours, low, high = (value / _UNITS[unit] for value in (self.median, min(self.seconds), max(self.seconds)))
-        return Measure(name, unit, ours, goal=goal, direction="at most", low=low, high=high, **fields)
+    def measure(self, name: str, goal: float, note: str) -> Measure:
+        """These seconds themselves; the goal is an upper end."""
+        low, high = min(self.seconds), max(self.seconds)
+        return Measure(name, "s", self.median, goal=goal, direction="at most", low=low, high=high, note=note)
+
+    def rate(self, theirs: "Timing", work: tuple[float, float], name: str, unit: str, **fields: Any) -> Measure:
+        """Pieces of work per second, ours and theirs, who had so many each; how many times more ours are."""
+        ratio = theirs.over(self, work[0] / work[1])
+        return Measure(name, unit, work[0] / self.median, work[1] / theirs.median, **ratio, **fields)
+
+    def time(self, theirs: "Timing", name: str, unit: str = "ms", pieces: int = 1, **fields: Any) -> Measure:
+        """Milliseconds per piece of work, ours and theirs, and ours over theirs; a goal is an upper end."""
+        ours, other = (1e3 * timing.median / pieces for timing in (self, theirs))
+        return Measure(name, unit, ours, other, direction="at most", **self.over(theirs), **fields)
 
 
 Measurement = Callable[[DictConfig], Iterator[Measure]]
@@ -131,3 +141,8 @@ def clocked(function: Callable[[], object]) -> float:
     function()
     synchronise()
     return time.perf_counter() - began
+
+
+def type_name(dtype: torch.dtype) -> str:
+    """A type as the table has it: `float32`."""
+    return str(dtype).removeprefix("torch.")

@@ -7,13 +7,10 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from promise.bench.measure import Measure, Measurement, Timing, interleaved
+from promise.bench.measure import TYPES, Measure, Measurement, interleaved, type_name
 from promise.bench.peers import Cornac, HuggingFace
 from promise.bench.worlds import CODES, LEVELS, World, catalogue, draw_users, searching, sizes, world
 from promise.search.protocols import UserRows
-
-#: Arithmetic of both sides of a comparison, by the suffix of its measures.
-_TYPES = {"": torch.float32, "_bf16": torch.bfloat16}
 
 #: Users that cornac searches for in one turn; it takes them one at a time.
 _CORNAC_USERS = 8
@@ -33,28 +30,12 @@ def at_best(search: Any, users: UserRows, batch: int, k: int, dtype: torch.dtype
     return trials[best], best
 
 
-def speed_up(
-    name: str, suffix: str, ours: Timing, theirs: Timing, users: tuple[int, int], goal: float, note: str
-) -> Measure:
-    """Users per second of both sides, who had so many users, and how many times faster ours is."""
-    return Measure(
-        name + suffix,
-        "users/s",
-        users[0] / ours.median,
-        users[1] / theirs.median,
-        goal=goal,
-        note=note,
-        dtype=str(_TYPES[suffix]).removeprefix("torch."),
-        **theirs.over(ours, users[0] / users[1]),
-    )
-
-
 def hugging_face(cfg: DictConfig) -> Iterator[Measure]:
     """Plain beam search against T5's `generate`, fed one token per code as usual, and one per item as ours is."""
     s, device = sizes(cfg), cfg.bench.device
     codes, built, users = catalogue(s.items), build(cfg), draw_users(s.users, s.items, s.history, device)
     inputs_each = {"vs_hf": False, "vs_hf_equal_input": True}
-    for suffix, dtype in _TYPES.items():
+    for suffix, dtype in TYPES.items():
         peer = HuggingFace(codes, (CODES,) * LEVELS, s.dim, s.heads, s.layers, device, dtype)
         run, size = at_best(built.search("plain", width=s.width), users, s.batch, s.width, dtype)
         functions, settings = {"ours": run}, {}
@@ -68,7 +49,9 @@ def hugging_face(cfg: DictConfig) -> Iterator[Measure]:
             tokens = peer.inputs(users.history[:1], inputs_each[name]).shape[1]
             theirs = f"HF {tokens} tokens, batch {batch}, cache {'on' if use_cache else 'off'}"
             note = f"W={s.width}, {s}; ours batch {size}; {theirs}"
-            yield speed_up(name, suffix, timings["ours"], timings[name], (s.users, batch), goal, note)
+            yield timings["ours"].rate(
+                timings[name], (s.users, batch), name + suffix, "users/s", goal=goal, note=note, dtype=type_name(dtype)
+            )
 
 
 def cornac(cfg: DictConfig) -> Iterator[Measure]:
@@ -76,15 +59,15 @@ def cornac(cfg: DictConfig) -> Iterator[Measure]:
     s, device = sizes(cfg), cfg.bench.device
     codes, built, users = catalogue(s.items), build(cfg), draw_users(s.users, s.items, s.history, device)
     few = users.history[:_CORNAC_USERS]
-    for suffix, dtype in _TYPES.items():
+    for suffix, dtype in TYPES.items():
         peer = Cornac(codes, (CODES,) * LEVELS, s.dim, s.heads, s.layers, device, dtype)
         run, size = at_best(built.search("plain", width=s.width), users, s.batch, s.width, dtype)
         theirs = partial(peer.search, few, s.width)
         check_legal(built, torch.tensor(theirs(), device=device), "vs_cornac")
         timings = interleaved({"ours": run, "theirs": theirs}, cfg.bench.repeats)
         note = f"W={s.width}, {s}; ours batch {size}; cornac B=1"
-        count = (s.users, len(few))
-        yield speed_up("vs_cornac", suffix, timings["ours"], timings["theirs"], count, 30.0, note)
+        named = {"name": f"vs_cornac{suffix}", "unit": "users/s", "dtype": type_name(dtype)}
+        yield timings["ours"].rate(timings["theirs"], (s.users, len(few)), goal=30.0, note=note, **named)
 
 
 def check_legal(ours: World, paths: torch.Tensor, name: str) -> None:
@@ -105,16 +88,9 @@ def guided(cfg: DictConfig) -> Iterator[Measure]:
     functions = {name: searching(search, users, s.batch, s.width) for name, search in searches.items()}
     timings = interleaved(functions, cfg.bench.repeats)
     for reward, goal in goals.items():
-        yield Measure(
-            f"{'guided' if reward == 'dot' else reward}_over_plain",
-            "ms/user",
-            1e3 * timings[reward].median / s.users,
-            1e3 * timings["plain"].median / s.users,
-            goal=goal,
-            direction="at most",
-            note=f"C={4 * s.width}, {reward}; W={s.width}, {s}; batch {s.batch}",
-            **timings[reward].over(timings["plain"]),
-        )
+        name = f"{'guided' if reward == 'dot' else reward}_over_plain"
+        note = f"C={4 * s.width}, {reward}; W={s.width}, {s}; batch {s.batch}"
+        yield timings[reward].time(timings["plain"], name, "ms/user", s.users, goal=goal, note=note)
 
 
 MEASURES: dict[str, Measurement] = {"hf": hugging_face, "cornac": cornac, "guided": guided}

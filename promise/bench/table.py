@@ -28,7 +28,7 @@ def table(cfg: DictConfig) -> Iterator[Measure]:
                 turns.append(child.submit(prepared, folder).result())
     seconds, sizes = zip(*turns, strict=True)
     note = f"{events:,} events, {events // 20:,} users"
-    yield Timing(seconds).measure("prepare_table", "s", goal=60, note=note)
+    yield Timing(seconds).measure("prepare_table", 60, note)
     low, high = min(sizes) / 1e9, max(sizes) / 1e9
     yield Measure("prepare_table_memory", "GB", high, goal=1.1, direction="at most", low=low, high=high, note=note)
 

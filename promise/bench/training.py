@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from promise import configs
 from promise.bench.machine import matmul_peak
-from promise.bench.measure import Measure, Measurement, interleaved
+from promise.bench.measure import TYPES, Measure, Measurement, interleaved, type_name
 from promise.bench.peers import FIRST, t5
 from promise.bench.worlds import CODES, LEVELS, catalogue, sizes
 from promise.data.batch import Batch
@@ -47,26 +47,17 @@ def training(cfg: DictConfig) -> Iterator[Measure]:
     batch = windows(torch.from_numpy(drawn).to(device))
     rivals = {name: ours([*recipe, f"training={name}"], codes, batch) for name in ("joint", "generator")}
     rivals["theirs"] = theirs(configs.compose(recipe).generator, codes, batch)
-    types = {"": torch.float32, "_bf16": torch.bfloat16}
     with unlogged():
-        steps = {name + end: step(rival, types[end], device) for end in types for name, rival in rivals.items()}
+        steps = {name + end: step(rival, TYPES[end], device) for end in TYPES for name, rival in rivals.items()}
         timings = interleaved(steps, cfg.bench.repeats)
     shape = configs.compose(recipe).generator
     note = f"D={shape.dim}, {shape.encoder_layers}+{shape.decoder_layers} layers, batch {rows}, {s.history} items each"
-    for suffix, dtype in types.items():
-        peers = timings[f"theirs{suffix}"]
+    note += f"; ours a target per item, HF T5 {LEVELS * s.history} tokens and a target per row"
+    for suffix, dtype in TYPES.items():
         for name in ("joint", "generator"):
-            mine, factor = timings[name + suffix], rivals[name].targets / rivals["theirs"].targets
-            yield Measure(
-                f"training_{name}{suffix}",
-                "targets/s",
-                rivals[name].targets / mine.median,
-                rivals["theirs"].targets / peers.median,
-                goal=10.0,
-                note=f"{note}; ours a target per item, HF T5 {LEVELS * s.history} tokens and a target per row",
-                dtype=str(dtype).removeprefix("torch."),
-                **peers.over(mine, factor),
-            )
+            work, named = (rivals[name].targets, rivals["theirs"].targets), f"training_{name}{suffix}"
+            mine, peers = timings[name + suffix], timings[f"theirs{suffix}"]
+            yield mine.rate(peers, work, named, "targets/s", goal=10.0, note=note, dtype=type_name(dtype))
 
 
 def windows(items: Tensor) -> Batch:
@@ -156,25 +147,9 @@ def large(cfg: DictConfig) -> Iterator[Measure]:
         steps = {name: step(rival, torch.float32, device) for name, rival in rivals.items()}
         timings = interleaved(steps, cfg.bench.repeats)
     note = f"generator=tiny, batch {rows}, {length} items each, 2,048 sampled negatives"
-    rate = {name: rivals[name].targets / timings[name].median for name in rivals}
-    yield Measure(
-        "training_lazy_over_dense",
-        "targets/s",
-        rate["lazy"],
-        rate["dense"],
-        note=f"{s.union:,} items; {note}; both AdamW fused",
-        **timings["dense"].over(timings["lazy"]),
-    )
-    yield Measure(
-        "training_1e6_over_1e4",
-        "ms",
-        1e3 * timings["large"].median,
-        1e3 * timings["small"].median,
-        goal=1.5,
-        direction="at most",
-        note=note,
-        **timings["large"].over(timings["small"]),
-    )
+    work, lazily = (rivals["lazy"].targets,) * 2, f"{s.union:,} items; {note}; both AdamW fused"
+    yield timings["lazy"].rate(timings["dense"], work, "training_lazy_over_dense", "targets/s", note=lazily)
+    yield timings["large"].time(timings["small"], "training_1e6_over_1e4", goal=1.5, note=note)
 
 
 def share(cfg: DictConfig) -> Iterator[Measure]:

@@ -18,7 +18,7 @@ def trie(cfg: DictConfig) -> Iterator[Measure]:
     seconds = interleaved({"build": partial(Trie, codes, level_sizes)}, cfg.bench.repeats, warm_up=0)["build"]
     nodes = " > ".join(f"{count:,}" for count in built.nodes[1:])
     note = f"{len(codes):,} items; prefixes by depth {nodes}"
-    yield seconds.measure("trie_build_seconds", "s", goal=60.0, note=note)
+    yield seconds.measure("trie_build_seconds", 60.0, note)
     size = sum(buffer.numel() * buffer.element_size() for buffer in built.buffers()) / 1e6
     yield Measure("trie_megabytes", "MB", size, goal=400.0, direction="at most", note=note, dtype="int64")
 

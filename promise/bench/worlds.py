@@ -63,21 +63,9 @@ class Sizes:
 
 
 QUICK = Sizes(
-    items=300,
-    union=500,
-    small=200,
-    large=400,
-    huge=600,
-    dim=16,
-    heads=2,
-    layers=1,
-    test_generator="tiny",
-    peak_generator="tiny",
-    history=5,
-    width=4,
-    users=8,
-    batch=4,
-)
+    items=300, union=500, small=200, large=400, huge=600, dim=16, heads=2, layers=1, test_generator="tiny",
+    peak_generator="tiny", history=5, width=4, users=8, batch=4,
+)  # fmt: skip
 
 
 def sizes(cfg: DictConfig) -> Sizes:

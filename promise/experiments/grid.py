@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -74,21 +73,8 @@ def require_name(cfg: DictConfig) -> None:
         raise ValueError("sweep.name must be given: it names the folder of the results")
 
 
-def composed(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
-    """The root config of some overrides and the options chosen, by group; within a Hydra app.
-
-    Raises:
-        hydra.errors.HydraException: Hydra cannot compose them.
-    """
-    cfg = compose("config", overrides=list(overrides), return_hydra_config=True)
-    chosen = {str(group): str(option) for group, option in cfg.hydra.runtime.choices.items()}
-    OmegaConf.set_struct(cfg, False)
-    del cfg["hydra"]
-    return cfg, chosen
-
-
 def compose_checked(overrides: Sequence[str], where: str, multirun: bool = False) -> tuple[DictConfig, dict[str, str]]:
-    """As `composed`, and checked.
+    """As `configs.composed`, and checked; within a Hydra app.
 
     Args:
         overrides: Overrides of a point or a trial, those of the whole command first.
@@ -99,7 +85,7 @@ def compose_checked(overrides: Sequence[str], where: str, multirun: bool = False
         ValueError: If Hydra knows no such option, or it is wrong.
     """
     try:
-        cfg, chosen = composed(overrides)
+        cfg, chosen = configs.composed(overrides)
     except HydraException as error:
         check_overrides(overrides)
         raise ValueError(f"{where}: {told(error)}") from None

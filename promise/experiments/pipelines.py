@@ -18,11 +18,11 @@ class Pipelines:
     """Pipelines by config; the last one is kept.
 
     Attributes:
-        built: Names of the stages that they built, in order, each once.
+        built: Names of the stages that they built, in order.
     """
 
     def __init__(self) -> None:
-        self._built: list[str] = []
+        self.built: list[str] = []
         self._pipeline: Pipeline | None = None
         self._key = ""
 
@@ -30,11 +30,7 @@ class Pipelines:
         """The pipeline of a checked root config."""
         key = pipeline_key(cfg)
         if self._pipeline is None or key != self._key:
-            self._built = self.built
             self._pipeline, self._key = Pipeline(cfg), key
+            self._pipeline.built = self.built
         self._pipeline.cfg = cfg
         return self._pipeline
-
-    @property
-    def built(self) -> list[str]:
-        return list(dict.fromkeys([*self._built, *(self._pipeline.built if self._pipeline else [])]))

@@ -83,7 +83,8 @@ def point_outcome(point: SweepPoint, pipeline: Pipeline) -> PointOutcome:
     failure = Failure(point)
     try:
         if (error := failure.error) is not None:
-            return failed_before(point, error)
+            log.warning("point %s failed earlier: %s (retry_failed=true tries it again)", point.name, error)
+            return failed(point, error)
         result, _ = Point(pipeline, point.cfg.search, point.chosen, point.name).result()
         failure.forget()
         return succeeded(point, pipeline, result)
@@ -107,12 +108,6 @@ def succeeded(point: SweepPoint, pipeline: Pipeline, result: PointResult) -> Poi
     return PointOutcome(
         point, {**result.row, **data, "further": point.further, "status": "done", "error": None}, result
     )
-
-
-def failed_before(point: SweepPoint, error: str) -> PointOutcome:
-    """The outcome of a point that failed at an earlier start."""
-    log.warning("point %s failed earlier: %s (retry_failed=true tries it again)", point.name, error)
-    return failed(point, error)
 
 
 def failed(point: SweepPoint, error: str) -> PointOutcome:

@@ -1,12 +1,6 @@
-"""Drift along the path: hits of the true prefix and accuracy of the codes, level by level."""
+"""Hits of the true prefix among those that a search keeps."""
 
-from __future__ import annotations
-
-from typing import Any
-
-import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 
 def prefix_hits(kept: Tensor, true: Tensor) -> Tensor:
@@ -29,44 +23,3 @@ def prefix_hits(kept: Tensor, true: Tensor) -> Tensor:
     if kept.ndim != 2 or true.ndim != 1 or len(kept) != len(true):
         raise ValueError(f"kept must be (B, W) and true (B,), got {tuple(kept.shape)} and {tuple(true.shape)}")
     return ((kept == true[:, None]) & (true[:, None] >= 0)).any(dim=1)
-
-
-class LevelShares(Metric):
-    """Share of users that are right, for each level on its own; states are sums over users.
-
-    Fed with `prefix_hits` it is HRecall@b@W. Fed with whether a code is the true one it is an accuracy: teacher-forced
-    for the likeliest codes after **true** prefixes, free-running for the codes of one decoded path; their gap is the
-    drift.
-
-    Args:
-        levels: Number of levels L of a semantic ID.
-    """
-
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = False
-    right: Tensor
-    users: Tensor
-
-    def __init__(self, levels: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if levels < 1:
-            raise ValueError(f"levels must be >= 1, got {levels}")
-        self.levels = levels
-        self.add_state("right", torch.zeros(levels, dtype=torch.int64), dist_reduce_fx="sum")
-        self.add_state("users", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, right: Tensor) -> None:
-        """Adds one batch: (B, L) bool.
-
-        Raises:
-            ValueError: If there are not L levels.
-        """
-        if right.ndim != 2 or right.shape[1] != self.levels:
-            raise ValueError(f"right must be (B, {self.levels}), got {tuple(right.shape)}")
-        self.right += right.sum(dim=0)
-        self.users += len(right)
-
-    def compute(self) -> Tensor:
-        """Returns the share per level: (L,) float64 in [0, 1], NaN without users."""
-        return self.right.to(torch.float64) / self.users

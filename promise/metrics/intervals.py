@@ -1,7 +1,5 @@
 """Bootstrap intervals over users: of a mean, and of the paired difference of two means."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,15 +1,13 @@
 """Recall and NDCG at k, computed from the rank of each user's one target item."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchmetrics import Metric, MetricCollection
+from torchmetrics import Metric
 
 NOT_RANKED: int = 2**31 - 1
 """The rank of a target that is not in the list."""
@@ -122,22 +120,3 @@ class NDCG(_MeanOverUsers):
     """NDCG@k over target ranks: see `ndcg_values`."""
 
     values = staticmethod(_ndcg)
-
-
-def ranking_metrics(ks: Sequence[int] = (5, 10, 20)) -> MetricCollection:
-    """Build the metrics of every table: `recall@k` and `ndcg@k` for each k.
-
-    Args:
-        ks: The list lengths that count, each >= 1.
-
-    Returns:
-        A collection whose `update` takes ranks (B,). Its names come out in alphabetical order.
-
-    Raises:
-        ValueError: If a k is < 1.
-    """
-    metrics: dict[str, Metric | MetricCollection] = {f"recall@{k}": Recall(k) for k in ks}
-    metrics |= {f"ndcg@{k}": NDCG(k) for k in ks}
-    # Compute groups would merge metrics whose states agree after the first batch, such as two
-    # recalls that found nothing yet, and share one state between them from then on.
-    return MetricCollection(metrics, compute_groups=False)

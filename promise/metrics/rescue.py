@@ -1,7 +1,5 @@
 """How well a judge knows the true prefix among candidates: its place, calibration, and medians with an interval."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
@@ -113,10 +111,8 @@ def reliability(confidence: ArrayLike, right: ArrayLike, bins: int = 10) -> Reli
     )
 
 
-def median_interval(
-    values: ArrayLike, resamples: int = 10_000, seed: int = 0, level: float = 0.95
-) -> tuple[float, float, float]:
-    """Median over users with its percentile bootstrap interval.
+def median_interval(values: ArrayLike) -> tuple[float, float, float]:
+    """Median over users with its 95 % percentile bootstrap interval, from 10,000 resamples.
 
     The k-th smallest value is at or above the median of a resample as soon as half of its n draws are among the k
     smallest; so the place of that median in the sorted values is drawn directly, by its distribution: the middle of
@@ -124,9 +120,6 @@ def median_interval(
 
     Args:
         values: (n,) one finite value per user.
-        resamples: Number of bootstrap resamples, >= 1.
-        seed: Seed of the resampling.
-        level: Coverage, in (0, 1).
 
     Returns:
         The median (the lower of two middle values), and the ends of its interval.
@@ -139,8 +132,7 @@ def median_interval(
     if not count or not np.isfinite(ordered).all():
         raise ValueError("values must be finite numbers of at least one user")
     middle = (count + 1) // 2  # the middle of n uniform draws is Beta(middle, n + 1 - middle)
-    draws = np.random.default_rng(seed).beta(middle, count + 1 - middle, resamples)
-    ends = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    ends = np.quantile(np.random.default_rng(0).beta(middle, count + 1 - middle, 10_000), [0.025, 0.975])
     low, high = ordered[np.minimum((ends * count).astype(np.int64), count - 1)]
     return float(ordered[middle - 1]), float(low), float(high)
 

@@ -46,9 +46,6 @@ class Generator(nn.Module):
         codes: Semantic IDs of the items (I, L).
         level_sizes: Codebook size K of each level.
         content_vectors: Content vectors of the items (I, E); None = none.
-
-    Raises:
-        ValueError: On an unknown `attention`.
     """
 
     codes: Tensor
@@ -71,8 +68,6 @@ class Generator(nn.Module):
         content_vectors: Tensor | None = None,
     ) -> None:
         super().__init__()
-        if attention not in ("causal", "bidirectional"):
-            raise ValueError(f"generator.attention must be causal or bidirectional, got {attention}")
         self.dim = dim
         content_vectors = content_vectors if content else None
         self.history = history

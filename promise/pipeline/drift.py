@@ -85,10 +85,7 @@ class Measure(NamedTuple):
 
 
 def analyse_drift(point: Point) -> dict[str, Any]:
-    """Search, record, measure, show and write.
-
-    Args:
-        point: The guided search of the config.
+    """Let the guided search of a point and its rivals run, measure, show and write.
 
     Returns:
         The verb's JSON without its name.

@@ -14,9 +14,6 @@ log = logging.getLogger(__name__)
 class EpochLog(Callback):
     """Says in the log what is trained, what each epoch brought and how long the rest takes at the measured rate.
 
-    Args:
-        name: What is trained.
-
     Attributes:
         seconds: How long the training took up to now, its parts before a resume included.
     """

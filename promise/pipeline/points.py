@@ -192,7 +192,7 @@ class Point:
             trainer = make_trainer(cfg, logger=logger, precision=cfg.evaluation.precision, default_root_dir=cfg.store)
             ranker = self.make_ranker(trainer.strategy.root_device)
             task = RankingEvaluator(
-                list(KS),
+                max(KS),
                 ranker=ranker,
                 item_count=pipeline.histories.item_count,
                 depth=max(DEEP),
@@ -209,12 +209,7 @@ class Point:
         return found
 
     def make_ranker(self, device: torch.device, **changed: Any) -> Any:
-        """The ranker, ready on a device.
-
-        Args:
-            device: Where its networks are.
-            changed: Options that differ from the config's.
-        """
+        """The ranker, its networks on a device, with options that differ from the config's if need be."""
         makers = ranker_inputs(self.pipeline) | {name: partial(self.lists.get, name) for name in self.lists}
         given = {name: maker() for name, maker in makers.items() if name in self.accepts - self.dials.keys()}
         for value in given.values():

@@ -33,9 +33,6 @@ VERSIONS = {"data": 2, "embeddings": 1, "ids": 2, "content": 1, "cooccurrence": 
 class Preparation:
     """The store and the stages before semantic IDs, built or loaded when they are first asked for.
 
-    Args:
-        cfg: The checked root config.
-
     Attributes:
         given: The model of `checkpoint`; None where networks are trained.
         built: Names of the stages that this object built, in order.

@@ -32,10 +32,7 @@ from promise.pipeline.trainings import SASRecTraining, TrainingStage, training_s
 
 
 class Pipeline(Preparation):
-    """Everything a verb needs, built or loaded when it is first asked for.
-
-    Args:
-        cfg: The checked root config.
+    """Everything a verb needs by the checked root config, built or loaded when it is first asked for.
 
     Attributes:
         given: The model of `checkpoint`; None where networks are trained.

@@ -206,11 +206,7 @@ class NetworkTraining(TrainingStage):
 
 
 class SASRecTraining(TrainingStage):
-    """Training of the config's `sasrec`, which reads histories alone: no texts, no semantic IDs.
-
-    Args:
-        pipeline: Gives data and config.
-    """
+    """Training of the config's `sasrec`, which reads histories alone: no texts, no semantic IDs."""
 
     name = "sasrec"
     version = 4

@@ -52,9 +52,6 @@ class OracleRewards:
 
     Whoever keeps the true prefix under that other judge keeps the same beams under the oracle.
 
-    Args:
-        inner: The other judge.
-
     Attributes:
         true: (B, L+1) trie nodes of the targets of the users who are searched for next, all at once.
     """
@@ -90,12 +87,6 @@ class DriftRecorder(LightningModule):
     """Lets the searches run for every user of the test loader and records where each has lost the target.
 
     Greedy paths are drawn from the whole catalogue, also where the searches may not return all of it.
-
-    Args:
-        guided: The guided search.
-        plain: A plain beam search to compare it with.
-        generator: The generator of both.
-        trie: The catalogue's trie.
 
     Raises:
         ValueError: If the guided search has no reward model.

@@ -1,6 +1,8 @@
 """The one evaluator: lets any ranker rank, measures the ranks of the targets, and counts what it cost."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,8 +12,8 @@ from torch import Tensor
 
 from promise.data.batch import Batch
 from promise.ids.trie import Trie
-from promise.metrics.drift import LevelShares, prefix_hits
-from promise.metrics.ranking import ranking_metrics, target_ranks
+from promise.metrics.drift import prefix_hits
+from promise.metrics.ranking import target_ranks
 from promise.models.generator import Generator
 from promise.search.cost import Cost
 from promise.search.guided import GuidedSearch
@@ -30,7 +32,6 @@ class EvaluationResult:
         ranks: (n,) 0-based rank of each target, `NOT_RANKED` where it isn't in the list.
         items: (n, k) ranked items, -1 = none.
         scores: (n, k) their scores, -inf where there is none.
-        metrics: recall@k, ndcg@k.
         shares: `recall_ceiling`, the share of users whose target was among the candidates of the last level, and
             `certified`, that of the users whose answer is proved to be the best; only those that the ranker tells.
         kept: (n, L) whether the target's own prefix was kept, by level; None for a ranker that keeps no prefixes.
@@ -47,28 +48,26 @@ class EvaluationResult:
     ranks: NDArray[np.int64]
     items: NDArray[np.int64]
     scores: NDArray[np.float32]
-    metrics: dict[str, float]
-    shares: dict[str, float] = field(default_factory=dict)
-    kept: NDArray[np.bool_] | None = None
-    hrecall: list[float] = field(default_factory=list)
-    teacher_forced: list[float] = field(default_factory=list)
-    free_running: list[float] = field(default_factory=list)
-    invalid_rate: float = 0.0
-    duplicate_rate: float = 0.0
-    cost: Cost = field(default_factory=Cost)
+    shares: dict[str, float]
+    kept: NDArray[np.bool_] | None
+    hrecall: list[float]
+    teacher_forced: list[float]
+    free_running: list[float]
+    invalid_rate: float
+    duplicate_rate: float
+    cost: Cost
 
 
 class RankingEvaluator(LightningModule):
     """Ranks the items of every user of the test loader and measures the answer.
 
     Args:
-        ks: Lengths k of recall@k and NDCG@k.
+        k: Length of the answers that are kept.
         ranker: Anything that ranks.
         trie: The catalogue's trie; None for a ranker without one.
         drift_of: A generator whose level accuracy is measured beside the ranking; None = not measured.
         item_count: Items of the catalogue.
-        depth: Items that the ranker is asked for, >= every k; None = the largest k. The answers that are kept have the
-            largest k, the ranks go as deep.
+        depth: Items that the ranker is asked for, and how deep the ranks go, >= k; None = k.
 
     Raises:
         ValueError: If drift is asked for without a trie.
@@ -76,7 +75,7 @@ class RankingEvaluator(LightningModule):
 
     def __init__(
         self,
-        ks: list[int],
+        k: int,
         *,
         ranker: Ranker,
         item_count: int,
@@ -87,87 +86,71 @@ class RankingEvaluator(LightningModule):
         super().__init__()
         if drift_of is not None and trie is None:
             raise ValueError("drift_of needs a trie, got none")
-        self.longest, self.depth = max(ks), depth or max(ks)
-        self.ranker = ranker
-        self.item_count = item_count
+        self.k, self.depth = k, depth or k
+        self.ranker, self.item_count, self.trie = ranker, item_count, trie
         self.items = Targets(trie) if trie else None
         self.drift_of = drift_of
         if drift_of is not None and trie is not None:
             self.greedy = GuidedSearch(1, 1, None, 0.0, 1.0, generator=drift_of, reward=None, trie=trie)
-            self.teacher, self.free = LevelShares(trie.levels), LevelShares(trie.levels)
-        self.trie = trie
-        self.metrics = ranking_metrics(ks)
-        self.hrecall = LevelShares(trie.levels) if trie else None
-        self.recall_ceiling, self.certified = LevelShares(1), LevelShares(1)
         self.found: list[tuple[NDArray[np.generic], ...]] = []
         self.entries = torch.zeros(3, dtype=torch.int64)  # returned, invalid, duplicate
         self.cost = Cost()
 
     def test_step(self, batch: Batch, index: int) -> None:
         ranking = self.ranker.rank(batch, self.depth)
-        targets = batch.targets[:, 0]
-        ranks = target_ranks(ranking.items, targets)
-        self.metrics.update(ranks)
         self.cost = self.cost + ranking.cost
         self.entries += count_entries(ranking.items, self.item_count).cpu()
-        hits = targets.new_zeros(len(targets), 0, dtype=torch.bool)
-        if self.items and ranking.candidates is not None:
-            self.recall_ceiling.update(prefix_hits(ranking.candidates, self.items.nodes[targets, -1])[:, None])
-        if ranking.certified is not None:
-            self.certified.update(ranking.certified[:, None])
-        if self.items and self.hrecall and ranking.kept:
+        targets = batch.targets[:, 0]
+        kept = forced = free = within = certified = targets.new_zeros(len(targets), 0, dtype=torch.bool)
+        if self.items:
             nodes = self.items.nodes[targets]  # (B, L+1)
-            by_level = [prefix_hits(kept, nodes[:, d]) for d, kept in enumerate(ranking.kept, 1)]
-            self.hrecall.update(torch.stack(by_level, dim=1))
-            hits = torch.stack(by_level, dim=1)
+            if ranking.kept:
+                kept = torch.stack([prefix_hits(each, nodes[:, d]) for d, each in enumerate(ranking.kept, 1)], 1)
+            if ranking.candidates is not None:
+                within = prefix_hits(ranking.candidates, nodes[:, -1])[:, None]
+        if ranking.certified is not None:
+            certified = ranking.certified[:, None]
         if self.drift_of is not None:
-            self.measure_drift(batch)
-        listed = (ranking.items[:, : self.longest], ranking.scores[:, : self.longest])
-        columns = (batch.users, targets, ranks, *listed, hits)
+            forced, free = self.drift(batch)
+        ranks, answer = target_ranks(ranking.items, targets), (ranking.items[:, : self.k], ranking.scores[:, : self.k])
+        columns = (batch.users, targets, ranks, *answer, kept, forced, free, within, certified)
         self.found.append(tuple(column.cpu().numpy() for column in columns))
 
     @torch.inference_mode()
-    def measure_drift(self, batch: Batch) -> None:
-        """Accuracy per level of the likeliest allowed code, after the true codes and after the model's own."""
+    def drift(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Whether the likeliest allowed codes are true, after the true codes and after the model's own: (B, L) each."""
         assert self.drift_of is not None and self.items is not None and self.trie is not None
         targets = batch.targets[:, 0]
-        true = self.items.codes[targets]  # (B, L)
-        self.teacher.update(likeliest_codes(self.drift_of, batch, targets, self.items, self.trie) == true)
-        self.free.update(self.items.codes[self.greedy.rank(batch, 1).items[:, 0]] == true)
+        forced = likeliest_codes(self.drift_of, batch, targets, self.items, self.trie)
+        free = self.items.codes[self.greedy.rank(batch, 1).items[:, 0]]
+        return forced == self.items.codes[targets], free == self.items.codes[targets]
 
     def result(self) -> EvaluationResult:
         """The result over all processes, users in ascending order."""
         found, entries, cost = self.found, self.entries, self.cost
         if torch.distributed.is_available() and torch.distributed.is_initialized():
-            parts: list[tuple[list[tuple[NDArray[np.generic], ...]], Tensor, Cost]] = [
-                ([], entries, cost)
-            ] * torch.distributed.get_world_size()
+            parts: list[Any] = [None] * torch.distributed.get_world_size()
             torch.distributed.all_gather_object(parts, (found, entries, cost))
             found = [batch for part in parts for batch in part[0]]
             entries = torch.stack([part[1] for part in parts]).sum(0)
             cost = sum((part[2] for part in parts), Cost())
-        width = max(batch[3].shape[1] for batch in found)
-        users, targets, ranks = (np.concatenate([batch[c] for batch in found]) for c in range(3))
-        levels = max(batch[5].shape[1] for batch in found)
-        kept = np.concatenate([padded(batch[5], levels, False) for batch in found])  # a fallback keeps no prefix
-        items = np.concatenate([padded(batch[3], width, -1) for batch in found])
-        scores = np.concatenate([padded(batch[4], width, -np.inf) for batch in found])
-        order = np.argsort(users)
-        shares = {"recall_ceiling": self.recall_ceiling, "certified": self.certified}
+        order = np.argsort(np.concatenate([batch[0] for batch in found]))
+        fills = (0, 0, 0, -1, -np.inf, *[False] * 5)
+        columns: Any = [joined(parts, fill)[order] for parts, fill in zip(zip(*found, strict=True), fills, strict=True)]
+        users, targets, ranks, items, scores, kept, forced, free, within, certified = columns
         returned, invalid, duplicate = entries.tolist()
-        drift = self.drift_of is not None
+        shares = {"recall_ceiling": within, "certified": certified}
         return EvaluationResult(
-            users=users[order],
-            targets=targets[order],
-            ranks=ranks[order],
-            items=items[order],
-            scores=scores[order].astype(np.float32),
-            metrics={name: float(value) for name, value in self.metrics.compute().items()},
-            shares={name: float(share.compute()) for name, share in shares.items() if share.update_called},
-            kept=kept[order] if levels else None,
-            hrecall=self.hrecall.compute().tolist() if self.hrecall and self.hrecall.update_called else [],
-            teacher_forced=self.teacher.compute().tolist() if drift else [],
-            free_running=self.free.compute().tolist() if drift else [],
+            users=users,
+            targets=targets,
+            ranks=ranks,
+            items=items,
+            scores=scores.astype(np.float32),
+            shares={name: float(each.mean()) for name, each in shares.items() if each.shape[1]},
+            kept=kept if kept.shape[1] else None,
+            hrecall=kept.mean(0).tolist(),
+            teacher_forced=forced.mean(0).tolist(),
+            free_running=free.mean(0).tolist(),
             invalid_rate=invalid / max(1, returned),
             duplicate_rate=duplicate / max(1, returned),
             cost=cost,
@@ -187,6 +170,10 @@ def count_entries(items: Tensor, item_count: int) -> Tensor:
     return torch.stack([returned.sum(), invalid.sum(), repeated.sum()])
 
 
-def padded(values: NDArray[np.generic], width: int, fill: float) -> NDArray[np.generic]:
-    """Rows (B, k) filled up to (B, width)."""
-    return np.pad(values, ((0, 0), (0, width - values.shape[1])), constant_values=fill)
+def joined(parts: Sequence[NDArray[np.generic]], fill: float) -> NDArray[np.generic]:
+    """Parts (B,) or (B, k) one below the other, rows filled up to the longest."""
+    width = max(part.shape[-1] for part in parts)
+    return np.concatenate(
+        [np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=fill) if part.ndim > 1 else part
+         for part in parts]
+    )  # fmt: skip

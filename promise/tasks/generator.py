@@ -18,9 +18,6 @@ class GeneratorTask(SearchSelectedTask):
 
     Args:
         softmax: `allowed` (over the codes that the trie allows after the true prefix) or `all` (over all K codes).
-
-    Raises:
-        ValueError: On an unknown softmax.
     """
 
     stage = "generator"
@@ -29,8 +26,6 @@ class GeneratorTask(SearchSelectedTask):
 
     def __init__(self, softmax: str, **shared: Any) -> None:
         super().__init__(**shared)
-        if softmax not in ("allowed", "all"):
-            raise ValueError(f"training.softmax must be allowed or all, got {softmax}")
         self.softmax = softmax
 
     def training_step(self, batch: Batch, index: int) -> Tensor:

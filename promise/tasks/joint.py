@@ -37,8 +37,6 @@ class JointTask(GeneratorTask):
         **shared: Any,
     ) -> None:
         super().__init__(softmax, **shared)
-        if not reward_loss_weight > 0:
-            raise ValueError(f"training.reward_loss_weight must be > 0, got {reward_loss_weight}")
         self.negatives = Negatives.of(self.reward, negatives, negative_count, self.trie, item_counts)
         self.reward_loss_weight = reward_loss_weight
 

@@ -74,20 +74,13 @@ class Negatives:
             item_counts: (I,) how often each item occurs in training; needed for `popularity`.
 
         Raises:
-            ValueError: On an unknown name, a count below 1, a reward that can't share negatives where they must
-                be shared, or missing counts.
+            ValueError: If counts are missing.
         """
-        if negatives not in (None, *KINDS):
-            raise ValueError(f"training.negatives must be {', '.join(KINDS[:-1])} or {KINDS[-1]}, got {negatives}")
-        if count is not None and (not isinstance(count, int) or count < 1):
-            raise ValueError(f"training.negative_count must be an integer >= 1 or null, got {count}")
         shared = reward.shares_negatives
         if negatives is None:
             negatives = "full_softmax_last" if shared and trie.nodes[-1] <= FULL_SOFTMAX_ITEMS else "sampled"
         if negatives == "hard":
             return cls([count or HARD_NEGATIVES] * trie.levels, shared=False, hard=True)
-        if negatives != "sampled" and not shared:
-            raise ValueError(unshared(negatives))
         above = None if negatives == "full_softmax" else count or reward.default_negatives
         last = None if negatives == "full_softmax_last" else above
         shares = None

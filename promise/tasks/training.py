@@ -22,11 +22,7 @@ SELECTION = "validation/recall@10"
 
 
 class Targets(nn.Module):
-    """Items as paths of the trie: their codes, and the node of each of their prefixes.
-
-    Args:
-        trie: The catalogue's trie.
-    """
+    """Items as paths of the trie: their codes (I, L), and the node of each of their prefixes (I, L + 1)."""
 
     codes: Tensor
     nodes: Tensor
@@ -56,9 +52,6 @@ class TrainingTask(LightningModule):
         monitor: The logged metric that chooses the best epoch.
         mode: Whether more of it is better (`max`) or less (`min`).
 
-    Raises:
-        ValueError: If an option is out of range.
-
     Attributes:
         stage: What its training is called; the first part of its artifact's name.
         with_reward: Whether a reward model is among the networks that it leaves.
@@ -83,19 +76,6 @@ class TrainingTask(LightningModule):
         mode: str,
     ) -> None:
         super().__init__()
-        for name, value, least in (
-            ("epochs", epochs, 1),
-            ("patience", patience, 1),
-            ("warmup_steps", warmup_steps, 0),
-        ):
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"training.{name} must be an integer >= {least}, got {value}")
-        if not learning_rate > 0:
-            raise ValueError(f"training.learning_rate must be > 0, got {learning_rate}")
-        if ema_decay is not None and not 0 < ema_decay < 1:
-            raise ValueError(f"training.ema_decay must be a number in (0, 1) or null, got {ema_decay}")
-        if not weight_decay >= 0:
-            raise ValueError(f"training.weight_decay must be >= 0, got {weight_decay}")
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.warmup_steps = warmup_steps

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from promise.analysis.results import per_level, read_results, results_table, write_results
+from promise.analysis.results import read_results, results_table, write_results
 
 
 def test_reads_back_what_was_written(sweep, tmp_path: Path) -> None:
@@ -64,14 +64,6 @@ def test_rows_stand_by_dials_whatever_their_order_was(sweep) -> None:
     assert expected["search"].unique(maintain_order=True).to_list() == ["plain", "guided", "exhaustive"]
     guided = expected.filter(pl.col("search") == "guided")
     assert guided.select("search.width", "search.expansion").rows() == list(itertools.product((10, 20), (1, 2, 4, 10)))
-
-
-@pytest.mark.parametrize(
-    ("value", "levels"),
-    [(None, []), (20, [20.0]), ("20", [20.0]), ("[50, 20]", [50.0, 20.0]), ([1, 0.5], [1.0, 0.5])],
-)
-def test_per_level(value, levels: list[float]) -> None:
-    assert per_level(value) == levels
 
 
 @pytest.mark.parametrize("value", [{"a": 1}, ["20"], object])

@@ -24,6 +24,13 @@ def test_a_ratio_is_of_medians_and_its_range_of_turns() -> None:
     assert found == {"ratio": 20.0, "low": 5.0, "high": 30.0}
 
 
+def test_rates_count_the_work_of_both_sides_and_times_are_per_piece() -> None:
+    found = Timing((2.0,)).rate(Timing((1.0,)), (100, 5), "x", "users/s", goal=9.0)
+    assert (found.ours, found.theirs, found.ratio, found.verdict) == (50.0, 5.0, 10.0, "met")
+    found = Timing((2.0,)).time(Timing((1.0,)), "x", pieces=4, goal=1.5)
+    assert (found.ours, found.theirs, found.ratio, found.verdict) == (500.0, 250.0, 2.0, "missed")
+
+
 @pytest.mark.parametrize(
     ("ours", "ratio", "goal", "direction", "verdict"),
     [

@@ -1,9 +1,11 @@
 """Every measurement at tiny sizes: what it finds, its goals, and figures that fit together."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from omegaconf import DictConfig
 
-from promise.bench import run
+from promise.bench import run, table
 from promise.bench.measure import Skipped
 
 #: Measurement -> what it finds and the goal of that.
@@ -20,7 +22,8 @@ FOUND: dict[str, dict[str, float | None]] = {
 
 @pytest.mark.filterwarnings("ignore:ids.codes clamped")
 @pytest.mark.parametrize("name", FOUND)
-def test_a_measurement_finds_its_figures(name: str, quick: DictConfig) -> None:
+def test_a_measurement_finds_its_figures(name: str, quick: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))  # no new process here
     try:
         found = list(run.measurements("all")[name](quick))
     except Skipped as reason:

@@ -35,18 +35,8 @@ def test_the_csv_has_every_figure_and_its_range(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == report.COLUMNS
     faster, slower, plain = rows
-    assert {name: faster[name] for name in report.COLUMNS[:10]} == {
-        "measure": "vs_peer",
-        "ours": "1200.0",
-        "theirs": "100.0",
-        "unit": "users/s",
-        "ratio": "12.0",
-        "goal": "10.0",
-        "met": "met",
-        "low": "11.0",
-        "high": "13.5",
-        "note": "W=50",
-    }
+    figures = ["vs_peer", "1200.0", "100.0", "users/s", "12.0", "10.0", "met", "11.0", "13.5", "W=50"]
+    assert list(faster.values())[:10] == figures
     assert (slower["met"], slower["ratio"], slower["dtype"]) == ("missed", "0.166667", "bfloat16")
     assert (plain["met"], plain["ours"], plain["goal"]) == ("", "", "")
     assert all(row["machine"] == report.machine() and row["versions"] == report.versions() for row in rows)

@@ -7,14 +7,7 @@ import torch
 from omegaconf import DictConfig
 
 from promise.bench import search
-from promise.bench.measure import Timing
 from promise.bench.worlds import sizes, world
-
-
-def test_a_speed_up_counts_the_users_of_both_sides() -> None:
-    found = search.speed_up("x", "_bf16", Timing((2.0,)), Timing((1.0,)), (100, 5), 9.0, "")
-    assert (found.name, found.ours, found.theirs, found.ratio, found.verdict) == ("x_bf16", 50.0, 5.0, 10.0, "met")
-    assert found.dtype == "bfloat16"
 
 
 def test_a_peer_whose_answers_are_no_items_is_not_measured(quick: DictConfig) -> None:

@@ -14,8 +14,8 @@ Run = Callable[..., Any]
 
 def test_a_multirun_gathers_its_jobs(run: Run, tmp_path: Path) -> None:
     answer = run("evaluate", "-m", "search=popularity,co_visit", "evaluation.users=20", store=tmp_path)
-    said = json.loads(answer.out.splitlines()[-1])
-    assert (said["verb"], said["jobs"]) == ("evaluate", 2), answer.err
+    said = answer.json
+    assert (said["verb"], said["jobs"]) == ("evaluate", 2)
     table = pl.read_csv(said["paths"]["results"])
     assert Path(said["paths"]["results"]).parent.parent == tmp_path / "multiruns"
     assert table["job"].to_list() == ["search=popularity", "search=co_visit"]

@@ -21,9 +21,9 @@ def test_pipelines(pipeline_of: Callable[..., Any]) -> None:
     assert pipelines.of(one) is not first  # only the last one is kept
 
 
-def test_what_was_built_is_told_once(pipeline_of: Callable[..., Any]) -> None:
+def test_what_all_built_is_told(pipeline_of: Callable[..., Any]) -> None:
     pipelines = Pipelines()
     assert pipelines.built == []
     for seed, built in ((0, ["data", "ids"]), (1, ["ids", "joint"])):
         pipelines.of(pipeline_of(f"seed={seed}").cfg).built += built
-    assert pipelines.built == ["data", "ids", "joint"]
+    assert pipelines.built == ["data", "ids", "ids", "joint"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchmetrics.retrieval import RetrievalNormalizedDCG, RetrievalRecall
 
-from promise.metrics.ranking import NDCG, NOT_RANKED, Recall, ndcg_values, ranking_metrics, recall_values, target_ranks
+from promise.metrics.ranking import NDCG, NOT_RANKED, Recall, ndcg_values, recall_values, target_ranks
 
 VALUES = {"recall": recall_values, "ndcg": ndcg_values}
 CLASSES = {"recall": Recall, "ndcg": NDCG}
@@ -70,6 +70,7 @@ def test_class_over_batches_is_the_mean_of_the_values(name: str) -> None:
         metric.update(batch)
     assert metric.compute().item() == pytest.approx(VALUES[name](ranks.numpy(), 5).mean())
     assert metric.compute().dtype == torch.float64
+    assert metric.users == len(ranks) and None not in metric._reductions.values()  # processes add up
 
 
 def test_equals_torchmetrics_retrieval() -> None:
@@ -84,32 +85,6 @@ def test_equals_torchmetrics_retrieval() -> None:
         ours.update(ranks)
         theirs.update(scores.flatten(), relevant.flatten(), queries.flatten())
         assert ours.compute().item() == pytest.approx(theirs.compute().item(), abs=1e-6)
-
-
-def test_states_are_sums_over_users() -> None:
-    items, targets = random_lists(5)
-    ranks = target_ranks(items, targets)
-    whole, first, second = NDCG(5), NDCG(5), NDCG(5)
-    whole.update(ranks)
-    first.update(ranks[:13])
-    second.update(ranks[13:])
-    for name, state in whole.metric_state.items():
-        assert torch.isclose(getattr(first, name) + getattr(second, name), state)
-        assert whole._reductions[name] is not None
-    assert whole.users == len(ranks)
-
-
-def test_collection_names_and_no_shared_states() -> None:
-    metrics = ranking_metrics()
-    assert set(metrics.keys()) == {f"{name}@{k}" for name in ("recall", "ndcg") for k in (5, 10, 20)}
-    # The first batch finds nothing anywhere: all states agree, and must not be merged for that.
-    metrics.update(torch.full((4,), NOT_RANKED))
-    metrics.update(torch.tensor([0, 6, 12, 30]))
-    result = {name: value.item() for name, value in metrics.compute().items()}
-    ranks = np.array([NOT_RANKED] * 4 + [0, 6, 12, 30])
-    for k in (5, 10, 20):
-        assert result[f"recall@{k}"] == pytest.approx(recall_values(ranks, k).mean())
-        assert result[f"ndcg@{k}"] == pytest.approx(ndcg_values(ranks, k).mean())
 
 
 def test_no_users_is_nan_not_zero() -> None:

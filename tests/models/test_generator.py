@@ -167,8 +167,6 @@ def test_an_items_token_is_the_sum_of_its_parts(make_generator, catalogue):
 
 
 def test_wrong_settings_are_refused(make_generator):
-    with pytest.raises(ValueError, match=r"generator.attention must be causal or bidirectional, got both"):
-        make_generator(attention="both")
     assert make_generator(content=True).content_projection is None  # where there are no vectors
     with pytest.raises(ValueError, match="dim must be a multiple of heads, got dim=16 and heads=3"):
         make_generator(heads=3)

@@ -250,9 +250,6 @@ def test_content_counts_at_every_depth_and_is_not_kept_in_the_state(kind, make_r
     [
         *((kind, {"prefix_table": "h"}, "reward.prefix_table must be full, none or hashed:N with N >= 1, got h")
           for kind in KINDS),
-        ("dot", {"temperature": 0}, "reward.temperature must be > 0, got 0"),
-        ("dot", {"temperature": -1.0}, "reward.temperature must be > 0, got -1.0"),
-        ("cross_attention", {"blocks": 0}, "reward.blocks must be >= 1, got 0"),
         ("cross_attention", {"heads": 3}, "dim must be a multiple of heads, got dim=8 and heads=3"),
     ],
 )  # fmt: skip

@@ -12,12 +12,8 @@ from promise import api
 HERE = Path(__file__).parent
 GROUPS = ("data", "embeddings", "ids", "reward", "training")
 TINY = (
-    "generator=tiny",
-    "generator.dim=16",
-    "checkpoint_selection.users=20",
-    "checkpoint_selection.width=5",
-    "logger=csv",
-)
+    "generator=tiny", "generator.dim=16", "checkpoint_selection.users=20", "checkpoint_selection.width=5", "logger=csv",
+)  # fmt: skip
 
 
 @pytest.fixture

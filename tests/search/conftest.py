@@ -1,7 +1,6 @@
 """Worlds of the search's tests: a hundred random ones, and one whose answer is written out."""
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -11,15 +10,6 @@ from torch import Tensor
 from promise.search.protocols import UserRows
 from tests.search.toys import FEATURES, ToyCodes, ToyRewards
 from tests.search.worlds import World, draw_world
-
-
-@pytest.fixture(autouse=True, scope="package")
-def one_thread() -> Iterator[None]:
-    """Tensors this small only wait for each other on several threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

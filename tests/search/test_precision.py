@@ -1,6 +1,5 @@
 """The same search in bfloat16, in parts and compiled: the same answers, or very nearly."""
 
-import shutil
 from typing import Any
 
 import numpy as np
@@ -55,13 +54,11 @@ def test_little_memory_changes_nothing(kind: str) -> None:
         assert all(torch.equal(a, b) for a, b in zip(parts.kept, whole.kept, strict=True))
 
 
-@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler")
-@pytest.mark.filterwarnings("ignore")  # of the compiler
-def test_compiled_is_eager() -> None:
+def test_the_graph_that_torch_compiles_is_eager() -> None:
     """The step after the root, the first one with a cache: every later one differs in its lengths alone."""
     world = medium("dot", decoder_layers=1)
     generator, batch = world.generator, world.batch
-    compiled = torch.compile(generator.next_code, options={"compile_threads": 1})
+    compiled = torch.compile(generator.next_code, backend="eager")  # machine code takes 40 s and says no more
     with torch.inference_mode():
         root = torch.zeros(USERS, 1, dtype=torch.int64)
         _, cache = generator.next_code(generator.start(generator.encode(*batch)), root, root)

@@ -99,7 +99,7 @@ def test_it_agrees_with_the_evaluator(
 ) -> None:
     drift, _ = record(**dials)
     for name, ranker in (("guided", search(**dials)), ("plain", search(dials.get("width", WIDTH), 1, 0.0))):
-        task = RankingEvaluator([10], ranker=ranker, item_count=30, trie=world.trie, drift_of=ranker.generator)
+        task = RankingEvaluator(10, ranker=ranker, item_count=30, trie=world.trie, drift_of=ranker.generator)
         found = world.result(task)
         assert drift["user"].unique(maintain_order=True).to_list() == found.users.tolist()
         assert levels(drift, name).mean(0).tolist() == pytest.approx(found.hrecall)

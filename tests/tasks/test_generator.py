@@ -140,9 +140,3 @@ def test_the_loss_falls_over_a_fit(world, tmp_path, lightning):
     trainer = world.fit(task, tmp_path)
     assert loss() < 0.5 * before
     assert "train/next_code_loss" in trainer.callback_metrics
-
-
-def test_an_unknown_softmax_is_refused(world):
-    for kind in ("generator", "joint"):
-        with pytest.raises(ValueError, match=r"training.softmax must be allowed or all, got some"):
-            world.task(kind, softmax="some")

@@ -216,23 +216,3 @@ def test_the_number_of_negatives(world):
         ({"negatives": None, "negative_count": None, "reward": cross}, [32] * (above + 1)),
     ):
         assert world.task("reward", **changes).negatives.counts == counts
-
-
-@pytest.mark.parametrize("kind", ["reward", "joint"])
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"negatives": "soft"}, "training.negatives must be .*popularity, full_softmax or full_softmax_last, got soft"),
-        *(
-            ({"negative_count": n}, f"training.negative_count must be an integer >= 1 or null, got {n}")
-            for n in (0, 2.5)
-        ),
-        (
-            {"reward": "cross_attention", "negatives": "full_softmax", "negative_count": None},
-            "training.negatives=full_softmax needs a reward whose targets share negatives, such as reward=dot",
-        ),
-    ],
-)
-def test_wrong_settings_are_refused(kind, changes, message, world):
-    with pytest.raises(ValueError, match=message):
-        world.task(kind, **{**changes, "reward": world.reward(changes.get("reward", "dot"))})

@@ -1,7 +1,5 @@
 """Curves over resampled users: the means of a curve's points, and their intervals."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,13 +17,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % bootstrap interval over users.
-
-    Attributes:
-        value: The estimate from all users.
-        low: Lower end.
-        high: Upper end.
-    """
+    """A number from all users with its 95 % bootstrap interval over users."""
 
     value: float
     low: float

@@ -3,8 +3,6 @@
 Points are not weighted in a fit: they share their users, so most of a point's own error moves the whole curve.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -62,12 +60,7 @@ class LawFit:
 
 @dataclass(frozen=True)
 class NoFit:
-    """A law that the points can't carry, and why; it has no numbers.
-
-    Attributes:
-        law: Which law.
-        reason: One sentence.
-    """
+    """A law that the points can't carry, and why in one sentence; it has no numbers."""
 
     law: Law
     reason: str

@@ -8,8 +8,6 @@ With x₀ the smallest fitted x, so that a and b are in the unit of the metric a
 - log-linear, `y = a + b·ln(x/x₀)`: the accuracy a at x₀, its growth b for every factor e.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any

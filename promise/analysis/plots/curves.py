@@ -1,7 +1,5 @@
 """From the rows of a sweep to named curves: which points belong to one line, and what it is called."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """The figure of a data set and its semantic IDs: lengths of histories, sales of items, items below prefixes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The drawing layer of all figures: page, logarithmic axes, series with intervals, the frontier, legend, files."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

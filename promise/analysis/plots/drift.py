@@ -1,7 +1,5 @@
 """The figure of the drift analysis: where greedy decoding leaves the path, what guidance keeps, and why."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

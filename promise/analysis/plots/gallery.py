@@ -3,8 +3,6 @@
 Tables are as `results_table` makes them; a metric that is no column of them raises ValueError.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The figure of scaling laws: points, fitted curves and predictions."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The figure of HRecall over the levels of semantic IDs: where the true prefixes are lost."""
 
-from __future__ import annotations
-
 from itertools import count, takewhile
 
 import numpy as np

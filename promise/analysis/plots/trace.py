@@ -1,7 +1,5 @@
 """The figure of one user's search: at every level what is likely, what is rewarded, and who keeps the target."""
 
-from __future__ import annotations
-
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

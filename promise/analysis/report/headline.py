@@ -1,7 +1,5 @@
 """Headline rows and comparisons: their columns, their CSV files, what makes a claim, and what they allow to say."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,9 +69,6 @@ _ORDERS: dict[str, Sequence[str]] = {
 
 def claimed(row: Mapping[str, Any]) -> int:
     """The way in which a comparison is decided: the interval excludes 0 and the sign is the same in every seed.
-
-    Args:
-        row: A comparison.
 
     Returns:
         1 = the first method is better, -1 = it is worse, 0 = not told apart.

@@ -1,7 +1,5 @@
 """Sentences about a sweep: the first finding with its interval, the most accurate point, a study's trial."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The kept tables of sweeps and analyses: their best points, drift by depth, and laws."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
-from promise.experiments.grid import composed
+from promise import configs
 from promise.experiments.identity import RUN_ONLY, pop
 from promise.pipeline.config import without_passwords
 from promise.pipeline.files import written_whole
@@ -38,8 +38,8 @@ def write_experiment(overrides: Sequence[str], path: Path, comments: Sequence[st
         path: The file, FOLDER/experiment/NAME.yaml; `--config-dir FOLDER experiment=NAME` finds it.
         comments: Lines on top.
     """
-    cfg, chosen = composed(overrides)
-    usual = composed([])[1]
+    cfg, chosen = configs.composed(overrides)
+    usual = configs.composed([])[1]
     values: Any = OmegaConf.to_container(cfg, resolve=False)
     for name in LEFT_OUT:
         pop(values, name)

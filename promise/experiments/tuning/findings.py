@@ -13,13 +13,13 @@ def find(settings: Settings, rows: Sequence[dict[str, Any]], running: int = 0) -
     """The state of a study, from the rows of its trials; JSON-able.
 
     Returns:
-        Numbers of trials: `points` that were told, of `wanted`; `failed`, `pruned` (given up early), `running`, `above`
-        a ceiling; `best`, the number of the trial that is proposed: the best one, the knee of the front, or None; and
-        `front`: those on the front within the ceilings, the cheapest first, or with one objective all, the best first.
+        Numbers of trials: `points` that were told, of `wanted`; `failed`, `running`, `above` a ceiling; `best`, the
+        number of the trial that is proposed: the best one, the knee of the front, or None; and `front`: those on the
+        front within the ceilings, the cheapest first, or with one objective all, the best first.
     """
     status = [row["status"] for row in rows]
     counts = {"points": len(rows), "wanted": settings.trials, "running": running}
-    counts |= {name: status.count(name) for name in ("failed", "pruned")}
+    counts["failed"] = status.count("failed")
     done = [row for row in rows if row["status"] == "done"]
     feasible = [row for row in done if all(excess <= 0 for excess in settings.excesses(row).values())]
     counts["above"] = len(done) - len(feasible)
@@ -52,6 +52,6 @@ def show_findings(settings: Settings, name: str, found: Mapping[str, Any], rows:
         cells.append([row["trial"], *(row.get(option) for option in options), *figures, last])
     if cells:
         show(f"{title} ({name})", ["trial", "search", "generator", "W", "C", "λ", *columns, ""], cells)
-    words = {"pruned": "given up early", "failed": "failed", "above": "above a ceiling", "running": "running elsewhere"}
+    words = {"failed": "failed", "above": "above a ceiling", "running": "running elsewhere"}
     counts = "".join(f", {found[each]} {told}" for each, told in words.items() if found[each])
     print(f"{found['points']} of {found['wanted']} trials{counts}")

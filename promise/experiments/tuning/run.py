@@ -1,4 +1,4 @@
-"""Runs what is left of a study, on growing subsets of users where it prunes, and writes and shows what it found."""
+"""Runs what is left of a study, and writes and shows what it found."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -20,8 +20,8 @@ from promise.experiments.tuning.study import Asked, Study
 from promise.pipeline.errors import own_words, unwrapped
 from promise.pipeline.files import written_whole
 
-#: Runs trials, each with its overrides: a row, or what was raised, for each.
-Launch = Callable[[Sequence[tuple[Asked, list[str]]]], Sequence[dict[str, Any] | Exception]]
+#: Runs trials: a row, or what was raised, for each.
+Launch = Callable[[Sequence[Asked]], Sequence[dict[str, Any] | Exception]]
 
 
 def check_space(settings: Settings, given: Sequence[str]) -> list[list[str]]:
@@ -43,7 +43,7 @@ def study_identity(settings: Settings, cfg: DictConfig) -> dict[str, Any]:
     return identity(cfg, without=[each.name for each in settings.space.dimensions])
 
 
-def run_trials(study: Study, launch: Launch, users: int, told: Callable[[int], None] = lambda count: None) -> int:
+def run_trials(study: Study, launch: Launch, told: Callable[[int], None] = lambda count: None) -> int:
     """Run what is left of a study, beside other workers.
 
     Returns:
@@ -51,24 +51,18 @@ def run_trials(study: Study, launch: Launch, users: int, told: Callable[[int], N
     """
     count = 0
     while batch := study.ask(study.settings.parallel):  # what is left is counted anew: other workers ask too
-        alive = batch
-        for share in study.settings.subsets:
-            subset = [] if share == 1 else [f"evaluation.users={max(1, round(users * share))}"]
-            outcomes = launch([(asked, [*asked.overrides, *subset]) for asked in alive]) if alive else []
-            still = []
-            for asked, outcome in zip(alive, outcomes, strict=True):
-                if isinstance(outcome, Exception):
-                    study.fail(asked, f"{type(unwrapped(outcome)).__name__}: {own_words(outcome)}")
-                elif study.tell(asked, outcome, share):
-                    still.append(asked)
-            alive = still
+        for asked, outcome in zip(batch, launch(batch), strict=True):
+            if isinstance(outcome, Exception):
+                study.fail(asked, f"{type(unwrapped(outcome)).__name__}: {own_words(outcome)}")
+            else:
+                study.tell(asked, outcome)
         count += len(batch)
         told(len(batch))
     return count
 
 
 def conduct(
-    study: Study, given: Sequence[str], launch: Launch, users: int, cfg: DictConfig, typed: str | None = None
+    study: Study, given: Sequence[str], launch: Launch, cfg: DictConfig, typed: str | None = None
 ) -> dict[str, Any]:
     """Run what is left of a study, write and show what it found.
 
@@ -79,7 +73,7 @@ def conduct(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(f"study {study.name}", total=before + study.left(), completed=before)
-        ran = run_trials(study, launch, users, lambda count: bar.advance(task, count))
+        ran = run_trials(study, launch, lambda count: bar.advance(task, count))
     found, rows, paths = write_study(study, given)
     show_findings(study.settings, study.name, found, rows)
     best = next((row for row in rows if row["trial"] == found["best"]), None)

@@ -1,14 +1,14 @@
 """Settings of a study: its objectives, sampler, space and ceilings, checked before anything is run."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from promise.experiments.tuning.space import Space
-from promise.search.options import COUNT, POSITIVE, number, one_of, require
+from promise.search.options import COUNT, POSITIVE, one_of, require
 
 #: Columns of a row that a study can look for, by the direction in which they are better.
 BETTER = {
@@ -16,7 +16,6 @@ BETTER = {
     "minimize": ("flops_per_user", "decoder_tokens_per_user", "prm_paths_per_user", "seconds_per_user"),
 }
 SAMPLERS = ("tpe", "nsgaii", "random")
-PRUNERS = ("none", "median", "halving")
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,6 @@ class Settings:
         objectives: One or two columns of a row.
         space: What is searched.
         constraints: Cost -> its ceiling.
-        pruner: One of `PRUNERS`.
-        subsets: Shares of the users after which a trial may be given up, growing to 1.
     """
 
     where: str
@@ -46,8 +43,6 @@ class Settings:
     objectives: tuple[str, ...]
     space: Space
     constraints: dict[str, float]
-    pruner: str
-    subsets: tuple[float, ...]
 
     @classmethod
     def of(cls, given: Mapping[str, Any], where: str) -> "Settings":
@@ -68,13 +63,11 @@ class Settings:
             )
         for name in ("trials", "parallel"):
             require(f"{where}.{name}", values[name], COUNT)
-        for name, options in (("sampler", SAMPLERS), ("pruner", PRUNERS)):
-            require(f"{where}.{name}", values[name], one_of(*options))
+        require(f"{where}.sampler", values["sampler"], one_of(*SAMPLERS))
         if values["storage"] != "journal" and "://" not in str(values["storage"]):
             raise ValueError(f"{where}.storage must be journal or the URL of a database, got {values['storage']}")
-        for name in ("objectives", "subsets"):
-            value = values[name]
-            values[name] = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+        asked = values["objectives"]
+        values["objectives"] = tuple(asked) if isinstance(asked, list) else (asked,)
         if (name := values["name"]) is not None:
             values["name"] = str(name)
             if not str(name).strip() or set("/\\") & set(str(name)) or str(name).startswith("."):
@@ -86,17 +79,6 @@ class Settings:
                 f"{where}.objectives must be one column, or an accuracy to maximize and a cost to minimize, "
                 f"got {', '.join(values['objectives'])}"
             )
-        if values["pruner"] == "none":
-            values["subsets"] = (1.0,)
-        elif len(values["objectives"]) > 1:
-            raise ValueError(
-                f"{where}.pruner={values['pruner']} needs one objective, got {', '.join(values['objectives'])}: "
-                "Optuna cannot prune with two"
-            )
-        for share in values["subsets"]:
-            require(f"{where}.subsets", share, number("in (0, 1]", lambda value: 0 < value <= 1))
-        if list(values["subsets"]) != sorted(set(values["subsets"])) or values["subsets"][-1:] != (1,):
-            raise ValueError(f"{where}.subsets must grow and end in 1, got {list(values['subsets'])}")
         values["constraints"] = values["constraints"] or {}
         for name, ceiling in values["constraints"].items():
             require(f"{where}.constraints", name, one_of(*BETTER["minimize"]))

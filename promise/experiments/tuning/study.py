@@ -36,21 +36,10 @@ MOST_FIRST = 20
 #: Draws of the sampler that may be those of an earlier trial; after them draws are evenly random.
 DRAWS = 20
 
-PRUNERS: Mapping[str, Any] = {
-    "none": optuna.pruners.NopPruner,
-    "median": optuna.pruners.MedianPruner,
-    "halving": lambda: optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
-}
-
 
 @dataclass
 class Asked:
-    """A trial that was asked for and not told yet.
-
-    Attributes:
-        trial: Optuna's.
-        overrides: Its overrides.
-    """
+    """A trial of Optuna's that was asked for and not told yet, and its overrides."""
 
     trial: optuna.Trial
     overrides: list[str]
@@ -97,7 +86,6 @@ class Study:
         self.again: set[int] = set()
         with self.lock:  # no other worker makes it meanwhile
             self.study = load_study(self.folder, name, settings, {**settings.identity, **identity})
-            self.study.pruner = PRUNERS[settings.pruner]()
             self.worker.acquire()
             for trial in self.counted() if retry_failed else ():
                 if ERROR in trial.user_attrs:
@@ -108,7 +96,7 @@ class Study:
         """The trials that count: told or being run, of equal overrides the last one; not those of a dead worker."""
         known: dict[str, FrozenTrial] = {}
         for trial in sorted(self.study.get_trials(deepcopy=False), key=lambda trial: trial.number):
-            told = trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or ERROR in trial.user_attrs
+            told = trial.state is TrialState.COMPLETE or ERROR in trial.user_attrs
             if OVERRIDES in trial.user_attrs and (told or trial.state is TrialState.RUNNING):
                 known[trial.user_attrs[OVERRIDES]] = trial
         return sorted((t for t in known.values() if t.number not in self.again), key=lambda trial: trial.number)
@@ -159,37 +147,23 @@ class Study:
             return NSGAIISampler(population_size=first, seed=seed)
         return RandomSampler(seed=seed)
 
-    def tell(self, asked: Asked, row: Mapping[str, Any], share: float) -> bool:
-        """Tell what a trial found on a share, in (0, 1], of the users; a row without the objectives is a failure.
-
-        Returns:
-            Whether it is to be run on more users.
-        """
-        settings = self.settings
+    def tell(self, asked: Asked, row: Mapping[str, Any]) -> None:
+        """Tell what a trial found; a row without the objectives is a failure."""
         try:
-            values, excesses = settings.values(row), settings.excesses(row)
+            values, excesses = self.settings.values(row), self.settings.excesses(row)
         except ValueError as error:
             self.fail(asked, f"ValueError: {error}")
-            return False
-        given_up = False
-        if len(settings.subsets) > 1:
-            asked.trial.report(values[0], step=2 ** settings.subsets.index(share))
-            given_up = share < 1 and asked.trial.should_prune()
-        if share < 1 and not given_up:
-            return True
+            return
         try:
             for name, excess in excesses.items():
                 asked.trial.set_constraint(name, excess)
             asked.trial.set_user_attr(ROW, {**row})
-            state = TrialState.PRUNED if given_up else TrialState.COMPLETE
-            self.study.tell(asked.trial, None if given_up else values, state=state)
+            self.study.tell(asked.trial, values)
         except (RuntimeError, ValueError) as error:  # another worker took this one for dead
             log.warning("trial %d could not be told: %s", asked.number, error)
-            return False
-        found = ", ".join(f"{name} {value:.4g}" for name, value in zip(settings.objectives, values, strict=True))
-        found += f" of {row['users']} users: given up" if given_up else ""
+            return
+        found = ", ".join(f"{name} {value:.4g}" for name, value in zip(self.settings.objectives, values, strict=True))
         log.info("trial %d: %s: %s", asked.number, " ".join(asked.overrides), found)
-        return False
 
     def fail(self, asked: Asked, error: str) -> None:
         """Tell that a trial failed, and why."""
@@ -199,7 +173,7 @@ class Study:
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows of the trials that were told, each with its number, status and error."""
-        status = {TrialState.COMPLETE: "done", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+        status = {TrialState.COMPLETE: "done", TrialState.FAIL: "failed"}
         rows = []
         for trial in self.counted():
             if trial.state in status:

@@ -15,7 +15,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import TaskFunction
 from omegaconf import DictConfig
 
-from promise.experiments.grid import composed
+from promise import configs
 from promise.experiments.tuning.run import check_space, conduct, study_identity
 from promise.experiments.tuning.settings import Settings
 from promise.experiments.tuning.study import Asked, Study
@@ -59,9 +59,7 @@ def sweep(config: DictConfig, launcher: Launcher, arguments: Sequence[str], give
         swept = {override.get_key_element(): entry(override) for override in parsed if override.is_sweep_override()}
         settings = Settings.of({**given, "space": {**(given["space"] or {}), **swept}}, "hydra.sweeper")
         check_space(settings, fixed)
-        cfg, _ = composed(fixed)
-        if cfg.evaluation.users is None and settings.pruner != "none":
-            raise ValueError(f"hydra.sweeper.pruner={settings.pruner} needs evaluation.users: it begins with fewer")
+        cfg, _ = configs.composed(fixed)
         if cfg.predictions is not None:
             raise ValueError(f"predictions={cfg.predictions} would be overwritten by every trial: a study gives none")
         folder = Path(config.hydra.sweep.dir)
@@ -72,7 +70,7 @@ def sweep(config: DictConfig, launcher: Launcher, arguments: Sequence[str], give
         try:
             typed = f"promise evaluate -m {shlex.join(['hydra/sweeper=promise_optuna', *without_passwords(arguments)])}"
             run_jobs = partial(launch, launcher, study, fixed)
-            result = {"verb": "evaluate", **conduct(study, fixed, run_jobs, cfg.evaluation.users or 0, cfg, typed)}
+            result = {"verb": "evaluate", **conduct(study, fixed, run_jobs, cfg, typed)}
         finally:
             study.close()
         print(json.dumps(result), flush=True)
@@ -80,7 +78,7 @@ def sweep(config: DictConfig, launcher: Launcher, arguments: Sequence[str], give
 
 
 def launch(
-    launcher: Launcher, study: Study, given: Sequence[str], trials: Sequence[tuple[Asked, list[str]]]
+    launcher: Launcher, study: Study, given: Sequence[str], trials: Sequence[Asked]
 ) -> list[dict[str, Any] | Exception]:
     """Run trials as jobs, side by side where the launcher can; each learns its number, which also names its folder.
 
@@ -88,10 +86,10 @@ def launch(
         The row, or what was raised, of each.
     """
     jobs = []
-    for asked, overrides in trials:
+    for asked in trials:
         own = [f"hydra.sweep.subdir={asked.number}", f"sweep.name={study.name}", f"sweep.trial={asked.number}"]
-        jobs.append([*given, *overrides, *own])
-    return [outcome(job) for job in launcher.launch(jobs, initial_job_idx=trials[0][0].number)]
+        jobs.append([*given, *asked.overrides, *own])
+    return [outcome(job) for job in launcher.launch(jobs, initial_job_idx=trials[0].number)]
 
 
 def outcome(job: JobReturn) -> dict[str, Any] | Exception:

@@ -30,7 +30,7 @@ class CrossAttentionReward(RewardModel):
         user_dim, prefixes, level_sizes, prefix_content: As `RewardModel` describes them; no content is None.
 
     Raises:
-        ValueError: If there is no block, or `heads` doesn't divide `dim`.
+        ValueError: If `heads` doesn't divide `dim`.
     """
 
     def __init__(
@@ -48,8 +48,6 @@ class CrossAttentionReward(RewardModel):
         prefix_content: Tensors | None = None,
     ) -> None:
         super().__init__(prefixes)
-        if blocks < 1:
-            raise ValueError(f"reward.blocks must be >= 1, got {blocks}")
         dim = dim or max(1, user_dim // 4)
         heads = heads or max(h for h in range(1, max(1, dim // 32) + 1) if dim % h == 0)
         given = prefix_content if content else None

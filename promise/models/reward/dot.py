@@ -25,9 +25,6 @@ class DotReward(RewardModel):
         dropout: Probability that a query feature is dropped in training.
         content: Adds a projection of the prefix's content vector to its vector, where there are any.
         user_dim, prefixes, level_sizes, prefix_content: As `RewardModel` describes them; no content is None.
-
-    Raises:
-        ValueError: If `temperature` is not above 0.
     """
 
     default_negatives = 2048
@@ -47,8 +44,6 @@ class DotReward(RewardModel):
         prefix_content: Tensors | None = None,
     ) -> None:
         super().__init__(prefixes)
-        if not temperature > 0:
-            raise ValueError(f"reward.temperature must be > 0, got {temperature}")
         self.user_dim, self.dim = user_dim, dim
         given = prefix_content if content else None
         self.paths = PathTable(dim, prefix_table, prefixes=prefixes, level_sizes=level_sizes, content=given, unit=True)

@@ -161,11 +161,7 @@ class RewardModel(nn.Module, ABC):
         """InfoNCE against every prefix of a depth, the positive among them; for rewards that share negatives.
 
         Args:
-            users: User states.
-            positions: (B, P) last history item each target may see.
-            depth: 1..L.
-            positives: (B, P) nodes of the true prefixes.
-            real: (B, P), True where there is a target; R of them.
+            users, positions, depth, positives, real: As for `sampled_softmax_loss`.
             extra: What is added to some of the logits.
 
         Returns:

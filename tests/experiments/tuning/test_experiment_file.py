@@ -9,7 +9,6 @@ import pytest
 from omegaconf import OmegaConf
 
 from promise import configs
-from promise.experiments.grid import composed
 from promise.experiments.identity import pop
 from promise.experiments.tuning.experiment_file import LEFT_OUT, write_experiment
 
@@ -23,7 +22,7 @@ def app() -> Iterator[None]:
 
 
 def plain(overrides: list[str]) -> Any:
-    cfg, _ = composed(overrides)
+    cfg, _ = configs.composed(overrides)
     values: Any = OmegaConf.to_container(cfg, resolve=False)
     for name in LEFT_OUT:
         pop(values, name)
@@ -46,7 +45,7 @@ def test_the_experiment_file_gives_the_same_dials(app: None, tmp_path: Path, giv
     assert [file.name for file in path.parent.iterdir()] == ["best.yaml"]
     again = plain([f"hydra.searchpath=[file://{tmp_path}]", "experiment=best"])
     assert again == plain([*given, *words])
-    defaults, _ = composed([])
+    defaults, _ = configs.composed([])
     text = path.read_text("utf-8")
     assert defaults.store == "outputs" and "\nstore" not in text and "users: 30" not in text and "\ntrainer" not in text
 

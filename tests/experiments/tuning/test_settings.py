@@ -14,7 +14,6 @@ def test_values_and_ceilings() -> None:
     assert made.values(row) == [0.1, 2e6]
     assert made.excesses(row) == {"seconds_per_user": pytest.approx(0.5)}
     assert settings(**ONE).values(row) == [0.1]
-    assert made.subsets == (1.0,) and settings(pruner="median", **ONE).subsets == (0.125, 0.25, 0.5, 1.0)
 
 
 def test_identity_is_what_may_not_change_under_a_name() -> None:
@@ -36,16 +35,12 @@ def test_a_figure_that_is_missing() -> None:
         ({"objectives": ["recall@10", "ndcg@10"]},
          "s.objectives must be one column, or an accuracy to maximize and a cost to minimize, got recall@10, ndcg@10"),
         ({"objectives": []}, "s.objectives must be one column, or an accuracy to maximize and a cost to minimize, "),
-        ({"pruner": "median"}, "s.pruner=median needs one objective, got recall@10, flops_per_user: Optuna cannot"),
-        ({"pruner": "hyperband"}, "s.pruner must be none, median or halving, got hyperband"),
         ({"sampler": "cmaes"}, "s.sampler must be tpe, nsgaii or random, got cmaes"),
         ({"trials": 0}, "s.trials must be an integer >= 1, got 0"),
         ({"parallel": 1.5}, "s.parallel must be an integer >= 1, got 1.5"),
         ({"name": "a/b"}, "s.name must be the name of a folder, got a/b"),
         ({"constraints": {"recall@10": 1}}, "s.constraints must be flops_per_user, "),
         ({"constraints": {"flops_per_user": 0}}, "s.constraints.flops_per_user must be a number > 0, got 0"),
-        ({**ONE, "pruner": "median", "subsets": [0.5, 2]}, "s.subsets must be a number in (0, 1], got 2"),
-        ({**ONE, "pruner": "median", "subsets": [0.5]}, "s.subsets must grow and end in 1, got [0.5]"),
         ({"space": {}}, "s.space must name at least one key"),
         ({"space": {"search.width": {"type": "int", "low": 9, "high": 1}}}, "s.space: search.width: `low <= high`"),
         ({"trails": 3}, "s must have the keys of conf/study/optuna.yaml (defaults: [/study/optuna@sweep.study]), "

@@ -6,12 +6,12 @@ import pytest
 
 from promise.experiments.tuning.storage import JOURNAL, cut_torn_line, open_storage
 from promise.pipeline.config import without_passwords
-from tests.experiments.tuning.small_studies import begun, launch, row
+from tests.experiments.tuning.small_studies import begun, row
 
 
 def test_a_line_that_was_torn_is_cut_off(tmp_path: Path) -> None:
     study = begun(tmp_path, trials=3)
-    study.tell(asked := study.ask()[0], launch([(asked, asked.overrides)])[0], 1)  # type: ignore[arg-type]
+    study.tell(asked := study.ask()[0], row(asked.overrides))
     study.close()
     path = tmp_path / JOURNAL
     whole = path.read_bytes()
@@ -47,7 +47,7 @@ def test_a_database_holds_the_same(tmp_path: Path) -> None:
     first, second = (begun(tmp_path / "a", trials=4, storage=url), begun(tmp_path / "a", trials=4, storage=url))
     while asked := first.ask() + second.ask():
         for each in asked:
-            first.tell(each, row(each.overrides), 1)
+            first.tell(each, row(each.overrides))
     assert len(first.counted()) == 4 and second.left() == 0
     for study in (first, second):
         study.close()

@@ -18,19 +18,19 @@ def words(study: Study) -> list[str]:
 
 
 def run(study: Study) -> int:
-    return run_trials(study, launch, 1000)
+    return run_trials(study, launch)
 
 
 def test_two_workers_and_one_that_is_killed(tmp_path: Path) -> None:
     both, met = [begun(tmp_path / "two", trials=12) for _ in range(2)], threading.Barrier(2)
 
     def together(trials: Any) -> Any:
-        if trials[0][0].number < 2:
+        if trials[0].number < 2:
             met.wait()
         return launch(trials)
 
     with ThreadPoolExecutor(2) as pool:
-        ran = list(pool.map(lambda study: run_trials(study, together, 1000), both))
+        ran = list(pool.map(lambda study: run_trials(study, together), both))
     assert sum(ran) == 12 and min(ran) > 0
     assert len(words(both[0])) == len(set(words(both[0]))) == 12 and both[1].left() == 0
 
@@ -41,7 +41,7 @@ def test_two_workers_and_one_that_is_killed(tmp_path: Path) -> None:
 
     killed = begun(tmp_path / "killed", trials=12)
     with pytest.raises(KeyboardInterrupt):
-        run_trials(killed, dying, 1000)
+        run_trials(killed, dying)
     assert killed.left() == 3 and begun(tmp_path / "killed", trials=9).ask() == []  # it is still at work
     killed.worker.release()  # as the system does it when a process ends
     again, undisturbed = begun(tmp_path / "killed", trials=12), begun(tmp_path / "undisturbed", trials=12)
@@ -77,8 +77,8 @@ def test_a_failed_trial_is_a_row_and_asked_for_again_only_when_told_to(tmp_path:
     study = begun(tmp_path, trials=3)
     first, second, third = study.ask(3)
     study.fail(first, "OSError: no room")
-    assert not study.tell(second, {**row(second.overrides), "recall@10": None}, 1)
-    assert not study.tell(third, row(third.overrides), 1)
+    study.tell(second, {**row(second.overrides), "recall@10": None})
+    study.tell(third, row(third.overrides))
     rows = study.rows()
     assert [each["status"] for each in rows] == ["failed", "failed", "done"]
     assert rows[0]["error"] == "OSError: no room" and rows[0]["search.width"] >= 10
@@ -120,33 +120,13 @@ def test_a_small_space_is_drawn_to_its_end_without_a_repeat(tmp_path: Path) -> N
         study.close()
 
 
-@pytest.mark.parametrize("pruner", ["median", "halving"])
-def test_bad_trials_end_early(tmp_path: Path, pruner: str) -> None:
-    users: dict[int, list[int]] = {}
-
-    def counting(trials: Any) -> Any:
-        for asked, overrides in trials:
-            users.setdefault(asked.number, []).append(row(overrides)["users"])
-        return launch(trials)
-
-    study = begun(tmp_path, trials=20, pruner=pruner, subsets=[0.125, 0.5, 1], **ONE)
-    assert run_trials(study, counting, 1000) == 20
-    rows = study.rows()
-    pruned, done = ([each for each in rows if each["status"] == status] for status in ("pruned", "done"))
-    assert len(pruned) >= 2 and len(done) >= 3 and len(rows) == 20
-    assert max(each["recall@10"] for each in done) > max(each["recall@10"] for each in pruned)
-    assert all(users[each["trial"]] == [125, 500, 1000] for each in done)
-    assert all(users[each["trial"]][-1] == each["users"] < 1000 for each in pruned)
-    study.close()
-
-
 def test_what_was_raised_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     def failing(trials: Any) -> Any:
-        return [OSError("no room") if asked.number == 1 else row(overrides) for asked, overrides in trials]
+        return [OSError("no room") if asked.number == 1 else row(asked.overrides) for asked in trials]
 
     told: list[int] = []
     study = begun(tmp_path, trials=5, parallel=2)
-    assert run_trials(study, failing, 1000, told.append) == 5
+    assert run_trials(study, failing, told.append) == 5
     assert told == [2, 2, 1]
     assert [each["error"] for each in study.rows()] == [None, "OSError: no room", None, None, None]
     study.close()

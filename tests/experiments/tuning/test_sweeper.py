@@ -63,9 +63,6 @@ def test_what_is_wrong_is_one_line(run: Run, tmp_path: Path, words: list[str], m
 def test_what_needs_more_than_the_multirun_gives(run: Run, tmp_path: Path) -> None:
     message = "hydra/sweeper=promise_optuna is for promise evaluate, got promise train"
     assert run("train", *STUDY, "seed=0,1", store=tmp_path).error == message
-    one = ("hydra.sweeper.objectives=[recall@10]", "hydra.sweeper.pruner=median")
-    message = "hydra.sweeper.pruner=median needs evaluation.users: it begins with fewer"
-    assert run("evaluate", *STUDY[:2], *one, "search.width=10,20", store=tmp_path).error == message
 
 
 @pytest.mark.parametrize(
