@@ -255,9 +255,8 @@ class Point:
         guided = row["search"] != "plain"
         row["search.width"] = one_if_equal(acting["width"])
         row["search.candidates"] = one_if_equal(candidates_of(dials, levels) if guided else acting["width"])
-        row["search.expansion"] = one_if_equal(
-            [c / w for c, w in zip(acting["candidates"], acting["width"], strict=True)]
-        )
+        pairs = zip(acting["candidates"], acting["width"], strict=True)
+        row["search.expansion"] = one_if_equal([candidates / width for candidates, width in pairs])
         row["search.weight"] = one_if_equal(weights_of(dials, levels)) if guided else 0.0
         row["search.temperature"] = acting.get("temperature")
         row["search.control"] = {True: "shuffled", False: "none", None: None}[acting.get("shuffle_rewards")]
@@ -275,8 +274,7 @@ class Point:
             row |= zip((column, f"{column}_low", f"{column}_high"), values, strict=True)
         for name in ("hrecall", "teacher_forced", "free_running"):
             row |= {f"{name}@{level}": share for level, share in enumerate(getattr(found, name), start=1)}
-        row |= found.shares
-        row |= {"invalid_rate": found.invalid_rate, "duplicate_rate": found.duplicate_rate}
+        row |= found.shares | {"invalid_rate": found.invalid_rate, "duplicate_rate": found.duplicate_rate}
         # Lists shorter than the longest that is measured, as far as the catalogue has so many items.
         wanted = min(max(KS), self.width, self.pipeline.histories.item_count)
         row["incomplete_users"] = int(((found.items[:, :wanted] >= 0).sum(1) < wanted).sum())
