@@ -30,6 +30,11 @@ def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
     assert [found for text in pages.values() for found in re.findall(loaded, text)] == []
 
 
+def test_recipes_hold_the_tested_parts(site: Path) -> None:
+    text = (site / "recipes" / "plugins" / "index.html").read_text("utf-8")
+    assert all(name in text for name in ("Preference", "Sectors", "Ring")) and "--8" not in text
+
+
 def test_every_key_of_the_configs_is_told_with_its_meaning(site: Path) -> None:
     pages = [(site / "reference" / name / "index.html").read_text("utf-8") for name in ("options", "recipes")]
     text = html.unescape(re.sub(r"<[^>]+>", "", "".join(pages)))
