@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: setup quickstart results test lint
+.PHONY: setup quickstart results docs test lint
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -18,6 +18,9 @@ quickstart: setup
 
 results: setup
 	$(BIN)/promise results
+
+docs: setup
+	$(BIN)/mkdocs build --strict
 
 lint: setup
 	$(BIN)/ruff check .

@@ -50,7 +50,7 @@ def print_help(verb: str | None, verbs: Mapping[str, str], words: Sequence[str])
     for group, options in groups.items():
         typed = group if group in usual or group.startswith("hydra/") else f"+{group}"
         print(f"  {typed}=", *(f"{name}*" if chosen.get(group) == name else name for name in options))
-    print(f"\nKeys\n{_keys(root, '  ')}")
+    print(f"\nKeys\n{key_lines(root, '  ')}")
     for group, name in chosen.items():
         if name in groups.get(group, []):
             print(f"\n{group}={name}\n{_option(group, str(name))}")
@@ -70,14 +70,20 @@ def _option(group: str, option: str) -> str:
     based = [entry for entry in (yaml.safe_load(text) or {}).get("defaults", ()) if isinstance(entry, str)]
     names = [name.partition("@")[0] for name in based if name != "_self_"]
     above = [_option(*(name if name[0] == "/" else f"/{group}/{name}")[1:].rsplit("/", 1)) for name in names]
-    own = _keys(path, "  " if "@package _global_" in text else "    ")
+    own = key_lines(path, "  " if "@package _global_" in text else "    ")
     return "\n".join([*above, own if "@package" in text else f"  {group.replace('/', '.')}:\n{own}"])
 
 
-def _keys(path: Path, indent: str) -> str:
-    """The lines of a config file without its defaults list and without what it tells Hydra."""
+def key_lines(path: Path, indent: str = "", skip: int = 0) -> str:
+    """The lines of a config file without its defaults list and without what it tells Hydra.
+
+    Args:
+        path: The file.
+        indent: Put before every line.
+        skip: Lines at its beginning to leave out.
+    """
     lines, skipped = [], False
-    for line in path.read_text("utf-8").splitlines():
+    for line in path.read_text("utf-8").splitlines()[skip:]:
         if line and not line.startswith((" ", "#")):
             skipped = line.startswith(("defaults:", "hydra:"))
         if not skipped and line.strip() and not re.match(r"\s*_target_:|# @package", line):

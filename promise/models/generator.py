@@ -71,7 +71,7 @@ class Generator(nn.Module):
         self.dim = dim
         content_vectors = content_vectors if content else None
         self.history = history
-        self.causal = attention == "causal"
+        self.causal = attention == "causal"  # Deviation: the paper's encoder sees both sides, one target a pass
         self.level_sizes = tuple(level_sizes)
         offsets = torch.tensor((0, *self.level_sizes[:-1])).cumsum(0)
         self.register_buffer("codes", codes.long() + offsets, persistent=False)
@@ -110,7 +110,10 @@ class Generator(nn.Module):
         return 4 * (16 * dim + max(self.level_sizes) + 2 * dim * levels * len(self.decoder))
 
     def item_tokens(self, items: Tensor) -> Tensor:
-        """Sum of an item's code vectors, its learned vector and its projected content: (...) -> (..., D)."""
+        """Sum of an item's code vectors, its learned vector and its projected content: (...) -> (..., D).
+
+        Deviation: the paper does not say what an item's token is made of.
+        """
         tokens = self.code_vectors(self.codes[items]).sum(-2)  # (..., L, D) -> (..., D)
         if self.item_vectors is not None:
             tokens = tokens + self.item_vectors(items)

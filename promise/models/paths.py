@@ -18,10 +18,10 @@ NODES_AT_ONCE = 16_384
 class PathTable(nn.Module):
     """One vector per valid prefix: the sum of its codes' vectors, plus a vector of its own, plus its items' content.
 
-    Rare prefixes and new items share strength through their codes. The vectors are the reward model's own, never the
-    decoder's. Outside training and without gradients all vectors of a depth are computed once, if they fit in
-    `KEPT_BYTES`, and kept until weights may have changed: the next call of `train`, `load_state_dict` or `extend`, or a
-    move to another device or type.
+    Deviation: the paper has the prefix's own vector alone; here rare prefixes and new items share strength through
+    their codes. The vectors are the reward model's own, never the decoder's. Outside training and without gradients all
+    vectors of a depth are computed once, if they fit in `KEPT_BYTES`, and kept until weights may have changed: the next
+    call of `train`, `load_state_dict` or `extend`, or a move to another device or type.
 
     Args:
         dim: Width of a path vector.

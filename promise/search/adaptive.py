@@ -1,4 +1,7 @@
-"""Adaptive candidates: users whose level is uncertain are judged on more drafts, at a chosen average."""
+"""Adaptive candidates: users whose level is uncertain are judged on more drafts, at a chosen average.
+
+Deviation: the paper's C is the same for everyone, as it is here unless asked for.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace

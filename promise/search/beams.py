@@ -33,6 +33,8 @@ class Beams(NamedTuple):
     def extend(self, children: Children, log_probs: Tensor, keep: int) -> "Beams":
         """The `keep` likeliest extensions of all beams of a user.
 
+        Deviation: taken literally, the paper's beams give W codes each, which are fewer than C at the first level.
+
         Args:
             children: Child nodes and codes of every beam (B, W, M).
             log_probs: (B, W, M) of each child given its beam; -inf where there is none.
@@ -107,6 +109,8 @@ class Step(NamedTuple):
 
 def allowed_log_softmax(logits: Tensor, children: Children) -> Tensor:
     """Log-probabilities over the codes that the trie allows.
+
+    Deviation: the paper's search has no such mask, and a path of it may be no item.
 
     Args:
         logits: (B, W, K).

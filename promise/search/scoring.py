@@ -16,6 +16,8 @@ def blend(
 ) -> Tensor:
     """Score of a path: (1 - weight) log p + weight r / temperature (METHOD: λ = weight).
 
+    Deviation: the paper ranks by the reward alone, weight 1.
+
     Args:
         log_probs: Cumulative log-probabilities, any shape; -inf where a path is forbidden or absent.
         rewards: Rewards of the same shape; may be None at weight 0.

@@ -53,6 +53,8 @@ def next_code_logits(generator: Generator, users: Any, batch: Batch, items: Targ
 def next_code_loss(logits: Sequence[Tensor], batch: Batch, items: Targets, trie: Trie, softmax: str) -> Tensor:
     """Cross-entropy of the true codes in nats, mean over targets.
 
+    Deviation: the paper's is over all codes; over the allowed ones nothing is spent on learning the trie.
+
     Args:
         logits: (B, P, K_b) per level.
         batch: Targets (B, P).

@@ -43,6 +43,9 @@ def near_misses(trie: Trie, depth: int, parents: Tensor, logits: Tensor) -> Near
 class Negatives:
     """How many negatives there are at each depth, and how they are drawn.
 
+    Deviation: the paper draws them evenly for every target, and does not say how many; that is `sampled` with
+    `cross_attention`. Targets of a batch share those of `dot`, whose last depth is learned against all items.
+
     Attributes:
         counts: Negatives N at each depth; None = all valid prefixes.
         shared: Whether all targets of a batch share them.

@@ -47,7 +47,7 @@ class TrainingTask(LightningModule):
         epochs: Passes over the training rows, at most.
         patience: Epochs without a better validation score before training ends.
         ema_decay: Decay per step, in (0, 1), of the running mean of the weights that is validated and kept; null = the
-            weights themselves.
+            weights themselves. Deviation: the paper speaks of no such mean.
         seed: Seeds dropout and negatives of each step, so that a resumed training is the same training.
         monitor: The logged metric that chooses the best epoch.
         mode: Whether more of it is better (`max`) or less (`min`).

@@ -18,6 +18,8 @@ from promise.models.users import EncoderOutput, take_rows
 class DotReward(RewardModel):
     """Temperature x cosine between a query from U at the last position and the path's vector, per depth.
 
+    Deviation: the paper's judge attends to all user states; that one is `CrossAttentionReward`.
+
     Args:
         dim: Width of query and path vectors.
         prefix_table: `full`, `hashed:N` or `none`: see `PathTable`.
