@@ -67,8 +67,8 @@ def test_commands_work(command: str) -> None:
         return
     assert words[0] in {*VERBS, *SUBCOMMANDS, "--help", "--version"}
     if words[0] in VERBS:
-        name = "bench" if words[0] == "bench" else "config"
-        configs.compose([single(word) for word in words[1:] if not word.startswith("-")], name)
+        given = [single(word) for word in words[1:] if not word.startswith("-")]
+        configs.compose(given, configs.root_config(words[0]))
 
 
 def test_the_results_are_those_of_the_committed_rows() -> None:
