@@ -1,11 +1,15 @@
 """The Python interface: a trained model that recommends without data, and the search that a command opens."""
 
-from collections.abc import Callable, Hashable, Sequence
+import logging
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import polars as pl
 import torch
+from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from promise import configs
@@ -16,7 +20,12 @@ from promise.pipeline.model_folder import Model
 from promise.pipeline.points import Point
 from promise.pipeline.ranker_inputs import OF_DATA
 from promise.pipeline.stages import Pipeline
-from promise.search.protocols import UserRows
+from promise.search.explanation import explained
+from promise.search.guided import GuidedSearch
+from promise.search.options import COUNT, options_for, require
+from promise.search.protocols import Ranker, UserRows
+
+log = logging.getLogger(__name__)
 
 #: Users searched for at once.
 AT_ONCE = 256
@@ -29,6 +38,10 @@ class Recommender:
         model: The model.
         remove_seen: Never recommend an item of the history.
 
+    Attributes:
+        ids: (I,) item ids as the training data have them.
+        index: Number of each.
+
     Raises:
         ValueError: If the model's search needs training data, such as a baseline that counts.
     """
@@ -39,7 +52,7 @@ class Recommender:
         self.model = model
         self.ids = model.items["id"].to_list()
         self.index = {item: index for index, item in enumerate(self.ids)}
-        makers: dict[str, Callable[[], Any]] = {
+        self.makers: dict[str, Callable[[], Any]] = {
             "generator": lambda: model.networks[0],
             "reward": lambda: model.networks[1],
             "trie": lambda: model.inputs.trie,
@@ -48,49 +61,128 @@ class Recommender:
             "remove_seen": lambda: remove_seen,
             "seed": lambda: 0,
         }
-        self.ranker = make_with(model.search, makers)
 
-    def recommend(self, histories: Sequence[Sequence[Hashable]], k: int = 10) -> list[list[Any]]:
-        """The k best items of every user, best first; fewer where the search finds fewer.
+    @classmethod
+    def load(cls, folder: str | Path, remove_seen: bool = False) -> "Recommender":
+        """The recommender of a model folder (`paths.model` of `promise train`); it needs nothing else.
+
+        Args:
+            folder: The folder.
+            remove_seen: Never recommend an item of the history.
+
+        Raises:
+            ValueError: If the folder is no model, or a file of it is missing or has changed.
+        """
+        return cls(Model.open(folder, "model"), remove_seen)
+
+    def recommend(
+        self,
+        histories: Sequence[Sequence[Hashable]],
+        k: int = 10,
+        *,
+        width: int | Sequence[int] | None = None,
+        candidates: int | Sequence[int] | None = None,
+        weight: float | Sequence[float] | None = None,
+        allow: Iterable[Hashable] | None = None,
+        deny: Iterable[Hashable] | None = None,
+    ) -> list[list[Any]]:
+        """The k best items of every user, best first; fewer where no more may be returned.
 
         Args:
             histories: Item ids of each user as the training data have them, oldest first.
-            k: Items wanted, >= 1.
+            k: Items wanted, from 1 to the catalogue's.
+            width: Beams kept at a level, >= k; None = the model's own, or k where that is more.
+            candidates: Paths that the reward scores at a level, >= width; None = the model's own.
+            weight: Trust in the reward, in [0, 1]; None = the model's own.
+            allow: Ids of the only items that may be returned; None = all.
+            deny: Ids of items that may not be returned; None = none.
 
         Raises:
-            ValueError: If a history is empty or names an item that the model does not know.
+            ValueError: If a history is empty, an item is unknown, or an option is out of range.
         """
+        lists = {
+            name: np.array([self.number(name, item) for item in items], np.int64)
+            for name, items in (("allow", allow), ("deny", deny))
+            if items is not None
+        }
+        ranker = self.ranker(k, lists, width=width, candidates=candidates, weight=weight)
         answers: list[list[Any]] = []
         for first in range(0, len(histories), AT_ONCE):
             batch = self.batch(histories[first : first + AT_ONCE], first)
-            items = self.ranker.rank(batch, k).items.tolist()
+            items = ranker.rank(batch, k).items.tolist()
             answers += [[self.ids[item] for item in row if item >= 0] for row in items]
         return answers
+
+    def explain(self, history: Sequence[Hashable], item: Hashable, **options: Any) -> pl.DataFrame:
+        """What the networks say of an item for one user, and where the search keeps or loses it.
+
+        Args:
+            history: Item ids, oldest first.
+            item: Item id.
+            options: width, candidates and weight as `recommend` takes them.
+
+        Returns:
+            A row per level: level, code, probability, reward, candidates, rank, kept, plain: see `explained`.
+
+        Raises:
+            ValueError: As `recommend`; or if the model's search keeps no beams.
+        """
+        search = self.ranker(1, {}, **options)
+        if not isinstance(search, GuidedSearch):
+            raise ValueError(f"explain needs a beam search, the model's is {self.model.search['_target_']}")
+        rows = explained(search, self.batch([history], 0), self.number("item", item))
+        return pl.DataFrame(rows, schema_overrides={"reward": pl.Float64, "rank": pl.Int64})
+
+    def ranker(self, k: int, lists: Mapping[str, NDArray[np.int64]], **changed: Any) -> Ranker:
+        """The model's search, wide enough for k items.
+
+        Args:
+            k: Items wanted.
+            lists: Item numbers that are allowed or denied, by the name of the list.
+            changed: Options that differ from the model's own; None = they do not.
+
+        Raises:
+            ValueError: If k or an option is out of range, or means nothing to the search.
+        """
+        require("k", k, COUNT)
+        if k > len(self.ids):
+            raise ValueError(f"k must be at most {len(self.ids)}, the items of the catalogue, got {k}")
+        own, given = self.model.search, {name: value for name, value in changed.items() if value is not None}
+        search = options_for(own, k, self.model.inputs.trie.levels, given)
+        for name in lists:
+            if name not in parameters_of(search["_target_"]):
+                raise ValueError(f"{name} means nothing to {search['_target_']}")
+        if (widened := search.get("width")) != own.get("width") and "width" not in given:
+            log.info("search.width=%s for k=%s, the model's own is %s", widened, k, own["width"])
+        return cast(Ranker, make_with(search, {**self.makers, **{n: partial(np.asarray, v) for n, v in lists.items()}}))
+
+    def number(self, what: str, item: Hashable) -> int:
+        """The number of an item; `what` names it in the error.
+
+        Raises:
+            ValueError: If the model does not know it.
+        """
+        if item not in self.index:
+            raise ValueError(f"{what} names item {item!r}, which the model does not know")
+        return self.index[item]
 
     def batch(self, histories: Sequence[Sequence[Hashable]], first: int) -> UserRows:
         """Some histories as item indices; `first` is the number of their first user, for the error."""
         for user, history in enumerate(histories, first):
             if not len(history):
                 raise ValueError(f"the history of user {user} is empty")
-            if unknown := [item for item in history if item not in self.index]:
-                raise ValueError(f"the history of user {user} names item {unknown[0]!r}, which the model does not know")
+        flat = [
+            self.number(f"the history of user {user}", item)
+            for user, history in enumerate(histories, first)
+            for item in history
+        ]
         lengths = np.array([len(history) for history in histories])
-        flat = np.array([self.index[item] for history in histories for item in history])
-        padded = pad_rows(flat, np.cumsum(lengths) - lengths, lengths)
+        padded = pad_rows(np.array(flat), np.cumsum(lengths) - lengths, lengths)
         return UserRows(torch.from_numpy(padded), torch.from_numpy(lengths))
 
 
-def load(folder: str | Path, remove_seen: bool = False) -> Recommender:
-    """The recommender of a model folder (`paths.model` of `promise train`); it needs nothing else.
-
-    Args:
-        folder: The folder.
-        remove_seen: Never recommend an item of the history.
-
-    Raises:
-        ValueError: If the folder is no model, or a file of it is missing or has changed.
-    """
-    return Recommender(Model.open(folder), remove_seen)
+#: The same by a shorter name.
+load = Recommender.load
 
 
 def open_point(words: Sequence[str] = ()) -> Point:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import promise
+from promise import configs
 from promise.help import print_help
 from promise.pipeline.signals import handle_signals
 from promise.process import configure_runtime
@@ -17,6 +18,7 @@ VERBS = {
     "prepare": ("promise.prepare", "read the data, embed the items and give them semantic IDs"),
     "train": ("promise.train", "train the generator and its process reward model"),
     "evaluate": ("promise.evaluate", "rank items for held-out users: accuracy, and the compute it took"),
+    "recommend": ("promise.recommend", "the top items of any histories, by a model folder alone"),
     "sweep": ("promise.sweep", "evaluate many points and chart accuracy against compute"),
     "bench": ("promise.bench.run", "time the engine beside peers of equal size and the machine's own limits"),
 }
@@ -81,8 +83,7 @@ def _run(words: list[str]) -> int:
         os.environ["PROMISE_VERB"] = verb
         # Hydra takes its flags before or after the overrides, not among them.
         sys.argv = [sys.argv[0], *sorted(rest, key=lambda word: word not in ("-m", "--multirun"))]
-        name = "bench" if verb == "bench" else "config"
-        with ending_checks(), hydra_raises(), checked_command(sys.argv[1:], name):
+        with ending_checks(), hydra_raises(), checked_command(sys.argv[1:], configs.root_config(verb)):
             importlib.import_module(VERBS[verb][0]).main()
     return 0
 

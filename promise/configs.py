@@ -58,6 +58,11 @@ def config_path() -> str:
     return str(root() / "conf")
 
 
+def root_config(verb: str) -> str:
+    """Name of the root config of a verb: its own, or the one of all others."""
+    return verb if verb in ("bench", "recommend") else "config"
+
+
 def register_search_path() -> None:
     """Let Hydra find `+sweeps=NAME` in sweeps/, which lies beside conf/; a second call changes nothing."""
     from hydra.core.plugins import Plugins
@@ -80,7 +85,7 @@ def compose(overrides: Sequence[str] = (), name: str = "config") -> "DictConfig"
 
     Args:
         overrides: As on the command line (`["search.width=10"]`).
-        name: The root config: `config`, or `bench` for `promise bench`.
+        name: The root config: see `root_config`.
 
     Raises:
         hydra.errors.HydraException: Hydra cannot compose them.

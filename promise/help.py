@@ -16,6 +16,10 @@ EXAMPLES = {
         ("search=guided search.width=20 search.expansion=10", "200 candidates a level"),
         ("-m search.width=10,20,50", "Hydra multirun: one evaluation per value"),
     ],
+    "recommend": [
+        ("model=FOLDER histories=FILE.csv out=top.jsonl", "ten items for every user, with titles"),
+        ("model=FOLDER histories=FILE.jsonl k=50 deny=sold.txt out=top.csv", "fifty, none of a list"),
+    ],
     "sweep": [
         ("+sweeps=candidates data=amazon_beauty data.root=DIR split=test", "the scaling curve"),
         ("+sweeps=width dry_run=true", "points, what is there, minutes and FLOPs"),
@@ -34,7 +38,7 @@ def print_help(verb: str | None, verbs: Mapping[str, str], words: Sequence[str])
         verbs: Name -> what it does, of all that the help is about.
         words: Overrides; a `GROUP=OPTION` among them shows the keys of that option instead of the default.
     """
-    root = configs.root() / "conf" / ("bench.yaml" if verb == "bench" else "config.yaml")
+    root = configs.root() / "conf" / f"{configs.root_config(verb or '')}.yaml"
     usual = configs.defaults(root)
     groups = configs.groups() if usual else {}
     chosen = dict(usual)

@@ -1,7 +1,12 @@
 """A model folder recommends without data, what is opened in Python is what the command runs, wrong words say so."""
 
+import dataclasses
 import json
+import math
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+import promise
 from promise.api import Recommender, load, open_point
 
 Run = Callable[..., Any]
@@ -45,9 +51,71 @@ def test_wrong_histories(model: Path) -> None:
         recommender.recommend([[7, 10], [7, 8]])
     with pytest.raises(ValueError, match=r"^the history of user 0 is empty$"):
         recommender.recommend([[]])
+    for options, message in (
+        ({"k": 0}, "k must be an integer >= 1, got 0"),
+        ({"k": 41}, "k must be at most 40, the items of the catalogue, got 41"),
+        ({"k": 9, "width": 8}, "search.width must be >= k=9, got 8"),
+        ({"candidates": 3}, "search.candidates must be an integer >= search.width=20, got 3"),
+        ({"weight": 1.5}, "search.weight must be a number in [0, 1], got 1.5"),
+        ({"allow": []}, "allow must name at least one item, got none"),
+        ({"deny": [8]}, "deny names item 8, which the model does not know"),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            recommender.recommend([[7]], **options)
+    with pytest.raises(ValueError, match=r"^item names item 8, which the model does not know$"):
+        recommender.explain([7], 8)
+    exhaustive = {"_target_": "promise.search.rankers.exhaustive.ExhaustiveSearch", "weight": 1.0, "temperature": 1.0}
+    other = Recommender(dataclasses.replace(recommender.model, search=exhaustive))
+    assert len(other.recommend([[7]], k=30)[0]) == 30
+    with pytest.raises(ValueError, match=r"^search.width=9 means nothing to promise.*ExhaustiveSearch$"):
+        other.recommend([[7]], width=9)
+    with pytest.raises(ValueError, match=r"^explain needs a beam search, the model's is promise.*ExhaustiveSearch$"):
+        other.explain([7], 10)
     recommender.model.search["_target_"] = "promise.search.rankers.counts.Popularity"
     with pytest.raises(ValueError, match=r"^the model's search .* needs data: training$"):
         Recommender(recommender.model)
+
+
+def test_width_suits_k_and_lists_narrow(world: Any, model: Path) -> None:
+    recommender, histories = Recommender.load(model), list(world.histories.values())[:9]
+    assert all(len(set(row)) == 40 for row in recommender.recommend(histories, k=40))
+    few = recommender.recommend(histories, k=3, allow=[7, 10, 13, 16], deny=[16])
+    assert all(set(row) == {7, 10, 13} for row in few)
+    assert recommender.recommend(histories, k=3, width=40, weight=0) != recommender.recommend(histories, k=3)
+    assert recommender.recommend(histories, k=20, candidates=200) == recommender.recommend(histories, k=20)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
+def test_an_explanation_is_what_the_search_did(world: Any, model: Path, weight: float) -> None:
+    recommender = load(model)
+    for history in list(world.histories.values())[:4]:
+        options = {"width": 6, "candidates": 12, "weight": weight}
+        batch = recommender.batch([history], 0)
+        items, scores = recommender.ranker(6, {}, **options).rank(batch, 6)[:2]
+        plain = recommender.recommend([history], k=6, width=6, weight=0)[0]
+        for item, name in enumerate(recommender.ids):
+            table = recommender.explain(history, name, **options)
+            assert table["level"].to_list() == list(range(1, 1 + len(table)))
+            assert table["code"].to_list() == recommender.model.inputs.ids.codes[item].tolist()
+            last = table.row(-1, named=True)
+            assert last["kept"] == (item in items[0]) and last["plain"] == (name in plain)
+            assert all(table["rank"].is_not_null() | ~table["kept"])
+            if last["kept"]:
+                place = items[0].tolist().index(item)
+                score = weight * last["reward"] + (1 - weight) * sum(map(math.log, table["probability"]))
+                assert last["rank"] == place + 1 and score == pytest.approx(scores[0, place].item(), abs=1e-4)
+    seen = load(model, remove_seen=True).explain([7], 7)
+    assert seen["probability"][-1] == 0.0 and not seen["kept"][-1] and seen["rank"][-1] is None
+
+
+def test_the_package_is_imported_in_a_moment() -> None:
+    script = (
+        "import sys, promise; assert not {'torch', 'numpy', 'polars'} & set(sys.modules); print(promise.Trie.__name__)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout == "Trie\n"
+    assert all(getattr(promise, name) for name in promise.__all__)
+    with pytest.raises(AttributeError, match=r"^module 'promise' has no attribute 'Tree'$"):
+        _ = promise.Tree
 
 
 @pytest.mark.parametrize(

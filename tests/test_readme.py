@@ -71,11 +71,11 @@ def test_commands_work(command: str) -> None:
     if "launcher=ray" in words:
         pytest.importorskip("hydra_plugins.hydra_ray_launcher")  # not installed for tests
     if words[0] in VERBS:
-        name = "bench" if words[0] == "bench" else "config"
         folders = []
         if "--config-dir" in words:
             folders = [f"hydra.searchpath=[{ROOT / words.pop(words.index('--config-dir') + 1)}]"]
-        configs.compose([*folders, *(single(word) for word in words[1:] if not word.startswith("-"))], name)
+        given = [single(word) for word in words[1:] if not word.startswith("-")]
+        configs.compose([*folders, *given], configs.root_config(words[0]))
 
 
 def test_the_results_are_those_of_the_committed_rows() -> None:

@@ -13,6 +13,7 @@ _USUAL = {
     "user": "user userid uid reviewerid customer customerid visitorid memberid authorid steamid personid sessionid",
     "item": _ITEM,
     "time": "timestamp time ts unixreviewtime unixtime datetime eventtime createdat date reviewtime day",
+    "items": "items itemids itemlist itemsequence history sequence",
     "item_id": _ITEM,
     "item_text": "title name itemname itemtitle productname movietitle text brand store category categories "
     "genre genres",

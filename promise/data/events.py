@@ -1,5 +1,6 @@
 """Events: files of one table of events, and their rows as numbers of users and items, and times."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,10 +8,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from promise.data.columns import named_column, require_column
 from promise.data.interactions import canonical_order
 from promise.data.item_table import stripped, whole_numbers
 from promise.data.tables import TableFile, collected
 from promise.data.times import ambiguous, as_integers
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -22,12 +26,38 @@ class Events:
         user: Column of the users.
         item: Column of the items.
         time: Column of the stamps; None = the order of the files is that of time.
+        lists: Whether a row holds a list of items, oldest first, as JSON or as Parquet has it; there is no time then.
     """
 
     files: Sequence[TableFile]
     user: str
     item: str
     time: str | None
+    lists: bool = False
+
+    @classmethod
+    def of(
+        cls, files: Sequence[TableFile], user: str | None, item: str | None, time: str | None, lists: bool = False
+    ) -> "Events":
+        """Finds the columns, as given or by their usual names, and says which.
+
+        Raises:
+            ValueError: If a column is not there or none can be guessed.
+        """
+        columns, given = files[0].columns, {"user": user, "item": item, "time": time}
+        found = {key: named_column(key, value, columns) for key, value in given.items()}
+        user, item = (require_column(f"data.{key}", found[key], columns) for key in ("user", "item"))
+        time = None if lists else found["time"]
+        chosen = [user, item, *([] if time is None else [time])]
+        if len(set(chosen)) < len(chosen):
+            raise ValueError(f"data.user, data.item and data.time must be different columns, got {', '.join(chosen)}")
+        for file in files[1:]:
+            for key, column in zip(given, chosen, strict=False):
+                require_column(f"data.{key}", column, file.columns, file.path.name)
+        log.info(
+            "events: data.user=%s data.item=%s data.time=%s of the columns %s", user, item, time, ", ".join(columns)
+        )
+        return cls(files, user, item, time, lists)
 
     @property
     def numbered(self) -> bool:
@@ -43,6 +73,17 @@ def coded(events: Events) -> tuple[pl.DataFrame, str | None, int]:
         stamps where their form tells it; how many events have no user or no item.
 
     Raises:
+        ValueError: As `rows_of`.
+    """
+    frame, unit = rows_of(events)
+    whole = frame.drop_nulls()
+    return whole, unit, frame.height - whole.height
+
+
+def rows_of(events: Events) -> tuple[pl.DataFrame, str | None]:
+    """As `coded`, with the rows that have no user or no item: null.
+
+    Raises:
         ValueError: If a file cannot be read, or a stamp is none; the file and line are named.
     """
     # Categories of their own, which go with them: the rows are numbers before all of them are in memory.
@@ -53,7 +94,7 @@ def coded(events: Events) -> tuple[pl.DataFrame, str | None, int]:
         sample = collected(events.files[0].scan([events.time]).head(1000), events.files)[events.time]
         stamp, unit = as_integers(events.time, sample)
     parts = [
-        file.scan(columns).select(
+        _one_item_a_row(file.scan(columns), events).select(
             user=stripped(pl.col(events.user)).cast(ids[events.user]),
             item=stripped(pl.col(events.item)).cast(ids[events.item]),
             time=stamp,
@@ -65,8 +106,17 @@ def coded(events: Events) -> tuple[pl.DataFrame, str | None, int]:
         raise ValueError(_bad_time(events, stamp))
     if events.time is None:
         frame = frame.with_columns(time=pl.int_range(pl.len(), dtype=pl.Int64))
-    whole = frame.drop_nulls()
-    return whole, unit, frame.height - whole.height
+    return frame, unit
+
+
+def _one_item_a_row(frame: pl.LazyFrame, events: Events) -> pl.LazyFrame:
+    """Lists of items as rows of their own; an empty one as a row without an item."""
+    if not events.lists:
+        return frame
+    items = pl.col(events.item)
+    nested = frame.collect_schema()[events.item].is_nested()
+    items = items.cast(pl.List(pl.String)) if nested else items.str.json_decode(pl.List(pl.String))
+    return frame.with_columns(pl.when(items.list.len() > 0).then(items)).explode(events.item)
 
 
 def _bad_time(events: Events, stamp: pl.Expr) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from promise.data.interactions import EVENT_COLUMNS, Interactions
@@ -34,6 +35,9 @@ FORMAT = 1
 #: The item vectors among the tensors of `TABLES`.
 VECTORS = "item_vectors"
 
+#: The column of counts in `ITEMS`.
+COUNT = "count"
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -44,6 +48,7 @@ class Model:
         config: Of the networks: `generator`, `reward` (None = none) and what wraps them.
         inputs: Semantic IDs, item vectors and tables.
         items: The catalogue: `id` as the user's files have it, `text` or null.
+        counts: Training events of every item, by which items are popular; None in folders of earlier versions.
         weights: File of the weights.
         search: Config of the search that recommends.
         origin: Where they come from: names of the options, fingerprint of the data, config of IDs and embeddings.
@@ -56,6 +61,7 @@ class Model:
     weights: Path
     search: dict[str, Any]
     origin: dict[str, Any]
+    counts: pl.Series | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -94,7 +100,8 @@ class Model:
         part.mkdir(parents=True)
         shutil.copyfile(self.weights, part / WEIGHTS)
         self.inputs.ids.save(part / IDS)
-        self.items.write_parquet(part / ITEMS)
+        items = self.items if self.counts is None else self.items.with_columns(self.counts.alias(COUNT))
+        items.write_parquet(part / ITEMS)
         vectors = {} if self.inputs.item_vectors is None else {VECTORS: torch.from_numpy(self.inputs.item_vectors)}
         tensors = {**vectors, **self.inputs.tables}
         (part / TABLES).write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}))
@@ -119,40 +126,49 @@ class Model:
         return final
 
     @classmethod
-    def open(cls, folder: str | Path) -> "Model":
+    def open(cls, folder: str | Path, option: str = "checkpoint") -> "Model":
         """Read a folder that `save` wrote, and check every file of it.
 
+        Args:
+            folder: The folder.
+            option: What names it, for errors.
+
         Raises:
-            ValueError: If it is no such folder, or a file of it is missing or has changed.
+            ValueError: If it is no such folder, or a file of it is missing, has changed or holds something else.
         """
         folder = Path(folder)
-        described = description(folder)
+        described = description(folder, option)
         for name, expected in described["files"].items():
             if file_fingerprint(folder / name) != expected:
                 raise ValueError(f"{folder / name} has changed since the model was written")
-        ids, tensors = SemanticIds.load(folder / IDS), load_file(folder / TABLES)
+        ids = SemanticIds.load(folder / IDS)
+        try:
+            tensors, items = load_file(folder / TABLES), pl.read_parquet(folder / ITEMS)
+        except (SafetensorError, pl.exceptions.PolarsError, OSError) as error:
+            raise ValueError(f"{folder} cannot be read: {str(error).splitlines()[0]}") from error
         vectors = tensors.pop(VECTORS).numpy() if VECTORS in tensors else None
         return cls(
             described["name"],
             described["config"],
             NetworkInputs(ids, Trie(ids.codes, ids.level_sizes), vectors, tensors),
-            pl.read_parquet(folder / ITEMS),
+            items.drop(COUNT, strict=False),
             folder / WEIGHTS,
             described["search"],
             described["origin"],
+            items.get_column(COUNT, default=None),
         )
 
 
-def description(folder: Path) -> dict[str, Any]:
-    """Description of a model folder, read once all its files are known to be there.
+def description(folder: Path, option: str = "checkpoint") -> dict[str, Any]:
+    """Description of a model folder, which `option` names, read once all its files are known to be there.
 
     Raises:
         ValueError: If it is no model folder, of another format, changed, or a file is missing.
     """
     if folder.is_file():
-        raise ValueError(f"checkpoint={folder} is a file: it must name a model folder (paths.model of `promise train`)")
+        raise ValueError(f"{option}={folder} is a file: it must name a model folder (paths.model of `promise train`)")
     if not folder.is_dir():
-        raise ValueError(f"checkpoint={folder} is no folder")
+        raise ValueError(f"{option}={folder} is no folder")
     path = folder / DESCRIPTION
     try:
         described = json.loads(path.read_text("utf-8"))
@@ -160,7 +176,7 @@ def description(folder: Path) -> dict[str, Any]:
             raise ValueError(f"{path} is of format {described['format']}, this version reads {FORMAT}")
         expected, files = described.pop("hash"), described["files"]
     except FileNotFoundError:
-        raise ValueError(f"{path} is missing: checkpoint={folder} is no model folder") from None
+        raise ValueError(f"{path} is missing: {option}={folder} is no model folder") from None
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
         raise ValueError(f"{path} has changed since the model was written") from None
     if digest(described) != expected:

@@ -56,7 +56,8 @@ def checked_command(words: Sequence[str], config_name: str) -> Iterator[None]:
     check = partial(check_overrides, command.overrides, command.config_name or config_name, folder)
     if command.config_path is None and not all(map(PLAIN.fullmatch, command.overrides)):
         check()
-    if not (command.cfg or command.info or command.hydra_help):
+    stored = "\nstore:" in (Path(configs.config_path()) / f"{config_name}.yaml").read_text("utf-8")
+    if stored and not (command.cfg or command.info or command.hydra_help):
         store = dict(word.partition("=")[::2] for word in command.overrides).get("store", "outputs")
         require_writable("store", store, store.strip("'\""))
     try:

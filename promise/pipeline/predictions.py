@@ -1,12 +1,29 @@
 """The file of every user's answer, with the ids of the input and the titles of the items."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from promise.pipeline.files import written_whole
 from promise.pipeline.points import Point
 from promise.tasks.evaluation import EvaluationResult
+
+#: How a table is written, by the end of the file's name.
+SUFFIXES: dict[str, Callable[..., Any]] = {
+    ".parquet": pl.LazyFrame.sink_parquet,
+    ".csv": pl.LazyFrame.sink_csv,
+    ".tsv": partial(pl.LazyFrame.sink_csv, separator="\t"),
+    ".jsonl": pl.LazyFrame.sink_ndjson,
+}
+
+
+def write_table(table: pl.LazyFrame, path: Path) -> None:
+    """Write a table in the form that the file's name says, without holding all of it; the file appears whole."""
+    with written_whole(path) as part:
+        SUFFIXES[path.suffix](table, part)
 
 
 def write_predictions(point: Point, found: EvaluationResult, path: Path) -> None:
@@ -30,5 +47,4 @@ def write_predictions(point: Point, found: EvaluationResult, path: Path) -> None
         },
         schema_overrides={"items": pl.List(ids.dtype), "titles": pl.List(pl.String), "scores": pl.List(pl.Float32)},
     )
-    with written_whole(path) as part:
-        (table.write_ndjson if path.suffix == ".jsonl" else table.write_parquet)(part)
+    write_table(table.lazy(), path)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
@@ -211,6 +212,7 @@ class Pipeline(Preparation):
                 "data": self.data.fingerprint,
                 "config": {name: without_paths(plain(self.cfg[name])) for name in ("embeddings", "ids")},
             },
+            counts=pl.Series(np.bincount(self.histories.training_items()[0], minlength=self.histories.item_count)),
         )
 
     @property

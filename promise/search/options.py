@@ -106,6 +106,43 @@ def check_options(options: Mapping[str, Any]) -> None:
                 raise ValueError(f"search.candidates must be an integer >= search.width={width}, got {count}")
 
 
+def options_for(options: Mapping[str, Any], k: int, levels: int, changed: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a search that returns k items: its own, with what is changed, and wide enough.
+
+    Where the user gives no width, every level keeps at least k beams, so that k items are found where there are k, and
+    candidates that were a fixed number become no fewer than the beams.
+
+    Args:
+        options: Config of the search.
+        k: Items wanted.
+        levels: L.
+        changed: Options that the user gave: width, candidates, weight.
+
+    Raises:
+        ValueError: If one means nothing to the search or is out of range, or the width asked for is below k.
+    """
+    for name, value in changed.items():
+        if name not in options:
+            raise ValueError(f"search.{name}={value} means nothing to {options['_target_']}")
+    found = {**options, **changed}
+    if "samples" in found:
+        found["samples"] = max(found["samples"], k)
+    if "width" not in found:
+        return found
+    check_options({**found, "candidates": None})
+    widths = per_level("width", found["width"], levels)
+    if widths[-1] < k:
+        if "width" in changed:
+            raise ValueError(f"search.width must be >= k={k}, got {found['width']}")
+        widths = [max(width, k) for width in widths]
+        found["width"] = widths if len(set(widths)) > 1 else widths[0]
+    if found.get("candidates") is not None and "candidates" not in changed:
+        counts = per_level("candidates", found["candidates"], levels)
+        found["candidates"] = [max(pair) for pair in zip(counts, widths, strict=True)]
+    check_options(found)
+    return found
+
+
 @dataclass(eq=False)
 class BeamOptions:
     """Options of a beam search.

@@ -65,19 +65,7 @@ class Table(EventSource):
         """
         paths = found_files("data.events", self.events_pattern, self.root)
         files = [TableFile.open("data.events", path, self.options["header"]) for path in paths]
-        columns = files[0].columns
-        user, item, time = (named_column(key, self.options[key], columns) for key in ("user", "item", "time"))
-        user, item = require_column("data.user", user, columns), require_column("data.item", item, columns)
-        chosen = [user, item, *([] if time is None else [time])]
-        if len(set(chosen)) < len(chosen):
-            raise ValueError(f"data.user, data.item and data.time must be different columns, got {', '.join(chosen)}")
-        for file in files[1:]:
-            for key, column in zip(("user", "item", "time"), chosen, strict=False):
-                require_column(f"data.{key}", column, file.columns, file.path.name)
-        log.info(
-            "events: data.user=%s data.item=%s data.time=%s of the columns %s", user, item, time, ", ".join(columns)
-        )
-        return Events(files, user, item, time)
+        return Events.of(files, *(self.options[key] for key in ("user", "item", "time")))
 
     def items(self) -> pl.DataFrame | None:
         """The table of items, if one is named; which columns are taken is said.
