@@ -39,7 +39,7 @@ def options_page() -> str:
             if (kind := group.partition("@")[0]) not in RECIPES
         ),
         f"\n## Of every verb\n\n{fence(key_lines(conf / 'config.yaml'))}",
-        f"\n## Of `promise bench`\n\n{fence(key_lines(conf / 'bench.yaml'))}",
+        *(f"\n## Of `promise {verb}`\n\n{fence(key_lines(conf / f'{verb}.yaml'))}" for verb in ("bench", "recommend")),
     ]
     for group in sorted(set(groups) - set(RECIPES)):
         text += [f"\n## {group}", *(option(group, name, "###") for name in groups[group])]

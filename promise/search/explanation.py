@@ -31,7 +31,7 @@ def explained(search: GuidedSearch, user: UserRows, item: int) -> list[dict[str,
     beam = replace(search, expansion=1, candidates=None, weight=0.0, adaptive="none", rerank=False)
     states = generator.encode(user.history, user.lengths)
     cache, context = generator.start(states), reward.start(states) if reward else None
-    restriction = search.restrictions.of(user)
+    restriction: Any = search.restrictions.of(user)
     node = code = parent = torch.zeros(1, 1, dtype=torch.int64)
     rows: list[dict[str, Any]] = []
     for step, plain, level in zip(stepped(search, user), stepped(beam, user), search.levels, strict=True):
@@ -40,7 +40,7 @@ def explained(search: GuidedSearch, user: UserRows, item: int) -> list[dict[str,
         log_probs = allowed_log_softmax(logits, children)
         node = trie.item_nodes(step.depth)[item].long().reshape(1, 1)
         code = trie.last_code(step.depth, node).long()
-        scores = blend(step.log_probs, step.rewards, level.weight, search.temperature)
+        scores = blend(step.log_probs, step.rewards, level.weight, search.temperature, search.fusion)
         own = (step.nodes == node) & (scores > -torch.inf)
         rows.append(
             {
