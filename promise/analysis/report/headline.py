@@ -36,6 +36,9 @@ HALVES = ("all", "above", "below")
 MEASURES = ("recall@5", "ndcg@5", "recall@10", "ndcg@10")
 COMPARED = ("recall@10", "ndcg@10")
 
+COUNT_FREE = " (count_free)"
+"""What stands behind the name of data whose networks count nothing."""
+
 RETRIEVAL = ("recall@50", "recall@100", "recall@500", "recall_ceiling")
 LATER = ("recipe", *RETRIEVAL)
 """Columns that files of before do not have; empty there."""
@@ -210,8 +213,9 @@ def read_headline(folder: Path) -> Headline:
 
 
 def beside(rows: pl.DataFrame, means: Mapping[tuple[str, ...], dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of a data set, protocol and method, each with what was measured on all users."""
-    return [
-        row | {"measured": means.get((row["dataset"], row["seen"], "all", row["method"]), {})}
-        for row in rows.iter_rows(named=True)
-    ]
+    """Rows of data, protocol and method, each with what was measured on all users, count-free if none is named."""
+
+    def measured(row: Mapping[str, Any], recipe: str) -> dict[str, Any]:
+        return means.get((row["dataset"] + recipe, row["seen"], "all", row["method"]), {})
+
+    return [row | {"measured": measured(row, "") or measured(row, COUNT_FREE)} for row in rows.iter_rows(named=True)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from promise.analysis.report.headline import COMPARED, METHODS, SEEN, Headline, claimed, read_headline
+from promise.analysis.report.headline import COMPARED, COUNT_FREE, METHODS, SEEN, Headline, claimed, read_headline
 from promise.analysis.report.sweep_tables import (
     DRIFT_MEASURES,
     KEPT,
@@ -112,10 +112,11 @@ def short(name: str) -> str:
 def titled(dataset: str) -> str:
     """A data set's name in a heading.
 
-    >>> titled("amazon_beauty")
-    'Amazon Beauty'
+    >>> titled("amazon_beauty (count_free)")
+    'Amazon Beauty (count-free)'
     """
-    return dataset.replace("_", " ").title()
+    name, space, recipe = dataset.partition(" (")
+    return name.replace("_", " ").title() + space + recipe.replace("_", "-")
 
 
 def cell(text: Any) -> str:
@@ -137,9 +138,7 @@ def beams(headline: Headline, dataset: str) -> str:
 
 def command(headline: Headline, words: str, data: str, split: str) -> str:
     """A line to type, with the experiment of the data set's headline rows; DIR is the folder of its files."""
-    found = (re.search(r"experiment=(\S+)", line) for line in commands(headline, data))
-    recipe = (
-        f"experiment={data}" if data.startswith("amazon_") else f"data={data}"
-    )  # presets bear the names of the data
-    experiment = next((each[0] for each in found if each), recipe)
+    lines = commands(headline, data) or commands(headline, data + COUNT_FREE)
+    found = (re.search(r"experiment=(\S+)", line) for line in lines)
+    experiment = next((each[0] for each in found if each), f"data={data.partition(' (')[0]}")
     return f"promise {words} {experiment} data.root=DIR{' split=test' if split == 'test' else ''}"

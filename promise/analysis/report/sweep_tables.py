@@ -75,10 +75,12 @@ def kept_sweeps(folder: Path) -> Iterator[dict[str, Any]]:
                 .to_dicts()
                 for search in ("plain", "guided")
             }
-            figure = path.with_suffix(".svg")
+            figure, shared = path.with_suffix(".svg"), rows.row(0, named=True)
+            if shared.get("cooccurrence.scale") is not None:
+                shared["data"] += " (counts)"
             yield {
                 "name": name, "title": kept.title, "words": kept.words, "path": path, "points": len(rows),
-                "figure": figure if figure.exists() else None, **rows.row(0, named=True),
+                "figure": figure if figure.exists() else None, **shared,
                 **{search: found[0] if found else None for search, found in best.items()},
             }  # fmt: skip
 
