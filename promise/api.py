@@ -130,7 +130,7 @@ class Recommender:
         search = self.ranker(1, {}, **options)
         if not isinstance(search, GuidedSearch):
             raise ValueError(f"explain needs a beam search, the model's is {self.model.search['_target_']}")
-        rows = explained(search, self.batch([history], 0), self.number("item", item))
+        rows = explained(search, self.batch([history], 0), self.number("explain", item))
         return pl.DataFrame(rows, schema_overrides={"reward": pl.Float64, "rank": pl.Int64})
 
     def ranker(self, k: int, lists: Mapping[str, NDArray[np.int64]], **changed: Any) -> Ranker:

@@ -62,7 +62,7 @@ def test_wrong_histories(model: Path) -> None:
     ):
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
             recommender.recommend([[7]], **options)
-    with pytest.raises(ValueError, match=r"^item names item 8, which the model does not know$"):
+    with pytest.raises(ValueError, match=r"^explain names item 8, which the model does not know$"):
         recommender.explain([7], 8)
     exhaustive = {"_target_": "promise.search.rankers.exhaustive.ExhaustiveSearch", "weight": 1.0, "temperature": 1.0}
     other = Recommender(dataclasses.replace(recommender.model, search=exhaustive))
