@@ -1,5 +1,6 @@
 """Values that a configuration must have before any work begins; everything here is quick."""
 
+import inspect
 import logging
 import os
 from collections.abc import Mapping
@@ -7,13 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_class
+from hydra.utils import get_class, get_object
 from omegaconf import DictConfig, OmegaConf
 
 from promise.configs import RENAMED
 from promise.ids.collisions import POLICIES
 from promise.models.paths import hashed_rows
-from promise.pipeline.config import plain, require_values, trainings
+from promise.pipeline.config import parameters_of, plain, require_values, trainings
 from promise.pipeline.item_files import LISTS, read_ids
 from promise.pipeline.model_folder import description
 from promise.pipeline.trainings import trains_reward
@@ -84,6 +85,7 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
         ValueError: Naming the option as typed, what was expected and what came.
     """
     require_values(cfg)
+    check_parameters(cfg)
     for group, rules in RULES.items():
         apply(rules, group, (cfg[group] or {}) if group else cfg)
     if cfg.seed >= SEEDS:
@@ -106,6 +108,18 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
             f"trainer.strategy={cfg.trainer.strategy} inside a multirun or sweep would train every process with other "
             "options: use trainer.strategy=ddp_spawn, or one torchrun per point (dry_run=true lists them)"
         )
+
+
+def check_parameters(cfg: DictConfig) -> None:
+    """Raise ValueError for keys that a part does not take, such as those that an experiment sets for another one."""
+    for group in ("embeddings", "ids", "generator", "reward", "search"):
+        target = cfg[group]["_target_"]
+        found = inspect.signature(get_object(target)).parameters.values()
+        own = {"_target_", *(("path", "collisions") if group == "ids" else ())}
+        strange = sorted(f"{group}.{key}" for key in cfg[group].keys() - own - parameters_of(target))
+        if strange and all(parameter.kind is not parameter.VAR_KEYWORD for parameter in found):
+            without = " ".join(f"~{name}" for name in strange)
+            raise ValueError(f"{', '.join(strange)} mean nothing to {target}: take them out with {without}")
 
 
 def apply(rules: Mapping[str, options.Rule], group: str, values: Any) -> None:

@@ -90,6 +90,15 @@ def test_missing_values_are_all_named() -> None:
         check(configs.compose(["data=amazon_beauty", "embeddings=given"]))
 
 
+def test_keys_that_a_part_does_not_take_are_named_before_it_is_made() -> None:
+    cfg = CROSS.copy()
+    OmegaConf.set_struct(cfg, False)
+    cfg.reward.prefix = 3
+    message = r"reward.prefix mean nothing to promise\S+CrossAttentionReward: take them out with ~reward.prefix$"
+    with pytest.raises(ValueError, match=message):
+        check(cfg)
+
+
 def test_exact_negatives_need_dot() -> None:
     message = r"^training\.negatives=full_softmax needs a reward whose targets share negatives"
     for base, name in ((CROSS, "training.negatives"), (STAGED, "training.reward.negatives")):
