@@ -118,8 +118,8 @@ def check_parameters(cfg: DictConfig) -> None:
         own = {"_target_", *(("path", "collisions") if group == "ids" else ())}
         strange = sorted(f"{group}.{key}" for key in cfg[group].keys() - own - parameters_of(target))
         if strange and all(parameter.kind is not parameter.VAR_KEYWORD for parameter in found):
-            without = " ".join(f"~{name}" for name in strange)
-            raise ValueError(f"{', '.join(strange)} mean nothing to {target}: take them out with {without}")
+            names = ", ".join(strange)
+            raise ValueError(f"{target} takes no {names}: an experiment that sets them is for another {group}")
 
 
 def apply(rules: Mapping[str, options.Rule], group: str, values: Any) -> None:
