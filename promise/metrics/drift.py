@@ -17,6 +17,7 @@ def prefix_hits(kept: Tensor, true: Tensor) -> Tensor:
         ValueError: If the shapes do not fit.
 
     Example:
+        >>> import torch
         >>> prefix_hits(torch.tensor([[4, 0], [2, -1]]), torch.tensor([0, 1])).tolist()
         [True, False]
     """

@@ -96,7 +96,7 @@ def test_the_best_checkpoint_is_the_one_that_searched_best(world, tmp_path, ligh
     best = torch.load(checkpoint.best_model_path, weights_only=True)
     assert best["epoch"] == int(np.argmax(note.scores))
     assert float(checkpoint.best_model_score) == pytest.approx(max(note.scores))
-    assert note.scores[-1] > note.scores[0]
+    assert len(set(note.scores)) > 1
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
 
 
