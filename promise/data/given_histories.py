@@ -19,7 +19,7 @@ class GivenHistories:
     """Items of all users, one user after the other, each in time order.
 
     Attributes:
-        users: (U,) ids as the file has them, in the order of `Interactions`.
+        users: (U,) ids as the file has them, in the order of their first rows.
         items: (F,) int32, numbers of items of the catalogue.
         offsets: (U + 1,) int64; user u owns items[offsets[u]:offsets[u + 1]], which may be none.
         unknown: Events of items that the catalogue does not have, which are left out.
@@ -60,6 +60,8 @@ def read_histories(
     if rows.is_empty():
         raise ValueError(f"{name}: {files[0].path.name} has no row with a user")
     users, user_rows = numbered(rows["user"])
+    order = np.unique(user_rows, return_index=True)[1].argsort()  # that of the file
+    users, user_rows = users.gather(order), order.argsort()[user_rows]
     there = rows["item"].is_not_null()
     ids, item_rows = numbered(rows["item"].filter(there))
     user_rows, times = user_rows[there.to_numpy()], rows["time"].filter(there).to_numpy()
