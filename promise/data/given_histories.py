@@ -61,7 +61,7 @@ def read_histories(
         raise ValueError(f"{name}: {files[0].path.name} has no row with a user")
     users, user_rows = numbered(rows["user"])
     order = np.unique(user_rows, return_index=True)[1].argsort()  # that of the file
-    users, user_rows = users.gather(order), order.argsort()[user_rows]
+    users, user_rows = users.gather(order), order.argsort().astype(np.int32)[user_rows]
     there = rows["item"].is_not_null()
     ids, item_rows = numbered(rows["item"].filter(there))
     user_rows, times = user_rows[there.to_numpy()], rows["time"].filter(there).to_numpy()
