@@ -9,8 +9,8 @@ from typing import Any
 
 import polars as pl
 
-COUNTS = ("popularity", "co_visit", "co_visit_text", "cooccurrence")
-"""Rankers that learn nothing; they have no networks."""
+COUNTS = ("popularity", "co_visit", "co_visit_text", "cooccurrence", "predictions")
+"""Rankers without networks of ours: those that count, and lists of a file."""
 
 SEARCHES = (
     *COUNTS, "sasrec", "plain", "pmi", "guided", "last_level", "fusion", "orm", "best_of_n", "certified", "exhaustive",
@@ -25,7 +25,7 @@ DIALS = (
 RARE = (
     "allow", "deny", "cooccurrence.scale", "search.control", "search.adaptive",
     "search.adaptive_cap", "search.samples", "search.distinct", "search.beta", "search.smoothing",
-    "search.fusion", "search.budget", "further",
+    "search.fusion", "search.budget", "search.file", "further",
 )  # fmt: skip
 """Dials that have a column where some row has them."""
 

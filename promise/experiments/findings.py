@@ -162,7 +162,7 @@ def differences(points: Sequence[Measured]) -> Iterator[Finding]:
         widest.append((f"guided W={most.dial('width')} C={candidates(most)}", most))
     for baseline in (p for p in points if p.row["search"] in COUNTS):
         for name, point in widest:
-            yield difference(name, point, baseline.row["search"], baseline)
+            yield difference(name, point, str(baseline.dial("file") or baseline.row["search"]), baseline)
 
 
 def number(value: Any) -> bool:

@@ -15,17 +15,18 @@ from omegaconf import DictConfig
 from torch import nn
 
 import promise
+from promise.data.tables import found_files
 from promise.metrics.intervals import mean_interval
 from promise.metrics.ranking import ndcg_values, recall_values
 from promise.pipeline.config import make, parameters_of, plain
-from promise.pipeline.files import written_whole
+from promise.pipeline.files import file_fingerprint, written_whole
 from promise.pipeline.item_files import item_lists
 from promise.pipeline.model_folder import digest, fingerprint_of
 from promise.pipeline.provenance import commit
 from promise.pipeline.ranker_inputs import OF_THE_MODEL, fingerprints, ranker_inputs
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.trainer import finish, make_logger, make_trainer
-from promise.search.options import active_options, candidates_of, entries, weights_of
+from promise.search.options import active_options, candidates_of, entries, one_if_equal, weights_of
 from promise.search.protocols import Ranker
 from promise.tasks.evaluation import EvaluationResult, RankingEvaluator
 
@@ -132,6 +133,8 @@ class Point:
             "seen": seen_of(cfg),
             **{name: fingerprint_of(items) for name, items in self.lists.items()},
         }
+        if file := self.dials.get("file"):
+            key["file"] = [file_fingerprint(path) for path in found_files("search.file", str(file), None)]
         if found := fingerprints(pipeline, self.accepts):
             key |= found | {"precision": cfg.evaluation.precision}
         if self.with_networks:
@@ -190,10 +193,9 @@ class Point:
         logger = make_logger(cfg, f"{self.name}-{cfg.seed}", "evaluate")
         try:
             trainer = make_trainer(cfg, logger=logger, precision=cfg.evaluation.precision, default_root_dir=cfg.store)
-            ranker = self.make_ranker(trainer.strategy.root_device)
             task = RankingEvaluator(
                 max(KS),
-                ranker=ranker,
+                ranker=self.make_ranker(trainer.strategy.root_device),
                 item_count=pipeline.histories.item_count,
                 depth=max(DEEP),
                 trie=pipeline.trie if self.with_networks else None,
@@ -293,8 +295,3 @@ class Point:
 def seen_of(cfg: DictConfig) -> str:
     """How past items are treated, in the words of a row: keep or remove."""
     return "remove" if cfg.evaluation.remove_seen else "keep"
-
-
-def one_if_equal(values: list[Any]) -> Any:
-    """One number when all levels agree, else the list."""
-    return values[0] if len(set(values)) == 1 else values

@@ -1,8 +1,10 @@
 """Run-time arguments of a ranker, made when its constructor names them and not before."""
 
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
+from promise.pipeline.given_lists import read_lists
 from promise.pipeline.model_folder import digest, fingerprint_of
 from promise.pipeline.stages import Pipeline
 
@@ -10,7 +12,7 @@ from promise.pipeline.stages import Pipeline
 OF_THE_MODEL = frozenset({"generator", "reward", "trie"})
 
 #: Names by which it asks for what only training data hold.
-OF_DATA = frozenset({"training", "words", "sasrec", "conditional"})
+OF_DATA = frozenset({"training", "words", "sasrec", "conditional", "read_lists"})
 
 
 def ranker_inputs(pipeline: Pipeline) -> dict[str, Callable[[], Any]]:
@@ -29,6 +31,7 @@ def ranker_inputs(pipeline: Pipeline) -> dict[str, Callable[[], Any]]:
         "conditional": lambda: pipeline.conditional,
         "item_vectors": lambda: pipeline.item_vectors,
         "training": lambda: pipeline.histories.training_items(),
+        "read_lists": lambda: partial(read_lists, pipeline),
         "item_count": lambda: pipeline.histories.item_count,
         "remove_seen": lambda: pipeline.cfg.evaluation.remove_seen,
         "seed": lambda: pipeline.cfg.seed,

@@ -187,6 +187,11 @@ def entries(value: Any) -> list[Any]:
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
 
 
+def one_if_equal(values: list[Any]) -> Any:
+    """One number when all levels agree, else the list."""
+    return values[0] if len(set(values)) == 1 else values
+
+
 def per_level(name: str, value: Any, levels: int) -> list[Any]:
     """One value per level: a number is repeated, a list must have one entry per level.
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from pathlib import PurePath
 from typing import Any, Literal
 
 import numpy as np
@@ -47,9 +48,10 @@ _CONTEXT: dict[str, Callable[[Any], str]] = {
     "reward": str,
     "training": str,
     "search.temperature": "temperature {:g}".format,
+    "search.file": lambda file: PurePath(file).name,
     "further": words_of,
 }
-_MEASURED = ("data", "split", "users", "seen")
+_MEASURED = ("data", "split", "users", "seen", "search.file")
 
 
 @dataclass(frozen=True)

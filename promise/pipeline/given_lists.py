@@ -1,0 +1,46 @@
+"""Ranked lists of a file for the users of the data, checked, by item and user numbers."""
+
+import logging
+
+import numpy as np
+
+from promise.data.given_histories import read_histories
+from promise.pipeline.stages import Pipeline
+from promise.search.rankers.predictions import Lists
+
+log = logging.getLogger(__name__)
+
+
+def read_lists(pipeline: Pipeline, file: str, remove_seen: bool) -> Lists:
+    """Reads lists in the forms that `promise recommend` and `predictions=` write, among others.
+
+    Args:
+        pipeline: Gives users, items and, of the users of its split, what they had before.
+        file: A table with a row per user with a list of items, or per user and item, best first.
+        remove_seen: Whether items that a user had before the target are left out.
+
+    Raises:
+        ValueError: If there is no such file, or it names a user or item that the data don't have, or an item twice.
+    """
+    name, interactions = f"search.file={file}", pipeline.interactions
+    given = read_histories("search.file", str(file), interactions.items["id"])
+    if given.unknown:
+        raise ValueError(f"{name} has {given.unknown} items that the data don't have")
+    places = {str(user): number for number, user in enumerate(interactions.users)}
+    if strange := [user for user in given.users if str(user) not in places]:
+        raise ValueError(f"{name} has {len(strange)} users whom the data don't have, first {strange[0]}")
+    users = np.array([places[str(user)] for user in given.users])
+    owners = np.repeat(users, np.diff(given.offsets))
+    pairs = owners * pipeline.histories.item_count + given.items
+    if len(np.unique(pairs)) < len(pairs):
+        raise ValueError(f"{name} has an item twice in the list of one user")
+    if len(users) < len(places):
+        log.info("%s has lists of %d of %d users; for the others nothing is found", name, len(users), len(places))
+    kept = np.argsort(owners, kind="stable")
+    if remove_seen:
+        history, lengths = pipeline.histories.history(pipeline.cfg.split, users)
+        past = (np.arange(history.shape[1]) < lengths[:, None]).nonzero()
+        seen = users[past[0]] * pipeline.histories.item_count + history[past]
+        kept = kept[~np.isin(pairs, seen)[kept]]
+    offsets = np.append(0, np.cumsum(np.bincount(owners[kept], minlength=len(places))))
+    return Lists(given.items[kept], offsets)

@@ -1,0 +1,79 @@
+"""Lists of a file in our tables: metrics of the search that wrote them, and files that are not of the data."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from promise.pipeline.given_lists import read_lists
+
+
+@pytest.fixture(scope="module")
+def written(run: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    file = tmp_path_factory.mktemp("lists") / "lists.parquet"
+    return file, run("evaluate", "search=co_visit", f"predictions={file}").json
+
+
+@pytest.mark.parametrize("form", ["lists", "rows"])
+def test_metrics_are_those_of_the_search_that_wrote_the_lists(
+    run: Any, written: tuple[Path, dict[str, Any]], tmp_path: Path, form: str
+) -> None:
+    file, said = written
+    if form == "rows":
+        table = pl.read_parquet(file).select("user", "items").explode("items", empty_as_null=True)
+        (file := tmp_path / "rows.csv").write_text(table.rename({"items": "item"}).write_csv())
+    found = run("evaluate", "search=predictions", f"search.file={file}", "search.width=5").json
+    for name in ("recall@5", "ndcg@5"):
+        assert found["metrics"][name] == said["metrics"][name] > 0
+    assert found["metrics"]["recall@10"] is None and found["parameters"] is None
+
+
+def test_a_file_that_changes_is_another_row_and_a_user_without_a_list_finds_nothing(
+    run: Any, written: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    table, file = pl.read_parquet(written[0]), tmp_path / "p.jsonl"
+    recalls = []
+    for items in ([[target] for target in table["target"]], [["9999"]] * len(table)):
+        rows = [{"user": u, "items": i} for u, i in zip(table["user"][:-1], items, strict=False)]
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        answer = run("evaluate", "search=predictions", f"search.file={file}", "search.width=1", "evaluation.users=null")
+        recalls.append(answer)
+    assert recalls[1].error.startswith(f"search.file={file} has ")
+    ranks = recalls[0].json["paths"]["row"]
+    assert json.loads(Path(ranks).read_text())["incomplete_users"] == 1
+
+
+def test_past_items_leave_the_list_and_others_move_up(pipeline_of: Any, tmp_path: Path) -> None:
+    pipeline = pipeline_of()
+    ids, history = pipeline.interactions.items["id"], pipeline.histories.history("validation", [0])[0][0]
+    other = min(set(range(40)) - set(history.tolist()))
+    (file := tmp_path / "p.jsonl").write_text(
+        json.dumps({"user": pipeline.interactions.users[0], "items": [ids[int(history[0])], ids[other]]})
+    )
+    assert read_lists(pipeline, str(file), False).items.tolist() == [history[0], other]
+    assert read_lists(pipeline, str(file), True).items.tolist() == [other]
+
+
+@pytest.mark.parametrize(
+    ("rows", "error"),
+    [
+        ([{"user": "nobody", "items": ["ITEM"]}], "{} has 1 users whom the data don't have, first nobody"),
+        ([{"user": "USER", "items": ["ITEM", "ITEM"]}], "{} has an item twice in the list of one user"),
+        ([{"user": "USER", "items": ["zz"]}], "{} has 1 items that the data don't have"),
+        ([{"user": "USER", "items": ["ITEM"]}], "search.width=10: the longest list of {file} has 1 items"),
+        ([{"user": "USER", "what": 3}], None),
+    ],
+)
+def test_what_is_not_of_the_data(
+    run: Any, pipeline_of: Any, tmp_path: Path, rows: list[Any], error: str | None
+) -> None:
+    known = pipeline_of().interactions
+    words = {'"USER"': known.users[0], '"ITEM"': str(known.items["id"][0])}
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    for word, value in words.items():
+        text = text.replace(word, json.dumps(value))
+    (file := tmp_path / "p.jsonl").write_text(text)
+    answer = run("evaluate", "search=predictions", f"search.file={file}")
+    assert answer.error == error.format(f"search.file={file}", file=file) if error else "item" in answer.error
