@@ -9,8 +9,8 @@ from typing import Any
 
 import polars as pl
 
-COUNTS = ("popularity", "co_visit", "co_visit_text", "cooccurrence", "predictions")
-"""Rankers without networks of ours: those that count, and lists of a file."""
+COUNTS = ("popularity", "co_visit", "co_visit_text", "cooccurrence", "predictions", "oracle")
+"""Rankers without networks of ours: those that count, lists of a file, a simulation's own knowledge."""
 
 SEARCHES = (
     *COUNTS, "sasrec", "plain", "pmi", "guided", "last_level", "fusion", "orm", "best_of_n", "certified", "exhaustive",

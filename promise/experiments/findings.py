@@ -150,6 +150,10 @@ def differences(points: Sequence[Measured]) -> Iterator[Finding]:
         for control in (p for p in judged if p.shuffled and p.dial("width") == width and width in plain):
             text = f"guided W={width} C={candidates(control)}, reward shuffled"
             yield difference(text, control, f"plain W={width}", plain[width])
+        for last in (p for p in points if p.row["search"] == "last_level" and p.dial("width") == width):
+            if equal := next((p for p in steps if candidates(p) == candidates(last)), None):
+                text = f"guided W={width} C={candidates(equal)}"
+                yield difference(text, equal, "its reward at the last level alone", last)
         if len(steps) > 1:
             yield difference(name, most, f"C={candidates(steps[0])}", steps[0])
         # "No step falls" asks all of them at once: their intervals hold together (Bonferroni).

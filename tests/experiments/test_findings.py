@@ -68,6 +68,14 @@ def test_equal_width_wider_plain_steps_and_controls() -> None:
     ]
 
 
+def test_all_levels_against_the_last_alone_at_equal_candidates() -> None:
+    last = [point("last_level", 0.1, search_width=10, search_candidates=c, search_weight=[0, 1]) for c in (20, 80)]
+    assert texts([guided(10, 10), guided(10, 20), *last]) == [
+        "guided W=10 C=20 − its reward at the last level alone",
+        "guided W=10 C=20 − C=10",
+    ]
+
+
 def test_baselines_against_the_widest() -> None:
     assert texts([plain(10), plain(20), guided(10, 20), point("popularity", 0.1)]) == [
         "guided W=10 C=20 − plain W=10",
