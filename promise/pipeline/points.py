@@ -129,7 +129,7 @@ class Point:
             "dials": self.acting,
             "data": pipeline.data.fingerprint,
             "split": cfg.split,
-            "users": users if users is not None and users < len(pipeline.histories) else None,
+            "users": users if users is not None and users < len(pipeline.histories.evaluated(cfg.split)) else None,
             "seen": seen_of(cfg),
             **{name: fingerprint_of(items) for name, items in self.lists.items()},
         }
