@@ -80,11 +80,6 @@ def card_lines(card: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("ties", ties))
     if split := card.get("split"):
         moments = f" (from {split['shown'][0]} and from {split['shown'][1]})" if "shown" in split else ""
-        lines.append(
-            (
-                "split",
-                f"{split['rule']}{moments}: {split['training_events']:,} events to train on, {split['validation']:,} users "
-                f"to validate on and {split['test']:,} to test on",
-            )
-        )
+        users = f"{split['validation']:,} users to validate on and {split['test']:,} to test on"
+        lines.append(("split", f"{split['rule']}{moments}: {split['training_events']:,} events to train on, {users}"))
     return lines + [("note", note) for note in card["notes"]]

@@ -202,4 +202,6 @@ class Histories:
             wrong |= (places >= 0) & ((places < training) | (places >= end))
         if wrong.any():
             user = int(wrong.argmax())
-            raise ValueError(f"parts must be positions of their own user, training first, user {user} has {parts[user]}")
+            raise ValueError(
+                f"parts must be positions of their own user, training first, user {user} has {parts[user]}"
+            )

@@ -97,13 +97,12 @@ class Interactions:
         """
         folder = Path(folder)
         try:
-            metadata = pl.read_parquet_metadata(folder / "users.parquet")
             return cls(
                 events=pl.read_parquet(folder / "events.parquet"),
                 users=pl.read_parquet(folder / "users.parquet")["user"],
                 items=pl.read_parquet(folder / "items.parquet"),
-                dropped_users=int(metadata["dropped_users"]),
-                split=json.loads(metadata["split"]) if "split" in metadata else None,
+                dropped_users=int((metadata := pl.read_parquet_metadata(folder / "users.parquet"))["dropped_users"]),
+                split=json.loads(metadata.get("split", "null")),
             )
         except (OSError, pl.exceptions.PolarsError, KeyError, ValueError) as error:
             raise ValueError(f"cannot load the interactions in {folder}: {error}") from error

@@ -143,7 +143,7 @@ class Clock:
         """
         if self.unit is None:
             raise ValueError(f"{name} must be a number or a share: the times of the data are no dates")
-        return int(moment.timestamp() * _UNITS[self.unit][0])
+        return round(moment.timestamp() * 10**6) * _UNITS[self.unit][0] // 10**6  # exact also in nanoseconds
 
     def shown(self, stamp: int) -> str:
         """A stamp as an ISO date; the number itself where there is no unit."""
