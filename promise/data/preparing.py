@@ -138,7 +138,8 @@ class EventSource(ABC):
             kept = first_of_pairs(user[::step], item[::step])[::step]
             user, item, time = user[kept], item[kept], time[kept]
             steps.append((f"{self.repeats} of repeated events", *counts(user, item)))
-        split, least = {"rule": self.split}, (self.min_user_events, self.min_item_events)
+        split: dict[str, Any] = {"rule": self.split}
+        least = self.min_user_events, self.min_item_events
         if self.split == "time":
             cuts, shown = moments(self.moments, clock, time)
             split |= {"cuts": cuts, "shown": shown}
