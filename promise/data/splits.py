@@ -36,8 +36,8 @@ def histories_of(interactions: Interactions) -> Histories:
     if split is not None:
         timed = split["rule"] == "time"
         parts = _timed(events["time"].to_numpy(), offsets, split["cuts"]) if timed else _cold(items, offsets)
-        for part, found in zip(("validation", "test"), (parts[:, 1:] >= 0).any(axis=0), strict=True):
-            if not found:
+        for column, part in enumerate(("validation", "test"), 1):
+            if (parts[:, column] < 0).all():
                 what = f"an event in the time of the {part}" if timed else "a last item that no training part has"
                 raise ValueError(f"data.split={split['rule']} leaves no user to evaluate: none has {what}")
     return Histories(items, offsets, item_count=interactions.items.height, parts=parts)
