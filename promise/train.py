@@ -22,7 +22,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     manifest: Path | None = None
     if pipeline.given is None:
-        _ = pipeline.histories  # 1. data: instantiate(cfg.data).read(), split by time
+        _ = pipeline.histories  # 1. data: instantiate(cfg.data).read(), split
         _ = pipeline.ids  # 2. semantic IDs: instantiate(cfg.embeddings).embed(…), instantiate(cfg.ids).fit(…)
         # 3. networks, 4. task and trainer, 5. fit: `TrainingStage.fit` in promise/pipeline/trainings.py, stage by stage
         _, artifact = pipeline.trained_networks

@@ -23,7 +23,7 @@ DIALS = (
     "search.candidates", "search.weight", "search.temperature",
 )  # fmt: skip
 RARE = (
-    "allow", "deny", "cooccurrence.scale", "search.control", "search.adaptive",
+    "data.split", "allow", "deny", "cooccurrence.scale", "search.control", "search.adaptive",
     "search.adaptive_cap", "search.samples", "search.distinct", "search.beta", "search.smoothing",
     "search.fusion", "search.budget", "search.file", "further",
 )  # fmt: skip
@@ -35,8 +35,8 @@ COSTS = ("parameters", "flops_per_user", "decoder_tokens_per_user", "prm_paths_p
 STATUS = ("status", "error")
 
 TEXT = frozenset((
-    "hash", "data", "split", "seen", "allow", "deny", "search", "generator", "reward", "training", "networks",
-    "search.control", "search.adaptive", "promise", "commit", "further", *STATUS,
+    "hash", "data", "data.split", "split", "seen", "allow", "deny", "search", "generator", "reward", "training",
+    "networks", "search.control", "search.adaptive", "promise", "commit", "further", *STATUS,
 ))  # fmt: skip
 _METRIC = re.compile(r"(recall|ndcg|mrr|hrecall)@(\d+)(_low|_high)?")
 _ROW_ORDER = ("data", "split", "users", "seen", *DIALS, *RARE, "seed")

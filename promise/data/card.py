@@ -7,26 +7,29 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from promise.data.histories import Histories
 from promise.data.interactions import Interactions
 
 _BLOCK = 10**7  # events that are looked at together
 
 
-def card_of(interactions: Interactions) -> dict[str, Any]:
+def card_of(interactions: Interactions, histories: Histories | None = None) -> dict[str, Any]:
     """Describes prepared interactions; JSON-able.
 
     Returns:
         `users`, `items`, `events`; `lengths`, the least, quartiles and most events of a user; `repeated`, the share of
         events whose item the user had before; `tied_last`, the share of users whose last two events share one time,
         and `tied_ascending`, the share of all tied neighbours that stand in ascending order of items (.5 = at random,
-        1 = an artefact of sorting; None = no ties); `texts`; and the source's own `steps`, `times`, `notes`.
+        1 = an artefact of sorting; None = no ties); `texts`; and the source's own `steps`, `times`, `notes`. Where the
+        split is not leave-last-out also `split`: its rule and moments, and of `histories` the training events, and the
+        users that each part evaluates.
     """
     user, item, time = (interactions.events[name].to_numpy() for name in ("user", "item", "time"))
     lengths = np.bincount(user, minlength=len(interactions.users))
     ends = np.cumsum(lengths)
     tied = (user[1:] == user[:-1]) & (time[1:] == time[:-1])
     pairs = tied & (item[1:] != item[:-1])
-    return {
+    card = {
         "users": len(interactions.users),
         "items": interactions.items.height,
         "events": len(user),
@@ -40,6 +43,10 @@ def card_of(interactions: Interactions) -> dict[str, Any]:
         "notes": [],
         **interactions.preparation,
     }
+    if interactions.split is not None and histories is not None:
+        parts: dict[str, Any] = {part: len(histories.evaluated(part)) for part in ("validation", "test")}
+        card["split"] = {**interactions.split, "training_events": int(histories.training_counts().sum()), **parts}
+    return card
 
 
 def _repeated(user: NDArray[Any], item: NDArray[Any], ends: NDArray[np.int64]) -> int:
@@ -71,4 +78,8 @@ def card_lines(card: dict[str, Any]) -> list[tuple[str, str]]:
                 else ""
             )
         lines.append(("ties", ties))
+    if split := card.get("split"):
+        moments = f" (from {split['shown'][0]} and from {split['shown'][1]})" if "shown" in split else ""
+        users = f"{split['validation']:,} users to validate on and {split['test']:,} to test on"
+        lines.append(("split", f"{split['rule']}{moments}: {split['training_events']:,} events to train on, {users}"))
     return lines + [("note", note) for note in card["notes"]]

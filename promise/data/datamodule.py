@@ -149,8 +149,9 @@ class HistoryDataModule(LightningDataModule):
         self._workers = workers
         self._seed = seed
         self._train = (Windows if rows == "windows" else Prefixes)(histories, history)
-        self._validation = EvaluationDataset(histories, "validation", draw_users(len(histories), validation_users))
-        self._test = EvaluationDataset(histories, split, draw_users(len(histories), users))
+        chosen = draw_users(histories.evaluated("validation"), validation_users)
+        self._validation = EvaluationDataset(histories, "validation", chosen)
+        self._test = EvaluationDataset(histories, split, draw_users(histories.evaluated(split), users))
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training batches.

@@ -29,7 +29,7 @@ class Windows(Dataset[Batch]):
         self._histories = histories
         self._limit = limit
         self._stride = limit - limit // 2
-        inputs = np.diff(histories.offsets) - 3
+        inputs = histories.training_counts() - 1
         more = -(-np.maximum(inputs - limit, 0) // self._stride)
         self._ends = np.cumsum(np.where(inputs > 0, 1 + more, 0))
 
@@ -59,7 +59,7 @@ class Windows(Dataset[Batch]):
         users = np.searchsorted(self._ends, rows, side="right")
         first = np.where(users > 0, self._ends[users - 1], 0)
         window = rows - first
-        inputs = self._histories.counts(users) - 3
+        inputs = self._histories.training_counts(users) - 1
         # The last window moves back until it is full: more context for the newest targets.
         begin = np.minimum(window * self._stride, np.maximum(inputs - self._limit, 0))
         trained = np.where(window > 0, (window - 1) * self._stride + self._limit - begin, 0)
@@ -77,7 +77,7 @@ class Prefixes(Dataset[Batch]):
     def __init__(self, histories: Histories, limit: int) -> None:
         self._histories = histories
         self._limit = limit
-        self._ends = np.cumsum(np.diff(histories.offsets) - 3)
+        self._ends = np.cumsum(histories.training_counts() - 1)
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -120,7 +120,7 @@ class EvaluationDataset(Dataset[Batch]):
         return len(self._users)
 
     def lengths(self, rows: RowNumbers) -> RowNumbers:
-        return self._histories.counts(self._users[rows]) - (1 if self._split == "test" else 2)
+        return self._histories.lengths(self._split, self._users[rows])
 
     sizes = lengths
 
@@ -134,23 +134,23 @@ class EvaluationDataset(Dataset[Batch]):
 HistoryRows = Windows | Prefixes | EvaluationDataset
 
 
-def draw_users(count: int, size: int | None) -> RowNumbers:
-    """A random subset of the users 0..count-1, ascending; a smaller one is part of a larger one.
+def draw_users(users: RowNumbers, size: int | None) -> RowNumbers:
+    """A random subset of users, in their order; a smaller one is part of a larger one.
 
     The draw is the same whatever the seed of a run: runs of several seeds are compared user by user.
 
     Args:
-        count: users there are.
+        users: (n,) those there are.
         size: users to draw; None or more than there are = all.
 
     Raises:
         ValueError: `size` is below 1.
     """
     if size is None:
-        return np.arange(count)
+        return users
     if size < 1:
         raise ValueError(f"evaluation.users and checkpoint_selection.users must be >= 1 or null, got {size}")
-    return np.sort(np.random.default_rng(0).permutation(count)[:size])
+    return users[np.sort(np.random.default_rng(0).permutation(len(users))[:size])]
 
 
 def _batch(*fields: NDArray[np.int64]) -> Batch:

@@ -1,6 +1,7 @@
 """Interactions: the table (user, item, time) that every source gives, with its user tokens and item texts."""
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class Interactions:
             by which headline rows split the users in halves.
         dropped_users: users left out because they had fewer than 3 interactions.
         preparation: what the source did to make this of its files, for the dataset card; not kept by `save`.
+        split: the rule by which a user's items are split, and `cuts`, its moments; None = leave-last-out; JSON-able.
     """
 
     events: pl.DataFrame
@@ -39,6 +41,7 @@ class Interactions:
     items: pl.DataFrame
     dropped_users: int
     preparation: dict[str, Any] = field(default_factory=dict)
+    split: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if dict(self.events.schema) != EVENT_COLUMNS:
@@ -79,8 +82,10 @@ class Interactions:
         folder.mkdir(parents=True, exist_ok=True)
         self.events.write_parquet(folder / "events.parquet")
         self.items.write_parquet(folder / "items.parquet")
-        # The count rides along in the users' file, so that no fourth file can go missing.
+        # The count and the split ride along in the users' file, so that no fourth file can go missing.
         metadata = {"dropped_users": str(self.dropped_users)}
+        if self.split is not None:
+            metadata["split"] = json.dumps(self.split)
         self.users.rename("user").to_frame().write_parquet(folder / "users.parquet", metadata=metadata)
 
     @classmethod
@@ -96,7 +101,8 @@ class Interactions:
                 events=pl.read_parquet(folder / "events.parquet"),
                 users=pl.read_parquet(folder / "users.parquet")["user"],
                 items=pl.read_parquet(folder / "items.parquet"),
-                dropped_users=int(pl.read_parquet_metadata(folder / "users.parquet")["dropped_users"]),
+                dropped_users=int((metadata := pl.read_parquet_metadata(folder / "users.parquet"))["dropped_users"]),
+                split=json.loads(metadata.get("split", "null")),
             )
         except (OSError, pl.exceptions.PolarsError, KeyError, ValueError) as error:
             raise ValueError(f"cannot load the interactions in {folder}: {error}") from error
@@ -112,6 +118,8 @@ class Interactions:
             lengths = strings.str.len_bytes().cast(pl.Int64).fill_null(-1)
             digest.update(lengths.to_numpy().tobytes())
             digest.update(strings.str.join("").item().encode())
+        if self.split is not None:
+            digest.update(json.dumps(self.split, sort_keys=True).encode())
         return digest.hexdigest()[:16]
 
 

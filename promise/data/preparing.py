@@ -15,6 +15,7 @@ from promise.data.event_rows import compressed, counts, first_of_pairs, k_core, 
 from promise.data.events import Events, coded, numbered
 from promise.data.interactions import EVENT_COLUMNS, ITEM_NOTES, Interactions
 from promise.data.item_table import integers_if_all_are
+from promise.data.splits import check_rule, core_before, moments
 from promise.data.times import Clock, newest_first
 
 log = logging.getLogger(__name__)
@@ -29,11 +30,16 @@ class EventSource(ABC):
 
     Args:
         root: Folder in which relative names are looked up; None = the current one.
-        min_user_events: Fewest events of a user, >= 3; with the next a k-core, to a fixed point.
+        min_user_events: Fewest events of a user, >= 3; with the next a k-core, to a fixed point. With `split` time
+            both count events before `validation_from` alone; later ones of other users or items are left out.
         min_item_events: Fewest events of an item, >= 1.
         repeats: What to do with the events of one user and item: keep all, or the first or the last alone.
         ties: Order of a user's events of one time: as in the file, or shuffle, at random.
         seed: Of that order, >= 0; not the run's seed, so that runs of all seeds share their data.
+        split: How training, validation and test part: last_out, time or cold_start; see `promise.data.splits`.
+        validation_from: Moment from which on events are for validation, of `split` time: a share of the events, a
+            date or a stamp.
+        test_from: Likewise for the test.
 
     Raises:
         ValueError: If an option is none of these.
@@ -47,6 +53,9 @@ class EventSource(ABC):
         repeats: str = "keep",
         ties: str = "file",
         seed: int = 0,
+        split: str = "last_out",
+        validation_from: float | str = 0.8,
+        test_from: float | str = 0.9,
     ) -> None:
         least = {
             "min_user_events": (min_user_events, FEWEST),
@@ -59,6 +68,7 @@ class EventSource(ABC):
         for name, word, known in (("repeats", repeats, "keep first last"), ("ties", ties, "file shuffle")):
             if word not in known.split():
                 raise ValueError(f"data.{name} must be {known.replace(' ', ', ')}, got {word}")
+        check_rule(split, validation_from, test_from, repeats)
         self.root = root
         self.min_user_events = min_user_events
         self.min_item_events = min_item_events
@@ -68,6 +78,9 @@ class EventSource(ABC):
         #: All that the result depends on besides the contents of files; JSON-able.
         self.options: dict[str, Any] = {"core": [min_user_events, min_item_events], "repeats": repeats}
         self.options["ties"] = seed if ties == "shuffle" else ties
+        self.split, self.moments = split, [validation_from, test_from]
+        if split != "last_out":
+            self.options["split"] = [split, *(self.moments if split == "time" else [])]
 
     @abstractmethod
     def events(self) -> Events:
@@ -125,13 +138,22 @@ class EventSource(ABC):
             kept = first_of_pairs(user[::step], item[::step])[::step]
             user, item, time = user[kept], item[kept], time[kept]
             steps.append((f"{self.repeats} of repeated events", *counts(user, item)))
-        kept = k_core(user, item, self.min_user_events, self.min_item_events)
+        split: dict[str, Any] = {"rule": self.split}
+        least = self.min_user_events, self.min_item_events
+        if self.split == "time":
+            cuts, shown = moments(self.moments, clock, time)
+            split |= {"cuts": cuts, "shown": shown}
+            early = time < cuts[0]
+            kept = core_before(early, user, item, *least)
+        else:
+            early, kept = np.ones(len(user), bool), k_core(user, item, *least)
         if not kept.any():
-            raise ValueError(self._too_short(events, user, item))
+            raise ValueError(self._too_short(events, user[early], item[early]))
         if not kept.all():
             user, item, time = user[kept], item[kept], time[kept]
-            needs = f"users with >= {self.min_user_events}, items with >= {self.min_item_events}"
-            steps.append((f"{needs} events", *counts(user, item)))
+            needs = f"users with >= {self.min_user_events}, items with >= {self.min_item_events} events"
+            needs += f" before {shown[0]}" if self.split == "time" else ""
+            steps.append((needs, *counts(user, item)))
         if self.ties == "shuffle" and clock is not None:
             by_item = np.lexsort((item, time, user))  # so that what is drawn does not depend on the file's order
             draws = np.random.default_rng(self.seed).random(len(user))
@@ -152,6 +174,7 @@ class EventSource(ABC):
                 "times": None if clock is None else clock.facts(),
                 "notes": notes,
             },
+            split=None if self.split == "last_out" else split,
         )
 
     def _catalogue(self, ids: pl.Series, numbered: bool, notes: list[str]) -> pl.DataFrame:

@@ -135,6 +135,20 @@ class Clock:
         rounded = "the times were rounded to single precision: events of about two minutes share one"
         return [rounded] if self.resolution == "float32" else []
 
+    def stamp(self, moment: datetime, name: str) -> int:
+        """A moment as a stamp; `name` is the option that gives it.
+
+        Raises:
+            ValueError: If the stamps are no dates.
+        """
+        if self.unit is None:
+            raise ValueError(f"{name} must be a number or a share: the times of the data are no dates")
+        return round(moment.timestamp() * 10**6) * _UNITS[self.unit][0] // 10**6  # exact also in nanoseconds
+
+    def shown(self, stamp: int) -> str:
+        """A stamp as an ISO date; the number itself where there is no unit."""
+        return str(stamp) if self.unit is None else _iso(stamp, _UNITS[self.unit][0])
+
     def facts(self) -> dict[str, Any]:
         """The same for a report."""
         return vars(self).copy()

@@ -134,7 +134,7 @@ def users_by_half(pipeline: Pipeline) -> Halves:
     are in neither half. Data without it have no halves.
     """
     cfg, histories = pipeline.cfg, pipeline.histories
-    users = draw_users(len(histories), cfg.evaluation.users)
+    users = draw_users(histories.evaluated(cfg.split), cfg.evaluation.users)
     halves = {"all": np.ones(len(users), dtype=bool)}
     order = pipeline.interactions.items["order"]
     if order.null_count() == len(order):

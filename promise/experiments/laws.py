@@ -30,7 +30,7 @@ ALONG = ("candidates", "flops_per_user")
 LAWS_TITLE = "Scaling laws over C, fitted without the largest C (x0 = smallest C; errors at the largest: 95 %)"
 LAWS_COLUMNS = ["", "law", "a", "b", "c", "predicted", "observed", "error", ""]
 
-SAME = ("data", "split", "users", "seen", "allow", "deny", "generator", "reward", "training", "further",
+SAME = ("data", "data.split", "split", "users", "seen", "allow", "deny", "generator", "reward", "training", "further",
         "cooccurrence.scale")  # fmt: skip
 VARYING = ("search.candidates", "search.expansion")
 

@@ -11,9 +11,6 @@ from promise.data.distinctive_terms import DistinctiveTerms
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.verb import cell
 
-#: Which part of the split the last items of a history are; all before them is training.
-PARTS = ("validation", "test")
-
 
 def item_table(pipeline: Pipeline, items: ArrayLike) -> pl.DataFrame:
     """The id as the data have it, the semantic ID and the text of items (n,), in their order; null for -1."""
@@ -33,8 +30,7 @@ def history_table(pipeline: Pipeline, user: int) -> pl.DataFrame:
     require_user(pipeline, user)
     histories = pipeline.histories
     items = histories.items[histories.offsets[user] : histories.offsets[user + 1]]
-    parts = ["training"] * (len(items) - len(PARTS)) + list(PARTS)
-    return item_table(pipeline, items).insert_column(0, pl.Series("part", parts))
+    return item_table(pipeline, items).insert_column(0, pl.Series("part", histories.parts_of(user)))
 
 
 def require_user(pipeline: Pipeline, user: int) -> None:

@@ -206,7 +206,7 @@ def in_catalogue(interactions: Interactions, model: Model, place: str) -> Intera
         raise ValueError(f"{place} does not know {len(unknown)} of {len(theirs)} items of the data, first {unknown[0]}")
     moved = pl.Series([numbers[item] for item in theirs], dtype=EVENT_COLUMNS["item"])
     events = interactions.events.with_columns(moved.gather(interactions.events["item"]).alias("item"))
-    return Interactions(events, interactions.users, model.items, interactions.dropped_users)
+    return Interactions(events, interactions.users, model.items, interactions.dropped_users, split=interactions.split)
 
 
 def fingerprint_of(array: NDArray[Any]) -> str:

@@ -120,8 +120,7 @@ class Point:
 
     def key(self) -> dict[str, Any]:
         """All that the row depends on: dials that can act, and contents of the inputs."""
-        pipeline, cfg = self.pipeline, self.pipeline.cfg
-        users = cfg.evaluation.users
+        pipeline, cfg, users = self.pipeline, self.pipeline.cfg, self.pipeline.cfg.evaluation.users
         key: dict[str, Any] = {
             "version": self.ranker.version,
             "depth": max(DEEP),
@@ -129,7 +128,7 @@ class Point:
             "dials": self.acting,
             "data": pipeline.data.fingerprint,
             "split": cfg.split,
-            "users": users if users is not None and users < len(pipeline.histories) else None,
+            "users": users if users is not None and users < len(pipeline.histories.evaluated(cfg.split)) else None,
             "seen": seen_of(cfg),
             **{name: fingerprint_of(items) for name, items in self.lists.items()},
         }
@@ -226,9 +225,10 @@ class Point:
         """The options that the row is of, by Hydra's names, and its dials, normalised: one that can't act is null."""
         cfg, dials = self.pipeline.cfg, self.dials
         found = fingerprints(self.pipeline, self.accepts)
-        networks = found.get("networks", found.get("sasrec"))
+        networks, rule = found.get("networks", found.get("sasrec")), cfg.data.get("split", "last_out")
         row: dict[str, Any] = {
             "data": self.choices["data"],
+            **({} if rule == "last_out" else {"data.split": rule}),
             "split": cfg.split,
             "seed": cfg.seed,
             "seen": seen_of(cfg),

@@ -18,7 +18,7 @@ from promise.data.embeddings.text import word_weights
 from promise.data.histories import Histories
 from promise.data.interactions import Interactions
 from promise.data.sources.protocol import Source
-from promise.data.splits import leave_last_out
+from promise.data.splits import histories_of
 from promise.ids.next_purchase import Purchases
 from promise.pipeline.config import make, make_with
 from promise.pipeline.model_folder import Model, fingerprint_of, in_catalogue
@@ -161,7 +161,7 @@ class Preparation:
 def save_data(interactions: Interactions, folder: Path) -> dict[str, Any]:
     """Write interactions and their histories into a folder, and say what there is."""
     interactions.save(folder)
-    histories = leave_last_out(interactions)
+    histories = histories_of(interactions)
     histories.save(folder)
     if interactions.dropped_users:
         log.warning("users with too few interactions are left out: %d", interactions.dropped_users)
@@ -172,7 +172,7 @@ def save_data(interactions: Interactions, folder: Path) -> dict[str, Any]:
         "interactions": len(histories.items),
         "dropped_users": interactions.dropped_users,
         "texts": interactions.items["text"].count(),
-        "card": card_of(interactions),
+        "card": card_of(interactions, histories),
     }
 
 
@@ -180,8 +180,8 @@ def purchases_of(histories: Histories) -> Purchases:
     """Consecutive purchases: those of training, and from each user's last one in training to the validation target."""
     items, offsets = histories.training_items()
     later = np.delete(np.arange(len(items)), offsets[:-1])
-    users = np.arange(len(histories))
-    held_out = np.stack([items[offsets[1:] - 1], histories.targets("validation", users)], axis=1)
+    users = histories.evaluated("validation")
+    held_out = np.stack([items[offsets[1:][users] - 1], histories.targets("validation", users)], axis=1)
     return Purchases(np.stack([items[later - 1], items[later]], axis=1).astype(np.int64), held_out.astype(np.int64))
 
 

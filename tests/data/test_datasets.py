@@ -72,7 +72,7 @@ def test_prefixes_are_one_row_for_every_target_with_all_the_context_there_is(see
 @pytest.mark.parametrize("seed", range(10))
 def test_evaluation_rows_are_the_histories_before_the_target(seed, split, end):
     lists, histories, _ = world(seed)
-    users = draw_users(len(lists), 3)
+    users = draw_users(np.arange(len(lists)), 3)
     batch = all_rows(EvaluationDataset(histories, split, users))
     expected = [(user, lists[user][end], lists[user][:end]) for user in users.tolist()]
     assert sorted(seen_by_target(batch)) == expected
@@ -106,9 +106,11 @@ def test_worked_example_of_windows():
 
 
 def test_draw_users():
-    assert draw_users(5, None).tolist() == draw_users(5, 5).tolist() == draw_users(5, 99).tolist()
-    ten, four = draw_users(100, 10), draw_users(100, 4)
+    five, many = np.array([2, 3, 5, 7, 11]), np.arange(100)
+    assert all(draw_users(five, size).tolist() == five.tolist() for size in (None, 5, 99))
+    ten, four = draw_users(many, 10), draw_users(many, 4)
     assert set(four) < set(ten)
-    assert ten.tolist() == sorted(set(ten)) == draw_users(100, 10).tolist()
+    assert ten.tolist() == sorted(set(ten)) == draw_users(many, 10).tolist()
+    assert draw_users(many + 7, 4).tolist() == (four + 7).tolist()
     with pytest.raises(ValueError, match="users must be >= 1 or null, got 0"):
-        draw_users(5, 0)
+        draw_users(five, 0)

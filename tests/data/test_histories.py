@@ -59,6 +59,26 @@ def test_open_names_what_is_missing_or_broken(tmp_path):
         Histories.open(tmp_path)
 
 
+def parted(*parts: list[int]) -> Histories:
+    return Histories(np.array([1, 2, 3, 4, 5], np.int32), np.array([0, 4, 5]), 6, parts=np.array(parts))
+
+
+def test_parts_of_another_split(tmp_path):
+    made = parted([1, 2, 3], [5, -1, -1])
+    made.save(tmp_path)
+    opened = Histories.open(tmp_path)
+    for one in (made, opened, pickle.loads(pickle.dumps(made)), pickle.loads(pickle.dumps(opened))):
+        assert [part.tolist() for part in one.training_items()] == [[1, 5], [0, 1, 2]]
+        assert [one.evaluated(split).tolist() for split in ("train", "validation", "test")] == [[0, 1], [0], [0]]
+        assert [one.targets(split, np.array([0])).item() for split in ("train", "validation", "test")] == [1, 3, 4]
+        assert one.history("test", np.array([0]))[0].tolist() == [[1, 2, 3]]
+        assert one.lengths("test", np.array([0])).tolist() == [3]
+        assert [one.parts_of(user) for user in (0, 1)] == [["training", "none", "validation", "test"], ["training"]]
+        with pytest.raises(ValueError, match=r"^user 1 has no test target$"):
+            one.targets("test", np.array([0, 1]))
+    assert histories([1, 2, 3, 4]).parts_of(0) == ["training", "training", "validation", "test"]
+
+
 ITEMS = np.array([1, 2, 3], dtype=np.int32)
 
 
@@ -70,6 +90,10 @@ ITEMS = np.array([1, 2, 3], dtype=np.int32)
         (lambda: Histories(ITEMS, np.array([0, 4]), 4), "offsets must run from 0 to 3"),
         (lambda: histories([1, 2, 3], [1, 2]), "every user must have >= 3 items, user 1 has 2"),
         (lambda: histories([1, 2, 3], item_count=3), "items must lie in 0..2, got 1..3"),
+        (lambda: parted([1, 2, 3]), r"parts must have the shape \(2, 3\), got \(1, 3\)"),
+        (lambda: parted([1, 2, 3], [4, -1, -1]), r"training first, user 1 has \[ 4 -1 -1\]"),
+        (lambda: parted([2, 1, 3], [5, -1, -1]), "parts must be positions of their own user, training first, user 0"),
+        (lambda: parted([2, 3, 4], [5, -1, -1]), "training first, user 0"),
         (
             lambda: histories([1, 2, 3]).targets("dev", np.array([0])),
             "split must be train, validation or test, got dev",
