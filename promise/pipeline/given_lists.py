@@ -38,9 +38,10 @@ def read_lists(pipeline: Pipeline, file: str, remove_seen: bool) -> Lists:
         log.info("%s has lists of %d of %d users; for the others nothing is found", name, len(users), len(places))
     kept = np.argsort(owners, kind="stable")
     if remove_seen:
-        history, lengths = pipeline.histories.history(pipeline.cfg.split, users)
+        evaluated = np.intersect1d(users, pipeline.histories.evaluated(pipeline.cfg.split))
+        history, lengths = pipeline.histories.history(pipeline.cfg.split, evaluated)
         past = (np.arange(history.shape[1]) < lengths[:, None]).nonzero()
-        seen = users[past[0]] * pipeline.histories.item_count + history[past]
+        seen = evaluated[past[0]] * pipeline.histories.item_count + history[past]
         kept = kept[~np.isin(pairs, seen)[kept]]
     offsets = np.append(0, np.cumsum(np.bincount(owners[kept], minlength=len(places))))
     return Lists(given.items[kept], offsets)
