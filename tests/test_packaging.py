@@ -40,10 +40,10 @@ def test_the_wheel_holds_what_the_program_reads(wheel: Path) -> None:
 
 def test_the_wheel_works_alone(wheel: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(tmp_path)
-    words = ["-P", "-m", "promise", "evaluate", "--cfg", "job", "experiment=smoke"]
+    words = ["-P", "-m", "promise", "evaluate", "--help"]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run([sys.executable, *words], cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0 and "_target_: promise.search.guided" in done.stdout, done.stderr
+    assert done.returncode == 0 and "search=guided\n" in done.stdout and "quickstart" in done.stdout, done.stderr
 
 
 def test_the_citation_has_the_version() -> None:
