@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: setup quickstart results docs test lint
+.PHONY: setup quickstart results docs wheel test lint
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -21,6 +21,9 @@ results: setup
 
 docs: setup
 	$(BIN)/mkdocs build --strict
+
+wheel: setup
+	$(BIN)/python -m hatchling build -d dist
 
 lint: setup
 	$(BIN)/ruff check .

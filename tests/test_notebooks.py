@@ -12,7 +12,7 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-NAMES = ["01_data_and_ids", "02_semantic_drift", "03_scaling_laws"]
+NAMES = ["01_data_and_ids", "02_semantic_drift", "03_scaling_laws", "04_your_own_data"]
 MOST_BYTES = 200_000
 SHOP = (
     "experiment=smoke", "data.users=800", "data.items=300", "ids.codes=16", "generator.dim=32", "training.epochs=3",
@@ -68,8 +68,9 @@ def test_what_is_committed(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs(path: Path, prepared: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_runs(path: Path, prepared: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMISE_NOTEBOOK", prepared)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.chdir(FOLDER)
     names: dict[str, Any] = {}
     for cell in cells(path):
