@@ -156,6 +156,7 @@ def test_the_name_is_a_function_of_the_contents(run: Run, model: Path, tmp_path:
         (["generator.dim=32"], "generator.dim=16, the config says 32"),
         (["reward=cross_attention"], "reward._target_=promise.models.reward.DotReward, the config says promise"),
         (["embeddings.parts.text.embedding.ngrams=1"], "embeddings.parts.text.embedding.ngrams=2, the config says 1"),
+        (["generator.user_state=false"], "generator.user_state=True, the config says False"),
         (["datamodule.history=5"], "generator.history=20, the config says 5"),
     ],
 )

@@ -43,6 +43,7 @@ class Generator(nn.Module):
         attention: `causal` (one pass trains every position) or `bidirectional` (the paper's).
         item_vectors: Adds a learned vector per item to the item's token.
         content: Adds a projection of the item's content vector to the item's token, where there are any.
+        user_state: BOS carries the state of the last item; false = one BOS for all (the paper's).
         codes: Semantic IDs of the items (I, L).
         level_sizes: Codebook size K of each level.
         content_vectors: Content vectors of the items (I, E); None = none.
@@ -62,6 +63,7 @@ class Generator(nn.Module):
         attention: str,
         item_vectors: bool,
         content: bool,
+        user_state: bool = True,  # models written before there was a choice
         *,
         codes: Tensor,
         level_sizes: Sequence[int],
@@ -86,7 +88,7 @@ class Generator(nn.Module):
         self.encoder = nn.ModuleList(EncoderBlock(dim, heads, dropout) for _ in range(encoder_layers))
         self.encoder_norm = RMSNorm(dim)
         self.begin_vector = nn.Parameter(torch.zeros(dim))
-        self.begin_projection = nn.Linear(dim, dim, bias=False)
+        self.begin_projection = nn.Linear(dim, dim, bias=False) if user_state else None
         self.path_vectors = nn.ModuleList(nn.Embedding(size, dim) for size in self.level_sizes[:-1])
         self.decoder_blocks = [DecoderBlock(dim, heads, dropout) for _ in range(decoder_layers)]
         self.decoder = nn.ModuleList(self.decoder_blocks)
@@ -204,6 +206,8 @@ class Generator(nn.Module):
 
     def begin(self, last: Tensor) -> Tensor:
         """BOS (..., D). Deviation: it carries the state of the last item, which the paper's does not."""
+        if self.begin_projection is None:
+            return self.begin_vector.expand_as(last)
         return self.begin_vector + self.begin_projection(last)
 
     def start(self, users: EncoderOutput) -> DecoderCache:

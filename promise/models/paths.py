@@ -26,7 +26,8 @@ class PathTable(nn.Module):
     Args:
         dim: Width of a path vector.
         prefix_table: `full` (a learned vector for each prefix), `hashed:N` (N learned vectors at each depth, shared by
-            the prefixes whose codes hash alike) or `none` (codes only).
+            the prefixes whose codes hash alike), `none` (codes only) or `own` (as `full`, without those of its codes:
+            the paper's).
         prefixes: For each depth 1..L the valid prefixes in the trie's node order, (N_b, b) codes.
         level_sizes: K of each level.
         content: For each depth 1..L the mean embedding of the items below each prefix (N_b, E); None = left out.
@@ -52,7 +53,8 @@ class PathTable(nn.Module):
         self.hashed = hashed_rows(prefix_table)
         self.unit = unit
         self.code_type = smallest_type(max(level_sizes))
-        self.code_vectors = nn.ModuleList(nn.Embedding(size, dim) for size in level_sizes)
+        summed = () if prefix_table == "own" else level_sizes
+        self.code_vectors = nn.ModuleList(nn.Embedding(size, dim) for size in summed)
         rows = [self.hashed or len(codes) for codes in prefixes]
         self.own_vectors = None if prefix_table == "none" else nn.ModuleList(nn.Embedding(n, dim) for n in rows)
         self.projection = nn.Linear(content[0].shape[1], dim, bias=False) if content else None
@@ -85,13 +87,16 @@ class PathTable(nn.Module):
     def forward(self, depth: int, nodes: Tensor) -> Tensor:
         """Vectors (..., dim) of nodes (...) at depth 1..L, computed from the weights."""
         codes = self.get_buffer(f"prefixes_{depth}")[nodes].long()  # (..., depth)
-        table = torch.cat(tuple(self.code_vectors.parameters())[:depth])  # (K_1 + ... + K_depth, dim)
-        rows = (codes + self.first_rows[:depth]).view(-1, depth)
-        vectors = F.embedding_bag(rows, table, mode="sum").view(*nodes.shape, table.shape[1])
+        parts: list[Tensor] = []
+        if self.code_vectors:
+            table = torch.cat(tuple(self.code_vectors.parameters())[:depth])  # (K_1 + ... + K_depth, dim)
+            rows = (codes + self.first_rows[:depth]).view(-1, depth)
+            parts.append(F.embedding_bag(rows, table, mode="sum").view(*nodes.shape, table.shape[1]))
         if self.own_vectors is not None:
-            vectors = vectors + self.own_vectors[depth - 1](path_hash(codes) % self.hashed if self.hashed else nodes)
+            parts.append(self.own_vectors[depth - 1](path_hash(codes) % self.hashed if self.hashed else nodes))
         if self.projection is not None:
-            vectors = vectors + self.projection(F.embedding(nodes, self.get_buffer(f"content_{depth}")))
+            parts.append(self.projection(F.embedding(nodes, self.get_buffer(f"content_{depth}"))))
+        vectors = sum(parts[1:], parts[0])
         return F.normalize(vectors, dim=-1) if self.unit else vectors
 
     def look_up(self, depth: int, nodes: Tensor) -> Tensor:
@@ -160,16 +165,16 @@ class PathTable(nn.Module):
 
 
 def hashed_rows(prefix_table: str) -> int:
-    """Rows N per depth of a table `hashed:N`; 0 for `full` and `none`.
+    """Rows N per depth of a table `hashed:N`; 0 for `full`, `none` and `own`.
 
     Raises:
         ValueError: If it is none of these.
     """
-    if prefix_table in ("full", "none"):
+    if prefix_table in ("full", "none", "own"):
         return 0
     match = re.fullmatch(r"hashed:([1-9][0-9]*)", str(prefix_table))
     if match is None:
-        raise ValueError(f"reward.prefix_table must be full, none or hashed:N with N >= 1, got {prefix_table}")
+        raise ValueError(f"reward.prefix_table must be full, none, own or hashed:N with N >= 1, got {prefix_table}")
     return int(match[1])
 
 

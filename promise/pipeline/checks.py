@@ -57,7 +57,7 @@ RULES: dict[str, dict[str, options.Rule]] = {
 }
 NETWORK: dict[str, options.Rule] = {
     **dict.fromkeys(("dim", "encoder_layers", "decoder_layers", "blocks", "heads", "history"), options.COUNT),
-    **dict.fromkeys(("item_vectors", "content"), options.TRUTH),
+    **dict.fromkeys(("item_vectors", "content", "user_state"), options.TRUTH),
     "attention": options.one_of("causal", "bidirectional"),
     "dropout": options.number("in [0, 1)", lambda value: 0 <= value < 1),
     "temperature": options.POSITIVE,

@@ -37,13 +37,13 @@ def adopted(cfg: DictConfig, model: Model) -> DictConfig:
                 raise ValueError(f"{place} has no {group}, the config says {group}={names[group]}")
             continue
         for name in sorted(ours.keys() | of_model.keys()):
-            value = ours.get(name)
+            value, own = ours.get(name), of_model.get(name, default.get(name))  # a model may be older than an option
             chosen = value != default.get(name) or any(name == word or name.startswith(f"{word}.") for word in names)
             if name in OF_THE_SEARCH:
                 if chosen and name in ours:
                     theirs = {**theirs, name.rpartition(".")[2]: value}
-            elif chosen and value != of_model.get(name):
-                raise ValueError(f"{place} has {name}={of_model.get(name)}, the config says {value}: leave that out")
+            elif chosen and value != own:
+                raise ValueError(f"{place} has {name}={own}, the config says {value}: leave that out")
         if group in model.config:
             with open_dict(changed):
                 changed[group] = theirs

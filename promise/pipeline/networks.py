@@ -48,9 +48,14 @@ class NetworkInputs:
 
 
 def network_config(cfg: DictConfig, with_reward: bool) -> dict[str, Any]:
-    """The nodes of the root config that make networks: `generator`, `reward` (None = none) and, if any, a wrapper."""
+    """The nodes of the root config that make networks: `generator`, `reward` (None = none) and, if any, a wrapper.
+
+    An option that came later is left out at its default, so that networks from before it keep their names.
+    """
     reward = plain(cfg.reward) if with_reward else None
     config: dict[str, Any] = {"generator": plain(cfg.generator), "reward": reward}
+    if config["generator"].get("user_state") is True:
+        del config["generator"]["user_state"]
     if (wrapper := cfg.get("cooccurrence")) is not None:
         config["cooccurrence"] = plain(wrapper)
     return config

@@ -166,6 +166,22 @@ def test_an_items_token_is_the_sum_of_its_parts(make_generator, catalogue):
     assert not torch.allclose(bare.item_tokens(items), generator.item_tokens(items))
 
 
+@torch.no_grad()
+def test_bos_may_be_the_same_for_all(make_generator, histories):
+    """The first code then knows a user by cross-attention alone; with the state BOS differs by user."""
+    users = make_generator().encode(*histories)
+    alike = make_generator(user_state=False)
+    assert torch.equal(alike.begin(users.last), alike.begin_vector.expand(5, -1)) and alike.begin_projection is None
+    generator = make_generator()
+    expected = generator.begin_vector + users.last @ generator.begin_projection.weight.T
+    assert torch.allclose(generator.begin(users.last), expected, atol=1e-5)
+    root = torch.zeros(5, 1, dtype=torch.int64)
+    users, path = alike.encode(*histories), torch.zeros(5, 1, 3, dtype=torch.int64)
+    logits, _ = alike.next_code(alike.start(users), root, root)
+    forced = alike.teacher_forced(users, users.lengths[:, None] - 1, path)
+    assert torch.allclose(logits, forced[0], atol=1e-5) and logits.std(0).min() > 1e-3
+
+
 def test_wrong_settings_are_refused(make_generator):
     assert make_generator(content=True).content_projection is None  # where there are no vectors
     with pytest.raises(ValueError, match="dim must be a multiple of heads, got dim=16 and heads=3"):

@@ -7,7 +7,7 @@ from promise.ids.trie import Trie
 from promise.models import paths as path_tables
 from promise.models.paths import PathTable, hashed_rows, path_hash, smallest_type
 
-KINDS = ("full", "hashed:7", "none")
+KINDS = ("full", "hashed:7", "none", "own")
 NEW = torch.tensor([[0, 0, 0], [3, 4, 2], [1, 2, 0]])
 
 
@@ -42,7 +42,7 @@ def test_a_path_vector_is_the_sum_of_its_codes_its_own_and_its_content(kind, cat
     paths = table(catalogue, kind, content=content)
     for depth in (1, 2, 3):
         for node, codes in enumerate(catalogue.prefixes[depth - 1]):
-            vector = sum(paths.code_vectors[level].weight[code] for level, code in enumerate(codes))
+            vector = sum(table.weight[code] for table, code in zip(paths.code_vectors, codes, strict=False))
             if paths.own_vectors is not None:
                 row = int(path_hash(codes)) % 7 if kind == "hashed:7" else node
                 vector = vector + paths.own_vectors[depth - 1].weight[row]
@@ -139,14 +139,14 @@ def test_a_larger_catalogue_leaves_old_vectors_as_they_are(kind, catalogue, grow
             assert torch.allclose(after[places], old, atol=1e-6)  # a product rounds otherwise in other company
             for node in set(range(grown.nodes[depth])) - set(places.tolist()):
                 codes = prefixes[depth - 1][node]
-                vector = sum(paths.code_vectors[level].weight[code] for level, code in enumerate(codes))
+                vector = sum(table.weight[code] for table, code in zip(paths.code_vectors, codes, strict=False))
                 vector = vector + paths.projection(new_content[depth - 1][node])
                 if kind == "hashed:7":
                     vector = vector + paths.own_vectors[depth - 1].weight[path_hash(codes) % 7]
                 assert torch.allclose(after[node], vector / vector.norm(), atol=1e-6)
     paths.train()(3, torch.arange(grown.items)).sum().backward()
     assert all(weight.grad is not None for weight in paths.code_vectors.parameters())
-    if kind == "full":
+    if kind in ("full", "own"):
         assert paths.own_vectors[2].weight.grad.shape == (grown.items, 6)
 
 
@@ -176,9 +176,9 @@ def test_a_larger_catalogue_needs_its_content(catalogue):
 
 
 def test_the_kind_of_a_prefix_table():
-    assert [hashed_rows(kind) for kind in ("full", "none", "hashed:1", "hashed:65536")] == [0, 0, 1, 65536]
+    assert [hashed_rows(kind) for kind in ("full", "none", "own", "hashed:1", "hashed:65536")] == [0, 0, 0, 1, 65536]
     for kind in ("half", "hashed", "hashed:", "hashed:0", "hashed:-1", "hashed:07", "hashed:1.5", "hashed:9 ", 5, None):
         with pytest.raises(ValueError) as error:
             hashed_rows(kind)
-        message = f"reward.prefix_table must be full, none or hashed:N with N >= 1, got {kind}"
+        message = f"reward.prefix_table must be full, none, own or hashed:N with N >= 1, got {kind}"
         assert str(error.value) == message

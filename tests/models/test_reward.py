@@ -71,7 +71,7 @@ def some_nodes(trie, depth: int, count: int = 6) -> torch.Tensor:
 
 @torch.no_grad()
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("table", ["full", "hashed:5", "none"])
+@pytest.mark.parametrize("table", ["full", "hashed:5", "none", "own"])
 def test_search_and_training_give_a_path_the_same_score(kind, table, make_reward, users, catalogue):
     reward = make_reward(kind, prefix_table=table)
     context = reward.start(users)
@@ -248,7 +248,7 @@ def test_content_counts_at_every_depth_and_is_not_kept_in_the_state(kind, make_r
 @pytest.mark.parametrize(
     ("kind", "changes", "message"),
     [
-        *((kind, {"prefix_table": "h"}, "reward.prefix_table must be full, none or hashed:N with N >= 1, got h")
+        *((kind, {"prefix_table": "h"}, "reward.prefix_table must be full, none, own or hashed:N with N >= 1, got h")
           for kind in KINDS),
         ("cross_attention", {"heads": 3}, "dim must be a multiple of heads, got dim=8 and heads=3"),
     ],

@@ -46,11 +46,16 @@ CASES: list[tuple[str, Any, str]] = [
     ("generator.heads", 3, "generator.dim must be a multiple of generator.heads=3, got 128"),
     ("generator.history", 5, "generator.history must be datamodule.history=20, got 5"),
     ("generator.attention", "full", "generator.attention must be causal or bidirectional, got full"),
+    ("generator.user_state", "no", "generator.user_state must be true or false, got no"),
     ("reward.temperature", 0, "reward.temperature must be a number > 0, got 0"),
     ("training.reward_loss_weight", 0, "training.reward_loss_weight must be a number > 0, got 0"),
     ("training.negative_count", 0, "training.negative_count must be an integer >= 1, got 0"),
     ("reward.dropout", "x", "reward.dropout must be a number in [0, 1), got x"),
-    ("reward.prefix_table", "hashed:0", "reward.prefix_table must be full, none or hashed:N with N >= 1, got hashed:0"),
+    (
+        "reward.prefix_table",
+        "hashed:0",
+        "reward.prefix_table must be full, none, own or hashed:N with N >= 1, got hashed:0",
+    ),
     ("training.softmax", "some", "training.softmax must be allowed or all, got some"),
     (
         "training.negatives",

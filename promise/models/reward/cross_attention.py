@@ -24,7 +24,7 @@ class CrossAttentionReward(RewardModel):
         dim: Inner width; null = a quarter of `user_dim`.
         heads: Attention heads; divides `dim`; null = one per 32 of the inner width, or the next fewer that divide it.
         blocks: Blocks F of cross-attention and feed-forward.
-        prefix_table: `full`, `hashed:N` or `none`: see `PathTable`.
+        prefix_table: `full`, `hashed:N`, `none` or `own`: see `PathTable`.
         dropout: Probability in [0, 1).
         content: Adds a projection of the prefix's content vector to its vector, where there are any.
         user_dim, prefixes, level_sizes, prefix_content: As `RewardModel` describes them; no content is None.
@@ -52,7 +52,7 @@ class CrossAttentionReward(RewardModel):
         heads = heads or max(h for h in range(1, max(1, dim // 32) + 1) if dim % h == 0)
         given = prefix_content if content else None
         self.paths = PathTable(dim, prefix_table, prefixes=prefixes, level_sizes=level_sizes, content=given)
-        self.depth_vectors = nn.Embedding(len(level_sizes), dim)
+        self.depth_vectors = None if prefix_table == "own" else nn.Embedding(len(level_sizes), dim)
         self.reward_blocks = [RewardBlock(dim, heads, dropout, user_dim) for _ in range(blocks)]
         self.blocks = nn.ModuleList(self.reward_blocks)
         self.head = nn.Sequential(RMSNorm(dim), nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, 1))
@@ -98,7 +98,7 @@ class CrossAttentionReward(RewardModel):
 
     def judge(self, memories: Sequence[KeyValue], mask: Tensor | None, depth: int, vectors: Tensor) -> Tensor:
         """Path vectors (B, C, dim) -> rewards (B, C)."""
-        x = vectors + self.depth_vectors.weight[depth - 1]
+        x = vectors if self.depth_vectors is None else vectors + self.depth_vectors.weight[depth - 1]
         for block, memory in zip(self.reward_blocks, memories, strict=True):
             x = block(x, memory, mask)
         return self.head(x).squeeze(-1)

@@ -22,7 +22,7 @@ class DotReward(RewardModel):
 
     Args:
         dim: Width of query and path vectors.
-        prefix_table: `full`, `hashed:N` or `none`: see `PathTable`.
+        prefix_table: `full`, `hashed:N`, `none` or `own`: see `PathTable`.
         temperature: Factor of the cosine at the start; learned per depth.
         dropout: Probability that a query feature is dropped in training.
         content: Adds a projection of the prefix's content vector to its vector, where there are any.
