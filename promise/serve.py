@@ -71,7 +71,8 @@ def listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        raise ValueError(f"host={host} port={port}: {error.strerror}") from None
+        reason = str(error.strerror).partition(" (while")[0]
+        raise ValueError(f"host={host} port={port}: {reason}") from None
 
 
 class Refused(Exception):

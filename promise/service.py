@@ -25,7 +25,7 @@ class Guard:
 
     Args:
         app: What answers.
-        counts: Counted so far: statuses (int), latencies ("le", bound) and the sum of seconds ("seconds").
+        counts: Counted so far: statuses (int), and of POST with 200 latencies ("le", bound) and the sum of seconds ("seconds").
         body_bytes: Most bytes of a body, whatever its Content-Length says.
     """
 
@@ -54,7 +54,7 @@ class Guard:
             await self.app(scope, limited, noting)
         finally:
             self.counts[status] += 1
-            if scope["method"] == "POST":
+            if scope["method"] == "POST" and status == 200:
                 seconds = time.perf_counter() - began
                 self.counts["seconds"] += seconds  # type: ignore[assignment]
                 for bound in BUCKETS:
