@@ -25,7 +25,8 @@ class Guard:
 
     Args:
         app: What answers.
-        counts: Counted so far: statuses (int), and of POST with 200 latencies ("le", bound) and the sum of seconds ("seconds").
+        counts: Counted so far: statuses (int); of POSTs that were answered latencies ("le", bound) and the sum of
+            "seconds".
         body_bytes: Most bytes of a body, whatever its Content-Length says.
     """
 
@@ -69,15 +70,14 @@ def service(answers: Answers, batcher: Batcher, options: dict[str, Any]) -> Fast
         batcher: What searches.
         options: Config of the verb: batch_users, max_k, max_history, body_bytes.
     """
+    usual_k = min(10, options["max_k"])
     Item = StrictInt | StrictStr
     History = Annotated[list[Item], Field(max_length=options["max_history"], description="Item ids, oldest first")]
 
     class Users(BaseModel):
         model_config = ConfigDict(extra="forbid")
         histories: Annotated[list[History], Field(min_length=1, max_length=options["batch_users"])]
-        k: Annotated[StrictInt, Field(ge=1, le=options["max_k"], description="Items per user")] = min(
-            10, options["max_k"]
-        )
+        k: Annotated[StrictInt, Field(ge=1, le=options["max_k"], description="Items per user")] = usual_k
         allow: Annotated[list[Item] | None, Field(min_length=1, description="Only these; null = all")] = None
         deny: Annotated[list[Item] | None, Field(description="None of these")] = None
 
