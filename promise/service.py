@@ -159,8 +159,9 @@ def service(answers: Answers, batcher: Batcher, options: dict[str, Any]) -> Fast
         )
 
     def said(status: int, message: str) -> JSONResponse:
-        """An error in one line."""
-        return JSONResponse({"error": message}, status, {"Retry-After": "1"} if status == 429 else None)
+        """An error in one line, though the names in it may be anything."""
+        line = " ".join(message.split()).encode("utf-8", "backslashreplace").decode()
+        return JSONResponse({"error": line}, status, {"Retry-After": "1"} if status == 429 else None)
 
     async def wrong(_: Any, error: Exception) -> JSONResponse:
         """400 for what is no JSON, 422 for JSON of another form; the first fault is told."""
@@ -177,7 +178,7 @@ def service(answers: Answers, batcher: Batcher, options: dict[str, Any]) -> Fast
 
     async def other(_: Any, error: Exception) -> JSONResponse:
         if isinstance(error, AnyHTTPException):
-            return said(error.status_code, " ".join(str(error.detail).split()))
+            return said(error.status_code, str(error.detail))
         return said(500, "internal error")
 
     application.add_exception_handler(RequestValidationError, wrong)
