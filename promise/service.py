@@ -160,8 +160,9 @@ def service(answers: Answers, batcher: Batcher, options: dict[str, Any]) -> Fast
 
     def said(status: int, message: str) -> JSONResponse:
         """An error in one line, though the names in it may be anything."""
-        line = " ".join(message.split()).encode("utf-8", "backslashreplace").decode()
-        return JSONResponse({"error": line}, status, {"Retry-After": "1"} if status == 429 else None)
+        return JSONResponse(
+            {"error": " ".join(message.split())}, status, {"Retry-After": "1"} if status == 429 else None
+        )
 
     async def wrong(_: Any, error: Exception) -> JSONResponse:
         """400 for what is no JSON, 422 for JSON of another form; the first fault is told."""
