@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from promise import configs
+from promise.answers import Answers, Batcher, Question, Refused
 from promise.api import Recommender
-from promise.serve import Answers, Batcher, Question, Refused
 
 pytest.importorskip("fastapi")
 testclient = pytest.importorskip("starlette.testclient")
