@@ -19,6 +19,7 @@ VERBS = {
     "train": ("promise.train", "train the generator and its process reward model"),
     "evaluate": ("promise.evaluate", "rank items for held-out users: accuracy, and the compute it took"),
     "recommend": ("promise.recommend", "the top items of any histories, by a model folder alone"),
+    "serve": ("promise.serve", "the same over HTTP, many requests in one search"),
     "sweep": ("promise.sweep", "evaluate many points and chart accuracy against compute"),
     "bench": ("promise.bench.run", "time the engine beside peers of equal size and the machine's own limits"),
 }

@@ -20,6 +20,7 @@ EXAMPLES = {
         ("model=FOLDER histories=FILE.csv out=top.jsonl", "ten items for every user, with titles"),
         ("model=FOLDER histories=FILE.jsonl k=50 deny=sold.txt out=top.csv", "fifty, none of a list"),
     ],
+    "serve": [("model=FOLDER port=8000 search.width=20", "answers POST /recommend and /explain")],
     "sweep": [
         ("+sweeps=candidates data=amazon_beauty data.root=DIR split=test", "the scaling curve"),
         ("+sweeps=width dry_run=true", "points, what is there, minutes and FLOPs"),
