@@ -101,7 +101,7 @@ def service(answers: Answers, batcher: Batcher, options: dict[str, Any]) -> Fast
         for item in items:
             if str(item) not in answers.known:
                 raise Refused(422, f"{name} names item {item!r}, which the model does not know")
-        return tuple(sorted({answers.known[str(item)] for item in items}))  # type: ignore[type-var]
+        return tuple(sorted({answers.known[str(item)] for item in items}))
 
     async def ask(question: Question, histories: list[list[Hashable]]) -> list[Any]:
         try:
