@@ -154,7 +154,10 @@ class StopAtStep(Checkpoint):
             let_wait(False)
             if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
                 raise Stopped(number)
-            trainer.save_checkpoint(self.path)
+            try:
+                trainer.save_checkpoint(self.path)
+            except (OSError, RuntimeError) as error:  # a full disk must not keep the command from ending
+                raise Stopped(number, f"this epoch could not be saved: {error}") from None
             where = f"step {index + 1} of {trainer.num_training_batches} in epoch {trainer.current_epoch + 1}"
             raise Stopped(number, f"the same command goes on after {where}")
 

@@ -2,11 +2,15 @@
 
 import os
 import signal
+from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from promise.pipeline.signals import Stopped, handle_signals, let_wait, pending
+from promise.pipeline.trainer import StopAtStep
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -48,3 +52,16 @@ def test_other_threads_are_left_alone() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+@pytest.mark.parametrize("error", [OSError("no space left"), RuntimeError("no such folder")])
+def test_a_training_that_cannot_save_ends_all_the_same(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = SimpleNamespace(is_last_batch=False)
+    trainer: Any = SimpleNamespace(
+        world_size=1, fit_loop=SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=progress))
+    )
+    monkeypatch.setattr(trainer, "save_checkpoint", lambda path: (_ for _ in ()).throw(error), raising=False)
+    monkeypatch.setattr("promise.pipeline.trainer.pending", lambda: 15)
+    with pytest.raises(Stopped) as stop:
+        StopAtStep(Path("last.ckpt")).on_train_batch_end(trainer, None, None, None, 0)  # type: ignore[arg-type]
+    assert stop.value.kept == f"this epoch could not be saved: {error}" and stop.value.code == 143
