@@ -20,6 +20,7 @@ NAMES = {
     "co_visit": "co-visit",
     "co_visit_text": "co-visit × text",
     "sasrec": "SASRec",
+    "last_level": "reward at the last level alone",
 }
 """Names of kinds of search in figures, where they are not those of the rows."""
 BEAMS = frozenset(("plain", "guided", "orm"))
