@@ -10,6 +10,7 @@ import pytest
 
 from tests.data.sources.event_files import EVENTS, csv_of, read
 
+LONG = csv_of([(random.random(), 1, 2) for _ in range(9999)])
 BAD: list[tuple[str | bytes, str]] = [
     ("", "data.events: events.csv is empty"),
     ("user,item,time\n", "data.events: events.csv has no event with a user and an item"),
@@ -25,7 +26,7 @@ BAD: list[tuple[str | bytes, str]] = [
     (b"\0\1\2\3" * 9, "data.events: events.csv is no text file"),
     (b"PK\3\4rest", "data.events: events.csv is a zip archive: unpack it first"),
     (gzip.compress(csv_of(EVENTS * 9).encode(), mtime=0)[:-9], "data.events: cannot read events.csv"),
-    (gzip.compress(csv_of([(random.random(), 1, 2) for _ in range(9999)]).encode(), mtime=0)[:-9], "cannot read events.csv"),
+    (gzip.compress(LONG.encode(), mtime=0)[:-9], "cannot read events.csv"),
     (b"PAR1 and no more", "data.events: cannot read events.csv"),
     ('[{"user": 1}]', "data.events: events.csv is one JSON document: it must hold one object a line"),
     ('{\n    "0": [\n', "data.events: events.csv is one JSON document"),
