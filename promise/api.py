@@ -1,5 +1,6 @@
 """The Python interface: a trained model that recommends without data, and the search that a command opens."""
 
+import json
 import logging
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
@@ -16,11 +17,13 @@ from promise import configs
 from promise.data.histories import pad_rows
 from promise.pipeline.checks import check, check_judge
 from promise.pipeline.config import make_with, parameters_of
+from promise.pipeline.files import written_whole
 from promise.pipeline.model_folder import Model
 from promise.pipeline.points import Point
 from promise.pipeline.ranker_inputs import OF_DATA
 from promise.pipeline.stages import Pipeline
 from promise.search.explanation import explained
+from promise.search.exported import exported
 from promise.search.guided import GuidedSearch
 from promise.search.options import COUNT, options_for, require
 from promise.search.protocols import Ranker, UserRows
@@ -100,12 +103,7 @@ class Recommender:
         Raises:
             ValueError: If a history is empty, an item is unknown, or an option is out of range.
         """
-        lists = {
-            name: np.array([self.number(name, item) for item in items], np.int64)
-            for name, items in (("allow", allow), ("deny", deny))
-            if items is not None
-        }
-        ranker = self.ranker(k, lists, width=width, candidates=candidates, weight=weight)
+        ranker = self.ranker(k, self.lists(allow, deny), width=width, candidates=candidates, weight=weight)
         answers: list[list[Any]] = []
         for first in range(0, len(histories), AT_ONCE):
             batch = self.batch(histories[first : first + AT_ONCE], first)
@@ -127,11 +125,52 @@ class Recommender:
         Raises:
             ValueError: As `recommend`; or if the model's search keeps no beams.
         """
-        search = self.ranker(1, {}, **options)
-        if not isinstance(search, GuidedSearch):
-            raise ValueError(f"explain needs a beam search, the model's is {self.model.search['_target_']}")
+        search = self.beam_search("explain", 1, {}, options)
         rows = explained(search, self.batch([history], 0), self.number("explain", item))
         return pl.DataFrame(rows, schema_overrides={"reward": pl.Float64, "rank": pl.Int64})
+
+    def export(
+        self,
+        path: str | Path,
+        k: int = 10,
+        *,
+        history: int | None = None,
+        allow: Iterable[Hashable] | None = None,
+        deny: Iterable[Hashable] | None = None,
+        **options: Any,
+    ) -> None:
+        """Write networks, trie and search as one graph that needs torch alone.
+
+            program = torch.export.load(path, extra_files=(files := {"items.json": ""}))
+            items, scores = program.module()(history, lengths)  # (B, H) item numbers and (B,) -> (B, k) each
+            names = json.loads(files["items.json"])             # the id of every number
+
+        Of a history shorter than H the rest is padding, any number; users without an answer have -1.
+
+        Args:
+            path: The file, `.pt2`.
+            k: Items that the graph returns.
+            history: Items H of a row, what `remove_seen` can see; None = as many as the generator reads.
+            allow, deny: As `recommend` takes them; they are part of the graph.
+            options: width, candidates and weight as `recommend` takes them.
+
+        Raises:
+            ValueError: As `recommend`; or if the search keeps no beams or is no graph: see `exported`.
+        """
+        if Path(path).suffix != ".pt2":
+            raise ValueError(f"export writes a file that ends in .pt2, got {path}")
+        search = self.beam_search("export", k, self.lists(allow, deny), options)
+        program = exported(search, k, search.generator.history if history is None else history)
+        with written_whole(Path(path)) as part:
+            torch.export.save(program, part, extra_files={"items.json": json.dumps(self.ids)})
+
+    def lists(self, allow: Iterable[Hashable] | None, deny: Iterable[Hashable] | None) -> dict[str, NDArray[np.int64]]:
+        """Item numbers of the lists that are given, by name."""
+        return {
+            name: np.array([self.number(name, item) for item in items], np.int64)
+            for name, items in (("allow", allow), ("deny", deny))
+            if items is not None
+        }
 
     def ranker(self, k: int, lists: Mapping[str, NDArray[np.int64]], **changed: Any) -> Ranker:
         """The model's search, wide enough for k items.
@@ -155,6 +194,17 @@ class Recommender:
         if (widened := search.get("width")) != own.get("width") and "width" not in given:
             log.info("search.width=%s for k=%s, the model's own is %s", widened, k, own["width"])
         return cast(Ranker, make_with(search, {**self.makers, **{n: partial(np.asarray, v) for n, v in lists.items()}}))
+
+    def beam_search(self, what: str, k: int, lists: Mapping[str, Any], changed: Mapping[str, Any]) -> GuidedSearch:
+        """As `ranker`, for what needs beams.
+
+        Raises:
+            ValueError: As `ranker`; or if the model's search keeps no beams.
+        """
+        search = self.ranker(k, lists, **changed)
+        if not isinstance(search, GuidedSearch):
+            raise ValueError(f"{what} needs a beam search, the model's is {self.model.search['_target_']}")
+        return search
 
     def number(self, what: str, item: Hashable) -> int:
         """The number of an item; `what` names it in the error.

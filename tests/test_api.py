@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import torch
 
 import promise
 from promise.api import Recommender, load, open_point
@@ -74,6 +75,24 @@ def test_wrong_histories(model: Path) -> None:
     recommender.model.search["_target_"] = "promise.search.rankers.counts.Popularity"
     with pytest.raises(ValueError, match=r"^the model's search .* needs data: training$"):
         Recommender(recommender.model)
+
+
+def test_an_exported_search_needs_torch_alone(world: Any, model: Path, tmp_path: Path) -> None:
+    recommender, histories = Recommender.load(model, remove_seen=True), list(world.histories.values())[:7]
+    options: dict[str, Any] = {"allow": recommender.ids[:12], "deny": recommender.ids[3:5], "width": 20}
+    recommender.export(tmp_path / "search.pt2", 10, history=30, **options)
+    files = {"items.json": ""}
+    program = torch.export.load(tmp_path / "search.pt2", extra_files=files)
+    history = torch.zeros(7, 30, dtype=torch.int64)
+    for row, items in zip(history, histories, strict=True):
+        row[: len(items)] = torch.tensor([recommender.index[item] for item in items])
+    items, scores = program.module()(history, torch.tensor([len(each) for each in histories]))
+    names = json.loads(files["items.json"])
+    found = [[names[item] for item in row if item >= 0] for row in items.tolist()]
+    assert found == recommender.recommend(histories, 10, **options) and min(map(len, found)) < 10
+    assert (scores.isinf() == (items < 0)).all() and (scores[:, :-1] >= scores[:, 1:]).all()
+    with pytest.raises(ValueError, match=r"^export writes a file that ends in .pt2, got search.onnx$"):
+        recommender.export("search.onnx")
 
 
 def test_width_suits_k_and_lists_narrow(world: Any, model: Path) -> None:

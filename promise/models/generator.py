@@ -164,9 +164,9 @@ class Generator(nn.Module):
             users: (B,) in training whose histories they are; of use to wrappers that have counted these users.
 
         Raises:
-            ValueError: Outside training, if a history is empty or names an item that the generator doesn't know.
+            ValueError: Outside training and export, if a history is empty or names an item that it doesn't know.
         """
-        if not torch.is_grad_enabled():
+        if not torch.is_grad_enabled() and not torch.compiler.is_compiling():
             check_histories(history, lengths, len(self.codes))
         history, lengths = newest_items(history, lengths, self.history)
         batch, width = history.shape
@@ -233,7 +233,7 @@ class Generator(nn.Module):
         users, memories, before, ancestors, row_of_parent = cache
         level = len(before)
         if level == 0:
-            rows = PackedBeams.of(None, len(users.last), 1)
+            rows = PackedBeams.of(None, users.last.shape[0], 1)
             x = self.begin(users.last)  # (B, D)
         else:
             rows = PackedBeams.of(needed, *codes.shape)

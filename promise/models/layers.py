@@ -78,7 +78,7 @@ class Attention(nn.Module):
         """
         query = self.query(x).mul_(self.head_scale).unflatten(-1, (self.heads, -1))  # (N, heads, d)
         pairs = [code.unflatten(-1, (2, self.heads, -1)) for code in codes]  # (N, 2, heads, d)
-        weights = torch.stack([(query * pair[:, 0]).sum(-1) for pair in pairs]).softmax(0)  # (T, N, heads)
+        weights = torch.stack([(query * pair[:, 0]).sum(-1) for pair in pairs]).softmax(0).unbind(0)  # T of (N, heads)
         mixed = pairs[0][:, 1] * weights[0].unsqueeze(-1)
         for pair, weight in zip(pairs[1:], weights[1:], strict=True):
             mixed = mixed.addcmul_(pair[:, 1], weight.unsqueeze(-1))

@@ -53,5 +53,5 @@ def newest_items(history: Tensor, lengths: Tensor, limit: int) -> tuple[Tensor, 
 
 def take_rows(values: Tensor, rows: Tensor) -> Tensor:
     """Rows of each user: values (B, N, ...), rows (B, P) -> (B, P, ...)."""
-    users = torch.arange(len(values), device=values.device).unsqueeze(1)
+    users = torch.arange(values.shape[0], device=values.device).unsqueeze(1)
     return values[users, rows]

@@ -72,9 +72,10 @@ class Beams(NamedTuple):
     def active(self, trie: Trie, depth: int) -> Tensor | None:
         """(B, W), True at beams of a depth with a choice left: below the others there is a single item, p = 1.
 
-        None on an accelerator: shapes that depend on the data would cost more there than the rows that they save.
+        None on an accelerator: shapes that depend on the data would cost more there than the rows that they save, and
+        an exported graph has none.
         """
-        if not self.nodes.is_cpu:
+        if not self.nodes.is_cpu or torch.compiler.is_compiling():
             return None
         return trie.branching(depth)[self.nodes] & (self.log_probs > -torch.inf)
 

@@ -45,9 +45,19 @@ class GuidedSearch(BeamOptions, TreeRanker):
 
     def search(self, k: int, users: UserRows, restriction: Restriction, first: int) -> Ranking:
         """The algorithm; at most the last level's width of items: see `PartRanker.search`."""
+        steps = self.steps(users, restriction)
+        refuse_nan({step.depth: step.scores for step in steps}, first)
+        history = users.lengths.clamp_max(self.generator.history).tolist()
+        cost = self.cost(history, [step.decoded for step in steps], [step.judged for step in steps])
+        last, kept = steps[-1], [step.kept for step in steps]
+        items = self.trie.item_of(last.kept[:, :k])
+        return Ranking(items, last.scores[:, :k], cost, kept, candidates=last.nodes)
+
+    def steps(self, users: UserRows, restriction: Restriction) -> list[Step]:
+        """Every level of the search of some users."""
         states = self.generator.encode(users.history, users.lengths)
         cache, context = self.generator.start(states), self.judge.start(states)
-        beams = Beams.root(len(users.history), users.history.device)
+        beams = Beams.root(users.history.shape[0], users.history.device)
         steps: list[Step] = []
         for depth, level in enumerate(self.levels, start=1):
             active = beams.active(self.trie, depth - 1)
@@ -63,11 +73,7 @@ class GuidedSearch(BeamOptions, TreeRanker):
             steps.append(Step(depth, drafts.kept(), drafts.log_probs, rewards, beams.kept(), scores, decoded, judged))
             if self.observer and not self.judge.calibrating:
                 self.observer(steps[-1])
-        refuse_nan({step.depth: step.scores for step in steps}, first)
-        history = users.lengths.clamp_max(self.generator.history).tolist()
-        cost = self.cost(history, [step.decoded for step in steps], [step.judged for step in steps])
-        items, kept = self.trie.item_of(beams.kept()[:, :k]), [step.kept for step in steps]
-        return Ranking(items, scores[:, :k], cost, kept, candidates=steps[-1].nodes)
+        return steps
 
     def calibrate(self, batches: Iterable[Batch]) -> None:
         """Learns from users, such as validation users, how uncertain levels are: adaptive candidates need it.

@@ -65,6 +65,9 @@ def best_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 def stable_topk(scores: Tensor, k: int, items: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The k highest of scores (B, n), NaN first, and their places; equal ones by item (B, n), or by place."""
+    if torch.compiler.is_compiling():  # nothing below may depend on the data
+        places = stable_order(scores, items)[:, :k]
+        return scores.gather(1, places), places
     count = scores.shape[1]
     top, places = scores.topk(min(k + 1, count))
     if k < count:

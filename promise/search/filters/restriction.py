@@ -137,7 +137,7 @@ def hits(nodes: Tensor, children: Children, above: Tensor, below: Tensor, marks:
     beam = order.gather(1, row)  # of equal nodes the first in `ordered`
     slot = below - children.nodes[:, :, 0].gather(1, beam)  # children are numbered in a row
     flat = (beam * fan_out + slot).where(marks, width * fan_out)  # the others meet a column that is cut off
-    found = torch.zeros(len(nodes), width * fan_out + 1, dtype=torch.bool, device=nodes.device)
+    found = torch.zeros(nodes.shape[0], width * fan_out + 1, dtype=torch.bool, device=nodes.device)
     found = found.scatter_(1, flat, True)[:, :-1].unflatten(1, (width, fan_out))
     first = order.gather(1, torch.searchsorted(ordered, nodes.contiguous()))  # equal nodes share what was found
-    return found[torch.arange(len(nodes), device=nodes.device)[:, None], first]
+    return found[torch.arange(nodes.shape[0], device=nodes.device)[:, None], first]
