@@ -40,6 +40,7 @@ class Recommender:
     Args:
         model: The model.
         remove_seen: Never recommend an item of the history.
+        device: Where the networks go.
 
     Attributes:
         ids: (I,) item ids as the training data have them.
@@ -49,16 +50,16 @@ class Recommender:
         ValueError: If the model's search needs training data, such as a baseline that counts.
     """
 
-    def __init__(self, model: Model, remove_seen: bool = False) -> None:
+    def __init__(self, model: Model, remove_seen: bool = False, device: str | torch.device = "cpu") -> None:
         if needed := sorted(parameters_of(model.search["_target_"]) & OF_DATA):
             raise ValueError(f"the model's search {model.search['_target_']} needs data: {', '.join(needed)}")
-        self.model = model
+        self.model, self.device = model, torch.device(device)
         self.ids = model.items["id"].to_list()
         self.index = {item: index for index, item in enumerate(self.ids)}
         self.makers: dict[str, Callable[[], Any]] = {
-            "generator": lambda: model.networks[0],
-            "reward": lambda: model.networks[1],
-            "trie": lambda: model.inputs.trie,
+            "generator": lambda: model.networks[0].to(device),
+            "reward": lambda: None if model.networks[1] is None else model.networks[1].to(device),
+            "trie": lambda: model.inputs.trie.to(device),
             "item_count": lambda: len(self.ids),
             "item_vectors": lambda: model.inputs.item_vectors,
             "remove_seen": lambda: remove_seen,
@@ -66,17 +67,18 @@ class Recommender:
         }
 
     @classmethod
-    def load(cls, folder: str | Path, remove_seen: bool = False) -> "Recommender":
+    def load(cls, folder: str | Path, remove_seen: bool = False, device: str | torch.device = "cpu") -> "Recommender":
         """The recommender of a model folder (`paths.model` of `promise train`); it needs nothing else.
 
         Args:
             folder: The folder.
             remove_seen: Never recommend an item of the history.
+            device: Where the networks go.
 
         Raises:
             ValueError: If the folder is no model, or a file of it is missing or has changed.
         """
-        return cls(Model.open(folder, "model"), remove_seen)
+        return cls(Model.open(folder, "model"), remove_seen, device)
 
     def recommend(
         self,
@@ -228,7 +230,7 @@ class Recommender:
         ]
         lengths = np.array([len(history) for history in histories])
         padded = pad_rows(np.array(flat), np.cumsum(lengths) - lengths, lengths)
-        return UserRows(torch.from_numpy(padded), torch.from_numpy(lengths))
+        return UserRows(torch.from_numpy(padded).to(self.device), torch.from_numpy(lengths).to(self.device))
 
 
 #: The same by a shorter name.

@@ -4,13 +4,15 @@ import logging
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
 import torch
+from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from omegaconf import DictConfig
+from torch import Tensor
 from tqdm import tqdm
 
 from promise.api import Recommender
@@ -31,13 +33,23 @@ log = logging.getLogger(__name__)
 #: Batches of a part: what is kept at once, and what a run that was stopped may do again.
 PART = 16
 
+#: Options that change where and by how many something is done, not the answer.
+PLACES = ("model", "histories", "out", "accelerator", "devices", "num_nodes")
+
 
 def run(cfg: DictConfig) -> dict[str, Any]:
-    """Read, search part by part, and put the parts together; a run that was stopped goes on after its last part."""
+    """Read, search part by part, and put the parts together; a run that was stopped goes on after its last part.
+
+    Of several processes each searches parts of its own, and the first one puts them together.
+    """
     options, out = plain(cfg), Path(str(cfg.out))
     check(options, out)
+    fabric = Fabric(accelerator=cfg.accelerator, devices=cfg.devices, num_nodes=cfg.num_nodes)
+    fabric.launch()
+    if not fabric.is_global_zero:
+        logging.getLogger("promise").setLevel(logging.WARNING)  # the first one says it
     model = Model.open(str(cfg.model), "model")
-    recommender, catalogue = Recommender(model, cfg.remove_seen), model.items["id"]
+    recommender, catalogue = Recommender(model, cfg.remove_seen, fabric.device), model.items["id"]
     named = {name: options[name] for name in LISTS if options[name] is not None}
     lists = {name: indices_of(name, path, read_ids(name, path), catalogue) for name, path in named.items()}
     ranker = recommender.ranker(cfg.k, lists, **options["search"])
@@ -49,7 +61,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         log.info("%d users have no other: fallback=%s", len(without), cfg.fallback)
 
     contents = [file_fingerprint(path) for path in found_files("histories", str(cfg.histories), None)]
-    kept = {name: value for name, value in options.items() if name not in ("model", "histories", "out", *LISTS)}
+    kept = {name: value for name, value in options.items() if name not in (*PLACES, *LISTS)}
     key = [
         file_fingerprint(Path(str(cfg.model)) / DESCRIPTION),
         contents,
@@ -59,12 +71,15 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     folder, count = out.with_name(f".{out.name}-{digest(key)}"), cfg.batch_size * PART
     folder.mkdir(exist_ok=True)
     parts = {first: folder / f"{first:012d}.parquet" for first in range(0, len(histories.users), count)}
+    own = list(parts.items())[fabric.global_rank :: fabric.world_size]
     began, searched = time.perf_counter(), 0
-    with tqdm(total=len(histories.users), desc="recommending", unit="user", unit_scale=True, delay=1) as bar:
-        for first, path in parts.items():
+    bar = tqdm(desc="recommending", unit="user", unit_scale=True, delay=1, disable=not fabric.is_global_zero)
+    with bar:
+        bar.reset(sum(min(count, len(histories.users) - first) for first, _ in own))
+        for first, path in own:
             users = np.arange(first, min(first + count, len(histories.users)))
             if not path.exists():
-                items, scores = ranked(ranker, histories, users, cfg.k, cfg.batch_size)
+                items, scores = ranked(ranker, histories, users, cfg.k, cfg.batch_size, fabric.device)
                 if len(usual):
                     empty = np.diff(histories.offsets)[users] == 0
                     items[empty, : len(usual)] = usual
@@ -73,9 +88,11 @@ def run(cfg: DictConfig) -> dict[str, Any]:
                     table(model, histories.users.gather(users), items, scores).write_parquet(part)
                 searched += len(users)
             bar.update(len(users))
+    searched = int(cast(Tensor, fabric.all_reduce(torch.tensor(searched, device=fabric.device), reduce_op="sum")))
     seconds = time.perf_counter() - began
-    write_table(pl.scan_parquet(list(parts.values())), out)
-    shutil.rmtree(folder)
+    if fabric.is_global_zero:
+        write_table(pl.scan_parquet(list(parts.values())), out)
+        shutil.rmtree(folder)
     return {
         "verb": "recommend",
         "users": len(histories.users),
@@ -90,11 +107,12 @@ def run(cfg: DictConfig) -> dict[str, Any]:
 
 def check(options: dict[str, Any], out: Path) -> None:
     """Raise ValueError for what can be told before anything is read."""
-    for name in ("k", "batch_size"):
+    for name in ("k", "batch_size", "devices", "num_nodes"):
         require(name, options[name], COUNT)
     for name in ("remove_seen", "data.header"):
         group, _, key = name.rpartition(".")
         require(name, (options[group] if group else options)[key], TRUTH)
+    require("accelerator", options["accelerator"], one_of("cpu", "gpu", "auto"))
     require("fallback", options["fallback"], one_of("popularity", "skip", "error"))
     if out.suffix not in SUFFIXES:
         raise ValueError(f"out must name a {', '.join(SUFFIXES)} file, got {out}")
@@ -130,7 +148,7 @@ def fallback(
 
 
 def ranked(
-    ranker: Ranker, histories: GivenHistories, users: NDArray[np.int64], k: int, size: int
+    ranker: Ranker, histories: GivenHistories, users: NDArray[np.int64], k: int, size: int, device: torch.device
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Items (n, k), -1 = none, and scores (n, k) of users (n,); none of those without a history.
 
@@ -142,9 +160,10 @@ def ranked(
     order = order[lengths[order] > 0]
     for rows in (order[first : first + size] for first in range(0, len(order), size)):
         history = pad_rows(histories.items, starts[rows], lengths[rows])
-        found = ranker.rank(UserRows(torch.from_numpy(history), torch.from_numpy(lengths[rows])), k)
+        batch = UserRows(torch.from_numpy(history).to(device), torch.from_numpy(lengths[rows]).to(device))
+        found = ranker.rank(batch, k)
         width = found.items.shape[1]
-        items[rows, :width], scores[rows, :width] = found.items.numpy(), found.scores.numpy()
+        items[rows, :width], scores[rows, :width] = found.items.cpu().numpy(), found.scores.cpu().numpy()
     return items, scores
 
 

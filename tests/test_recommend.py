@@ -74,6 +74,24 @@ def test_it_finds_what_evaluate_finds(
     assert not list(here.glob(".*"))
 
 
+def test_processes_share_the_users(recommend: Any, world: Any, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"user": user, "items": items[:-1]} for user, items in world.histories.items()]
+    monkeypatch.setattr(verb, "PART", 2)
+    recommend("batch_size=3", "out=alone.parquet", rows=rows)
+    searched = []
+    for rank in (1, 0):  # the first process is the last to be done
+        monkeypatch.setattr(verb.Fabric, "launch", lambda fabric: None)
+        monkeypatch.setattr(verb.Fabric, "global_rank", rank)
+        monkeypatch.setattr(verb.Fabric, "is_global_zero", rank == 0)
+        monkeypatch.setattr(verb.Fabric, "world_size", 2)
+        monkeypatch.setattr(verb.Fabric, "all_reduce", lambda fabric, users, reduce_op: searched.append(users) or users)
+        recommend("batch_size=3")
+        assert (here / "out.parquet").exists() == (rank == 0)
+    assert sum(searched) == len(rows) and abs(searched[0] - searched[1]) <= 6
+    assert pl.read_parquet("alone.parquet").equals(pl.read_parquet("out.parquet"))
+    assert not list(here.glob(".*"))
+
+
 def test_answers_of_every_form_say_the_same(recommend: Any, here: Path) -> None:
     rows = [{"user": 3, "items": [7, 10]}, {"user": 12, "items": [16]}]
     recommend("k=3", "out=o.parquet", rows=rows)
