@@ -78,9 +78,15 @@ class Entry:
         return "counts" if self.cfg.get("cooccurrence") else "count_free"
 
     @property
+    def dataset(self) -> str:
+        """The data, with the rule by which they are split where it is not the usual one: `amazon_beauty:time`."""
+        row = self.measured.row
+        return f"{row['data']}:{row['data.split']}" if "data.split" in row else str(row["data"])
+
+    @property
     def place(self) -> tuple[str, str, int | None, str]:
         """The users whose targets it ranked (data, split, how many are drawn; None = all), and the recipe."""
-        return self.measured.row["data"], self.cfg.split, self.cfg.evaluation.users, self.recipe
+        return self.dataset, self.cfg.split, self.cfg.evaluation.users, self.recipe
 
     @property
     def seen(self) -> str:
@@ -155,7 +161,7 @@ def headline_rows(entry: Entry, halves: Halves) -> Iterator[dict[str, Any]]:
         values = {metric: entry.values(metric, users) for metric in (*MEASURES, *RETRIEVAL[:-1])}
         means = {metric: None if each is None else rounded(each.mean()) for metric, each in values.items()}
         yield {
-            "dataset": row["data"],
+            "dataset": entry.dataset,
             "method": entry.method,
             "seen": entry.seen,
             "half": half,
@@ -189,7 +195,7 @@ def comparisons(entries: Sequence[Entry], halves: Halves) -> Iterator[dict[str, 
                     continue
                 found = paired_interval([guided[seed] for seed in seeds], [others[seed] for seed in seeds], seed=0)
                 yield {
-                    "dataset": entries[0].measured.row["data"],
+                    "dataset": entries[0].dataset,
                     "seen": entries[0].seen,
                     "half": half,
                     "split": entries[0].cfg.split,

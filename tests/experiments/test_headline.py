@@ -73,6 +73,13 @@ def test_which_method_a_point_is(point: Entry, method: str | None) -> None:
     assert point.method == method
 
 
+def test_another_split_is_another_data_set() -> None:
+    points = [entry("plain"), entry("plain", share=0.9, **{"data.split": "time"})]
+    assert headline_points(points) == points
+    rows = [row["dataset"] for point in points for row in headline_rows(point, EVERYONE)]
+    assert rows == ["shop", "shop:time"]
+
+
 def test_one_point_per_method_and_seed(caplog: pytest.LogCaptureFixture) -> None:
     points = [entry("plain"), entry("plain", share=0.9), entry("plain", seed=1), entry("plain", seen="remove")]
     assert headline_points([*points, entry("best_of_n")]) == [points[0], *points[2:]]
