@@ -6,11 +6,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from promise.answers import Answers, Batcher
 from promise.api import Recommender
 from promise.pipeline.config import plain
 from promise.pipeline.verb import app
 from promise.search.options import COUNT, NOT_NEGATIVE, TRUTH, integer, require
+from promise.serving.answers import Answers, Batcher
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     try:
         import uvicorn
 
-        from promise.service import service
+        from promise.serving.service import service
     except ImportError as error:
         raise ValueError(f"promise serve needs pip install -e '.[serve]': {error}") from None
     answers = Answers(Recommender.load(str(cfg.model), cfg.remove_seen), options["search"])

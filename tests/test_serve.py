@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from promise import configs
-from promise.answers import Answers, Batcher, Question, Refused
 from promise.api import Recommender
+from promise.serving.answers import Answers, Batcher, Question, Refused
 
 pytest.importorskip("fastapi")
 testclient = pytest.importorskip("starlette.testclient")
@@ -39,7 +39,7 @@ def recommender(model: Path) -> Recommender:
 
 @pytest.fixture(scope="module")
 def client(recommender: Recommender) -> Iterator[Any]:
-    from promise.service import service
+    from promise.serving.service import service
 
     options: dict[str, Any] = dict(yaml.safe_load((Path(configs.config_path()) / "serve.yaml").read_text()))
     options |= {"batch_users": 8, "max_k": 30, "max_history": 20, "body_bytes": 3000}
@@ -172,7 +172,7 @@ def test_a_full_queue_refuses_and_loses_nothing() -> None:
 
 
 def test_429_says_when_to_come_again(recommender: Recommender) -> None:
-    from promise.service import service
+    from promise.serving.service import service
 
     answers = Answers(recommender, {})
     options = {"batch_users": 8, "max_k": 10, "max_history": 20, "body_bytes": 3000}
