@@ -54,7 +54,8 @@ class GuidedSearch(BeamOptions, TreeRanker):
             logits, cache = self.generator.next_code(cache, beams.parents, beams.codes, active)
             decoded = beams.nodes.shape[1] if active is None else active.sum(1).tolist()
             children = restriction.children(depth - 1, beams.nodes)
-            drafts = beams.extend(children, allowed_log_softmax(logits, children), self.judge.drafts(depth))
+            log_probs = allowed_log_softmax(logits, children, self.trie.level_sizes[depth - 1])
+            drafts = beams.extend(children, log_probs, self.judge.drafts(depth))
             drafts, rewards, judged = self.judge.score(context, depth, drafts)
             scores = blend(drafts.log_probs, rewards, level.weight, self.temperature, self.fusion)
             last = depth == len(self.levels)
@@ -63,7 +64,7 @@ class GuidedSearch(BeamOptions, TreeRanker):
             steps.append(Step(depth, drafts.kept(), drafts.log_probs, rewards, beams.kept(), scores, decoded, judged))
             if self.observer and not self.judge.calibrating:
                 self.observer(steps[-1])
-        refuse_nan({step.depth: step.scores for step in steps}, first)
+        refuse_nan({step.depth: step.scores for step in steps}, first, {step.depth: step.log_probs for step in steps})
         history = users.lengths.clamp_max(self.generator.history).tolist()
         cost = self.cost(history, [step.decoded for step in steps], [step.judged for step in steps])
         items, kept = self.trie.item_of(beams.kept()[:, :k]), [step.kept for step in steps]
