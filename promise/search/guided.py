@@ -22,7 +22,8 @@ class GuidedSearch(BeamOptions, TreeRanker):
     the W best by `(1 - weight) log p + weight r / temperature` go on, carrying their log-probability.
 
     Args:
-        width: Beams W kept at a level; see `BeamOptions` for all options, `TreeRanker` for networks and lists.
+        width: Beams W kept at a level; see `BeamOptions` for all options, `TreeRanker` for networks, `ItemLists` for
+            the item numbers of `allow` and `deny`.
         seed: Of the shuffled rewards.
         observer: Called with every level that is searched, part by part of a batch, but not by `calibrate`.
 
