@@ -59,8 +59,9 @@ class Interactions:
             raise ValueError(f"users must be strings, got {self.users.dtype}")
         if self.events.is_empty():
             raise ValueError("events must hold at least one row")
-        named = [*self.events.get_columns(), self.users.alias("users"), self.items["id"].alias("items.id")]
-        if empty := [column.name for column in named if column.null_count()]:
+        named = {f"events.{name}": self.events[name] for name in EVENT_COLUMNS}
+        named |= {"users": self.users, "items.id": self.items["id"]}
+        if empty := [name for name, column in named.items() if column.null_count()]:
             raise ValueError(f"{', '.join(empty)} must not be null in any row")
         for column, keys in (("user", self.users), ("item", self.items["id"])):
             low, high = self.events.select(low=pl.col(column).min(), high=pl.col(column).max()).row(0)

@@ -99,10 +99,10 @@ def path_loss(
         else:
             losses.append(reward.sampled_softmax_loss(*of_targets, drawn))
         if getattr(losses[-1], "shape", None) != ():
-            got = getattr(losses[-1], "shape", type(losses[-1]).__name__)
+            got = f"shape {tuple(losses[-1].shape)}" if isinstance(losses[-1], Tensor) else type(losses[-1]).__name__
             raise ValueError(f"a loss of {type(reward).__name__} must be a scalar tensor, got {got}")
     total = torch.stack(losses)
     learns = torch.is_grad_enabled() and any(weight.requires_grad for weight in reward.parameters())
-    if learns and not total.requires_grad:
+    if learns and trie.items > 1 and not total.requires_grad:
         raise ValueError(f"the losses of {type(reward).__name__} have no gradient: it would learn nothing")
     return total

@@ -93,7 +93,7 @@ def test_load_names_what_is_missing_or_broken(tmp_path):
         (lambda t: Interactions(t.events, t.users, t.items.drop("text"), 0), "items must have the columns"),
         (
             lambda t: Interactions(t.events.with_columns(time=pl.lit(None, pl.Int64)), t.users, t.items, 0),
-            "time must not be null in any row",
+            "events.time must not be null in any row",
         ),
         (lambda t: Interactions(t.events, pl.Series([1, 2]), t.items, 0), "users must be strings, got Int64"),
         (lambda t: Interactions(t.events.clear(), t.users, t.items, 0), "events must hold at least one row"),

@@ -137,7 +137,7 @@ class RewardModel(nn.Module, ABC):
         nodes = torch.cat((positives.unsqueeze(-1), own), -1)  # (B, P, 1 + N)
         logits = self.score(self.start(users.seen_from(positions)), depth, nodes.flatten(0, 1))
         if getattr(logits, "shape", None) != (shape := nodes.flatten(0, 1).shape):
-            got = getattr(logits, "shape", type(logits).__name__)
+            got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ValueError(f"{type(self).__name__}.score must give rewards of shape {tuple(shape)}, got {got}")
         logits = logits.unflatten(0, positives.shape)  # (B*P, 1+N) -> (B, P, 1+N)
         return logits[..., 0], logits[..., 1:]
