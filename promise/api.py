@@ -68,7 +68,7 @@ class Recommender:
 
     @classmethod
     def load(cls, folder: str | Path, remove_seen: bool = False, device: str | torch.device = "cpu") -> "Recommender":
-        """The recommender of a model folder (`paths.model` of `promise train`); it needs nothing else.
+        """The recommender of a model folder (`paths.model` of `promise train`); no data are needed.
 
         Args:
             folder: The folder.

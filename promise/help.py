@@ -51,7 +51,7 @@ def print_help(verb: str | None, verbs: Mapping[str, str], words: Sequence[str])
     print(f"promise {verb or 'VERB'}{' [GROUP=OPTION ...]' if groups else ''} [KEY=VALUE ...]\n")
     print(*(f"  {name:<10} {about}" for name, about in verbs.items()), sep="\n")
     if groups:
-        print("\nGroups and their options (* is in force); the keys of an option: GROUP=OPTION --help")
+        print("\nGroups and their options (* is in force); the keys of an option: promise VERB GROUP=OPTION --help")
     for group, options in groups.items():
         typed = group if group in usual or group.startswith("hydra/") else f"+{group}"
         print(f"  {typed}=", *(f"{name}*" if chosen.get(group) == name else name for name in options))

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
 from promise import GuidedSearch, Trie
+from promise.search.explanation import explained
 from promise.search.protocols import UserRows
 
 ITEMS, DIM = 30, 8
@@ -15,6 +17,7 @@ CODES = np.array([[item % 3, item // 3 % 4, item] for item in range(ITEMS)])
 USERS = UserRows(torch.tensor([[4, 7, 11], [2, 2, 0]]), torch.tensor([3, 2]))
 
 
+# --8<-- [start:networks]
 class Free:
     """Counts no FLOPs: whoever wants costs in a table writes down formulas here."""
 
@@ -80,6 +83,7 @@ class BestBelow:
         return self.best[depth].expand(len(USERS.history), -1)
 
 
+# --8<-- [end:networks]
 def network() -> tuple[CodeGRU, Trie]:
     torch.manual_seed(0)
     sizes = (CODES.max(0) + 1).tolist()
@@ -110,3 +114,35 @@ def test_a_reward_of_ones_own_guides() -> None:
         reward = BestBelow(trie, (torch.arange(ITEMS) == favourite).float())
         search = GuidedSearch(width=1, candidates=ITEMS, weight=1.0, generator=model, reward=reward, trie=trie)
         assert search.rank(USERS, 1).items.tolist() == [[favourite], [favourite]]
+
+
+def test_lists_and_accounts_of_own_networks() -> None:
+    model, trie = network()
+    reward = BestBelow(trie, torch.arange(ITEMS).float())
+    # --8<-- [start:search]
+    search = GuidedSearch(
+        width=5, candidates=20, weight=0.5, generator=model, reward=reward, trie=trie,
+        deny=[7, 8], remove_seen=True,
+    )  # fmt: skip
+    answer = search.rank(USERS, k=3)  # answer.items (B, 3), answer.scores (B, 3), answer.cost
+    one = UserRows(USERS.history[:1], USERS.lengths[:1])
+    levels = explained(search, one, item=29)  # per level: probability, reward, rank, kept or lost
+    # --8<-- [end:search]
+    assert not {4, 7, 8, 11} & set(answer.items[0].tolist())
+    assert [row["reward"] for row in levels] == [29.0, 29.0, 29.0] and [row["level"] for row in levels] == [1, 2, 3]
+
+
+def test_what_own_networks_lack_or_spread_is_refused() -> None:
+    model, trie = network()
+    reward: Any = BestBelow(trie, torch.ones(ITEMS))
+    with pytest.raises(
+        ValueError, match=r"^the reward model Linear lacks flops, path_bytes, start, score: see promise\."
+    ):
+        GuidedSearch(width=5, weight=1.0, generator=model, reward=nn.Linear(1, 1), trie=trie)  # type: ignore[arg-type]
+    search = GuidedSearch(width=2, candidates=4, weight=1.0, generator=model, reward=reward, trie=trie)
+    reward.score = lambda context, depth, nodes: torch.ones(nodes.shape[1])
+    with pytest.raises(ValueError, match=r"^rewards at level 1 must be a tensor of shape \(2, 3\), got shape \(3,\)$"):
+        search.rank(USERS, 1)
+    model.heads[0] = nn.Linear(DIM, 7)
+    with pytest.raises(ValueError, match=r"^logits of the next code must be .* \(2, 1, 3\), got shape \(2, 1, 7\)$"):
+        search.rank(USERS, 1)

@@ -47,16 +47,22 @@ class Interactions:
         if dict(self.events.schema) != EVENT_COLUMNS:
             raise ValueError(f"events must have the columns {EVENT_COLUMNS}, got {dict(self.events.schema)}")
         expected = {**ITEM_COLUMNS, **ITEM_NOTES}
+        given = dict(self.items.schema)
         missing = [pl.lit(None, pl.String).alias(name) for name in ITEM_NOTES if name not in self.items.columns]
         self.items = self.items.with_columns(missing)
         if set(self.items.columns) == set(expected):
             self.items = self.items.select(list(expected))
         if dict(self.items.schema) not in (expected, {**expected, "id": pl.String}):
-            raise ValueError(f"items must have the columns {ITEM_COLUMNS}, got {dict(self.items.schema)}")
+            wanted = "id (Int64 or String), text and, if any, title, category, order (String)"
+            raise ValueError(f"items must have the columns {wanted}, got {given}")
         if self.users.dtype != pl.String:
             raise ValueError(f"users must be strings, got {self.users.dtype}")
         if self.events.is_empty():
             raise ValueError("events must hold at least one row")
+        named = {f"events.{name}": self.events[name] for name in EVENT_COLUMNS}
+        named |= {"users": self.users, "items.id": self.items["id"]}
+        if empty := [name for name, column in named.items() if column.null_count()]:
+            raise ValueError(f"{', '.join(empty)} must not be null in any row")
         for column, keys in (("user", self.users), ("item", self.items["id"])):
             low, high = self.events.select(low=pl.col(column).min(), high=pl.col(column).max()).row(0)
             if low is None or low < 0 or high >= len(keys):

@@ -8,13 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_class, get_object
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from promise.configs import RENAMED
 from promise.ids.collisions import POLICIES
 from promise.models.paths import hashed_rows
-from promise.pipeline.config import parameters_of, plain, require_values, trainings
+from promise.pipeline.config import called_by, check_call, parameters_of, plain, require_values, trainings
 from promise.pipeline.item_files import LISTS, read_ids
 from promise.pipeline.model_folder import description
 from promise.pipeline.trainings import trains_reward
@@ -111,15 +111,19 @@ def check(cfg: DictConfig, multirun: bool = False) -> None:
 
 
 def check_parameters(cfg: DictConfig) -> None:
-    """Raise ValueError for keys that a part does not take, such as those that an experiment sets for another one."""
+    """Raise ValueError for keys that a part does not take or lacks, or a class that does not define what it must."""
     for group in ("embeddings", "ids", "generator", "reward", "search"):
         target = cfg[group]["_target_"]
-        found = inspect.signature(get_object(target)).parameters.values()
+        found = inspect.signature(called_by(target)).parameters.values()
+        run_time = {parameter.name for parameter in found if parameter.kind is parameter.KEYWORD_ONLY}
+        check_call(target, {*cfg[group], *run_time})
         own = {"_target_", *(("path", "collisions") if group == "ids" else ())}
         strange = sorted(f"{group}.{key}" for key in cfg[group].keys() - own - parameters_of(target))
         if strange and all(parameter.kind is not parameter.VAR_KEYWORD for parameter in found):
             names = ", ".join(strange)
-            raise ValueError(f"{target} takes no {names}: an experiment that sets them is for another {group}")
+            raise ValueError(
+                f"{target} takes no {names}: the experiment or command that sets it is for another {group}"
+            )
 
 
 def apply(rules: Mapping[str, options.Rule], group: str, values: Any) -> None:

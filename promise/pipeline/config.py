@@ -1,12 +1,13 @@
 """From config nodes to plain values and to the objects that they describe."""
 
 import inspect
+import pkgutil
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from typing import Any
 
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 
@@ -53,15 +54,58 @@ def make_with(node: Any, makers: Mapping[str, Callable[[], Any]]) -> Any:
     Args:
         node: A config node or dictionary with a `_target_`; what it holds itself is not given again.
         makers: Argument name -> what makes it; only those that are named get called.
+
+    Raises:
+        ValueError: As `check_call`.
     """
     asked = parameters_of(node["_target_"])
+    check_call(node["_target_"], {*node, *makers}, makers)
     return make(node, **{name: maker() for name, maker in makers.items() if name in asked and name not in node})
+
+
+def called_by(target: str) -> Any:
+    """The class or function that a `_target_` names.
+
+    Raises:
+        ValueError: If there is none, or its module cannot be imported.
+    """
+    try:
+        return pkgutil.resolve_name(target)
+    except (ImportError, AttributeError, SyntaxError) as error:
+        outside = target.startswith(f"{getattr(error, 'name', None)}.")
+        hint = ": its folder must be on PYTHONPATH (PYTHONPATH=FOLDER promise ...)" if outside else ""
+        raise ValueError(f"{target} cannot be loaded, {error}{hint}") from error
+
+
+def check_call(target: str, given: Collection[str], run_time: Collection[str] = ()) -> None:
+    """Refuse a `_target_` that lacks methods, or needs arguments that nobody gives.
+
+    Args:
+        target: The class or function.
+        given: Names of the arguments that it gets.
+        run_time: Those of them that are no options, for the error.
+
+    Raises:
+        ValueError: Naming what is missing.
+    """
+    called = called_by(target)
+    if inspect.isabstract(called):
+        raise ValueError(f"{target} must define {', '.join(sorted(called.__abstractmethods__))}")
+    needed = [
+        parameter.name
+        for parameter in inspect.signature(called).parameters.values()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+    if missing := [name for name in needed if name not in given]:
+        known = f", nor among its run-time arguments: {', '.join(sorted(run_time))}" if run_time else ""
+        raise ValueError(f"{target} needs {', '.join(missing)}, not found in its YAML file{known}")
 
 
 @cache
 def parameters_of(target: str) -> frozenset[str]:
     """Names of the parameters of a `_target_`; where it passes `**keywords` on, those of the classes above it too."""
-    called = get_object(target)
+    called = called_by(target)
     names: set[str] = set()
     for each in called.__mro__ if inspect.isclass(called) else (called,):
         if inspect.isclass(each) and "__init__" not in vars(each):

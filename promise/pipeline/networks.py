@@ -136,4 +136,10 @@ def load_weights(path: Path, networks: Mapping[str, nn.Module | None]) -> None:
                 network.load_state_dict(own)
                 network.eval()
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{path} does not hold the weights of these networks: {str(error).splitlines()[0]}") from error
+        raise ValueError(f"{path} does not hold the weights of these networks: {shortened(str(error))}") from error
+
+
+def shortened(text: str, most: int = 300) -> str:
+    """A message on one line, cut after so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[:most]} …"

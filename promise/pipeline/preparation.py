@@ -20,9 +20,11 @@ from promise.data.interactions import Interactions
 from promise.data.sources.protocol import Source
 from promise.data.splits import histories_of
 from promise.ids.next_purchase import Purchases
-from promise.pipeline.config import make, make_with
+from promise.ids.quantizers.checks import checked_vectors
+from promise.pipeline.config import make_with
 from promise.pipeline.model_folder import Model, fingerprint_of, in_catalogue
 from promise.pipeline.store import Artifact, Store
+from promise.search.protocols import require_members
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +73,10 @@ class Preparation:
         Raises:
             ValueError: If the data have items that the given model does not know.
         """
-        source: Source = make(self.cfg.data)
+        source: Source = make_with(self.cfg.data, {})
+        require_members(self.cfg.data["_target_"], source, Source)
         inputs = {"source": source.fingerprint()}
-        read = self.stage("data", {}, inputs, lambda folder: save_data(source.read(), folder))
+        read = self.stage("data", {}, inputs, lambda folder: save_data(read_by(source), folder))
         if self.given is None:
             return read
         interactions, place = Interactions.load(read.path), f"checkpoint={self.cfg.checkpoint}"
@@ -98,7 +101,7 @@ class Preparation:
         Raises:
             ValueError: If the source simulates nothing.
         """
-        source = make(self.cfg.data)
+        source = make_with(self.cfg.data, {})
         if not hasattr(source, "conditional"):
             raise ValueError(f"search=oracle needs a simulated shop (data=synthetic), got {self.cfg.data['_target_']}")
         return source.conditional()
@@ -124,7 +127,7 @@ class Preparation:
         """Content vectors of the items (I, E) as network inputs, E = 0 where the data hold nothing to make them of."""
         if self.cfg.content is None:
             return None
-        return self.vectors_stage("content", make(self.cfg.content), or_nothing=True)
+        return self.vectors_stage("content", make_with(self.cfg.content, {}), or_nothing=True)
 
     @cached_property
     def content_vectors(self) -> NDArray[np.float32] | None:
@@ -151,11 +154,28 @@ class Preparation:
                 if not or_nothing:
                     raise
                 vectors = np.zeros((self.histories.item_count, 0), np.float32)
+            else:
+                vectors = checked_vectors(vectors)
+            if len(vectors) != self.histories.item_count:
+                items = self.histories.item_count
+                raise ValueError(f"{name} must have a vector of each of {items} items, got {len(vectors)}")
             np.save(folder / "vectors.npy", vectors)
             return {"fingerprint": fingerprint_of(vectors), "width": vectors.shape[1]}
 
+        require_members(self.cfg[name]["_target_"], embedding, ItemEmbedding)
         inputs = {"data": self.data.fingerprint, "embedding": embedding.fingerprint()}
         return self.stage(name, {"seed": self.cfg.seed}, inputs, build)
+
+
+def read_by(source: Source) -> Interactions:
+    """What a source reads.
+
+    Raises:
+        ValueError: If it is anything else than interactions.
+    """
+    interactions = source.read()
+    require_members(f"what {type(source).__name__}.read gave", interactions, Interactions)
+    return interactions
 
 
 def save_data(interactions: Interactions, folder: Path) -> dict[str, Any]:

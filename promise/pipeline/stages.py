@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from promise.data.datamodule import HistoryDataModule
 from promise.ids.collisions import resolved
 from promise.ids.quality import quality_report
+from promise.ids.quantizers.checks import check_encoding
 from promise.ids.quantizers.protocol import Quantizer
 from promise.ids.semantic_ids import SemanticIds
 from promise.ids.trie import Trie
@@ -30,6 +31,7 @@ from promise.pipeline.networks import WEIGHTS, NetworkInputs, network_config, wa
 from promise.pipeline.preparation import Preparation, categories_of, purchases_of
 from promise.pipeline.store import Artifact, NotBuilt
 from promise.pipeline.trainings import SASRecTraining, TrainingStage, training_stage
+from promise.search.protocols import require_members
 
 
 class Pipeline(Preparation):
@@ -84,13 +86,13 @@ class Pipeline(Preparation):
         quantizer: Quantizer = make_with(
             config, {"pipeline": lambda: self, "items": lambda: self.interactions.items["id"]}
         )
+        require_members(config["_target_"], quantizer, Quantizer, but={"codebooks"})  # which `fit` may make
 
         def build(folder: Path) -> dict[str, Any]:
             quantizer.fit(self.item_vectors, self.cfg.seed)
-            found = quantizer.encode(self.item_vectors)
-            codes, sizes, moved = resolved(
-                policy, found, quantizer.codebooks, self.item_vectors, limit=max(quantizer.level_sizes)
-            )
+            found, sizes = quantizer.encode(self.item_vectors), quantizer.level_sizes
+            check_encoding(found, quantizer.codebooks, sizes, *self.item_vectors.shape)
+            codes, sizes, moved = resolved(policy, found, quantizer.codebooks, self.item_vectors, limit=max(sizes))
             quality = quality_report(
                 found,
                 codes,

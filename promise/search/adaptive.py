@@ -13,6 +13,7 @@ from torch import Tensor
 from promise.search.beams import Beams
 from promise.search.options import Level
 from promise.search.protocols import Batch, PathRewards
+from promise.search.scoring import rewards_of
 
 #: Uncertainties up to this are rounding errors: such a user is certain.
 CERTAIN = 1e-12
@@ -210,13 +211,13 @@ def score_within(
         Rewards (B, M), 0 where none was asked for, and the number of paths scored for each user.
     """
     if not hasattr(context, "select_users"):
-        return reward.score(context, depth, nodes), [nodes.shape[1]] * len(nodes)
+        return rewards_of(reward, context, depth, nodes), [nodes.shape[1]] * len(nodes)
     rewards = torch.zeros(nodes.shape, device=nodes.device)
     scored = [0] * len(nodes)
     order = budgets.argsort()
     for users in order.tensor_split(min(GROUPS, len(nodes))):
         most = int(budgets[users[-1]])
-        found = reward.score(context.select_users(users), depth, nodes[users, :most])
+        found = rewards_of(reward, context.select_users(users), depth, nodes[users, :most])
         rewards[users, : found.shape[1]] = found.float()
         for user in users.tolist():
             scored[user] = found.shape[1]

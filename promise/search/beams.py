@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from promise.ids.trie import Children, Trie
-from promise.search.scoring import stable_topk
+from promise.search.scoring import shaped, stable_topk
 
 
 class Beams(NamedTuple):
@@ -108,7 +108,7 @@ class Step(NamedTuple):
     judged: int | list[int]
 
 
-def allowed_log_softmax(logits: Tensor, children: Children) -> Tensor:
+def allowed_log_softmax(logits: Tensor, children: Children, codes: int) -> Tensor:
     """Log-probabilities over the codes that the trie allows.
 
     Deviation: the paper's search has no such mask, and a path of it may be no item.
@@ -116,10 +116,15 @@ def allowed_log_softmax(logits: Tensor, children: Children) -> Tensor:
     Args:
         logits: (B, W, K).
         children: Children (B, W, M) of every beam.
+        codes: Codes K of the level.
 
     Returns:
         (B, W, M) float32; -inf at entries that are no children, and where a beam has none of a logit above -inf.
+
+    Raises:
+        ValueError: If the logits are of another shape.
     """
+    logits = shaped("logits of the next code", logits, (*children.codes.shape[:2], codes))
     allowed = logits.gather(2, children.codes).float().masked_fill(~children.valid, -torch.inf)
     none = allowed.amax(-1, keepdim=True) == -torch.inf  # the softmax of nothing is NaN
     return allowed.log_softmax(-1).masked_fill(~children.valid | none, -torch.inf)

@@ -47,16 +47,29 @@ class Cost:
 class GeneratorCost(Protocol):
     """FLOPs of a generator, summed over users whose histories have the given lengths."""
 
-    def encode(self, history: Sequence[int]) -> int: ...
-    def start(self, history: Sequence[int]) -> int: ...
-    def next_code(self, history: Sequence[int], rows: int | Sequence[int], level: int) -> int: ...
+    def encode(self, history: Sequence[int]) -> int:
+        """Of the user states."""
+        ...
+
+    def start(self, history: Sequence[int]) -> int:
+        """Of the decoding cache."""
+        ...
+
+    def next_code(self, history: Sequence[int], rows: int | Sequence[int], level: int) -> int:
+        """Of decoding `rows` beams of every user, or of each, at level 0 .. L - 1."""
+        ...
 
 
 class RewardCost(Protocol):
     """FLOPs of a reward model, summed over users whose histories have the given lengths."""
 
-    def start(self, history: Sequence[int]) -> int: ...
-    def score(self, history: Sequence[int], paths: int | Sequence[int]) -> int: ...
+    def start(self, history: Sequence[int]) -> int:
+        """Of what is computed once per user."""
+        ...
+
+    def score(self, history: Sequence[int], paths: int | Sequence[int]) -> int:
+        """Of scoring `paths` paths of every user, or of each."""
+        ...
 
 
 def cost_of(

@@ -37,7 +37,7 @@ def explained(search: GuidedSearch, user: UserRows, item: int) -> list[dict[str,
     for step, plain, level in zip(stepped(search, user), stepped(beam, user), search.levels, strict=True):
         children = restriction.children(step.depth - 1, node)
         logits, cache = generator.next_code(cache, parent, code)
-        log_probs = allowed_log_softmax(logits, children)
+        log_probs = allowed_log_softmax(logits, children, trie.level_sizes[step.depth - 1])
         node = trie.item_nodes(step.depth)[item].long().reshape(1, 1)
         code = trie.last_code(step.depth, node).long()
         scores = blend(step.log_probs, step.rewards, level.weight, search.temperature, search.fusion)

@@ -22,7 +22,8 @@ class GuidedSearch(BeamOptions, TreeRanker):
     the W best by `(1 - weight) log p + weight r / temperature` go on, carrying their log-probability.
 
     Args:
-        width: Beams W kept at a level; see `BeamOptions` for all options, `TreeRanker` for networks and lists.
+        width: Beams W kept at a level; see `BeamOptions` for all options, `TreeRanker` for networks, `ItemLists` for
+            the item numbers of `allow` and `deny`.
         seed: Of the shuffled rewards.
         observer: Called with every level that is searched, part by part of a batch, but not by `calibrate`.
 
@@ -46,7 +47,7 @@ class GuidedSearch(BeamOptions, TreeRanker):
     def search(self, k: int, users: UserRows, restriction: Restriction, first: int) -> Ranking:
         """The algorithm; at most the last level's width of items: see `PartRanker.search`."""
         steps = self.steps(users, restriction)
-        refuse_nan({step.depth: step.scores for step in steps}, first)
+        refuse_nan({step.depth: step.scores for step in steps}, first, {step.depth: step.log_probs for step in steps})
         history = users.lengths.clamp_max(self.generator.history).tolist()
         cost = self.cost(history, [step.decoded for step in steps], [step.judged for step in steps])
         last, kept = steps[-1], [step.kept for step in steps]
@@ -64,7 +65,8 @@ class GuidedSearch(BeamOptions, TreeRanker):
             logits, cache = self.generator.next_code(cache, beams.parents, beams.codes, active)
             decoded = beams.nodes.shape[1] if active is None else active.sum(1).tolist()
             children = restriction.children(depth - 1, beams.nodes)
-            drafts = beams.extend(children, allowed_log_softmax(logits, children), self.judge.drafts(depth))
+            log_probs = allowed_log_softmax(logits, children, self.trie.level_sizes[depth - 1])
+            drafts = beams.extend(children, log_probs, self.judge.drafts(depth))
             drafts, rewards, judged = self.judge.score(context, depth, drafts)
             scores = blend(drafts.log_probs, rewards, level.weight, self.temperature, self.fusion)
             last = depth == len(self.levels)

@@ -10,6 +10,7 @@ from promise.search.adaptive import Adaptive
 from promise.search.beams import Beams
 from promise.search.options import Level
 from promise.search.protocols import Batch, PathRewards
+from promise.search.scoring import rewards_of
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Judge:
             return drafts, None, 0
         if self.adaptive and depth in self.adaptive.levels:
             return self.adaptive.judge(self.reward, context, depth, drafts)
-        return drafts, self.reward.score(context, depth, drafts.nodes), drafts.nodes.shape[1]
+        return drafts, rewards_of(self.reward, context, depth, drafts.nodes), drafts.nodes.shape[1]
 
     def calibrate(self, rank: Callable[[Batch], object], batches: Iterable[Batch], most: Sequence[int]) -> None:
         """As `Adaptive.calibrate`.

@@ -13,7 +13,17 @@ from promise.search.cost import Cost
 from promise.search.filters.item_lists import ItemLists
 from promise.search.filters.restriction import Restrictions
 from promise.search.options import check_options, entries
-from promise.search.protocols import Batch, Items, NextCodes, PathRewards, Ranker, Ranking, UserRows, split
+from promise.search.protocols import (
+    Batch,
+    Items,
+    NextCodes,
+    PathRewards,
+    Ranker,
+    Ranking,
+    UserRows,
+    require_members,
+    split,
+)
 
 #: Working memory of one child of a beam (log-probabilities, codes, nodes, masks and their copies), in bytes.
 CHILD_BYTES = 64
@@ -93,7 +103,8 @@ class TreeRanker(PartRanker):
         asked: The reward model where a weight asks it.
 
     Raises:
-        ValueError: If an option is out of range, a weight needs a reward model that is not there, or a list is wrong.
+        ValueError: If an option is out of range, a weight needs a reward model that is not there, a network lacks what
+            its protocol asks for, or a list is wrong.
     """
 
     _: KW_ONLY
@@ -106,6 +117,11 @@ class TreeRanker(PartRanker):
 
     def __post_init__(self) -> None:
         check_options(vars(self))
+        require_members(f"the generator {type(self.generator).__name__}", self.generator, NextCodes)
+        if self.reward is not None:
+            require_members(
+                f"the reward model {type(self.reward).__name__}", self.reward, PathRewards, but={"score_all"}
+            )
         weight = vars(self)["weight"]
         if any(entries(weight)) and self.reward is None:
             raise ValueError(f"search.weight={weight} needs a reward model, got a generator alone")

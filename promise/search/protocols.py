@@ -1,7 +1,7 @@
 """Interfaces of search: batches and networks that go in, and `Ranker`, which everything that ranks implements."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from numpy.typing import ArrayLike
@@ -47,11 +47,38 @@ def split(batch: Batch, size: int) -> Iterator[tuple[slice, UserRows]]:
         yield part, UserRows(batch.history[part], batch.lengths[part])
 
 
+def require_members(what: str, part: object, interface: type, but: Collection[str] = ()) -> None:
+    """Refuse a part from outside the package that lacks methods or properties of its interface.
+
+    Args:
+        what: Names the part, for the error.
+        part: The part.
+        interface: What it should be like.
+        but: Names that it may lack.
+
+    Raises:
+        ValueError: Naming all that it lacks.
+    """
+    wanted = [name for name in vars(interface) if not name.startswith("_") and name not in but]
+    if lacking := [name for name in wanted if not hasattr(part, name)]:
+        raise ValueError(f"{what} lacks {', '.join(lacking)}: see {interface.__module__}.{interface.__qualname__}")
+
+
+class NotANumber(ValueError):
+    """A network gave NaN; its weights may have grown out of bounds."""
+
+
 class NextCodes(Protocol):
-    """A model that proposes the next code of a path, such as `promise.models.generator.Generator`."""
+    """A model that proposes the next code of a path, such as `promise.models.generator.Generator`.
+
+    A search calls `encode` and `start` once, then `next_code` at every level b = 0 .. L - 1. At level 0 there is one
+    empty beam a user: `parents` and `codes` are zeros, and the codes mean nothing yet.
+    """
 
     @property
-    def flops(self) -> GeneratorCost: ...
+    def flops(self) -> GeneratorCost:
+        """What its methods cost; methods that return 0 leave it out."""
+        ...
 
     @property
     def history(self) -> int:
@@ -64,7 +91,12 @@ class NextCodes(Protocol):
         ...
 
     def encode(self, history: Tensor, lengths: Tensor) -> Any:
-        """User states, once per user."""
+        """User states, once per user, of whatever form `start` of both networks takes.
+
+        Args:
+            history: (B, H) item indices in time order, right-padded, also more than the model reads.
+            lengths: (B,) real items of each.
+        """
         ...
 
     def start(self, users: Any) -> Any:
@@ -74,19 +106,30 @@ class NextCodes(Protocol):
     def next_code(
         self, cache: Any, parents: Tensor, codes: Tensor, active: Tensor | None = None, /
     ) -> tuple[Tensor, Any]:
-        """Logits (B, W, K_b), and the cache for the next level.
+        """Logits (B, W, K_b) over the codes of the level, allowed or not, and the cache for the next level.
 
-        Where `active` (B, W) is False, neither this beam's logits nor those of its extensions matter: a model may
-        leave them out (any number but NaN in their place), or ignore the mask.
+        Args:
+            cache: What `start` or the call for the level above gave, with a row per beam of then.
+            parents: (B, W) which of those beams each beam extends.
+            codes: (B, W) the code that each added to it.
+            active: (B, W), where False neither this beam's logits nor those of its extensions matter: a model may
+                leave them out (any number but NaN in their place), or ignore the mask.
         """
         ...
 
 
 class PathRewards(Protocol):
-    """A model that judges partial paths, such as the ones of `promise.models.reward`."""
+    """A model that judges partial paths, such as the ones of `promise.models.reward`.
+
+    Rewards are numbers of any scale, the higher the better; only with 0 < `weight` < 1 are they compared with
+    log-probabilities. A `start` that returns an object with `select_users(rows)`, the same for some rows of the batch,
+    lets adaptive searches score fewer paths.
+    """
 
     @property
-    def flops(self) -> RewardCost: ...
+    def flops(self) -> RewardCost:
+        """What its methods cost; methods that return 0 leave it out."""
+        ...
 
     @property
     def path_bytes(self) -> int:
@@ -94,10 +137,7 @@ class PathRewards(Protocol):
         ...
 
     def start(self, users: Any) -> Any:
-        """Computes what is needed once per user.
-
-        If it has `select_users(rows)`, the same for some rows of the batch, adaptive searches score fewer paths.
-        """
+        """Computes what is needed once per user, of what the generator's `encode` gave."""
         ...
 
     def score(self, context: Any, depth: int, nodes: Tensor) -> Tensor:
@@ -148,5 +188,6 @@ class Ranker(ABC):
         """The k best items of every user.
 
         Raises:
-            ValueError: If a network gives NaN.
+            NotANumber: If a network gives NaN.
+            ValueError: If it gives a tensor of another shape.
         """

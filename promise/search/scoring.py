@@ -1,6 +1,6 @@
 """Scores: the blend of likelihood and reward, the best of them without luck in ties, and rewards of the wrong paths."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from promise.ids.trie import Trie
 from promise.search.cost import RewardCost
-from promise.search.protocols import PathRewards
+from promise.search.protocols import NotANumber, PathRewards
 
 
 def blend(
@@ -102,20 +102,50 @@ def stable_order(scores: Tensor, items: Tensor | None) -> Tensor:
     return by_item.gather(1, stable_order(scores.gather(1, by_item), None))
 
 
-def refuse_nan(scores: Mapping[int, Tensor], first: int = 0) -> None:
+def shaped(what: str, tensor: Any, shape: Sequence[int]) -> Tensor:
+    """The tensor itself, once it is known to be one of this shape: torch would spread a smaller one over all paths.
+
+    Args:
+        what: Names the tensor, for the error.
+        tensor: What a network gave.
+        shape: What it should be.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    if not isinstance(tensor, Tensor) or tensor.shape != tuple(shape):
+        got = f"shape {tuple(tensor.shape)}" if isinstance(tensor, Tensor) else type(tensor).__name__
+        raise ValueError(f"{what} must be a tensor of shape {tuple(shape)}, got {got}")
+    return tensor
+
+
+def rewards_of(reward: PathRewards, context: Any, depth: int, nodes: Tensor) -> Tensor:
+    """Rewards (B, C) of paths that end in nodes (B, C) of a depth.
+
+    Raises:
+        ValueError: If the reward model gives something else.
+    """
+    return shaped(f"rewards at level {depth}", reward.score(context, depth, nodes), nodes.shape)
+
+
+def refuse_nan(scores: Mapping[int, Tensor], first: int = 0, log_probs: Mapping[int, Tensor] | None = None) -> None:
     """Refuses an answer that rests on a NaN of the networks: sorted by score it would come first.
 
     Args:
         scores: For each level 1..L that was cut the scores (B, W) that were kept, best first.
         first: Row of the batch at which they begin.
+        log_probs: Of the same levels what the generator gave (B, C), which tells whose NaN it is; None = not told.
 
     Raises:
-        ValueError: Naming the level and the row of the batch.
+        NotANumber: Naming the level and the row of the batch.
     """
     bad = torch.stack([kept[:, 0] for kept in scores.values()]).isnan()  # topk puts NaN before all numbers
     if bad.any():
         place, row = bad.nonzero()[0].tolist()
-        raise ValueError(f"the networks gave NaN at level {list(scores)[place]} for row {first + row} of the batch")
+        level, whose = list(scores)[place], "networks"
+        if log_probs is not None:
+            whose = "generator" if log_probs[level][row].isnan().any() else "reward model"
+        raise NotANumber(f"the {whose} gave NaN at level {level} for row {first + row} of the batch")
 
 
 class ShuffledRewards:

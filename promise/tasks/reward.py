@@ -76,6 +76,9 @@ def path_loss(
 
     Returns:
         (L,), one per depth.
+
+    Raises:
+        ValueError: If a loss of the reward's own is no scalar tensor, or moves none of its weights.
     """
     real = real_targets(batch)
     targets = batch.targets.clamp_min(0)
@@ -95,4 +98,11 @@ def path_loss(
             losses.append(reward.full_softmax_loss(*of_targets))
         else:
             losses.append(reward.sampled_softmax_loss(*of_targets, drawn))
-    return torch.stack(losses)
+        if getattr(losses[-1], "shape", None) != ():
+            got = f"shape {tuple(losses[-1].shape)}" if isinstance(losses[-1], Tensor) else type(losses[-1]).__name__
+            raise ValueError(f"a loss of {type(reward).__name__} must be a scalar tensor, got {got}")
+    total = torch.stack(losses)
+    learns = torch.is_grad_enabled() and any(weight.requires_grad for weight in reward.parameters())
+    if learns and trie.items > 1 and not total.requires_grad:
+        raise ValueError(f"the losses of {type(reward).__name__} have no gradient: it would learn nothing")
+    return total

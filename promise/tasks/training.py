@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from promise.data.batch import Batch
 from promise.ids.trie import Trie
 from promise.metrics.ranking import NDCG, Recall, target_ranks
-from promise.search.protocols import Ranker
+from promise.search.protocols import NotANumber, Ranker
 from promise.tasks.schedule import LAZY_STEPS, adamw, clip, make_sparse
 
 #: The metric that chooses the best checkpoint of a task that a ranking selects.
@@ -202,7 +202,7 @@ class RankingSelectedTask(TrainingTask):
         with torch.autocast(self.device.type, enabled=False):
             try:
                 items = self.ranker.rank(batch, 10).items
-            except ValueError as error:  # it met NaN
+            except NotANumber as error:
                 raise ValueError(f"{error} {self.where()}") from error
         ranks = target_ranks(items, batch.targets[:, 0])
         self.recall.update(ranks)

@@ -91,6 +91,10 @@ def test_load_names_what_is_missing_or_broken(tmp_path):
             "events must have the columns",
         ),
         (lambda t: Interactions(t.events, t.users, t.items.drop("text"), 0), "items must have the columns"),
+        (
+            lambda t: Interactions(t.events.with_columns(time=pl.lit(None, pl.Int64)), t.users, t.items, 0),
+            "events.time must not be null in any row",
+        ),
         (lambda t: Interactions(t.events, pl.Series([1, 2]), t.items, 0), "users must be strings, got Int64"),
         (lambda t: Interactions(t.events.clear(), t.users, t.items, 0), "events must hold at least one row"),
         (lambda t: Interactions(t.events, t.users.head(1), t.items, 0), "events.user must lie in 0..0, got 0..1"),

@@ -99,7 +99,9 @@ def test_keys_that_a_part_does_not_take_are_named_before_it_is_made() -> None:
     cfg = CROSS.copy()
     OmegaConf.set_struct(cfg, False)
     cfg.reward.prefix = 3
-    message = r"CrossAttentionReward takes no reward\.prefix: an experiment that sets them is for another reward$"
+    message = (
+        r"CrossAttentionReward takes no reward\.prefix: the experiment or command that sets it is for another reward$"
+    )
     with pytest.raises(ValueError, match=message):
         check(cfg)
 

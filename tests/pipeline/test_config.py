@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from promise import configs
-from promise.pipeline.config import make, make_with, parameters_of, plain, trainings
+from promise.pipeline.config import called_by, check_call, make, make_with, parameters_of, plain, trainings
 
 
 def test_they_are_the_trainings_in_order() -> None:
@@ -47,3 +47,27 @@ def test_constructors_get_what_they_name_and_the_config_does_not_hold() -> None:
     makers = {"users": lambda: pytest.fail("held"), "flops": lambda: 7, "other": lambda: pytest.fail("not named")}
     made = make_with(node, makers)
     assert (made.users, made.flops) == (3, 7)
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("nowhere.reward.Mine", r"cannot be loaded, No module named 'nowhere': its folder must be on PYTHONPATH \("),
+        ("promise.models.nowhere.Mine", r"cannot be loaded, module 'promise\.models' has no attribute 'nowhere'$"),
+        ("promise.models.reward.Mine", r"cannot be loaded, module 'promise\.models\.reward' has no attribute 'Mine'$"),
+    ],
+)
+def test_what_cannot_be_loaded_is_told(target: str, said: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{target} {said}"):
+        called_by(target)
+
+
+def test_a_class_that_lacks_something_is_told_before_it_is_made() -> None:
+    target = "promise.models.reward.model.RewardModel"
+    with pytest.raises(ValueError, match=rf"^{target} must define score$"):
+        check_call(target, {"prefixes"})
+    target = "promise.models.generator.Generator"
+    with pytest.raises(
+        ValueError, match=rf"^{target} needs .*\bheads\b.*, not found in its YAML file, nor among its run"
+    ):
+        make_with({"_target_": target, "dim": 8}, {"codes": lambda: pytest.fail("made")})

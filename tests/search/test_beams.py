@@ -44,7 +44,7 @@ def test_select_cuts_by_score_and_carries_log_probs() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_log_softmax_over_allowed_codes(dtype: torch.dtype) -> None:
     logits = torch.tensor([[[1.0, 100.0, 2.0], [50.0, 3.0, 60.0]]], dtype=dtype)
-    log_probs = allowed_log_softmax(logits, children())
+    log_probs = allowed_log_softmax(logits, children(), 3)
     total = math.log(math.e + math.e**2)
     assert log_probs.dtype == torch.float32
     assert log_probs[0, 0].tolist() == pytest.approx([1 - total, 2 - total], abs=1e-5)
@@ -53,10 +53,10 @@ def test_log_softmax_over_allowed_codes(dtype: torch.dtype) -> None:
 
 def test_log_softmax_without_any_child_is_minus_infinity() -> None:
     none = children()._replace(valid=torch.zeros(1, 2, 2, dtype=torch.bool))
-    assert (allowed_log_softmax(torch.zeros(1, 2, 3), none) == -INF).all()
+    assert (allowed_log_softmax(torch.zeros(1, 2, 3), none, 3) == -INF).all()
 
 
 def test_a_beam_whose_every_code_is_impossible_has_no_extension() -> None:
     logits = torch.tensor([[[-INF, 1.0, -INF], [-INF, 2.0, -INF]]])  # beam 0 may take codes 0 and 2 alone
-    assert allowed_log_softmax(logits, children()).tolist() == [[[-INF, -INF], [0.0, -INF]]]
-    assert allowed_log_softmax(logits.masked_fill(logits == -INF, math.nan), children())[0, 0].isnan().all()
+    assert allowed_log_softmax(logits, children(), 3).tolist() == [[[-INF, -INF], [0.0, -INF]]]
+    assert allowed_log_softmax(logits.masked_fill(logits == -INF, math.nan), children(), 3)[0, 0].isnan().all()

@@ -108,7 +108,7 @@ def test_nan_logits_are_refused_with_the_first_level_and_row(world: World, data:
     where = dict.fromkeys(spots, slice(None))
     level, row = min(where)
     search = world.guided(FAR, generator=PoisonedCodes(world.generator, where))
-    with pytest.raises(ValueError, match=f"^the networks gave NaN at level {level} for row {row} of the batch$"):
+    with pytest.raises(ValueError, match=f"^the generator gave NaN at level {level} for row {row} of the batch$"):
         search.rank(world.batch, 3)
 
 
@@ -121,7 +121,7 @@ def test_one_nan_reward_is_refused_with_its_level_and_row(world: World, data: st
         data.draw(st.integers(0, len(world.batch.lengths) - 1)),
     )
     search.judge = replace(search.judge, reward=PoisonedRewards(world.reward, {(level, row): slice(0, 1)}))
-    with pytest.raises(ValueError, match=f"^the networks gave NaN at level {level} for row {row} of the batch$"):
+    with pytest.raises(ValueError, match=f"^the reward model gave NaN at level {level} for row {row} of the batch$"):
         search.rank(world.batch, 3)
     place = data.draw(st.integers(0, world.items - 1))
     exact = world.exhaustive(0.5, reward=PoisonedRewards(world.reward, {(world.levels, row): slice(place, place + 1)}))

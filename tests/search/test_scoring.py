@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from promise.search.scoring import ShuffledRewards, blend, refuse_nan
+from promise.search.scoring import ShuffledRewards, blend, refuse_nan, shaped
 
 INF = math.inf
 
@@ -48,3 +48,11 @@ def test_nan_is_refused_with_its_level_and_row() -> None:
     refuse_nan({1: fine, 2: fine})
     with pytest.raises(ValueError, match=r"^the networks gave NaN at level 3 for row 1 of the batch$"):
         refuse_nan({2: fine, 3: torch.tensor([[1.0], [math.nan]])})
+
+
+def test_a_smaller_tensor_is_not_spread_over_all_paths() -> None:
+    every = torch.zeros(2, 3)
+    assert shaped("rewards", every, (2, 3)) is every
+    for given, got in ((every[:, :1], r"shape \(2, 1\)"), (every[0], r"shape \(3,\)"), (every.numpy(), "ndarray")):
+        with pytest.raises(ValueError, match=rf"^rewards must be a tensor of shape \(2, 3\), got {got}$"):
+            shaped("rewards", given, (2, 3))

@@ -13,6 +13,7 @@ from promise.tasks.generator import next_code_logits
 from promise.tasks.negatives import Negatives, hard_negatives
 from promise.tasks.reward import path_loss
 from promise.tasks.training import Targets
+from tests.models.conftest import Preference
 
 
 def loss_of(reward, users, batch, trie: Trie, count: int | None) -> torch.Tensor:
@@ -216,3 +217,21 @@ def test_the_number_of_negatives(world):
         ({"negatives": None, "negative_count": None, "reward": cross}, [32] * (above + 1)),
     ):
         assert world.task("reward", **changes).negatives.counts == counts
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("sampled_softmax_loss", lambda loss: loss.expand(3), r"must be a scalar tensor, got shape \(3,\)"),
+        ("sampled_softmax_loss", lambda loss: 0.5, "a loss of Preference must be a scalar tensor, got float"),
+        ("sampled_softmax_loss", lambda loss: loss.detach(), "losses of Preference have no gradient: "),
+        ("score", lambda scores: scores[:, :1], r"Preference\.score must give .* \(.*, 4\), got \(.*, 1\)"),
+        ("score", lambda scores: None, r"Preference\.score must give rewards of shape \(.*, 4\), got NoneType"),
+    ],
+)
+def test_what_a_reward_of_somebody_elses_gets_wrong_is_told(name, change, said, world, users, batch, monkeypatch):
+    reward = Preference(user_dim=16, prefixes=[world.trie.prefixes(depth) for depth in (1, 2, 3)])
+    right = getattr(reward, name)
+    monkeypatch.setattr(reward, name, lambda *given: change(right(*given)))
+    with pytest.raises(ValueError, match=said):
+        loss_of(reward, users, batch, world.trie, 3)

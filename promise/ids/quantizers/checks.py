@@ -6,6 +6,8 @@ from numbers import Integral
 import numpy as np
 from numpy.typing import NDArray
 
+from promise.ids.semantic_ids import checked_codes
+
 BALANCES = ("none", "last_level")
 
 
@@ -66,3 +68,38 @@ def require_room(items: int, level_sizes: Sequence[int]) -> None:
     if items < max(level_sizes):
         most = max(level_sizes)
         raise ValueError(f"ids.codes must be at most the number of items, {items}, got {most}: {fitting(items)} fits")
+
+
+def check_encoding(
+    codes: NDArray[np.int32], codebooks: Sequence[NDArray[np.float32]], level_sizes: Sequence[int], items: int, dim: int
+) -> None:
+    """Refuses what a quantizer gave unless it is what `Quantizer` says.
+
+    Args:
+        codes: (I, L) of `encode`.
+        codebooks: L arrays (K_b, E).
+        level_sizes: (L,) most codes of each level.
+        items: I.
+        dim: E.
+
+    Raises:
+        ValueError: Naming what is wrong.
+    """
+    shapes = [np.shape(table) for table in codebooks]
+    if len(shapes) != len(level_sizes) or any(len(shape) != 2 or shape[1] != dim for shape in shapes):
+        raise ValueError(
+            f"the quantizer's codebooks must be {len(level_sizes)} tables (codes, {dim}), got shapes {shapes}"
+        )
+    if not all(np.isfinite(table).all() for table in codebooks):
+        raise ValueError("the quantizer's codebooks must be finite, got NaN or infinity")
+    for level, (shape, size) in enumerate(zip(shapes, level_sizes, strict=True), 1):
+        if not 0 < shape[0] <= size:
+            raise ValueError(
+                f"the quantizer's codebook of level {level} must have 1 .. {size} codes (level_sizes), got {shape[0]}"
+            )
+    if not isinstance(codes, np.ndarray) or codes.shape != (items, len(shapes)):
+        got = codes.shape if isinstance(codes, np.ndarray) else type(codes).__name__
+        raise ValueError(
+            f"the quantizer's codes must be an array of shape {(items, len(shapes))} (items, levels), got {got}"
+        )
+    checked_codes(codes, [shape[0] for shape in shapes])

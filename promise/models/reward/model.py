@@ -58,8 +58,9 @@ class RewardModel(nn.Module, ABC):
 
     The rest has defaults: simple ones, which a subclass overrides to be faster. A configured reward is constructed with
     those of these keyword arguments that it names: `user_dim` (width D of the user states), `prefixes` (the valid
-    prefixes of each depth 1..L as codes (N_b, b), in the trie's node order), `level_sizes` (K of each level) and
-    `prefix_content` (for each depth the mean content vector (N_b, E) of the items below each prefix).
+    prefixes of each depth 1..L as codes (N_b, b), in the trie's node order), `level_sizes` (K of each level), `history`
+    (the most items H that the generator reads), `prefix_content` (for each depth the mean content vector (N_b, E) of
+    the items below each prefix), `codes` (I, L) and `content_vectors` (I, E) of the items.
 
         class Preference(RewardModel):
             def __init__(self, *, user_dim, prefixes):
@@ -71,6 +72,12 @@ class RewardModel(nn.Module, ABC):
 
     Args:
         prefixes: Valid prefixes of each depth 1..L.
+
+    Attributes:
+        sizes: N_b, how many there are at each depth.
+        default_negatives: Negatives N where `training.negative_count` is null.
+        shares_negatives: Whether `contrast` takes negatives (N,) shared by all targets of a batch.
+        path_bytes: Working memory, at most, of scoring one path, in bytes.
     """
 
     #: Negatives N when the configuration names no number: of a batch where they are shared, else of each target.
@@ -122,17 +129,25 @@ class RewardModel(nn.Module, ABC):
 
         Returns:
             (B, P) of the positives and (B, P, N) of the negatives.
+
+        Raises:
+            ValueError: If `score` gives anything but one reward for each path.
         """
         own = negatives if negatives.ndim == 3 else negatives.expand(*positives.shape, -1)
         nodes = torch.cat((positives.unsqueeze(-1), own), -1)  # (B, P, 1 + N)
         logits = self.score(self.start(users.seen_from(positions)), depth, nodes.flatten(0, 1))
+        if getattr(logits, "shape", None) != (shape := nodes.flatten(0, 1).shape):
+            got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise ValueError(f"{type(self).__name__}.score must give rewards of shape {tuple(shape)}, got {got}")
         logits = logits.unflatten(0, positives.shape)  # (B*P, 1+N) -> (B, P, 1+N)
         return logits[..., 0], logits[..., 1:]
 
     def sampled_softmax_loss(
         self, users: Any, positions: Tensor, depth: int, positives: Tensor, real: Tensor, drawn: Drawn
     ) -> Tensor:
-        """InfoNCE against drawn prefixes of a depth (METHOD: -log(e^pos / (e^pos + Σ e^neg))).
+        """The loss of a depth; by default InfoNCE against drawn prefixes (METHOD: -log(e^pos / (e^pos + Σ e^neg))).
+
+        A training calls this unless `training.negatives` is `full_softmax`, or `full_softmax_last` at the last depth.
 
         Args:
             users: User states.

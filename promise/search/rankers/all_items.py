@@ -9,7 +9,7 @@ from torch import Tensor
 from promise.search.cost import Cost
 from promise.search.filters.item_lists import ItemLists, Permitted
 from promise.search.parts import PartRanker
-from promise.search.protocols import Items, Ranking, UserRows
+from promise.search.protocols import Items, NotANumber, Ranking, UserRows
 from promise.search.scoring import best_items
 
 
@@ -48,6 +48,6 @@ class AllItems(PartRanker):
         """Scores and ranks: see `PartRanker.search`."""
         scores, items = best_items(permitted.narrow(self.score(users)), k)
         if (wrong := scores[:, 0].isnan()).any():  # topk puts NaN before all numbers
-            raise ValueError(f"the network gave NaN for row {first + int(wrong.nonzero()[0])} of the batch")
+            raise NotANumber(f"the network gave NaN for row {first + int(wrong.nonzero()[0])} of the batch")
         device = users.history.device
         return Ranking(items.to(device), scores.to(device), self.cost(users.lengths.tolist()), [])

@@ -107,7 +107,7 @@ class CertifiedSearch(PartRanker):
             spent = spent + active.sum(1)
             logits, cache = self.generator.next_code(cache, beams.parents, beams.codes, active)
             children = restriction.children(depth, beams.nodes)
-            log_probs = allowed_log_softmax(logits, children)
+            log_probs = allowed_log_softmax(logits, children, self.trie.level_sizes[depth])
             total = (beams.log_probs.unsqueeze(-1) + log_probs).flatten(1)  # (B, W, M) -> (B, W*M)
             if depth == self.trie.levels - 1:
                 break

@@ -12,8 +12,8 @@ from promise.search.beams import allowed_log_softmax
 from promise.search.cost import Cost, cost_of
 from promise.search.filters.restriction import Restriction
 from promise.search.parts import TreeRanker
-from promise.search.protocols import Batch, Ranking, UserRows
-from promise.search.scoring import best_items, blend, refuse_nan
+from promise.search.protocols import Batch, PathRewards, Ranking, UserRows, require_members
+from promise.search.scoring import best_items, blend, refuse_nan, shaped
 
 #: Decoder rows (users x prefixes) computed at once; 256 logits each make 32 MiB.
 ROWS_AT_ONCE = 32_768
@@ -59,6 +59,8 @@ class ExhaustiveSearch(TreeRanker):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.asked is not None:
+            require_members(f"the reward model {type(self.asked).__name__}", self.asked, PathRewards)
         self.leaves = self.trie.item_nodes(self.trie.levels)
         self.stages = [] if self.weight == 1.0 else stages(self.trie)
         widest = max((len(stage.rows) for stage in self.stages), default=0)
@@ -69,7 +71,8 @@ class ExhaustiveSearch(TreeRanker):
         states = self.generator.encode(users.history, users.lengths)
         rewards = None
         if reward := self.asked:
-            rewards = reward.score_all(reward.start(states), self.trie.levels).float()
+            rewards = reward.score_all(reward.start(states), self.trie.levels)
+            rewards = shaped("rewards of all items", rewards, (len(users.history), self.trie.items)).float()
         if self.weight < 1.0:
             log_probs = self.log_probs(states, users, restriction)
         else:
@@ -94,7 +97,9 @@ class ExhaustiveSearch(TreeRanker):
                     one = self.trie.children_of(depth, nodes)  # (W, M), the same for every user
                     every = Children(*(field.expand(count, -1, -1) for field in one))
                     children = restriction.permit(depth, nodes.expand(count, -1), every)
-                    log_probs = allowed_log_softmax(logits[:, stage.branching], children)  # (B, W, M)
+                    log_probs = allowed_log_softmax(
+                        logits[:, stage.branching], children, self.trie.level_sizes[depth]
+                    )  # (B, W, M)
                     step[:, one.nodes[one.valid]] = log_probs[:, one.valid]
             total = total[:, stage.parent_of_next] + step
         return total

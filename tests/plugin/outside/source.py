@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from promise.data.interactions import EVENT_COLUMNS, ITEM_COLUMNS, Interactions
+from promise.data.interactions import EVENT_COLUMNS, Interactions
 
 
 class Ring:
@@ -27,9 +27,8 @@ class Ring:
         }
         events = pl.DataFrame(table).cast(EVENT_COLUMNS)  # type: ignore[arg-type]
         items = {"id": range(100, 100 + self.items), "text": [f"thing{i // 4}" for i in range(self.items)]}
-        return Interactions(
-            events, pl.Series([f"u{i}" for i in range(self.users)]), pl.DataFrame(items, ITEM_COLUMNS), 0
-        )
+        users = pl.Series([f"u{i}" for i in range(self.users)])
+        return Interactions(events, users, pl.DataFrame(items), dropped_users=0)
 
     def fingerprint(self) -> str:
         """Everything that `read` depends on."""
