@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 import torch
+from hydra.errors import HydraException
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
@@ -19,6 +20,7 @@ from promise.pipeline.checks import check, check_judge
 from promise.pipeline.config import make_with, parameters_of
 from promise.pipeline.files import written_whole
 from promise.pipeline.model_folder import Model
+from promise.pipeline.overrides import check_overrides
 from promise.pipeline.points import Point
 from promise.pipeline.ranker_inputs import OF_DATA
 from promise.pipeline.stages import Pipeline
@@ -45,6 +47,7 @@ class Recommender:
     Attributes:
         ids: (I,) item ids as the training data have them.
         index: Number of each.
+        titles: Title of each, by its id; None where it has none.
 
     Raises:
         ValueError: If the model's search needs training data, such as a baseline that counts.
@@ -56,6 +59,7 @@ class Recommender:
         self.model, self.device = model, torch.device(device)
         self.ids = model.items["id"].to_list()
         self.index = {item: index for index, item in enumerate(self.ids)}
+        self.titles = dict(zip(self.ids, model.items["title"], strict=True))
         self.makers: dict[str, Callable[[], Any]] = {
             "generator": lambda: model.networks[0].to(device),
             "reward": lambda: None if model.networks[1] is None else model.networks[1].to(device),
@@ -103,7 +107,7 @@ class Recommender:
             deny: Ids of items that may not be returned; None = none.
 
         Raises:
-            ValueError: If a history is empty, an item is unknown, or an option is out of range.
+            ValueError: If a history is empty or no list, an item is unknown, or an option is out of range.
         """
         ranker = self.ranker(k, self.lists(allow, deny), width=width, candidates=candidates, weight=weight)
         answers: list[list[Any]] = []
@@ -221,6 +225,8 @@ class Recommender:
     def batch(self, histories: Sequence[Sequence[Hashable]], first: int) -> UserRows:
         """Some histories as item indices; `first` is the number of their first user, for the error."""
         for user, history in enumerate(histories, first):
+            if isinstance(history, str):
+                raise ValueError(f"the history of user {user} must be a list of item ids, got the text {history!r}")
             if not len(history):
                 raise ValueError(f"the history of user {user} is empty")
         flat = [
@@ -250,7 +256,11 @@ def open_point(words: Sequence[str] = ()) -> Point:
         ValueError: If an option is wrong, as the verb would say.
         hydra.errors.HydraException: If Hydra cannot compose the words.
     """
-    cfg, chosen = configs.composed(words)
+    try:
+        cfg, chosen = configs.composed(words)
+    except HydraException:
+        check_overrides(words)
+        raise
     OmegaConf.set_struct(cfg, False)
     check(cfg)
     check_judge(cfg)

@@ -42,17 +42,18 @@ def print_help(verb: str | None, verbs: Mapping[str, str], words: Sequence[str])
     root = configs.root() / "conf" / f"{configs.root_config(verb or '')}.yaml"
     usual = configs.defaults(root)
     groups = configs.groups() if usual else {}
+    groups |= {name: groups[name.partition("@")[0]] for name in usual if "@" in name}
     chosen = dict(usual)
     for word in words:
         group, _, option = word.lstrip("+").partition("=")
         if option in groups.get(group, []):
             # An experiment chooses options of other groups.
-            chosen |= {group: option} | configs.defaults(configs.option_path(group, option))
+            chosen |= {group: option} | configs.defaults(configs.option_path(group.partition("@")[0], option))
     print(f"promise {verb or 'VERB'}{' [GROUP=OPTION ...]' if groups else ''} [KEY=VALUE ...]\n")
     print(*(f"  {name:<10} {about}" for name, about in verbs.items()), sep="\n")
     if groups:
         print("\nGroups and their options (* is in force); the keys of an option: promise VERB GROUP=OPTION --help")
-    for group, options in groups.items():
+    for group, options in sorted(groups.items()):
         typed = group if group in usual or group.startswith("hydra/") else f"+{group}"
         print(f"  {typed}=", *(f"{name}*" if chosen.get(group) == name else name for name in options))
     print(f"\nKeys\n{key_lines(root, '  ')}")
@@ -70,13 +71,14 @@ def print_help(verb: str | None, verbs: Mapping[str, str], words: Sequence[str])
 
 def _option(group: str, option: str) -> str:
     """The keys of an option under the name of its group, those of the options that it builds on first."""
-    path = configs.option_path(group, option)
+    folder, _, package = group.partition("@")
+    path = configs.option_path(folder, option)
     text = path.read_text("utf-8")
     based = [entry for entry in (yaml.safe_load(text) or {}).get("defaults", ()) if isinstance(entry, str)]
     names = [name.partition("@")[0] for name in based if name != "_self_"]
     above = [_option(*(name if name[0] == "/" else f"/{group}/{name}")[1:].rsplit("/", 1)) for name in names]
     own = key_lines(path, "  " if "@package _global_" in text else "    ")
-    return "\n".join([*above, own if "@package" in text else f"  {group.replace('/', '.')}:\n{own}"])
+    return "\n".join([*above, own if "@package" in text else f"  {package or folder.replace('/', '.')}:\n{own}"])
 
 
 def key_lines(path: Path, indent: str = "", skip: int = 0) -> str:

@@ -56,9 +56,11 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     histories = read_histories("histories", str(cfg.histories), catalogue, **options["data"])
     without = histories.users.filter(pl.Series(np.diff(histories.offsets) == 0))
     usual = fallback(cfg.fallback, cfg.k, model, lists, without) if len(without) else np.zeros(0, np.int64)
-    if len(without) or histories.unknown:
-        log.info("%d events of items that the model does not know are dropped", histories.unknown)
-        log.info("%d users have no other: fallback=%s", len(without), cfg.fallback)
+    if histories.unknown:
+        unknown = (histories.unknown, histories.stranger)
+        log.info("%d events of items that the model does not know are dropped, such as %r", *unknown)
+    if len(without):
+        log.info("%d users have no item that it knows: fallback=%s", len(without), cfg.fallback)
 
     contents = [file_fingerprint(path) for path in found_files("histories", str(cfg.histories), None)]
     kept = {name: value for name, value in options.items() if name not in (*PLACES, *LISTS)}

@@ -52,6 +52,9 @@ def test_wrong_histories(model: Path) -> None:
         recommender.recommend([[7, 10], [7, 8]])
     with pytest.raises(ValueError, match=r"^the history of user 0 is empty$"):
         recommender.recommend([[]])
+    with pytest.raises(ValueError, match=r"^the history of user 0 must be a list of item ids, got the text 'B7'$"):
+        recommender.recommend(["B7"])
+    assert list(recommender.titles) == recommender.ids
     for options, message in (
         ({"k": 0}, "k must be an integer >= 1, got 0"),
         ({"k": 41}, "k must be at most 40, the items of the catalogue, got 41"),
@@ -248,3 +251,5 @@ def test_wrong_words() -> None:
         open_point(["search.width=0"])
     with pytest.raises(ValueError, match=r"^search\.weight=1\.0 needs a reward model"):
         open_point(["training=generator"])
+    with pytest.raises(ValueError, match=r"^training\.epoch: unknown; did you mean training\.epochs\?$"):
+        open_point(["training.epoch=3"])

@@ -188,6 +188,15 @@ def test_what_an_experiment_sets_must_exist(run_bare: Any, tmp_path: Path, monke
     assert error == "experiment=mine sets sedd: unknown; did you mean seed?"
 
 
+def test_an_experiment_may_set_a_list(run_bare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiment").mkdir()
+    text = "# @package _global_\ndefaults: [{override /data: table}]\ndata: {events: no.csv, item_text: [a, b]}\n"
+    (tmp_path / "experiment" / "mine.yaml").write_text(text + "ids: {codes: [8, 8]}\n")
+    error = run_bare("train", "--config-dir", ".", "experiment=mine").error
+    assert error == "data.events: no such file: no.csv"
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_with_one_line(
     calls: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, code: int

@@ -12,7 +12,8 @@ from promise.help import EXAMPLES, print_help
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     files = {
-        "conf/config.yaml": "defaults:\n  - search: plain\n  - _self_\nseed: 0  # drives all\nhydra:\n  run: x\n",
+        "conf/config.yaml": "defaults:\n  - search: plain\n  - search@other: plain\n  - _self_\n"
+        "seed: 0  # drives all\nhydra:\n  run: x\n",
         "conf/search/plain.yaml": "_target_: a.B\nwidth: 20  # beams kept at every level\n",
         "conf/search/guided.yaml": "defaults:\n  - plain\nexpansion: 10  # candidates per beam\n",
         "conf/experiment/quickstart.yaml": "# @package _global_\ndefaults:\n  - override /search: guided\nseed: 3\n",
@@ -43,6 +44,12 @@ def test_a_chosen_option_shows_its_keys_and_those_it_builds_on(tree: Path, capsy
     assert {"search= guided* plain", "+sweeps= width*", "expansion: 10  # candidates per beam"} <= set(lines)
     assert "width: 20  # beams kept at every level" in lines
     assert "search= guided* plain" in shown(capsys, "+experiment=quickstart")  # chooses options of other groups
+
+
+def test_a_group_at_another_place(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = shown(capsys, "search@other=guided")
+    assert lines.index("expansion: 10  # candidates per beam") > lines.index("search@other=guided")
+    assert {"search= guided plain*", "search@other= guided* plain", "other:"} <= set(lines)
 
 
 def test_every_verb_has_an_example() -> None:

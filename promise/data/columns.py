@@ -6,17 +6,19 @@ from typing import Any
 
 _ITEM = (
     "item itemid iid parentasin asin product productid movieid bookid isbn songid trackid artistid articleid newsid "
-    "businessid gmapid videoid gameid recipeid placeid sku id"
+    "businessid gmapid videoid gameid recipeid placeid article articleno articlenumber itemno productno sku id"
 )
 # In small letters and without signs; of those that are there the first is taken.
 _USUAL = {
-    "user": "user userid uid reviewerid customer customerid visitorid memberid authorid steamid personid sessionid",
+    "user": "user userid uid reviewerid customer customerid customerno customernumber clientid buyerid visitorid "
+    "memberid authorid steamid personid sessionid",
     "item": _ITEM,
-    "time": "timestamp time ts unixreviewtime unixtime datetime eventtime createdat date reviewtime day",
+    "time": "timestamp time ts unixreviewtime unixtime datetime eventtime createdat orderedat boughtat purchasedat "
+    "date orderdate purchasedate reviewtime day",
     "items": "items itemids itemlist itemsequence history sequence",
     "item_id": _ITEM,
-    "item_text": "title name itemname itemtitle productname movietitle text brand store category categories "
-    "genre genres",
+    "item_text": "title name itemname itemtitle productname producttitle articlename movietitle text brand "
+    "store category categories genre genres",
     "item_category": "category categories genre genres maincat maincategory domain",
 }
 

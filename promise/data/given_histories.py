@@ -23,12 +23,14 @@ class GivenHistories:
         items: (F,) int32, numbers of items of the catalogue.
         offsets: (U + 1,) int64; user u owns items[offsets[u]:offsets[u + 1]], which may be none.
         unknown: Events of items that the catalogue does not have, which are left out.
+        stranger: The first such item's id; None = there is none.
     """
 
     users: pl.Series
     items: NDArray[np.int32]
     offsets: NDArray[np.int64]
     unknown: int
+    stranger: str | None
 
 
 def read_histories(
@@ -71,12 +73,13 @@ def read_histories(
     if events.time is not None and len(times) and newest_first(user_rows, times):
         user_rows, item_rows, times = user_rows[::-1], item_rows[::-1], times[::-1]
     kept = np.flatnonzero(item_rows >= 0)
+    stranger = next(iter(ids.filter(found.is_null())), None)
     if len(kept):
         kept = kept[time_order(user_rows[kept], times[kept])]
     offsets = np.append(0, np.cumsum(np.bincount(user_rows[kept], minlength=len(users))))
     if events.user not in files[0].typed:
         users = integers_if_all_are(users)
-    return GivenHistories(users.alias("user"), item_rows[kept], offsets, len(item_rows) - len(kept))
+    return GivenHistories(users.alias("user"), item_rows[kept], offsets, len(item_rows) - len(kept), stranger)
 
 
 def holds_lists(file: TableFile, column: str) -> bool:

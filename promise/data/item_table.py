@@ -19,14 +19,14 @@ def item_table(
         item: Column of the ids.
         texts: Columns that make the text, joined by full stops; the first of them is the title.
         category: Column of the category; None = there is none.
-        first: Of several rows of one item the first one is taken; else that is an error.
+        first: Of several rows of one item the first one is taken; else that is an error where they differ.
 
     Returns:
         `id` (Int64 where the files are of text and every id is an integer, else String; distinct), `text`, `title`,
         `category` (String or null).
 
     Raises:
-        ValueError: If an item has two rows, or a row has no id; files and lines are named.
+        ValueError: If an item has two rows that differ, or a row has no id; files and lines are named.
     """
     columns = list(dict.fromkeys([item, *texts, *([] if category is None else [category])]))
     parts = [
@@ -40,6 +40,8 @@ def item_table(
         file, line = rows.select("file", "row").row(row)
         return files[file].line(line)
 
+    if rows["id"].is_duplicated().any():
+        rows = rows.unique(["id", *columns[1:]], keep="first", maintain_order=True)
     if first:
         rows = rows.filter(pl.col("id").is_not_null()).unique("id", keep="first", maintain_order=True)
     if not rows.height:
@@ -50,7 +52,8 @@ def item_table(
         second = again.arg_max() or 0
         before = rows["id"].index_of(rows["id"][second])
         raise ValueError(
-            f"{files[0].name}: {place(second)}: item {rows['id'][second]!r} has a row in {place(before or 0)} too"
+            f"{files[0].name}: {place(second)}: item {rows['id'][second]!r} has a row in {place(before or 0)} too, "
+            "which says something else: keep one"
         )
     said = {column: words_of(rows[column]) for column in {*texts, *([] if category is None else [category])}}
     joined = pl.concat_str([said[text] for text in texts], separator=". ", ignore_nulls=True) if texts else pl.lit(None)

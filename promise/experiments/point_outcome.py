@@ -99,7 +99,9 @@ def point_outcome(point: SweepPoint, pipeline: Pipeline) -> PointOutcome:
 
 def succeeded(point: SweepPoint, pipeline: Pipeline, result: PointResult) -> PointOutcome:
     """The outcome of a point that has a row; the table's row also tells the data and their history."""
-    log.info("%s: recall@10 %.4f%s", point.name, result.row["recall@10"], "" if result.searched else " (was there)")
+    measured = next((name for name in ("recall@10", "recall@5") if result.row.get(name) is not None), None)
+    found = "its lists are too short for recall@5" if measured is None else f"{measured} {result.row[measured]:.4f}"
+    log.info("%s: %s%s", point.name, found, "" if result.searched else " (was there)")
     data = {
         "data_file": data_label(point.cfg, point.chosen["data"]),
         "data_fingerprint": f"sha256:{pipeline.data.fingerprint}",

@@ -13,8 +13,9 @@ CHUNK = 2**14  # items whose residuals are held at once
 LIST_LENGTH = 20  # k of the Markov model's HRecall@k: the usual number of beams
 
 # What advice is given from: shares of the items that share a path, or moved; shares of a level's codes that are dead,
-# or that equal codes of its perplexity would be; how often consecutive purchases share a code, over chance.
-MANY_SHARED, MANY_MOVED, FEW_DEAD, UNEVEN, LITTLE = 0.3, 0.05, 0.05, 0.5, 1.5
+# or that equal codes of its perplexity would be; how often consecutive purchases share a code, over chance;
+# prefixes before the last level over items.
+MANY_SHARED, MANY_MOVED, FEW_DEAD, UNEVEN, LITTLE, APART = 0.3, 0.05, 0.05, 0.5, 1.5, 0.9
 
 
 def quality_report(
@@ -150,6 +151,12 @@ def advice(quality: dict[str, Any]) -> list[str]:
     own = quality.get("own_levels", quality["levels"])
     if own < quality["levels"] and moved > MANY_MOVED * quality["items"]:
         said.append(f"{moved:,} items had to leave a full path: raise ids.codes or ids.levels")
+    before = quality["prefixes"][own - 2] if own > 1 and "prefixes" in quality else 0
+    if before > APART * quality.get("items", before):
+        said.append(
+            f"level {own - 1} has {before:,} prefixes for {quality['items']:,} items, so level {own} decides little: "
+            "lower ids.codes or ids.levels"
+        )
     # the extra level only numbers the items of a path
     for level in range(min(own, len(quality.get("dead_codes", ())))):
         dead, spread, size = (quality[name][level] for name in ("dead_codes", "perplexity", "level_sizes"))

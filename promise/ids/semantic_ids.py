@@ -157,4 +157,5 @@ class SemanticIds:
                 level_sizes = tuple(int(size) for size in arrays["level_sizes"])
                 return cls(arrays["codes"], level_sizes, json.loads(str(arrays["quality"])))
         except Exception as error:  # damage shows in zip, zlib, numpy or json, each in its own way
-            raise ValueError(f"ids.path: {path} holds no semantic IDs ({error})") from error
+            why = "" if "pickle" in str(error) else f" ({error})"  # numpy's word for what is no file of arrays
+            raise ValueError(f"ids.path: {path} holds no semantic IDs{why}") from error

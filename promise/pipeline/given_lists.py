@@ -25,7 +25,7 @@ def read_lists(pipeline: Pipeline, file: str, remove_seen: bool) -> Lists:
     name, interactions = f"search.file={file}", pipeline.interactions
     given = read_histories("search.file", str(file), interactions.items["id"])
     if given.unknown:
-        raise ValueError(f"{name} has {given.unknown} items that the data don't have")
+        raise ValueError(f"{name} has {given.unknown} items that the data don't have, such as {given.stranger!r}")
     places = {str(user): number for number, user in enumerate(interactions.users)}
     if strange := [user for user in given.users if str(user) not in places]:
         raise ValueError(f"{name} has {len(strange)} users whom the data don't have, first {strange[0]}")

@@ -168,6 +168,8 @@ def _check_files(
     ]
     names = _names(_compose(config_name, [*path, *words]))
     for key in set_there:
+        if isinstance(set_there.get(key.rpartition(".")[0]), list):
+            continue  # an entry of a list, whose length is free
         if key not in names and not key.startswith("sweep.") and not _is_open(key, names):
             said = " ".join(f"{group}={option}" for group, option in free.items() if option)
             raise ValueError(f"{said} sets {_unknown(key, names)}")

@@ -51,8 +51,16 @@ def test_missing_constant_and_broken_rows_are_named_in_one_line(tmp_path: Path, 
     )
     with pytest.raises(ValueError, match=message):
         given(tmp_path, kind, rows, [10, 11, 12, 13]).embed(ITEMS, PAIRS, 0)
+    rows = np.append(rows, [[1.0, 3.0], [3.0, 4.0]], axis=0)
+    filled = given(tmp_path, kind, rows, [10, 11, 12, 13, 14, 15])
+    with pytest.raises(ValueError, match=r"first the item 10 \(missing=mean fills them\)$"):
+        filled.embed(ITEMS, PAIRS, 0)
+    filled = GivenEmbedding(str(filled.path), filled.ids and str(filled.ids), "mean")
+    np.testing.assert_array_equal(filled.embed(ITEMS, PAIRS, 0), [[2.0, 3.5]] * 4 + [[1.0, 3.0], [3.0, 4.0]])
+    with pytest.raises(ValueError, match=r"^embeddings\.missing must be refuse or mean, got zero$"):
+        GivenEmbedding("v.npy", None, "zero")
     with pytest.raises(ValueError, match=r"embeddings.path: the id 11 is there twice"):
-        given(tmp_path, kind, rows, [10, 11, 12, 11]).embed(ITEMS, PAIRS, 0)
+        given(tmp_path, kind, rows[:4], [10, 11, 12, 11]).embed(ITEMS, PAIRS, 0)
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,17 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
 from promise import configs
 from promise.experiments.grid import SweepPoint
-from promise.experiments.point_outcome import Failure, point_outcome
-from promise.pipeline.points import Point
+from promise.experiments.point_outcome import Failure, point_outcome, succeeded
+from promise.pipeline.points import Point, PointResult
 from promise.pipeline.stages import Pipeline
 
 CHOSEN = {"data": "s3rec", "search": "popularity", "generator": "tiny", "reward": "dot", "training": "joint"}
@@ -52,6 +54,18 @@ def test_a_point_fails_once(
     monkeypatch.undo()
     done = tried("retry_failed=true")
     assert done.error is None and done.result.searched and not Failure(point_of()).path.exists()
+
+
+def test_short_lists_are_told_by_what_they_measure(
+    point_of: Made, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    pipeline: Any = SimpleNamespace(data=SimpleNamespace(fingerprint="f"))
+    for found in (0.25, None):
+        row = {"recall@10": None, "recall@5": found}
+        succeeded(point_of(), pipeline, PointResult(row, np.zeros(1, np.int64), None, tmp_path, True))
+    assert "search=popularity: recall@5 0.2500" in caplog.text
+    assert "search=popularity: its lists are too short for recall@5" in caplog.text
 
 
 def test_a_failure_that_cannot_be_recorded_is_told(point_of: Made, caplog: pytest.LogCaptureFixture) -> None:

@@ -123,4 +123,8 @@ def test_advice_in_words() -> None:
         "level 2 spreads the items like 3 equal codes, not 8",
         "consecutive purchases share the first code 1.2 times as often as by chance: try other embeddings",
     ]
+    assert advice({**fine, "prefixes": [8_100, 8_900, 9_000]}) == []
+    assert advice({**fine, "prefixes": [8_101, 8_900, 9_000]}) == [
+        "level 1 has 8,101 prefixes for 9,000 items, so level 2 decides little: lower ids.codes or ids.levels"
+    ]
     assert advice({"levels": 1, "level_sizes": [4]}) == []  # IDs from elsewhere, without a report

@@ -61,7 +61,7 @@ def test_past_items_leave_the_list_and_others_move_up(pipeline_of: Any, tmp_path
     [
         ([{"user": "nobody", "items": ["ITEM"]}], "{} has 1 users whom the data don't have, first nobody"),
         ([{"user": "USER", "items": ["ITEM", "ITEM"]}], "{} has an item twice in the list of one user"),
-        ([{"user": "USER", "items": ["zz"]}], "{} has 1 items that the data don't have"),
+        ([{"user": "USER", "items": ["zz"]}], "{} has 1 items that the data don't have, such as 'zz'"),
         ([{"user": "USER", "items": ["ITEM"]}], "search.width=10: the longest list of {file} has 1 items"),
         ([{"user": "USER", "what": 3}], None),
     ],

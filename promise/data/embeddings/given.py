@@ -22,18 +22,26 @@ class GivenEmbedding:
             .npy file with a 2-D array of numbers.
         ids_path: of a .npy file the text file with the id of each row, one a line; null = its rows are the items in
             catalogue order.
+        missing: "refuse" items that have no usable row, or give them the "mean" of all others.
+
+    Raises:
+        ValueError: missing is something else.
     """
 
-    def __init__(self, path: str, ids_path: str | None) -> None:
+    def __init__(self, path: str, ids_path: str | None, missing: str = "refuse") -> None:
+        if missing not in ("refuse", "mean"):
+            raise ValueError(f"embeddings.missing must be refuse or mean, got {missing}")
+        self.missing = missing
         self.path = Path(path).expanduser()
         self.ids = None if ids_path is None else Path(ids_path).expanduser()
 
     def embed(self, items: pl.DataFrame, histories: Histories, seed: int) -> np.ndarray:
-        """Reads the file: (I, E) float32, as it stands.
+        """Reads the file: (I, E) float32, as it stands but for the rows that `missing` fills.
 
         Raises:
             ValueError: a file cannot be read or is of another kind, an id is there twice, or an item has no row, or one
-                that is not finite in float32 or holds one number throughout; all of these are counted.
+                that is not finite in float32 or holds one number throughout, and it is not to be filled, or no item
+                has another one; all of these are counted.
         """
         ids, numbers = self._parquet() if self.path.suffix == ".parquet" else self._array(len(items))
         if numbers.ndim != 2 or 0 in numbers.shape:
@@ -64,7 +72,12 @@ class GivenEmbedding:
             if wrong.any()
         ]
         if found:
-            raise ValueError(f"embeddings.path={self.path}: {'; '.join(found)}")
+            said = f"embeddings.path={self.path}: {'; '.join(found)}"
+            wrong = np.logical_or.reduce(list(faults.values()))
+            if self.missing == "refuse" or wrong.all():
+                raise ValueError(f"{said} (missing=mean fills them)" if not wrong.all() else said)
+            logger.warning("%s: they get the mean of all others", said)
+            vectors[wrong] = vectors[~wrong].mean(axis=0)
         return vectors
 
     def fingerprint(self) -> str:
@@ -96,8 +109,15 @@ class GivenEmbedding:
                 except UnicodeDecodeError as error:
                     raise ValueError(f"embeddings.ids_path: {self.ids} is no text") from error
         if numbers.ndim == 2 and len(numbers) != item_count:
-            raise ValueError(f"embeddings.path: expected {item_count} rows, one per item, got {len(numbers)}")
-        logger.warning("embeddings.path=%s is matched by position: its rows are taken as the items by id", self.path)
+            raise ValueError(
+                f"embeddings.path: expected {item_count} rows, one per item, got {len(numbers)}: "
+                "ids_path=FILE.txt tells whose they are"
+            )
+        logger.warning(
+            "embeddings.path=%s is matched by position: its rows are taken as the items by id; "
+            "ids_path=FILE.txt tells whose they are",
+            self.path,
+        )
         return None, numbers
 
     def _parquet(self) -> tuple[pl.Series, np.ndarray]:

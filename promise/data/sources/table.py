@@ -27,7 +27,7 @@ class Table(EventSource):
         time: Column of the times; where none is given or guessed, the order of the file is that of time.
         header: Whether the first line of a CSV file names its columns; else they are called 1, 2, ...
         items: Files of the table of items, likewise; None = no texts.
-        item_id: Column of the ids in the table of items.
+        item_id: Column of the ids in the table of items; None = that of `item` if it is there, else guessed.
         item_text: Columns that make an item's text, the first of them its title.
         item_category: Column of the items' category.
         preparing: See `EventSource`.
@@ -78,7 +78,8 @@ class Table(EventSource):
         paths = found_files("data.items", self.items_pattern, self.root)
         files = [TableFile.open("data.items", path, self.options["header"]) for path in paths]
         columns = files[0].columns
-        item = named_column("item_id", self.options["item_id"], columns)
+        same = self.options["item"] if self.options["item"] in columns else None
+        item = named_column("item_id", self.options["item_id"] or same, columns)
         item = require_column("data.item_id", item, columns)
         texts = self.options["item_text"]
         if texts is None:

@@ -182,6 +182,15 @@ def test_the_catalogue_has_the_items_with_events_and_what_is_said_of_them(tmp_pa
         assert texts == ["é", "x. y. z", None]
 
 
+def test_items_by_the_column_of_the_events_and_rows_that_are_there_twice(tmp_path: Path) -> None:
+    files = {
+        "e.csv": csv_of(EVENTS, "customer_no,thing,bought_at"),
+        "i.csv": "id,thing,product_title,price\n1,c,Sea,2\n2,b7,Bee,3\n3,c,Sea,4\n",
+    }
+    items = read(tmp_path, files, items="i.csv", item="thing").items
+    assert items.select("id", "title").rows() == [("a", None), ("c", "Sea"), ("b7", "Bee")]
+
+
 def test_a_file_without_a_header(tmp_path: Path) -> None:
     bare = csv_of(EVENTS).partition("\n")[2]
     assert histories(read(tmp_path, bare, header=False, user="1", item="2", time="3")) == EXPECTED

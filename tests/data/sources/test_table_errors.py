@@ -54,7 +54,7 @@ def test_bad_events_get_one_clear_line(tmp_path: Path, content: str | bytes, mes
     [
         ("", "data.items: i.csv is empty"),
         ("id,title\n", "data.items: i.csv has no rows"),
-        ("id,title\na,1\n\nc,2\na,3\n", "data.items: i.csv:5: item 'a' has a row in i.csv:2 too"),
+        ("id,title\na,1\n\nc,2\na,3\n", "data.items: i.csv:5: item 'a' has a row in i.csv:2 too, which says"),
         ("id,title\na,1\n,2\n", "data.items: i.csv:3: the item has no id"),
         ("key,title\na,1\n", "data.item_id must be one of the columns key, title, got none"),
         ("id,title\n1,2\n", "no item of the events has a row there: events have 'a', items 1"),
