@@ -111,7 +111,7 @@ def test_the_hub_reads_the_card(share: Any, evaluated: Any) -> None:
 def test_rows_are_those_of_these_networks(share: Any, evaluated: Any, here: Path) -> None:
     other = evaluated.row | {"networks": "sha256:0123"}
     (here / "other.json").write_text(json.dumps(other))
-    with pytest.raises(ValueError, match=r"^rows=other.json: none of 1 rows is of the networks [0-9a-f]{16} of the model$"):
+    with pytest.raises(ValueError, match=r"^rows=other.json: none of 1 rows is of the networks [0-9a-f]{16} of the"):
         share("rows=other.json")
     write_results([other, evaluated.row, evaluated.row | {"search": "popularity", "networks": None}], "results.csv")
     assert share("rows=results.csv")["rows"] == 1
