@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 from omegaconf import DictConfig
 
-from promise.analysis.report.model_card import model_card
+from promise.analysis.report.model_card import card_rows, model_card
 from promise.analysis.results import read_results, results_table
 from promise.data.card import card_lines
 from promise.data.tables import found_files
@@ -62,7 +62,7 @@ def check(options: dict[str, Any]) -> None:
 
 
 def rows_of(model: Model, pattern: str) -> list[dict[str, Any]]:
-    """The evaluations of a model's networks among rows of any, in the order of a sweep's table.
+    """The evaluations of a model's networks among rows of any, in the order of a sweep's table, as the card has them.
 
     Raises:
         ValueError: If a file holds no rows, or none is of these networks.
@@ -74,7 +74,7 @@ def rows_of(model: Model, pattern: str) -> list[dict[str, Any]]:
         raise ValueError(
             f"rows={pattern}: none of {len(rows)} rows is of the networks {model.fingerprint} of the model"
         )
-    return results_table(own).to_dicts()
+    return card_rows(results_table(own).to_dicts())
 
 
 def table_of(path: Path) -> pl.DataFrame:

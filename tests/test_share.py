@@ -106,6 +106,8 @@ def test_the_hub_reads_the_card(share: Any, evaluated: Any) -> None:
     found = {each.metric_type: each.metric_value for each in card.eval_results}
     assert found == {name: round(evaluated.row[name], 6) for name in ("recall@10", "ndcg@10")}
     assert (card.license, card.datasets, card.library_name) == ("cc-by-4.0", ["s3rec"], "promise-genrec")
+    with pytest.raises(ValueError, match=r"^from=so--me/thing: the Hub cannot be used: Cannot have -- or \.\."):
+        fetch("from=so--me/thing")
 
 
 def test_rows_are_those_of_these_networks(share: Any, evaluated: Any, here: Path) -> None:
@@ -195,7 +197,7 @@ class Refusal(OSError):
 
 
 class Hub:
-    """The part of huggingface_hub that is used, over a folder; the real one is asked for nothing."""
+    """The part of huggingface_hub that is used, over a folder, without a network."""
 
     errors = SimpleNamespace(HTTPError=Refusal, HFValidationError=Refusal)
 

@@ -99,12 +99,12 @@ def reached(option: str, repository: str) -> Iterator[Any]:
     """
     try:
         import huggingface_hub
+        from huggingface_hub import errors
     except ImportError as error:
         raise ValueError(
             f"{option}={repository} is a repository of the Hugging Face Hub, which needs pip install -e '.[hub]' "
             f"({error}); a folder is {option}=./{repository}"
         ) from None
-    errors = huggingface_hub.errors
     try:
         yield huggingface_hub
     except (OSError, errors.HTTPError, errors.HFValidationError) as error:
