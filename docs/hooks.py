@@ -13,7 +13,7 @@ from promise.help import key_lines
 RECIPES = ("experiment", "sweeps")
 
 #: Verbs with a config of their own.
-OWN = ("bench", "recommend", "serve")
+OWN = ("bench", "pull", "push", "recommend", "serve")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

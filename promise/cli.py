@@ -20,6 +20,8 @@ VERBS = {
     "evaluate": ("promise.evaluate", "rank items for held-out users: accuracy, and the compute it took"),
     "recommend": ("promise.recommend", "the top items of any histories, by a model folder alone"),
     "serve": ("promise.serve", "the same over HTTP, many requests in one search"),
+    "push": ("promise.push", "share a model folder with its card: a folder, or a repository of the Hugging Face Hub"),
+    "pull": ("promise.pull", "fetch a model folder from there, and see that it is whole and loads"),
     "sweep": ("promise.sweep", "evaluate many points and chart accuracy against compute"),
     "bench": ("promise.bench.run", "time the engine beside peers of equal size and the machine's own limits"),
 }

@@ -60,7 +60,7 @@ def config_path() -> str:
 
 def root_config(verb: str) -> str:
     """Name of the root config of a verb: its own, or the one of all others."""
-    return verb if verb in ("bench", "recommend", "serve") else "config"
+    return verb if verb in ("bench", "pull", "push", "recommend", "serve") else "config"
 
 
 def register_search_path() -> None:

@@ -21,6 +21,11 @@ EXAMPLES = {
         ("model=FOLDER histories=FILE.jsonl k=50 deny=sold.txt out=top.csv", "fifty, none of a list"),
     ],
     "serve": [("model=FOLDER port=8000 search.width=20", "answers POST /recommend and /explain")],
+    "push": [
+        ("model=FOLDER to=owner/name license=cc-by-4.0 rows=results.csv", "private unless private=false"),
+        ("model=FOLDER to=./shared license=other", "a folder to hand on"),
+    ],
+    "pull": [("from=owner/name out=model", "then: promise recommend model=model ...")],
     "sweep": [
         ("+sweeps=candidates data=amazon_beauty data.root=DIR split=test", "the scaling curve"),
         ("+sweeps=width dry_run=true", "points, what is there, minutes and FLOPs"),

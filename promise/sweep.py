@@ -25,6 +25,8 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     if cfg.sweep.study is not None:
         if cfg.dry_run:
             raise ValueError("dry_run=true shows the points of sweep.grids; a study chooses its points as it goes")
+        if cfg.sweep.trace:
+            raise ValueError("sweep.trace=true draws a search among the points of sweep.grids; a study has none")
         from promise import tune
 
         return tune.run(cfg)
@@ -77,7 +79,7 @@ def refuse_single(cfg: DictConfig) -> None:
 
 def results_folder(cfg: DictConfig) -> Path:
     """The folder of a sweep's results, named by everything that they depend on, with `config.yaml` that says it all."""
-    sweep = {name: value for name, value in plain(cfg.sweep).items() if name != "name"}
+    sweep = {name: value for name, value in plain(cfg.sweep).items() if name not in ("name", "trace")}
     made_of = {**identity(cfg), "sweep": sweep}
     data = HydraConfig.get().runtime.choices["data"]
     name = f"{data}-{cfg.split}-{cfg.seed}-{short_hash(made_of)}"

@@ -4,9 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from promise.pipeline.files import require_writable
+from promise.pipeline.overrides import placeless
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.store import MANIFEST
 from promise.pipeline.verb import app, choices, show
@@ -58,8 +60,12 @@ def model_folder(pipeline: Pipeline, chosen: dict[str, str]) -> Path:
     model = pipeline.model
     if pipeline.given is not None:
         return model.weights.parent
-    options = {group: chosen[group] for group in OPTIONS}
-    return replace(model, origin={**model.origin, "options": options}).save(Path(pipeline.cfg.store) / "models")
+    made_of = {
+        "options": {group: chosen[group] for group in OPTIONS},
+        "dataset": {"name": chosen["data"], "card": pipeline.data.manifest["card"]},
+        "overrides": list(placeless(HydraConfig.get().overrides.task).values()),
+    }
+    return replace(model, origin={**model.origin, **made_of}).save(Path(pipeline.cfg.store) / "models")
 
 
 main = app(run)

@@ -28,13 +28,10 @@ from promise.analysis.report.headline import (
 from promise.data.datasets import draw_users
 from promise.experiments.findings import Measured
 from promise.metrics.intervals import paired_interval
+from promise.pipeline.overrides import placeless
 from promise.pipeline.stages import Pipeline
 
 log = logging.getLogger(__name__)
-
-#: Overrides that say where and how a sweep ran, not what was measured.
-ELSEWHERE = ("store", "build", "predictions", "logger", "trainer", "sweep", "sweeps", "hydra", "launcher")
-PLACES = {"data.root": "DIR"}  # options that name a folder; other paths become FILE
 
 Halves = Mapping[str, NDArray[np.bool_]]
 """half -> which users (n,) of those that are ranked count."""
@@ -221,11 +218,7 @@ def per_seed(entries: Mapping[int, Entry], metric: str, users: NDArray[np.bool_]
 
 def command(entry: Entry) -> str:
     """The `promise evaluate` line that makes the row, without the paths of one machine."""
-    words: dict[str, str] = {}
-    for word in entry.words:
-        name, _, value = word.lstrip("+~").partition("=")
-        if name.split(".")[0] not in ELSEWHERE:
-            words[name] = f"{name}={PLACES[name]}" if name in PLACES else f"{name}=FILE" if "/" in value else word
+    words = placeless(entry.words)
     words |= {name: f"{name}={entry.cfg[name]}" for name in ("split", "seed")}
     return " ".join(["promise evaluate", *map(shlex.quote, words.values())])
 

@@ -20,6 +20,7 @@ from promise.data.card import card_lines
 from promise.experiments.findings import Measured, findings
 from promise.experiments.headline import Entry, write_headline
 from promise.experiments.laws import LAWS_COLUMNS, LAWS_TITLE, laws_of, table_rows, write_laws
+from promise.experiments.one_user import draw_user
 from promise.experiments.point_outcome import PointOutcome
 from promise.pipeline.config import plain, without_passwords
 from promise.pipeline.files import written_whole
@@ -27,10 +28,11 @@ from promise.pipeline.preparation import Preparation
 from promise.pipeline.trainer import finish, make_logger
 from promise.pipeline.verb import show
 
-#: Figures that other parts of a sweep write, by their headings in the page.
-LAWS = {
+#: Figures that other parts of a sweep write, with their headings in the page.
+OTHERS = {
     "law_figure": "Scaling laws",
     "level_laws_figure": "Scaling laws of the true prefixes that are kept",
+    "one_user": "One user's search",
 }
 
 
@@ -62,6 +64,8 @@ def sweep_report(
     if laws := laws_of(measured):
         paths |= write_laws(laws, folder)
         show(LAWS_TITLE, LAWS_COLUMNS, table_rows(laws))
+    if cfg.sweep.trace:
+        paths |= draw_user(done, folder)
     if measured:
         paths |= write_report(
             cfg, [outcome.row for outcome in outcomes], folder, said, paths, card=shared_card(outcomes)
@@ -110,7 +114,7 @@ def write_report(
         laws=pl.read_csv(before["laws"], infer_schema_length=None).to_dicts() if "laws" in before else [],
         card=card,
         figures={FIGURES[name][0]: path for name, path in zip(supported(compared(table)), drawings, strict=True)}
-        | {title: Path(before[f"{name}_svg"]) for name, title in LAWS.items() if f"{name}_svg" in before},
+        | {title: Path(before[f"{name}_svg"]) for name, title in OTHERS.items() if f"{name}_svg" in before},
     )
     path = folder / "report.html"
     with written_whole(path) as part:

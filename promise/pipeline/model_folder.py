@@ -28,6 +28,7 @@ from promise.pipeline.networks import WEIGHTS, NetworkInputs, build_networks, lo
 
 #: The file that says what a folder holds; the other files of a folder.
 DESCRIPTION, IDS, TABLES, ITEMS = "model.json", "ids.npz", "tables.safetensors", "items.parquet"
+FILES = (WEIGHTS, IDS, TABLES, ITEMS)
 
 #: Raised when a folder of an earlier version can no longer be read.
 FORMAT = 1
@@ -51,7 +52,8 @@ class Model:
         counts: Training events of every item, by which items are popular; None in folders of earlier versions.
         weights: File of the weights.
         search: Config of the search that recommends.
-        origin: Where they come from: names of the options, fingerprint of the data, config of IDs and embeddings.
+        origin: Where they come from: names of the options, overrides without paths, fingerprint, name and card of the
+            data, config of IDs and embeddings; folders of earlier versions lack overrides, name and card.
     """
 
     name: str
@@ -112,7 +114,7 @@ class Model:
             "config": self.config,
             "search": self.search,
             "origin": self.origin,
-            "files": {name: file_fingerprint(part / name) for name in (WEIGHTS, IDS, TABLES, ITEMS)},
+            "files": {name: file_fingerprint(part / name) for name in FILES},
         }
         final = folder / f"{self.name}-{digest(described)}"
         text = json.dumps(described | {"hash": digest(described)}, indent=1, ensure_ascii=False)

@@ -3,7 +3,7 @@
 import difflib
 import importlib.util
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,26 @@ PLUGINS = {
     "slurm": "hydra_plugins.hydra_submitit_launcher",
     "ray": "hydra_plugins.hydra_ray_launcher",
 }
+
+#: Overrides that say where and how something ran, not what was made or measured.
+ELSEWHERE = ("store", "build", "predictions", "logger", "trainer", "sweep", "sweeps", "hydra", "launcher")
+
+#: Options that name a folder, and what stands for it in a command that others read; other paths become FILE.
+PLACES = {"data.root": "DIR"}
+
+
+def placeless(words: Iterable[str]) -> dict[str, str]:
+    """The overrides that others can type, by option, a later one of the same name in force: no path of one machine.
+
+    >>> placeless(["data=table", "data.events=/home/me/x.csv", "store=s", "seed=1", "seed=2"])
+    {'data': 'data=table', 'data.events': 'data.events=FILE', 'seed': 'seed=2'}
+    """
+    found: dict[str, str] = {}
+    for word in words:
+        name, _, value = word.lstrip("+~").partition("=")
+        if name.split(".")[0] not in ELSEWHERE:
+            found[name] = f"{name}={PLACES[name]}" if name in PLACES else f"{name}=FILE" if "/" in value else word
+    return found
 
 
 @contextmanager

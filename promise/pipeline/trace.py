@@ -15,6 +15,7 @@ from promise.pipeline.points import Point
 from promise.pipeline.stages import Pipeline
 from promise.search.beams import Step
 from promise.search.guided import GuidedSearch
+from promise.search.options import entries
 from promise.search.protocols import Batch
 from promise.tasks.drift import LISTED
 
@@ -94,6 +95,41 @@ class UserTrace:
             *(pl.when(name).then(pl.lit(mark)).otherwise(pl.lit("")).alias(name) for name, mark in marks),
         ).rename({"target": ""})
 
+    def tree(self, best: int = 4) -> pl.DataFrame:
+        """The part of the ID tree that shows what the searches do: see `promise.analysis.plots.tree.tree_figure`.
+
+        It has the paths of the `best` items that guided search returns, of half as many of the plain one, and of the
+        target, and at every level the likeliest prefix that guided search cuts, with all that is above them.
+
+        Returns:
+            `prefixes` of these, with `parent` (node of the level above), `prefix`, `items` (their number), and `holds`,
+            what these have in common: the title of a single one.
+        """
+        pipeline, levels = self.pipeline, self.pipeline.trie.levels
+        catalogue = pipeline.interactions.items
+        terms = DistinctiveTerms(catalogue.select(pl.coalesce("title", "text")).to_series().to_list())
+        items = [*self.returned["guided"][:best], *self.returned["plain"][: best // 2], self.target]
+        shown: dict[tuple[int, int], int] = {}  # (level, node) -> an item below it
+        for item in items:
+            shown |= {(depth, self.node(depth, item)): item for depth in range(1, levels + 1) if item >= 0}
+        cut = self.prefixes.filter(pl.col("candidate") & ~pl.col("guided") & ~pl.col("target"))
+        cut = cut.sort("log_prob", descending=True).unique("level", keep="first", maintain_order=True)
+        for depth, node in cut.select("level", "node").rows():
+            item = int(items_below(pipeline, depth, node)[0])
+            shown |= {(above, self.node(above, item)): item for above in range(1, depth + 1)}
+        rows = []
+        for (depth, node), item in shown.items():
+            below = items_below(pipeline, depth, node)
+            parent, path = self.node(depth - 1, item) if depth > 1 else 0, pipeline.ids.codes[item, :depth]
+            rows.append((depth, node, parent, spelled(path), len(below), terms.of(below, count=2)))
+        names = {"level": pl.Int64, "node": pl.Int64, "parent": pl.Int64, "prefix": pl.String, "items": pl.Int64}
+        found = pl.DataFrame(rows, schema={**names, "holds": pl.String}, orient="row")
+        return found.join(self.prefixes, on=["level", "node"], how="left", maintain_order="left")
+
+    def node(self, depth: int, item: int) -> int:
+        """The trie node of an item at a depth, 1..L."""
+        return int(self.pipeline.trie.item_nodes(depth)[item])
+
     @property
     def answers(self) -> pl.DataFrame:
         """The lists of the two searches, best first: rank, text of the plain search's item, of the guided one's."""
@@ -108,22 +144,22 @@ def trace_user(point: Point, user: int) -> UserTrace:
     """Search for one user as the point does, and as a plain beam of its width does, on the CPU.
 
     Args:
-        point: A guided search; `analysis=drift` is among its words, so that it has been checked for two searches.
+        point: A guided search.
         user: User index.
 
     Raises:
-        ValueError: If the words lack `analysis=drift`, or there is no such user.
+        ValueError: If the search keeps no beams or asks no reward, or there is no such user.
     """
     pipeline, cfg = point.pipeline, point.pipeline.cfg
-    if cfg.analysis != "drift":
-        raise ValueError(f"a trace needs analysis=drift, got {cfg.analysis}")
+    if not point.ranker.beam_options or not any(entries(point.dials["weight"])):
+        raise ValueError(f"a trace needs search=guided with search.weight > 0, got {point.dials['_target_']}")
     require_user(pipeline, user)
     batch = EvaluationDataset(pipeline.histories, cfg.split, np.array([user]))[np.array([0])]
     target = int(batch.targets[0, 0])
     guided, plain = searches(point, torch.device("cpu"))
     (met, found), (beams, listed) = stepped(guided, batch), stepped(plain, batch)
     reward = guided.judge.reward
-    assert reward is not None  # `analysis=drift` needs one
+    assert reward is not None  # a weight above 0 needs one
     with torch.inference_mode():
         context = reward.start(guided.generator.encode(batch.history, batch.lengths))
     levels = []

@@ -73,9 +73,26 @@ def test_answers_and_the_figures_table(trace: UserTrace) -> None:
     assert rows.group_by("level").agg(pl.col("target", "guided").sum())["target"].to_list() == [1] * 4
 
 
+def test_the_tree_has_all_ways_that_it_shows(trace: UserTrace) -> None:
+    tree, levels = trace.tree(), trace.pipeline.trie.levels
+    places = set(tree.select("level", "node").rows())
+    assert len(places) == len(tree)
+    above = tree.filter(pl.col("level") > 1).select(pl.col("level") - 1, "parent").rows()
+    assert set(above) <= places
+    own = tree.filter("target")
+    assert own["level"].to_list() == [*range(1, levels + 1)] and own["items"][-1] == 1
+    assert own["holds"][-1] == trace.pipeline.interactions.items["text"][trace.target]
+    leaves = set(tree.filter(level=levels)["node"])
+    assert leaves >= {trace.node(levels, item) for item in trace.returned["guided"][:4] + trace.returned["plain"][:2]}
+    cut = trace.prefixes.filter(pl.col("candidate") & ~pl.col("guided"), level=2).sort("log_prob", descending=True)
+    assert (2, cut["node"][0]) in places
+    met = tree.join(trace.prefixes, on=["level", "node"])
+    assert met["log_prob"].equals(met["log_prob_right"]) and len(met) == len(tree)
+
+
 def test_wrong_input(opened: Callable[..., Any]) -> None:
-    with pytest.raises(ValueError, match=r"^a trace needs analysis=drift, got None$"):
-        trace_user(opened("search=guided"), 0)
+    with pytest.raises(ValueError, match=r"^a trace needs search=guided with search\.weight > 0, got promise\.\S+$"):
+        trace_user(opened("search=plain"), 0)
     with pytest.raises(ValueError, match=r"^user must lie in 0\.\.59, got 60$"):
         trace_user(opened(*WORDS), 60)
 

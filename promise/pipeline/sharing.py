@@ -1,0 +1,149 @@
+"""Model folders that go elsewhere: copied whole, to and from a repository of the Hugging Face Hub, and refused."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_class
+
+from promise.pipeline.config import named
+from promise.pipeline.files import file_fingerprint
+from promise.pipeline.model_folder import DESCRIPTION, FILES, description
+
+#: The file of a folder or repository that tells people what it holds.
+CARD = "README.md"
+
+#: `owner/name`, as the Hub spells it.
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+def is_repository(place: str) -> bool:
+    """Whether a place is `owner/name` of the Hub: it has that form, and there is no folder `owner` here."""
+    return bool(REPOSITORY.fullmatch(place)) and not Path(place).parent.exists()
+
+
+@contextmanager
+def copied_whole(source: Path, target: Path, option: str) -> Iterator[Path]:
+    """Gives a copy of a model folder to add a card to, which becomes `target` at once when it is done.
+
+    Where `target` holds the same model already, only its card is replaced.
+
+    Args:
+        source: The model folder, checked; files that are none of a model's are left behind.
+        target: The folder to appear.
+        option: What names it, for the error.
+
+    Raises:
+        ValueError: If `target` holds something else, or a file of the source has changed meanwhile.
+    """
+    described, there = description(source), target.exists() and not (target.is_dir() and not any(target.iterdir()))
+    text = (source / DESCRIPTION).read_bytes()
+    if there and not ((target / DESCRIPTION).is_file() and (target / DESCRIPTION).read_bytes() == text):
+        raise ValueError(f"{option}={target} holds something else already: name a folder that is not there")
+    part = target.absolute().with_name(f".{target.absolute().name}-{os.getpid()}")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        (part / DESCRIPTION).write_bytes(text)
+        for name in FILES:
+            shutil.copyfile(source / name, part / name)
+            if file_fingerprint(part / name) != described["files"][name]:
+                raise ValueError(f"{source / name} has changed since the model was written")
+        yield part
+        if not there:
+            part.rename(target)
+        elif (part / CARD).is_file():
+            (part / CARD).replace(target / CARD)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def foreign_classes(described: dict[str, Any]) -> list[str]:
+    """What loading a model would run that is not promise's own: classes, functions, interpolations; all left alone.
+
+    Args:
+        described: See `promise.pipeline.model_folder.description`.
+    """
+    found = named({"config": described["config"], "search": described["search"]})
+    texts = {name: value for name, value in found.items() if isinstance(value, str)}
+    return sorted(
+        {value for name, value in texts.items() if "${" in value or (name.endswith("._target_") and not is_own(value))}
+    )
+
+
+def is_own(target: str) -> bool:
+    """Whether a `_target_` is a class that a module of promise defines, not one that it imports from elsewhere.
+
+    >>> is_own("promise.models.reward.DotReward"), is_own("promise.cli.argparse.ArgumentParser"), is_own("os.system")
+    (True, False, False)
+    """
+    if not target.startswith("promise."):
+        return False
+    try:
+        found = get_class(target)
+    except (ImportError, ValueError):
+        return False
+    return found.__module__.startswith("promise.")
+
+
+@contextmanager
+def reached(option: str, repository: str) -> Iterator[Any]:
+    """Gives the library huggingface_hub; what it can't do ends in one line.
+
+    Raises:
+        ValueError: If the library is not installed, or the Hub is out of reach or refuses.
+    """
+    try:
+        import huggingface_hub
+        from huggingface_hub import errors
+    except ImportError as error:
+        raise ValueError(
+            f"{option}={repository} is a repository of the Hugging Face Hub, which needs pip install -e '.[hub]' "
+            f"({error}); a folder is {option}=./{repository}"
+        ) from None
+    try:
+        yield huggingface_hub
+    except (OSError, errors.HTTPError, errors.HFValidationError) as error:
+        said = " ".join(str(error).split())
+        raise ValueError(f"{option}={repository}: the Hub cannot be used: {said[:300]}") from None
+
+
+def upload(folder: Path, card: str, repository: str, private: bool) -> str:
+    """Commit a model folder, checked, and its card to a repository of the Hub, which is made if there is none.
+
+    Returns:
+        Address of the commit.
+
+    Raises:
+        ValueError: If the Hub cannot be used, or has a repository of this name that holds something else or is public
+            where a private one is wanted, or the other way round.
+    """
+    with reached("to", repository) as hub:
+        api = hub.HfApi()
+        api.create_repo(repository, private=private, exist_ok=True)
+        info = api.model_info(repository)
+    if bool(info.private) != private:
+        kind = "private" if info.private else "public"
+        raise ValueError(f"to={repository} is a {kind} repository already: private={str(not private).lower()} agrees")
+    others = {file.rfilename for file in info.siblings or ()} - {".gitattributes", CARD, DESCRIPTION, *FILES}
+    if others:
+        raise ValueError(f"to={repository} holds something else already, such as {min(others)}: name another one")
+    with reached("to", repository) as hub:
+        files: dict[str, Any] = {CARD: card.encode(), **{name: folder / name for name in (DESCRIPTION, *FILES)}}
+        operations = [hub.CommitOperationAdd(name, each) for name, each in files.items()]
+        commit = api.create_commit(repository, operations, commit_message="Push a model", parent_commit=info.sha)
+    return str(commit.commit_url)
+
+
+def download(repository: str) -> Path:
+    """The folder in the Hub's cache that holds the model and the card of a repository.
+
+    Raises:
+        ValueError: If the Hub cannot be used.
+    """
+    with reached("from", repository) as hub:
+        return Path(hub.snapshot_download(repository, allow_patterns=[CARD, DESCRIPTION, *FILES]))
