@@ -1,7 +1,7 @@
 """Interfaces of search: batches and networks that go in, and `Ranker`, which everything that ranks implements."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Set
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from numpy.typing import ArrayLike
@@ -9,8 +9,8 @@ from torch import Tensor
 
 from promise.search.cost import Cost, GeneratorCost, RewardCost
 
-#: Item indices; -1 names none.
-Items = ArrayLike | Tensor
+#: Item indices, a list, a set, an array or a tensor; -1 names none.
+Items = ArrayLike | Tensor | Set[int]
 
 
 class Batch(Protocol):

@@ -1,7 +1,9 @@
 """ItemLists: allowed and denied items, joined with the users' own past."""
 
+from collections.abc import Set
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -88,6 +90,10 @@ class ItemLists:
 
 def checked(name: str, items: Items, item_count: int) -> Tensor:
     """The items of a list as int64, without -1; refused as `ItemLists` says."""
+    if not isinstance(items, Tensor):
+        items = np.asarray(list(items) if isinstance(items, Set) else items)
+        if items.dtype.kind not in "iufb":
+            raise ValueError(f"{name} must hold item numbers, got {items.dtype}")
     tensor = torch.as_tensor(items)
     if tensor.dim() != 1:
         raise ValueError(f"{name} must be one list (n,), got shape {tuple(tensor.shape)}")

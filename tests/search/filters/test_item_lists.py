@@ -40,7 +40,7 @@ def test_lists_are_sets(lists: dict[str, Any], expected: list[list[int]]) -> Non
 
 def test_own_places_ascend_and_are_distinct() -> None:
     place = torch.tensor([2, 0, 3, 1], dtype=torch.int32)  # item 1 first, then 3, 0, 2
-    permitted = ItemLists(4, remove_seen=True, deny=[1], place=place).of(USERS)
+    permitted = ItemLists(4, remove_seen=True, deny={1}, place=place).of(USERS)
     assert permitted.everyone is not None and permitted.less is not None
     assert permitted.everyone.tolist() == [False, True, True, True]
     assert permitted.less.tolist() == [[-1, -1, 1], [-1, -1, 1]]
@@ -53,7 +53,8 @@ def test_own_places_ascend_and_are_distinct() -> None:
         ({"allow": [-1, -1]}, r"^allow must name at least one item, got none$"),
         ({"allow": [0, 4]}, r"^allow must hold items 0 \.\. 3, got 4$"),
         ({"deny": [-2]}, r"^deny must hold items 0 \.\. 3, got -2$"),
-        ({"deny": [0.5]}, r"^deny must hold item numbers, got torch\.float32$"),
+        ({"deny": [0.5]}, r"^deny must hold item numbers, got torch\.float64$"),
+        ({"deny": ["B001"]}, r"^deny must hold item numbers, got <U4$"),
         ({"allow": [True, False, True, True]}, r"^allow must hold item numbers, got torch\.bool$"),
         ({"allow": [[0], [1]]}, r"^allow must be one list \(n,\), got shape \(2, 1\)$"),
     ],
