@@ -74,7 +74,10 @@ def test_it_finds_what_evaluate_finds(
     assert not list(here.glob(".*"))
 
 
-def test_processes_share_the_users(recommend: Any, world: Any, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_share_the_users(
+    recommend: Any, world: Any, here: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "promise")  # what the verb sets of it is undone afterwards
     rows = [{"user": user, "items": items[:-1]} for user, items in world.histories.items()]
     monkeypatch.setattr(verb, "PART", 2)
     recommend("batch_size=3", "out=alone.parquet", rows=rows)
