@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import yaml
 
+yaml.SafeLoader = yaml.CSafeLoader  # Hydra reads dozens of files for each config: the parser in C says the same sooner
 KINDS, ITEMS, USERS = 4, 40, 60
 SMALL = (
     "generator=tiny", "generator.dim=16", "ids.codes=8", "training.epochs=2", "checkpoint_selection.users=20",
@@ -81,8 +82,11 @@ Run = Callable[..., Answer]
 
 def run_verb(*words: str) -> Answer:
     """`promise WORDS` in this process."""
+    from hydra._internal.hydra import Hydra
+
     from promise import cli
 
+    Hydra.get_mode = lambda *_, **__: None  # no config of ours sets it, and to ask composes everything once more
     out, err = io.StringIO(), io.StringIO()
     argv, handlers, threads = sys.argv, logging.getLogger().handlers[:], os.environ.get("OMP_NUM_THREADS")
     levels = {name: logging.getLogger(name).level for name in ("", "lightning.pytorch", "lightning.fabric")}
@@ -138,6 +142,12 @@ def run(world: World, shared_store: Path) -> Run:
         return run_verb(verb, *world.words, f"store={store}", *words)
 
     return on_world
+
+
+@pytest.fixture(scope="session")
+def model(run: Run) -> Path:
+    """The folder of the tiny model."""
+    return Path(run("train").json["paths"]["model"])
 
 
 @pytest.fixture(scope="session")

@@ -1,36 +1,37 @@
 """Two gloo processes share a batch: other rows and other random numbers in each, one model in both."""
 
 import json
+import multiprocessing
 import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-RANK = """
-import json, os, sys, torch
-from tests.tasks.conftest import NOT_NEWS, World
 from promise.tasks.joint import JointTask
+from tests.tasks.conftest import World
 
-seen = []
-training_step = JointTask.training_step
 
-def watched(self, batch, index):
-    seen.append([batch.users.tolist(), torch.rand(3).tolist()])
-    return training_step(self, batch, index)
+def one_rank(rank: int, port: int, folder: Path) -> None:
+    """Trains as one of two processes, and writes down users and random numbers of its steps and its weights."""
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "GROUP_RANK": 0}
+    where |= {"TORCHELASTIC_RUN_ID": "test", "RANK": rank, "LOCAL_RANK": rank}
+    os.environ.update({name: str(value) for name, value in where.items()})
+    seen, training_step = [], JointTask.training_step
 
-JointTask.training_step = watched
-world, folder = World(), sys.argv[1]
-task = world.task("joint", epochs=1)
-settings = {"accelerator": "cpu", "devices": 2, "strategy": "ddp", "use_distributed_sampler": False}
-trainer = world.fit(task, folder, **settings)
-weights = torch.cat([weight.detach().flatten() for weight in task.parameters()])
-json.dump([seen, float(weights.double().sum())], open(f"{folder}/{trainer.global_rank}.json", "w"))
-"""
+    def watched(self: JointTask, batch: Any, index: int) -> Any:
+        seen.append([batch.users.tolist(), torch.rand(3).tolist()])
+        return training_step(self, batch, index)
+
+    JointTask.training_step = watched  # type: ignore[method-assign]
+    world = World()
+    task = world.task("joint", epochs=1)
+    settings = {"accelerator": "cpu", "devices": 2, "strategy": "ddp", "use_distributed_sampler": False}
+    world.fit(task, folder, **settings)
+    weights = torch.cat([weight.detach().flatten() for weight in task.parameters()])
+    (folder / f"{rank}.json").write_text(json.dumps([seen, float(weights.double().sum())]))
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -38,19 +39,13 @@ def test_ranks_share_the_global_batch_and_draw_apart(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
-    where |= {"TORCHELASTIC_RUN_ID": "test", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", RANK, str(tmp_path)],
-            env={**os.environ, **where, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    errors = [process.communicate(timeout=120)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], errors
+    fork = multiprocessing.get_context("fork")  # what is imported here need not be imported there
+    processes = [fork.Process(target=one_rank, args=(rank, port, tmp_path)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0]
     (one, weights), (other, same) = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
     assert len(one) == len(other) > 2 and weights == same
     for (rows, drawn), (other_rows, other_drawn) in zip(one, other, strict=True):

@@ -68,7 +68,7 @@ def test_files_that_do_not_fit(run: Run, tmp_path: Path) -> None:
     files = [f"data.sequences={few}", "data.items=null"]
     error = run("evaluate", *files, f"ids.path={made['ids']}", store=tmp_path / "one").error
     assert error.endswith("has 40 items, the data have 3")
-    for verb, more in (("evaluate", []), ("sweep", ["+sweeps=weight"])):
+    for verb, more in (("evaluate", []), ("sweep", ["sweep.name=x", "sweep.grids=[{search:plain}]"])):
         error = run(verb, *files, *more, f"checkpoint={made['model']}", store=tmp_path / verb).error
         assert error.endswith("does not know 1 of 3 items of the data, first 11")
         assert not (tmp_path / verb / "rows").exists()

@@ -96,14 +96,8 @@ def test_no_cycles() -> None:
 
 
 def test_the_rules_see_a_violation() -> None:
-    bad = {
-        "promise.search.a": {"promise.models.flops", "promise.models.b"},
-        "promise.analysis": {"promise.ids"},
-    }
-    assert violations(bad) == [
-        "promise.search.a imports promise.models.b",
-        "promise.analysis imports promise.ids",
-    ]
+    bad = {"promise.search.a": {"promise.models.flops", "promise.models.b"}, "promise.analysis": {"promise.ids"}}
+    assert violations(bad) == ["promise.search.a imports promise.models.b", "promise.analysis imports promise.ids"]
     assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
     inner = ast.parse("def f():\n    from promise.ids import trie\n    from . import x")
     assert list(imports(inner, "promise")) == [("promise.ids.trie", 0), ("promise.x", 1)]

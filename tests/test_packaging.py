@@ -48,10 +48,3 @@ def test_the_wheel_works_alone(wheel: Path, tmp_path: Path) -> None:
 
 def test_the_citation_has_the_version() -> None:
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["version"] == promise.__version__
-
-
-def test_files_that_others_read_are_yaml() -> None:
-    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"][0]["hooks"]
-    assert [hook["id"] for hook in hooks] == ["ruff-check", "ruff-format"]
-    for path in (ROOT / ".github" / "ISSUE_TEMPLATE").iterdir():
-        assert {"name", "about"} <= yaml.safe_load(path.read_text("utf-8").split("---\n")[1]).keys()

@@ -114,7 +114,7 @@ def test_bad_data_is_one_line_and_leaves_nothing(run: Run, tmp_path: Path, conte
     path, store = tmp_path / "s.txt", tmp_path / "store"
     if content is not None:
         path.write_bytes(content)
-    verb = ["evaluate"] if content else ["sweep", "+sweeps=weight"]
+    verb = ["evaluate"] if content else ["sweep", "sweep.name=x", "sweep.grids=[{search:plain}]"]
     assert run(*verb, f"data.sequences={path}", store=store).error == message.format(path=path)
     left = [file for file in store.rglob("*") if file.is_file() and not {"runs", ".locks"} & set(file.parts)]
     assert left == []
@@ -135,14 +135,6 @@ def test_a_table_of_any_ids_is_prepared_with_its_card(run: Run, run_bare: Run, w
     rest = [*words, "search=popularity", "split=test", f"evaluation.deny={tmp_path / 'deny.txt'}"]
     message = "evaluation.deny names 62 of 93 items that the data don't have, first i8"
     assert run_bare("evaluate", *rest).error == message
-
-
-def test_a_bad_table_is_one_line_and_leaves_nothing(run_bare: Run, tmp_path: Path) -> None:
-    path, store = tmp_path / "e.csv", tmp_path / "store"
-    path.write_text("user,item,time\n1,2,soon\n")
-    error = run_bare("prepare", "data=table", f"data.events={path}", "logger=csv", f"store={store}").error
-    assert error == "data.events: e.csv:2: time must be a number or a date, got 'soon'"
-    assert [file for file in store.rglob("*") if file.is_file() and not {"runs", ".locks"} & set(file.parts)] == []
 
 
 @pytest.mark.parametrize(

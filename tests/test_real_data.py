@@ -44,9 +44,7 @@ def test_popularity(beauty: Callable[..., Any], seen: str, low: float, high: flo
 
 
 @pytest.mark.parametrize(("seen", "published"), [("keep", (0.0641, 0.0382)), ("remove", (0.0695, 0.0439))])
-def test_co_visit_with_the_last_five_items(
-    beauty: Callable[..., Any], seen: str, published: tuple[float, float]
-) -> None:
+def test_co_visit_with_the_last_five_items(beauty, seen, published):
     dials = ("search.window=3", "search.recent=5", "search.decay=1", "search.backward=1", "search.rarity=0.5")
     said = beauty("search=co_visit", *dials, f"evaluation.remove_seen={str(seen == 'remove').lower()}").json
     assert (said["metrics"]["recall@10"], said["metrics"]["ndcg@10"]) == pytest.approx(published, rel=0.05)

@@ -21,12 +21,6 @@ from promise.search.guided import GuidedSearch
 Run = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
-def model(run: Run) -> Path:
-    """The folder of the tiny model."""
-    return Path(run("train").json["paths"]["model"])
-
-
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -57,9 +51,7 @@ def lists(path: Path) -> dict[Any, list[Any]]:
 
 
 @pytest.mark.parametrize("remove_seen", ["true", "false"])
-def test_it_finds_what_evaluate_finds(
-    run: Run, run_bare: Run, model: Path, world: Any, here: Path, remove_seen: str
-) -> None:
+def test_it_finds_what_evaluate_finds(run, run_bare, model, world, here, remove_seen):
     theirs = here / "theirs.parquet"
     run("evaluate", f"predictions={theirs}", "split=test", f"evaluation.remove_seen={remove_seen}")
     rows = [{"user": user, "items": items[:-1]} for user, items in world.histories.items()]
@@ -157,9 +149,7 @@ def test_the_width_suits_k(recommend: Any, world: Any, here: Path, caplog: pytes
     assert plain != lists(here / "out.parquet")
 
 
-def test_a_run_that_was_stopped_goes_on(
-    recommend: Any, world: Any, here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_was_stopped_goes_on(recommend, world, here, monkeypatch):
     monkeypatch.setattr(verb, "PART", 2)
     recommend("batch_size=5", "out=whole.parquet", rows=[{"user": u, "items": i} for u, i in world.histories.items()])
     rank, calls = GuidedSearch.rank, []

@@ -27,12 +27,6 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def model(run: Run) -> Path:
-    """The folder of the tiny model."""
-    return Path(run("train").json["paths"]["model"])
-
-
-@pytest.fixture(scope="module")
 def recommender(model: Path) -> Recommender:
     return Recommender.load(model, remove_seen=True)
 
@@ -70,9 +64,7 @@ def test_it_answers_what_the_recommender_does(client: Any, recommender: Recommen
     assert said == {"levels": recommender.explain(histories[0], histories[1][0]).to_dicts(), "unknown_items": 1}
 
 
-def test_concurrent_requests_are_searched_together_and_not_mixed_up(
-    client: Any, recommender: Recommender, world: Any
-) -> None:
+def test_concurrent_requests_are_searched_together_and_not_mixed_up(client, recommender, world):
     histories = [history[:-1] for history in world.histories.values()] * 2
     expected = {k: recommender.recommend(histories, k) for k in (5, 10)}
     before = metric(client, "searches_total")
@@ -196,9 +188,7 @@ def test_429_says_when_to_come_again(recommender: Recommender) -> None:
         (["port=TAKEN"], "host=127.0.0.1 port=TAKEN: Address already in use"),
     ],
 )
-def test_bad_options_are_one_line_and_open_no_port(
-    run_bare: Run, model: Path, words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bad_options_are_one_line_and_open_no_port(run_bare, model, words, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -207,9 +197,7 @@ def test_bad_options_are_one_line_and_open_no_port(
     assert said.error == message.replace("TAKEN", port)
 
 
-def test_without_its_libraries_it_names_them(
-    run_bare: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_its_libraries_it_names_them(run_bare, model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert run_bare("serve", f"model={model}").error.startswith("promise serve needs pip install -e '.[serve]'")

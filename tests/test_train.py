@@ -84,9 +84,7 @@ def undisturbed(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store
 
 
-def test_a_killed_training_goes_on_exactly_with_any_number_of_workers(
-    run: Run, world: Any, undisturbed: Path, tmp_path: Path
-) -> None:
+def test_a_killed_training_goes_on_exactly_with_any_number_of_workers(run, world, undisturbed, tmp_path):
     store, log = tmp_path / "store", tmp_path / "log"
     words = [*world.words, *LONGER, "datamodule.workers=2", f"store={store}"]
     with open(log, "w") as file:
@@ -111,9 +109,7 @@ def test_a_killed_training_goes_on_exactly_with_any_number_of_workers(
 
 
 @pytest.mark.parametrize(("number", "workers", "step"), [(signal.SIGINT, 2, 10), (signal.SIGTERM, 0, 12)])
-def test_a_signal_within_an_epoch_loses_no_step(
-    run: Run, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, workers: int, step: int
-) -> None:
+def test_a_signal_within_an_epoch_loses_no_step(run, undisturbed, tmp_path, monkeypatch, number, workers, step):
     seen: list[int] = []
     training_step = JointTask.training_step
 
@@ -146,9 +142,7 @@ def test_a_signal_within_an_epoch_loses_no_step(
         ("promise.data.datasets.pad_rows", "train"),
     ],
 )
-def test_a_signal_at_any_moment_ends_with_its_code_and_one_line(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, verb: str
-) -> None:
+def test_a_signal_at_any_moment_ends_with_its_code_and_one_line(run, tmp_path, monkeypatch, moment, verb):
     work: Any = locate(moment)
     monkeypatch.setattr(moment, lambda *args: os.kill(os.getpid(), signal.SIGTERM) or work(*args))
     answer = run(verb, store=tmp_path)

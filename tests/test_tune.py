@@ -79,8 +79,6 @@ def test_one_objective_and_a_failure(run: Run, monkeypatch: pytest.MonkeyPatch) 
         ([SPACE + "{split:[validation,test]}"], "sweep.study tunes on validation targets alone, got split="),
     ],
 )  # fmt: skip
-def test_a_wrong_study_is_one_line_before_any_training(
-    run: Run, tmp_path: Path, words: list[str], message: str
-) -> None:
+def test_a_wrong_study_is_one_line_before_any_training(run, tmp_path, words, message):
     assert run("sweep", *TUNE, *words, store=tmp_path).error.startswith(message)
     assert not (tmp_path / "artifacts").exists() and not (tmp_path / "rows").exists()

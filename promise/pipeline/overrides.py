@@ -134,7 +134,9 @@ def _check(parsed: Sequence[Override], config_name: str, path: list[str]) -> Non
     for override in parsed:
         group = override.key_or_group
         ours = not override.is_hydra_override()
-        options = loader.get_group_options(group, ObjectType.CONFIG, config_name, path) if usual or not ours else []
+        options = []
+        if "." not in group and (usual or not ours):  # groups have no dots, and to ask for one reads the root config
+            options = loader.get_group_options(group, ObjectType.CONFIG, config_name, path)
         if override.is_delete() and ours:
             raise ValueError(f"{override.input_line}: nothing can be left out; give it another value")
         if options:

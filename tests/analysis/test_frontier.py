@@ -27,11 +27,6 @@ def test_missing_points_are_never_on_it_and_hide_nothing() -> None:
     assert pareto([np.nan, 1, 2, 3], [9.0, 0.1, np.nan, 0.2]).tolist() == [False, True, False, True]
 
 
-def test_one_point_and_none() -> None:
-    assert pareto([1], [0.0]).tolist() == [True]
-    assert pareto([], []).tolist() == []
-
-
 def test_the_knee() -> None:
     assert knee([1, 10, 100], [0.1, 0.3, 0.35]) == 1
     assert knee([100, 1, 10, 50], [0.35, 0.1, 0.3, 0.01]) == 2  # any order, dominated ones don't matter

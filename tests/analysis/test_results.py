@@ -29,20 +29,9 @@ def test_columns_stand_in_the_order_of_the_schema() -> None:
     assert columns[-2:] == ["status", "error"]
 
 
-def test_types() -> None:
-    table = results_table([{"hash": "0012", "search.width": 20, "search.weight": 0.5, "recall@10": 0, "seed": 3}])
-    assert table["hash"].to_list() == ["0012"]
-    assert table.schema["search.width"] == pl.Int64
-    assert table.schema["search.weight"] == pl.Float64
-    assert table.schema["recall@10"] == pl.Float64
-    assert table.schema["seed"] == pl.Int64
-    assert table["flops_per_user"].to_list() == [None]
-
-
 def test_lists_are_json_text(tmp_path: Path) -> None:
     write_results(
-        [{"search": "plain", "search.width": [50, 20]}, {"search": "plain", "search.width": 5}],
-        tmp_path / "r",
+        [{"search": "plain", "search.width": [50, 20]}, {"search": "plain", "search.width": 5}], tmp_path / "r"
     )
     assert read_results(tmp_path / "r")["search.width"].to_list() == ["5", "[50, 20]"]
     assert '"[50, 20]"' in (tmp_path / "r").read_text()

@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from promise.analysis.plots.accuracy import candidates_figure
 from promise.analysis.plots.drawing import save_figure
 from promise.analysis.results import results_table
@@ -73,10 +71,3 @@ def test_an_active_run_is_left_alone(sweep, tmp_path: Path) -> None:
     assert str(folder) != active.settings.sync_dir
     active.log({"still": 1})
     active.finish()
-
-
-def test_errors(sweep, tmp_path: Path) -> None:
-    rows = results_table(sweep)
-    with pytest.raises(ValueError, match=r"^metric must be a column of the results "):
-        summary_run(rows, [], "promise", "g", tmp_path / "new", metric="recall@7")
-    assert not (tmp_path / "new").exists()

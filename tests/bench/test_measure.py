@@ -1,22 +1,8 @@
 """Turns, medians and goals."""
 
-import time
-
 import pytest
 
-from promise.bench.measure import Measure, Timing, clocked, interleaved
-
-
-def test_turns_begin_with_another_function_each() -> None:
-    said: list[str] = []
-    functions = {name: lambda name=name: said.append(name) for name in "abc"}
-    timings = interleaved(functions, repeats=4)
-    assert "".join(said) == "abc" + "abc" + "bca" + "cab" + "abc"
-    assert {name: len(timing.seconds) for name, timing in timings.items()} == {"a": 4, "b": 4, "c": 4}
-
-
-def test_a_clock_measures_the_call() -> None:
-    assert clocked(lambda: time.sleep(0.02)) >= 0.02
+from promise.bench.measure import Measure, Timing
 
 
 def test_a_ratio_is_of_medians_and_its_range_of_turns() -> None:

@@ -1,7 +1,6 @@
 """Table, CSV and JSON of measures that are written out."""
 
 import csv
-import importlib.metadata
 from pathlib import Path
 
 import pytest
@@ -41,23 +40,3 @@ def test_the_csv_has_every_figure_and_its_range(tmp_path: Path) -> None:
     assert (plain["met"], plain["ours"], plain["goal"]) == ("", "", "")
     assert all(row["machine"] == report.machine() and row["versions"] == report.versions() for row in rows)
     assert [file.name for file in path.parent.iterdir()] == ["bench.csv"]
-
-
-def test_the_json_judges() -> None:
-    assert report.summary(ALL, {"peer": "is not installed"}) == {
-        "verb": "bench",
-        "ratios": {"vs_peer": 12.0, "share": 0.166667, "crossing": None},
-        "met": 1,
-        "missed": ["share"],
-        "skipped": {"peer": "is not installed"},
-    }
-
-
-def test_versions_name_only_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def version(name: str) -> str:
-        if name != "torch":
-            raise importlib.metadata.PackageNotFoundError(name)
-        return "2"
-
-    monkeypatch.setattr(importlib.metadata, "version", version)
-    assert report.versions().split(", ")[2:] == ["torch 2"]

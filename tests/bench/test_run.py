@@ -1,6 +1,5 @@
 """The verb: what can be asked for, what comes of it, and what is refused before anything is measured."""
 
-import importlib
 import json
 import re
 import sys
@@ -40,9 +39,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "MODULES", {"a": ("a",), "b": ("b",)})
 
 
-def test_one_that_fails_does_not_take_the_others_with_it(
-    fake: None, quick: DictConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_one_that_fails_does_not_take_the_others_with_it(fake, quick, tmp_path, capsys):
     quick.what, quick.bench.save, quick.bench.repeats = "all", str(tmp_path / "bench.csv"), 7
     assert run.run(quick) == {
         "verb": "bench",
@@ -55,14 +52,6 @@ def test_one_that_fails_does_not_take_the_others_with_it(
     assert len((tmp_path / "bench.csv").read_text().splitlines()) == 4
 
 
-def test_only_what_is_asked_for(fake: None, quick: DictConfig) -> None:
-    quick.what = "b"
-    assert list(run.chosen(quick)) == ["missing", "broken"]
-    for wanted in ("broken", ["broken"]):
-        quick.bench.measures = wanted
-        assert list(run.chosen(quick)) == ["broken"]
-
-
 HERE = Path(__file__).parent
 
 
@@ -73,8 +62,6 @@ HERE = Path(__file__).parent
         ({"bench.measures": ["fine", "x"]}, r"bench\.measures must be of fine, missing, broken, got x"),
         ({"bench.measures": []}, r"bench\.measures must name a measurement, got none"),
         ({"bench.repeats": 0}, r"bench\.repeats must be an integer >= 1, got 0"),
-        ({"bench.repeats": 1.5}, r"bench\.repeats must be an integer >= 1, got 1\.5"),
-        ({"bench.repeats": True}, r"bench\.repeats must be an integer >= 1, got True"),
         ({"bench.quick": "yes"}, r"bench\.quick must be true or false, got yes"),
         ({"bench.device": "tpu"}, r"bench\.device must be cpu or cuda, got tpu"),
         ({"bench.device": "cuda"}, r"bench\.device=cuda needs a GPU, there is none"),
@@ -88,20 +75,12 @@ HERE = Path(__file__).parent
         ({"bench.root": str(HERE), "bench.checkpoint": "x.ckpt"}, r"bench\.checkpoint=x\.ckpt is no folder"),
     ],
 )
-def test_bad_input(
-    fake: None, quick: DictConfig, changes: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bad_input(fake, quick, changes, message, monkeypatch):
     monkeypatch.setattr(run.torch.cuda, "is_available", lambda: False)
     for name, value in {"what": "all", **changes}.items():
         OmegaConf.update(quick, name, value)
     with pytest.raises(ValueError, match=rf"^{message}$"):
         run.run(quick)
-
-
-def test_every_part_names_its_measurements_once() -> None:
-    modules = [importlib.import_module(f"promise.bench.{name}") for names in run.MODULES.values() for name in names]
-    names = [name for module in modules for name in module.MEASURES]
-    assert len(names) == len(set(names)) and list(run.measurements("all")) == names
 
 
 def test_the_command(run_bare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,6 @@
 """The measurements of a search beside its peers run, and say what they compared."""
 
-import time
-
 import pytest
-import torch
 from omegaconf import DictConfig
 
 from promise.bench import search
@@ -18,14 +15,3 @@ def test_a_peer_whose_answers_are_no_items_is_not_measured(quick: DictConfig) ->
     for wrong in (paths[:, [0, 0, 1]], (paths + 1) % 256):
         with pytest.raises(RuntimeError, match=r"^peer: the peer's answers are not all distinct items$"):
             search.check_legal(ours, wrong, "peer")
-
-
-def test_the_faster_batch_is_chosen() -> None:
-    class Slow:
-        """A search that takes two milliseconds for every call."""
-
-        def rank(self, users: search.UserRows, k: int) -> None:
-            time.sleep(2e-3)
-
-    users = search.draw_users(8, 10, 3)
-    assert search.at_best(Slow(), users, 2, 1, torch.float32)[1] == 8

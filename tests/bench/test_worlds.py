@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from promise.bench import worlds
 from promise.ids.trie import Trie
@@ -23,11 +22,3 @@ def test_ids_are_unique_and_every_prefix_branches_where_it_can(items: int) -> No
 def test_more_items_than_paths(items: int) -> None:
     with pytest.raises(ValueError, match=rf"items must lie in 1 \.\. 81, got {items}"):
         worlds.catalogue(items, levels=4, codes=3)
-
-
-def test_users_come_in_batches() -> None:
-    users = worlds.draw_users(10, items=7, history=3)
-    assert users.history.shape == (10, 3) and int(users.history.max()) < 7
-    parts = worlds.batches(users, 4)
-    assert [len(part.history) for part in parts] == [4, 4, 2]
-    assert torch.cat([part.lengths for part in parts]).tolist() == [3] * 10

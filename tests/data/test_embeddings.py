@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -20,7 +18,6 @@ from promise.data.embeddings.text import TextEmbedding, word_weights
 from promise.data.embeddings.vectors import reduced
 from promise.data.histories import Histories
 
-CONF = Path(__file__).parents[2] / "conf" / "embeddings"
 TEXTS = ["red box", "red box", "blue box", "blue lamp", None, "green lamp 5 ml"]
 
 
@@ -232,17 +229,3 @@ def test_fingerprints_tell_parameters_and_file_contents_apart(tmp_path: Path) ->
 def test_bad_parameters_are_named(build: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build()
-
-
-@pytest.mark.parametrize("name", ["text", "co_occurrence", "text_and_co_occurrence", "given"])
-def test_configurations_build_and_embed(name: str, tmp_path: Path) -> None:
-    np.save(tmp_path / "v.npy", np.arange(18).reshape(6, 3))
-    path = {"path": str(tmp_path / "v.npy")} if name == "given" else {}
-    embedding = instantiate(OmegaConf.load(CONF / f"{name}.yaml"), **path)
-    assert np.isfinite(embedding.embed(ITEMS, PAIRS, 0)).all() and len(embedding.fingerprint()) > 0
-
-
-def test_configured_parts_match_the_configurations_of_their_own() -> None:
-    both = OmegaConf.load(CONF / "text_and_co_occurrence.yaml")
-    for name in ("text", "co_occurrence"):
-        assert both.parts[name].embedding == OmegaConf.load(CONF / f"{name}.yaml")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from promise.experiments.findings import Measured, findings, verdict
+from promise.experiments.findings import Measured, findings
 from promise.metrics.ranking import NOT_RANKED, recall_values
 
 RANKS = {
@@ -46,14 +46,6 @@ def test_a_difference_is_that_of_the_recalls() -> None:
     assert found.as_dict() == {
         "text": found.text, "difference": found.difference, "low": found.low, "high": found.high
     }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "words"),
-    [(0.1, 0.2, "above 0"), (-0.2, -0.1, "below 0"), (-0.1, 0.1, "not told apart"), (None, None, "")],
-)
-def test_verdicts(low: float | None, high: float | None, words: str) -> None:
-    assert verdict(low, high) == words
 
 
 def test_equal_width_wider_plain_steps_and_controls() -> None:
@@ -110,10 +102,7 @@ def test_groups_are_told_apart() -> None:
     sizes = [
         search
         for name, networks in (("tiny", "a"), ("small", "b"))
-        for search in (
-            plain(10, generator=name, networks=networks),
-            guided(10, 20, generator=name, networks=networks),
-        )
+        for search in (plain(10, generator=name, networks=networks), guided(10, 20, generator=name, networks=networks))
     ]
     assert findings(sizes)[1].text == "generator=small recall@10: guided W=10 C=20 − plain W=10"
     same_names = [p for networks in "ab" for p in (plain(10, networks=networks), guided(10, 20, networks=networks))]
@@ -127,11 +116,6 @@ def test_drift_is_told_once_a_group() -> None:
         ("accuracy at level 1: teacher-forced 0.500 − free-running 0.500", 0.0, ""),
         ("accuracy at level 2: teacher-forced 0.750 − free-running 0.500", 0.25, ""),
     ]
-
-
-def test_nothing_to_say() -> None:
-    assert findings([]) == []
-    assert findings([point("popularity")]) == []
 
 
 PARAMETERS = {"tiny": 10, "small": 20, "base": 30}

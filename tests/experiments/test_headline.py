@@ -13,14 +13,7 @@ from omegaconf import OmegaConf
 from promise import configs
 from promise.analysis.report.headline import COMPARISON_COLUMNS, ROW_COLUMNS
 from promise.experiments.findings import Measured
-from promise.experiments.headline import (
-    Entry,
-    command,
-    comparisons,
-    headline_points,
-    headline_rows,
-    users_by_half,
-)
+from promise.experiments.headline import Entry, command, comparisons, headline_points, headline_rows, users_by_half
 from promise.metrics.intervals import paired_interval
 from promise.metrics.ranking import NOT_RANKED, ndcg_values, recall_values
 

@@ -19,11 +19,3 @@ def test_pipelines(pipeline_of: Callable[..., Any]) -> None:
     second = pipelines.of(other)
     assert second is not first and second.cfg is other
     assert pipelines.of(one) is not first  # only the last one is kept
-
-
-def test_what_all_built_is_told(pipeline_of: Callable[..., Any]) -> None:
-    pipelines = Pipelines()
-    assert pipelines.built == []
-    for seed, built in ((0, ["data", "ids"]), (1, ["ids", "joint"])):
-        pipelines.of(pipeline_of(f"seed={seed}").cfg).built += built
-    assert pipelines.built == ["data", "ids", "ids", "joint"]

@@ -29,9 +29,7 @@ def point_of(world: Any, tmp_path: Path) -> Made:
     return point
 
 
-def test_a_point_fails_once(
-    point_of: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_point_fails_once(point_of, tmp_path, monkeypatch, caplog):
     asked = []
 
     def broken(self: Point, keep_answers: bool = False) -> Any:

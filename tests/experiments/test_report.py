@@ -54,9 +54,7 @@ def test_files_and_the_page(written: Callable[..., dict[str, str]], tmp_path: Pa
     ]  # fmt: skip
 
 
-def test_wandb_gets_the_config_and_all_images(
-    written: Callable[..., dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wandb_gets_the_config_and_all_images(written, tmp_path, monkeypatch):
     given: list[Any] = []
 
     def kept(*args: Any) -> Path:

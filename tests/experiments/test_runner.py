@@ -46,9 +46,7 @@ def test_launched_points(run: Run, tmp_path: Path, launches: list[list[str]]) ->
     assert read_results(again.json["paths"]["results"]).equals(table)
 
 
-def test_a_worker_that_dies_leaves_no_row(
-    run: Run, tmp_path: Path, launches: list[list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_that_dies_leaves_no_row(run, tmp_path, launches, monkeypatch):
     grids = "sweep.grids=[{search:[popularity,co_visit]}]"
 
     def dies(self: Any, cfg: Any) -> None:
@@ -64,9 +62,7 @@ def test_a_worker_that_dies_leaves_no_row(
     assert run("sweep", NAME, grids, store=tmp_path).json["ran"] == 2
 
 
-def test_a_launcher_that_dies_is_told(
-    run: Run, tmp_path: Path, launches: list[list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_launcher_that_dies_is_told(run, tmp_path, launches, monkeypatch):
     class Dies:
         def launch(self, *jobs: Any, **settings: Any) -> None:
             raise RuntimeError("no cluster")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from promise.ids.collisions import make_unique, nearest_free, resolved
+from promise.ids.collisions import make_unique, nearest_free
 from promise.ids.semantic_ids import SemanticIds
 
 
@@ -190,9 +190,3 @@ def test_a_full_parent_sends_items_to_the_nearest_paths_of_others() -> None:
     values = np.sort(two[0][codes[:, 0], 0] + two[1][codes[:, 1], 0])
     every = np.sort((two[0] + two[1].T).ravel())
     assert moved == 299 and sizes == (20, 20) and np.array_equal(values, every[:300])
-
-
-def test_resolved_takes_a_policy() -> None:
-    quantised = Quantised(np.zeros((3, 1), dtype=np.int32), (3,), [np.arange(3, dtype=np.float32)[:, None]])
-    arguments = quantised.codes, quantised.codebooks, np.zeros((3, 1), dtype=np.float32), 3
-    assert resolved("extra_level", *arguments)[1] == (3, 3) and resolved("nearest_free", *arguments)[1] == (3,)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from promise.ids.next_purchase import Purchases, agreement, markov_recall
-from promise.ids.quality import advice, gini, left_over, prefix_nodes, purity, quality_report
+from promise.ids.quality import advice, left_over, prefix_nodes, purity, quality_report
 
 BEFORE = np.array([[0], [0], [0], [2]], dtype=np.int32)
 AFTER = np.array([[0, 0], [0, 1], [0, 2], [2, 0]], dtype=np.int32)
@@ -95,12 +95,6 @@ def test_figures_of_prefixes_as_python_counts_them(seed: int) -> None:
             kinds.setdefault(row, Counter())[kind] += kind >= 0
         expected = sum(max(each.values()) for each in kinds.values()) / (categories >= 0).sum()
         assert purity(nodes, categories) == pytest.approx(expected)
-
-
-def test_gini_is_the_mean_difference_over_twice_the_mean() -> None:
-    for counts in ([5, 5, 5], [0, 0, 9], [1, 2, 3, 10], [4]):
-        expected = np.abs(np.subtract.outer(counts, counts)).mean() / (2 * np.mean(counts))
-        assert gini(np.array(counts)) == pytest.approx(expected)
 
 
 def test_advice_in_words() -> None:

@@ -18,9 +18,7 @@ def drawn(scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 @pytest.mark.parametrize("at_once", [1, 3 * ITEMS, ROWS * ITEMS, 1 << 20])
 @pytest.mark.parametrize("scale", [0.02, 1.0, 30.0])
-def test_loss_and_gradients_are_those_of_cross_entropy(
-    at_once: int, scale: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_loss_and_gradients_are_those_of_cross_entropy(at_once, scale, monkeypatch):
     monkeypatch.setitem(full_softmax.SCORES_AT_ONCE, "cpu", at_once)
     users, table, targets = drawn(scale)
     expected = F.cross_entropy(users @ table.T, targets)
@@ -62,9 +60,7 @@ def test_products_are_in_the_precision_of_autocast() -> None:
 @pytest.mark.parametrize("at_once", [1, 3 * ITEMS, 1 << 20])
 @pytest.mark.parametrize("scale", [0.02, 1.0, 30.0])
 @pytest.mark.parametrize("corrected", [False, True])
-def test_the_sampled_loss_and_its_gradients(
-    at_once: int, scale: float, corrected: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_sampled_loss_and_its_gradients(at_once, scale, corrected, monkeypatch):
     monkeypatch.setitem(full_softmax.SCORES_AT_ONCE, "cpu", at_once)
     users, table, chosen = drawn(scale)
     positives = torch.randn(ROWS, DIM, requires_grad=True)

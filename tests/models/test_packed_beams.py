@@ -19,18 +19,6 @@ def test_marked_beams_are_packed_in_order_and_laid_out_by_user_and_by_beam() -> 
     assert torch.equal(by_beam[NEEDED], packed) and not by_beam[~NEEDED].any()
 
 
-def test_all_beams_need_no_index() -> None:
-    vectors = torch.randn(9, 2)
-    for needed in (None, torch.ones(3, 3, dtype=torch.bool)):
-        rows = PackedBeams.of(needed, 3, 3)
-        assert rows.beams is None and rows.places is None and rows.most == 3
-        assert torch.equal(rows.take(BEAMS), BEAMS.flatten())
-        assert torch.equal(rows.numbers(torch.device("cpu")), BEAMS)
-        assert torch.equal(rows.by_user(vectors), vectors.view(3, 3, 2))
-        assert torch.equal(rows.by_beam(vectors), vectors.view(3, 3, 2))
-        assert torch.equal(rows.flat(vectors.view(3, 3, 2)), vectors)
-
-
 def test_no_beam_at_all() -> None:
     rows = PackedBeams.of(torch.zeros(2, 3, dtype=torch.bool), 2, 3)
     assert rows.most == 0 and len(rows.take(BEAMS[:2])) == 0

@@ -160,14 +160,6 @@ def test_without_a_product_old_vectors_stay_exactly(kind, catalogue, grown):
     assert all(torch.equal(whole(paths, d)[moved[d - 1]], before[d - 1]) for d in depths)
 
 
-def test_frozen_vectors_stay_frozen_in_a_larger_catalogue(catalogue, grown):
-    paths = table(catalogue).double().requires_grad_(False)
-    depths = (1, 2, 3)
-    paths.extend([grown.prefixes(d) for d in depths], [catalogue.trie.moved(d, grown) for d in depths], None)
-    assert not any(weight.requires_grad for weight in paths.parameters())
-    assert {weight.dtype for weight in paths.parameters()} == {torch.float64}
-
-
 def test_a_larger_catalogue_needs_its_content(catalogue):
     paths = table(catalogue, content=content_of(catalogue.prefixes))
     moved = [torch.arange(len(codes)) for codes in catalogue.prefixes]

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from promise.models import paths as path_tables
 from promise.models.full_softmax import Additions
-from promise.models.reward import CrossAttentionReward, DotReward, RewardModel, cross_attention
+from promise.models.reward import DotReward, RewardModel, cross_attention
 from promise.models.users import EncoderOutput
 from tests.models.conftest import Preference
 
@@ -213,22 +213,6 @@ def test_kept_vectors_are_forgotten_when_weights_are_loaded_or_moved(kind, make_
     assert one.paths.keep(3).dtype == torch.float64
 
 
-def test_a_checkpoint_holds_weights_and_no_table_of_the_catalogue(make_reward):
-    for kind in KINDS:
-        reward = make_reward(kind, prefix_table="none")
-        assert set(reward.state_dict()) == {name for name, _ in reward.named_parameters()}
-        assert not any(weight.ndim and len(weight) == 30 for weight in reward.state_dict().values())
-
-
-@pytest.mark.parametrize("user_dim, dim, heads", [(64, 16, 1), (256, 64, 2), (384, 96, 3), (400, 100, 2), (2, 1, 1)])
-def test_the_inner_width_follows_the_generators(user_dim, dim, heads, catalogue):
-    reward = CrossAttentionReward(
-        None, None, 1, "none", 0.0, False, user_dim=user_dim, prefixes=catalogue.prefixes, level_sizes=catalogue.sizes
-    )
-    assert reward.head[1].weight.shape == (dim, dim)
-    assert reward.reward_blocks[0].attention.heads == heads
-
-
 @torch.no_grad()
 @pytest.mark.parametrize("kind", KINDS)
 def test_content_counts_at_every_depth_and_is_not_kept_in_the_state(kind, make_reward, users, catalogue):
@@ -243,16 +227,3 @@ def test_content_counts_at_every_depth_and_is_not_kept_in_the_state(kind, make_r
     reward.eval()
     assert torch.allclose(reward.score_all(reward.start(users), 3), other, atol=1e-5)
     assert not any("content" in name for name in reward.state_dict())
-
-
-@pytest.mark.parametrize(
-    ("kind", "changes", "message"),
-    [
-        *((kind, {"prefix_table": "h"}, "reward.prefix_table must be full, none, own or hashed:N with N >= 1, got h")
-          for kind in KINDS),
-        ("cross_attention", {"heads": 3}, "dim must be a multiple of heads, got dim=8 and heads=3"),
-    ],
-)  # fmt: skip
-def test_wrong_settings_are_refused(kind, changes, message, make_reward):
-    with pytest.raises(ValueError, match=message):
-        make_reward(kind, **changes)

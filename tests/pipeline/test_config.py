@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from promise import configs
-from promise.pipeline.config import called_by, check_call, make, make_with, parameters_of, plain, trainings
+from promise.pipeline.config import called_by, check_call, make, make_with, parameters_of, trainings
 
 
 def test_they_are_the_trainings_in_order() -> None:
@@ -12,11 +12,7 @@ def test_they_are_the_trainings_in_order() -> None:
         option: [fit["_target_"].rsplit(".", 1)[-1] for fit in trainings(configs.compose([f"training={option}"]))]
         for option in ("joint", "staged", "generator")
     }
-    assert names == {
-        "joint": ["JointTask"],
-        "staged": ["GeneratorTask", "RewardTask"],
-        "generator": ["GeneratorTask"],
-    }
+    assert names == {"joint": ["JointTask"], "staged": ["GeneratorTask", "RewardTask"], "generator": ["GeneratorTask"]}
 
 
 def test_a_dial_given_to_a_staged_training_holds_for_the_stages_that_have_it() -> None:
@@ -25,12 +21,6 @@ def test_a_dial_given_to_a_staged_training_holds_for_the_stages_that_have_it() -
     assert [fit.get("softmax") for fit in staged] == ["all", None]
     staged = trainings(configs.compose(["training=staged", "training.epochs=3", "training.reward.epochs=5"]))
     assert [fit["epochs"] for fit in staged] == [3, 5]
-
-
-def test_plain_names_what_is_missing() -> None:
-    cfg = OmegaConf.create({"data": {"root": "???", "inner": {"path": "???"}}})
-    with pytest.raises(ValueError, match=r"^data\.inner\.path, data\.root must be given$"):
-        plain(cfg.data)
 
 
 def test_make_passes_run_time_objects_on_as_they_are() -> None:

@@ -127,15 +127,6 @@ def test_a_row_is_searched_for_once(point_of: PointOf) -> None:
     assert not kept.searched and kept.row == first.row and answers is not None and len(answers.users) == 60
 
 
-def test_metrics_above_the_width_are_missing(point_of: PointOf) -> None:
-    row = point_of("search.width=[10,10,10,9]").result()[0].row
-    missing = {name for name, value in row.items() if value is None}
-    deep = [f"recall@{k}" for k in (10, 20, 50, 100, 500)]
-    assert missing == {f"{name}{end}" for name in (*deep, "ndcg@10", "ndcg@20") for end in ("", "_low", "_high")}
-    assert row["recall@5_low"] <= row["recall@5"] <= row["recall@5_high"]
-    assert row["users"] == 60 and row["invalid_rate"] == row["duplicate_rate"] == 0
-
-
 def test_deep_lists_are_measured_and_not_kept(point_of: PointOf) -> None:
     for search in ("exhaustive", "co_visit", "plain"):
         result, found = point_of(f"search={search}", "search.width=60" if search == "plain" else "split=test").result()
@@ -220,9 +211,7 @@ def test_the_key_holds_what_the_lists_say_and_not_where(point_of: PointOf, tmp_p
     assert point_of().key() not in keys and not {"allow", "deny"} & point_of().names().keys()
 
 
-def test_unknown_items_and_rankers_without_lists_are_refused(
-    point_of: PointOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unknown_items_and_rankers_without_lists_are_refused(point_of, tmp_path, monkeypatch):
     monkeypatch.setattr(Pipeline, "model", property(lambda self: pytest.fail("too late")))
     unknown = ids_file(tmp_path / "unknown.txt", [7, 8, 9])
     message = r"^evaluation\.deny names 2 of 3 items that the data don't have, first 8$"

@@ -75,14 +75,6 @@ def test_the_processor_chooses_the_precision(has, accelerator, expected, monkeyp
     assert make_trainer(changed(**{"trainer.precision": "auto"})).precision == arithmetic("auto", "cpu")
 
 
-def test_loggers(tmp_path: Path) -> None:
-    logger = make_logger(changed(store=str(tmp_path)), "joint-0", "train")
-    assert isinstance(logger, CSVLogger)
-    logger.log_metrics({"a": 1.0})
-    finish(logger)
-    assert (tmp_path / "logs" / "train-joint-0" / "version_0" / "metrics.csv").is_file()
-
-
 def test_a_training_logs_its_epochs_its_config_and_when_asked_its_artifacts(tmp_path: Path) -> None:
     cfg = configs.compose(
         [f"store={tmp_path}", "logger.artifacts=true", "sweep.name=mine", "trainer.precision=32-true"]
@@ -145,9 +137,7 @@ def test_a_missing_library_is_a_check(target: str, message: str, monkeypatch: py
         make_logger(changed(**{"logger._target_": target}), "a", "train")
 
 
-def test_epochs_their_size_and_the_rest_of_the_time_are_logged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_epochs_their_size_and_the_rest_of_the_time_are_logged(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(EpochLog, "MEASURED", 0.0)
     epochs = EpochLog("small")
     epochs.load_state_dict({"seconds": 1000.0})

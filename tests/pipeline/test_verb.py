@@ -49,11 +49,6 @@ def test_show_writes_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "–" in out
 
 
-def test_show_without_rows(capsys: pytest.CaptureFixture[str]) -> None:
-    show("Empty", ["name"], [])
-    assert "name" in capsys.readouterr().out
-
-
 def test_other_ranks_say_nothing(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("prepare").json["verb"] == "prepare"
     monkeypatch.setenv("LOCAL_RANK", "1")

@@ -78,7 +78,7 @@ def test_flat_likelihoods_are_more_uncertain_than_steep_ones(measure: str) -> No
 # Budgets.
 
 
-@settings(repeatable, max_examples=200)
+@settings(repeatable, max_examples=100)
 @given(
     st.lists(st.floats(0, 1e3) | st.sampled_from([0.0, 1.0, 1e-9, 1e-12, 5e-324]), min_size=1, max_size=60),
     st.integers(1, 30),

@@ -51,11 +51,6 @@ def test_log_softmax_over_allowed_codes(dtype: torch.dtype) -> None:
     assert log_probs[0, 1].tolist() == [0.0, -INF]
 
 
-def test_log_softmax_without_any_child_is_minus_infinity() -> None:
-    none = children()._replace(valid=torch.zeros(1, 2, 2, dtype=torch.bool))
-    assert (allowed_log_softmax(torch.zeros(1, 2, 3), none, 3) == -INF).all()
-
-
 def test_a_beam_whose_every_code_is_impossible_has_no_extension() -> None:
     logits = torch.tensor([[[-INF, 1.0, -INF], [-INF, 2.0, -INF]]])  # beam 0 may take codes 0 and 2 alone
     assert allowed_log_softmax(logits, children(), 3).tolist() == [[[-INF, -INF], [0.0, -INF]]]

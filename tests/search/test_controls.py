@@ -101,13 +101,3 @@ def test_pmi_is_the_textbooks(world: World, width: int, times: int, beta: float,
         found = guided_search(DictTrie(world.paths, without=without), world.say(user), rarity, levels)
         assume(found.gap > CLEAR)
         assert_ranks(ranking, user, found.scores)
-
-
-@pytest.mark.parametrize(
-    ("dials", "message"),
-    [((-1.0, 1.0), r"search\.beta must be a number >= 0, got -1\.0"), ((1.0, 0), r"search\.smoothing .* > 0, got 0")],
-)
-def test_bad_options_of_pmi_are_refused(drawn: Any, dials: tuple[float, float], message: str) -> None:
-    none = np.zeros(0, dtype=np.int64)
-    with pytest.raises(ValueError, match=f"^{message}$"):
-        PMISearch(2, 2, *dials, generator=drawn.generator, trie=drawn.trie, training=(none, none))

@@ -8,19 +8,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from promise.ids.trie import Trie
-from promise.search.cost import Cost
 from promise.search.protocols import UserRows
 from tests.search.strategies import NetworkWorld, networks
-
-
-def test_costs_add_up_and_are_told_per_user() -> None:
-    total = sum([Cost(1, 10, 3, 4, 0.5), Cost(3, 20, 5, 6, 0.25)], Cost())
-    assert total == Cost(4, 30, 8, 10, 0.75)
-    assert list(total.per_user().items()) == [
-        ("flops_per_user", 7.5), ("decoder_tokens_per_user", 2.0), ("prm_paths_per_user", 2.5), ("seconds", 0.75),
-    ]  # fmt: skip
-    with pytest.raises(ValueError, match=r"^a cost per user needs at least one user, got 0$"):
-        Cost().per_user()
 
 
 def count_attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:

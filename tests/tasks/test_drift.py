@@ -76,9 +76,7 @@ def test_the_oracle_bounds_the_guided_search_user_by_user(record: Record, dials:
 
 
 @pytest.mark.parametrize("dials", DIALS, ids=str)
-def test_the_oracle_keeps_whatever_is_a_candidate_at_every_depth(
-    world: Any, search: Callable[..., GuidedSearch], record: Record, dials: dict[str, Any]
-) -> None:
+def test_the_oracle_keeps_whatever_is_a_candidate_at_every_depth(world, search, record, dials):
     drift, task = record(**dials)
     oracle, rewards = oracle_of(search(**dials))
     steps: list[Step] = []
@@ -94,9 +92,7 @@ def test_the_oracle_keeps_whatever_is_a_candidate_at_every_depth(
 
 
 @pytest.mark.parametrize("dials", DIALS, ids=str)
-def test_it_agrees_with_the_evaluator(
-    world: Any, search: Callable[..., GuidedSearch], record: Record, dials: dict[str, Any]
-) -> None:
+def test_it_agrees_with_the_evaluator(world, search, record, dials):
     drift, _ = record(**dials)
     for name, ranker in (("guided", search(**dials)), ("plain", search(dials.get("width", WIDTH), 1, 0.0))):
         task = RankingEvaluator(10, ranker=ranker, item_count=30, trie=world.trie, drift_of=ranker.generator)

@@ -61,14 +61,6 @@ def test_ranks_are_a_plain_recount(world, answers, lightning):
     assert found.cost == Cost(24, 2400, 72, 48, 0.5 * batches)
 
 
-def test_the_split_and_the_users_are_those_of_the_loader(world, answers, lightning):
-    found = world.result(RankingEvaluator(8, ranker=Script(answers), item_count=30), split="validation", users=5)
-    assert len(found.users) == 5
-    assert found.users.tolist() == sorted(found.users.tolist())
-    assert found.targets.tolist() == world.histories.targets("validation", found.users).tolist()
-    assert found.items.tolist() == answers[found.users].tolist()
-
-
 def test_hrecall_is_a_plain_recount(world, answers, lightning):
     random = np.random.default_rng(2)
     kept = [random.integers(-1, nodes, (24, 3)) for nodes in world.trie.nodes[1:]]

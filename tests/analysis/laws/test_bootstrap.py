@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from promise.analysis.laws.bootstrap import Estimate, estimate, resampled
+from promise.analysis.laws.bootstrap import resampled
 
 
 def hits(shares, users: int = 4000, seed: int = 0, shuffled: float = 0.0) -> np.ndarray:
@@ -38,14 +38,6 @@ def test_a_resample_has_the_same_users_at_all_points() -> None:
     curve = resampled([1, 2, 3], values, resamples=30)
     np.testing.assert_array_equal(curve.draws[:, 0], curve.draws[:, 1])
     assert (curve.draws[:, 2] > curve.draws[:, 1]).all()
-
-
-def test_estimate() -> None:
-    found = estimate(0.5, np.arange(101) / 100)
-    assert found == Estimate(0.5, pytest.approx(0.025), pytest.approx(0.975))
-    assert [Estimate(1, low, high).excludes_zero for low, high in ((-1, 1), (0.1, 1), (-1, -0.1))] == [
-        False, True, True,
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

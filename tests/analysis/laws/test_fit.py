@@ -63,11 +63,6 @@ def test_the_largest_x_takes_no_part_in_the_fit(law: Law) -> None:
     assert again.error.value == pytest.approx(found.predicted.value - other[-1].mean())
 
 
-def test_the_order_of_points_does_not_matter() -> None:
-    values, order = drawn(POWER), np.random.default_rng(0).permutation(len(X))
-    assert fitted(X[order], values[order], POWER) == fitted(X, values, POWER)
-
-
 def test_intervals_are_those_of_refits_to_the_resampled_curves() -> None:
     found, curve = fitted(X, drawn(POWER), POWER), resampled(X, drawn(POWER), 60)
     plain = np.array([fit_parameters(POWER, X[:-1] / 20, draw[:-1]) for draw in curve.draws])

@@ -23,12 +23,6 @@ def test_candidates_and_compute(sweep) -> None:
     assert drawn["frontier"][0][0] == 1.1e7 and set(drawn["frontier"][1]) == {0.0721}  # cheapest and best
 
 
-def test_seeds_are_dots(sweep) -> None:
-    figure = candidates_figure(results_table([dict(row, seed=seed) for row in sweep for seed in (0, 1)]))
-    dots = [line for line in figure.axes[0].lines if line.get_marker() == "."]
-    assert len(dots) == 3 + 8  # one stack for each point with candidates
-
-
 def test_weight_figure(row) -> None:
     rows = [row("guided", 0.05 + x / 100, 1e8, width=20, candidates=80, weight=x) for x in (0.0, 0.5, 1.0)]
     (ax,) = weight_figure(results_table([*rows, row("plain", 0.05, 1e8, width=20)])).axes
@@ -81,8 +75,3 @@ def test_odd_tables_draw_without_a_warning(name: str, sweep, row) -> None:
 def test_empty_figure_says_why(row) -> None:
     figure = candidates_figure(results_table([row("plain", None, 1e8, width=5)]))
     assert texts(figure.axes[0]) == ["no finished point has recall@10"]
-
-
-def test_error_metric(sweep) -> None:
-    with pytest.raises(ValueError, match=r"^metric must be a column of the results .* got recall@7$"):
-        candidates_figure(results_table(sweep), "recall@7")

@@ -10,11 +10,7 @@ from promise.analysis.plots.laws import LawPanel, law_figure
 from tests.analysis.plots.artists import lines
 
 X = np.array([20, 30, 40, 60, 100, 200, 400, 800], dtype=float)
-SHAPES = {
-    "saturating": 0.3 - 0.1 * (X / 20) ** -1.0,
-    "straight": 0.2 + 0.02 * np.log(X / 20),
-    "flat": np.full(8, 0.2),
-}
+SHAPES = {"saturating": 0.3 - 0.1 * (X / 20) ** -1.0, "straight": 0.2 + 0.02 * np.log(X / 20), "flat": np.full(8, 0.2)}
 
 
 @cache

@@ -5,8 +5,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from promise.analysis.plots.gallery import write_figures
 from promise.analysis.report.html import Page, report_html
 from promise.analysis.results import results_table
@@ -80,8 +78,3 @@ def test_failed_points_show_their_error(sweep) -> None:
     text = report_html(results_table([*sweep, failed]), page())
     assert "14 points, 13 done, 1 failed." in text and "ValueError: too wide" in text
     assert "No finished point has recall@10." in report_html(results_table([failed]), page())
-
-
-def test_error_metric(sweep) -> None:
-    with pytest.raises(ValueError, match=r"^metric must be a column of the results "):
-        report_html(results_table(sweep), page(), "recall@7")

@@ -76,10 +76,7 @@ MOVIELENS: list[dict[str, str | bytes]] = [
         "ratings__dat": lines("{0}::{1}::5::{2}"),
         "movies__dat": "661::Misérables, Les (1995)::Drama|War\n50::Fargo::(no genres listed)\n".encode("latin-1"),
     },
-    {
-        "u__data": lines("{0}\t{1}\t5\t{2}"),
-        "u__item": "\n".join(map("|".join, FILMS)).encode("latin-1"),
-    },
+    {"u__data": lines("{0}\t{1}\t5\t{2}"), "u__item": "\n".join(map("|".join, FILMS)).encode("latin-1")},
 ]
 
 

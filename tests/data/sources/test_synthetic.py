@@ -94,18 +94,6 @@ def test_who_always_stays_buys_from_one_sub_category() -> None:
     assert (nodes == nodes[:, :1]).all()
 
 
-def test_brand_loyalty_raises_the_share_of_equal_brands() -> None:
-    def equal(loyalty: float) -> float:
-        source = shop(users=500, follow_up=0, brand_loyalty=loyalty)
-        rng = np.random.default_rng(0)
-        catalogue = source._catalogue(rng)
-        bought = source._purchases(catalogue, source._links(catalogue, rng), rng)[1]
-        brands = catalogue.shelf[bought] % source.brands
-        return float((brands[:, :-1] == brands[:, 1:])[bought[:, 1:] >= 0].mean())
-
-    assert equal(1.0) > equal(0.0) + 0.1
-
-
 def test_links_keep_their_shares() -> None:
     source = shop(links=4, link_companion=0, link_category=1)
     rng = np.random.default_rng(0)

@@ -28,13 +28,6 @@ def test_every_sub_category_has_a_path_of_its_own_however_large_the_tree() -> No
     assert any("Garden2" in str(text) for text in texts)
 
 
-def test_words_are_missing_as_often_as_asked() -> None:
-    nodes = np.zeros((4000, 3), dtype=int)
-    texts = item_texts(nodes, np.zeros(4000, dtype=int), 0.25, np.random.default_rng(0))
-    share = np.mean(["Garden" in str(text) for text in texts])
-    assert abs(share - 0.75) < 0.03
-
-
 def test_a_path_alone_has_no_stray_punctuation() -> None:
     texts = item_texts(np.zeros((500, 3), dtype=int), np.zeros(500, dtype=int), 0.6, np.random.default_rng(0))
     for text in filter(None, texts):

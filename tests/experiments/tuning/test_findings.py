@@ -27,11 +27,6 @@ def test_the_front_and_its_knee() -> None:
     assert (nothing["best"], nothing["front"]) == (None, [])
 
 
-def test_the_order_of_objectives_does_not_matter() -> None:
-    turned = settings(objectives=["flops_per_user", "recall@10"])
-    assert find(turned, POINTS) == find(settings(), POINTS)
-
-
 def test_the_best_one_within_the_ceilings(capsys: pytest.CaptureFixture[str]) -> None:
     found = find(settings(**ONE), POINTS)
     assert found["best"] == 4 and found["front"] == [4, 1, 2, 3, 0]

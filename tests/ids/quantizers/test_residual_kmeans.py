@@ -230,19 +230,6 @@ def test_fewer_items_than_codes_says_what_fits() -> None:
             kmeans(3, [4, 256, 4], iterations=5, restarts=1).fit(blobs(0, items, 2), 0)
 
 
-def test_new_items_meet_the_nearest_codewords_of_the_fit() -> None:
-    points, new = blobs(11, 200, 4), blobs(12, 30, 4)
-    quantizer = kmeans(2, 8, iterations=10, restarts=1)
-    quantizer.fit(points, 0)
-    codes = quantizer.encode(points)
-    assert np.array_equal(quantizer.encode(points[[7, 3]]), codes[[7, 3]])
-    residual = new.astype(np.float64)
-    for column, codebook in zip(quantizer.encode(new).T, quantizer.codebooks, strict=True):
-        gaps = np.square(residual[:, None] - codebook).sum(2)
-        assert (gaps[np.arange(30), column] <= gaps.min(1) + 1e-5).all()
-        residual -= codebook[column]
-
-
 def test_random_codes_are_the_same_paths_on_other_items() -> None:
     points = blobs(0, 200, 4)
     plain, dealt, again, other = (

@@ -62,17 +62,3 @@ def test_cost_by_hand(drawn: Any) -> None:
     assert (cost.flops, cost.decoder_tokens, cost.prm_paths) == (decoded + 20 + 3 * 8, 6, 8)
     cost = drawn.exhaustive(1.0).rank(batch, 2).cost
     assert (cost.flops, cost.decoder_tokens, cost.prm_paths) == (500 + 20 + 3 * 8, 0, 8)
-
-
-@pytest.mark.parametrize(
-    ("dials", "message"),
-    [
-        ({"weight": 2}, r"search\.weight must be a number in \[0, 1\], got 2"),
-        ({"temperature": 0}, r"search\.temperature must be a number > 0, got 0"),
-        ({"reward": None}, r"search\.weight=1\.0 needs a reward model, got a generator alone"),
-        ({"allow": []}, "allow must name at least one item, got none"),
-    ],
-)
-def test_bad_dials_are_refused(drawn: Any, dials: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=f"^{message}$"):
-        drawn.exhaustive(**{"weight": 1.0, **dials})
