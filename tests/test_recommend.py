@@ -230,11 +230,12 @@ class Bomb:
         return Path.write_text, (Path("exploded"), "")
 
 
-def vouch(folder: Path, name: str) -> None:
-    """Write a file's hash into the description of a model."""
+def vouch(folder: Path, name: str, change: Callable[[Any], Any] = lambda described: None) -> None:
+    """Write a file's hash into the description of a model, after a change of it."""
     described = json.loads((folder / "model.json").read_text())
     described["files"][name] = model_folder.file_fingerprint(folder / name)
     del described["hash"]
+    change(described)
     (folder / "model.json").write_text(json.dumps(described | {"hash": model_folder.digest(described)}))
 
 
@@ -250,6 +251,22 @@ def test_no_file_of_a_model_is_unpickled(recommend: Any, model: Path, here: Path
     with pytest.raises(ValueError, match=r"\bm\b") as raised:
         recommend("model=m", rows=[{"user": "a", "items": [7]}])
     assert is_check(raised.value) and not Path("exploded").exists() and not Path("out.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda described: described["search"].update(_target_="os.system"),
+        lambda described: described["config"]["generator"].update(_target_="subprocess.Popen", args="touch exploded"),
+        lambda described: described["config"]["reward"].update(dim={"_target_": "os.system", "command": "x"}),
+        lambda described: described["config"]["generator"].update(dropout="${oc.env:HOME}"),
+    ],
+)
+def test_a_model_runs_networks_and_rankers_alone(recommend: Any, model: Path, here: Path, change: Any) -> None:
+    vouch(shutil.copytree(model, here / "m"), "items.parquet", change)
+    with pytest.raises(ValueError, match=r"^m is not loaded: [^\n]+$") as raised:
+        recommend("model=m", rows=[{"user": "a", "items": [7]}])
+    assert is_check(raised.value) and not Path("exploded").exists()
 
 
 def test_a_model_without_counts_is_told_so(recommend: Any, model: Path, here: Path) -> None:

@@ -1,6 +1,7 @@
 """A trained model as one folder: networks with all that their answers depend on, loaded without any data."""
 
 import hashlib
+import inspect
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from torch import nn
 
 from promise.data.interactions import EVENT_COLUMNS, Interactions
 from promise.ids.semantic_ids import SemanticIds
@@ -23,8 +25,10 @@ from promise.ids.trie import Trie
 from promise.models.cooccurrence import set_scale
 from promise.models.generator import Generator
 from promise.models.reward import RewardModel
+from promise.pipeline.config import called_by, named
 from promise.pipeline.files import file_fingerprint
 from promise.pipeline.networks import WEIGHTS, NetworkInputs, build_networks, load_weights
+from promise.search.protocols import Ranker
 
 #: The file that says what a folder holds; the other files of a folder.
 DESCRIPTION, IDS, TABLES, ITEMS = "model.json", "ids.npz", "tables.safetensors", "items.parquet"
@@ -136,10 +140,12 @@ class Model:
             option: What names it, for errors.
 
         Raises:
-            ValueError: If it is no such folder, or a file of it is missing, has changed or holds something else.
+            ValueError: If it is no such folder, a file of it is missing, has changed or holds something else, or it
+                names what is neither a network nor a ranker.
         """
         folder = Path(folder)
         described = description(folder, option)
+        require_networks(described, folder)
         for name, expected in described["files"].items():
             if file_fingerprint(folder / name) != expected:
                 raise ValueError(f"{folder / name} has changed since the model was written")
@@ -187,6 +193,21 @@ def description(folder: Path, option: str = "checkpoint") -> dict[str, Any]:
         if not (folder / name).is_file():
             raise ValueError(f"{folder / name} is missing: the model is not whole")
     return dict(described)
+
+
+def require_networks(described: Mapping[str, Any], folder: Path) -> None:
+    """Refuse a model that would run anything but networks and rankers, such as a command: it may be from anywhere.
+
+    Raises:
+        ValueError: If a `_target_` of its config is no class of these, or a value of it is to be looked up elsewhere.
+    """
+    for name, value in named({"config": described["config"], "search": described["search"]}).items():
+        if name.endswith("._target_"):
+            found = called_by(value)
+            if not (inspect.isclass(found) and issubclass(found, nn.Module | Ranker)):
+                raise ValueError(f"{folder} is not loaded: {value} is neither a network nor a ranker")
+        elif "${" in str(value):
+            raise ValueError(f"{folder} is not loaded: its {name} is to be looked up elsewhere, {value}")
 
 
 def in_catalogue(interactions: Interactions, model: Model, place: str) -> Interactions:
