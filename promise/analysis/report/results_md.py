@@ -61,7 +61,7 @@ def build(folder: Path) -> str:
         command=lambda words, data, split: command(headline, words, data, split),
         sweeps=sweeps,
         drifts=[(path, *drift_table(path)) for path in sorted(folder.glob("drift-*.csv"))],
-        laws=[(path, law_table(path)) for path in sorted(folder.glob("laws-*.csv"))],
+        laws=[(path, *law_table(path)) for path in sorted(folder.glob("laws-*.csv"))],
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 

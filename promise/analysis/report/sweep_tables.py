@@ -11,8 +11,8 @@ from promise.analysis.results import read_results
 
 DRIFT_COLUMNS = ("dataset", "split", "seed", "seen", "users", "W", "C", "depth", "measure", "value", "low", "high")
 LAW_COLUMNS = (
-    "group", "data", "users", "reward", "seeds", "width", "metric", "along", "law", "verdict", "reason", "preferred",
-    "aicc", "a", "a_low", "a_high", "error", "error_low", "error_high",
+    "group", "data", "users", "generator", "reward", "seeds", "width", "metric", "along", "law", "verdict", "reason",
+    "preferred", "aicc", "a", "a_low", "a_high", "error", "error_low", "error_high",
 )  # fmt: skip
 DRIFT_MEASURES = {
     "teacher_forced": "likeliest code is the true one, after the true codes",
@@ -114,19 +114,26 @@ def drift_table(path: Path) -> tuple[dict[str, Any], list[str], dict[str, dict[s
     return rows.row(0, named=True), shown["depth"].unique().sort().to_list(), cells
 
 
-def law_table(path: Path) -> list[dict[str, Any]]:
-    """Laws over C: for every reward model and metric the law to show first (the preferred, or the lowest AICc).
+def law_table(path: Path) -> tuple[str, list[dict[str, Any]]]:
+    """Laws of recall over C: for every curve and metric the law to show first (the preferred, or the lowest AICc).
+
+    Returns:
+        The words that make them, those of the sweep whose kept table has the same ending, and the rows.
 
     Raises:
         ValueError: If the file is no table of laws.
     """
-    rows = read_columns(path, LAW_COLUMNS).filter(pl.col("along") == "candidates")
-    order = [pl.col("reason").is_not_null(), ~pl.col("preferred").cast(pl.Boolean), "aicc"]
-    return (
-        rows.group_by("group", "metric", maintain_order=True)
-        .map_groups(lambda each: each.sort(order).head(1))
-        .to_dicts()
+    rows = read_columns(path, LAW_COLUMNS).filter(
+        pl.col("along") == "candidates", pl.col("metric").str.contains("recall")
     )
+    order = [pl.col("reason").is_not_null(), ~pl.col("preferred").cast(pl.Boolean), "aicc"]
+    curve = pl.format("{}, {}, W = {}", pl.col("generator").fill_null("–"), "reward", "width")
+    shown = rows.with_columns(curve=curve).group_by("group", "metric", maintain_order=True)
+    ending = path.name.removeprefix("laws")
+    sweeps = [
+        kept for name, kept in KEPT.items() if kept.table == "results.csv" and path.with_name(name + ending).exists()
+    ]
+    return [*sweeps, KEPT["laws"]][0].words, shown.map_groups(lambda each: each.sort(order).head(1)).to_dicts()
 
 
 def read_columns(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:

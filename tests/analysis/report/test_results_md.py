@@ -103,8 +103,8 @@ def test_sweeps_and_analyses(tmp_path: Path) -> None:
             shared | {"depth": 1, "measure": "net_rescue", "value": -0.02, "low": -0.03, "high": -0.01},
             shared | {"depth": 2, "measure": "hrecall_plain", "value": 0.5},
             shared | {"measure": "no_error", "value": 1})  # fmt: skip
-    law = {"group": 0, "data": "my_shop", "split": "test", "users": 1000, "reward": "dot"}
-    law |= {"metric": "recall@10", "along": "candidates"}
+    law = {"group": 0, "data": "my_shop", "split": "test", "users": 1000, "generator": "tiny", "reward": "dot"}
+    law |= {"width": 20, "metric": "recall@10", "along": "candidates"}
     number = {"a": 0.07, "a_low": 0.06, "a_high": 0.08, "error": 0.001, "error_low": 0, "error_high": 0.002, "aicc": 1}
     columns = (*LAW_COLUMNS, "split")
     rows_of(tmp_path, "laws-my_shop-test-0.csv", columns,
@@ -113,8 +113,9 @@ def test_sweeps_and_analyses(tmp_path: Path) -> None:
             law | {"group": 1, "law": "line", "preferred": "false", "reason": "it is flat"})  # fmt: skip
     text = build(tmp_path)
     assert "past items removed, W = 20, C = 200" in text and "| −.0200 (−.0300 to −.0100) | – |" in text
-    assert "| dot | R@10 | line | .0500 (.0600 to .0800) | +.0010 (.0000 to .0020) | v |" in text
-    assert "No law carries R@10 of dot: the first reason is that it is flat." in text
+    assert "| tiny, dot, W = 20 | R@10 | line | .0500 (.0600 to .0800) | +.0010 (.0000 to .0020) | v |" in text
+    assert "No law carries R@10 of tiny, dot, W = 20: the first reason is that it is flat." in text
+    assert text.count("`promise sweep +sweeps=depth data=my_shop ") == 2  # the laws beside it, too
     assert "| 2 | .0600 | 10 MFLOP | .0800 | 10 MFLOP | `promise sweep +sweeps=depth data=my_shop " in text
 
 
