@@ -53,9 +53,10 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     named = {name: options[name] for name in LISTS if options[name] is not None}
     lists = {name: indices_of(name, path, read_ids(name, path), catalogue) for name, path in named.items()}
     ranker = recommender.ranker(cfg.k, lists, **options["search"])
-    histories = read_histories("histories", str(cfg.histories), catalogue, **options["data"])
+    usual = model.origin.get("dataset", {}).get("columns", {})
+    histories = read_histories("histories", str(cfg.histories), catalogue, **options["data"], usual=usual)
     without = histories.users.filter(pl.Series(np.diff(histories.offsets) == 0))
-    usual = fallback(cfg.fallback, cfg.k, model, lists, without) if len(without) else np.zeros(0, np.int64)
+    popular = fallback(cfg.fallback, cfg.k, model, lists, without) if len(without) else np.zeros(0, np.int64)
     if histories.unknown:
         unknown = (histories.unknown, histories.stranger)
         log.info("%d events of items that the model does not know are dropped, such as %r", *unknown)
@@ -82,10 +83,10 @@ def run(cfg: DictConfig) -> dict[str, Any]:
             users = np.arange(first, min(first + count, len(histories.users)))
             if not path.exists():
                 items, scores = ranked(ranker, histories, users, cfg.k, cfg.batch_size, fabric.device)
-                if len(usual):
+                if len(popular):
                     empty = np.diff(histories.offsets)[users] == 0
-                    items[empty, : len(usual)] = usual
-                    scores[empty, : len(usual)] = popularity(model)[usual]
+                    items[empty, : len(popular)] = popular
+                    scores[empty, : len(popular)] = popularity(model)[popular]
                 with written_whole(path) as part:
                     table(model, histories.users.gather(users), items, scores).write_parquet(part)
                 searched += len(users)

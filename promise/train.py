@@ -67,9 +67,10 @@ def model_folder(pipeline: Pipeline, chosen: dict[str, str], words: Iterable[str
     model = pipeline.model
     if pipeline.given is not None:
         return model.weights.parent
+    columns = {name: pipeline.cfg.data[name] for name in ("user", "item", "time") if pipeline.cfg.data.get(name)}
     made_of = {
         "options": {group: chosen[group] for group in OPTIONS},
-        "dataset": {"name": chosen["data"], "card": pipeline.data.manifest["card"]},
+        "dataset": {"name": chosen["data"], "card": pipeline.data.manifest["card"], "columns": columns},
         "overrides": list(placeless(words).values()),
     }
     return replace(model, origin={**model.origin, **made_of}).save(Path(pipeline.cfg.store) / "models")

@@ -1,6 +1,8 @@
 """GivenHistories: histories of a table for a catalogue that is known: events, or one user a line."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
@@ -41,6 +43,7 @@ def read_histories(
     item: str | None = None,
     time: str | None = None,
     header: bool = True,
+    usual: Mapping[str, str] = MappingProxyType({}),
 ) -> GivenHistories:
     """Reads a table as `data=table` does, in memory only as numbers.
 
@@ -49,12 +52,15 @@ def read_histories(
         pattern: A file of events, or of users with lists of items, of any form; or a pattern of files.
         catalogue: (I,) ids of the items; 3 meets "3".
         user, item, time, header: As `promise.data.sources.table.Table` takes them; `item` may be a column of lists.
+        usual: Columns that stand for those of the three that are not given, where the file has them.
 
     Raises:
         ValueError: If there is no such file, it is no table, lacks a column or holds no user.
     """
     files = [TableFile.open(name, path, header) for path in found_files(name, pattern, None)]
     columns = files[0].columns
+    own = {name: column for name, column in usual.items() if column in columns}
+    user, item, time = user or own.get("user"), item or own.get("item"), time or own.get("time")
     item = item or next(iter([*guessed("item", columns), *guessed("items", columns)]), None)
     events = Events.of(files, user, item, time, lists=str(item) in columns and holds_lists(files[0], str(item)))
     rows, _ = rows_of(events)

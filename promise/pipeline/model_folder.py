@@ -56,8 +56,8 @@ class Model:
         counts: Training events of every item, by which items are popular; None in folders of earlier versions.
         weights: File of the weights.
         search: Config of the search that recommends.
-        origin: Where they come from: names of the options, overrides without paths, fingerprint, name and card of the
-            data, config of IDs and embeddings; folders of earlier versions lack overrides, name and card.
+        origin: Where they come from: names of the options, overrides without paths, fingerprint, name, card and
+            given columns of the data, config of IDs and embeddings; folders of earlier versions lack some of these.
     """
 
     name: str
