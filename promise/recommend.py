@@ -75,9 +75,8 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     parts = {first: folder / f"{first:012d}.parquet" for first in range(0, len(histories.users), count)}
     own = list(parts.items())[fabric.global_rank :: fabric.world_size]
     began, searched = time.perf_counter(), 0
-    bar = tqdm(desc="recommending", unit="user", unit_scale=True, delay=1, disable=not fabric.is_global_zero)
-    with bar:
-        bar.reset(sum(min(count, len(histories.users) - first) for first, _ in own))
+    total, quiet = sum(min(count, len(histories.users) - first) for first, _ in own), not fabric.is_global_zero
+    with tqdm(total=total, desc="recommending", unit="user", unit_scale=True, delay=1, disable=quiet) as bar:
         for first, path in own:
             users = np.arange(first, min(first + count, len(histories.users)))
             if not path.exists():

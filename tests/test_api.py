@@ -47,6 +47,8 @@ def test_wrong_histories(model: Path) -> None:
     with pytest.raises(ValueError, match=r"^the history of user 0 must be a list of item ids, got the text 'B7'$"):
         recommender.recommend(["B7"])
     assert list(recommender.titles) == recommender.ids
+    with pytest.raises(ValueError, match=r"^history must be an integer >= 1, got 0$"):
+        recommender.export("search.pt2", history=0)
     for options, message in (
         ({"k": 0}, "k must be an integer >= 1, got 0"),
         ({"k": 41}, "k must be at most 40, the items of the catalogue, got 41"),
