@@ -1,5 +1,6 @@
 """`promise train`: the generator and its process reward model, jointly, in stages, or the generator alone."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,23 +49,30 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         "training": training,
         "trained": pipeline.built,
         "paths": {
-            "model": str(model_folder(pipeline, chosen)),
+            "model": str(model_folder(pipeline, chosen, HydraConfig.get().overrides.task)),
             "ids": str(pipeline.ids_path),
             "manifest": None if manifest is None else str(manifest),
         },
     }
 
 
-def model_folder(pipeline: Pipeline, chosen: dict[str, str]) -> Path:
-    """The folder that holds the trained model and all that its answers depend on; the given one, if there is one."""
+def model_folder(pipeline: Pipeline, chosen: dict[str, str], words: Sequence[str] | None = None) -> Path:
+    """The folder that holds the trained model and all that its answers depend on; the given one, if there is one.
+
+    Args:
+        pipeline: The pipeline.
+        chosen: Names of the options, by group.
+        words: The overrides, which the folder keeps without paths; None = it has none.
+    """
     model = pipeline.model
     if pipeline.given is not None:
         return model.weights.parent
-    made_of = {
+    made_of: dict[str, Any] = {
         "options": {group: chosen[group] for group in OPTIONS},
         "dataset": {"name": chosen["data"], "card": pipeline.data.manifest["card"]},
-        "overrides": list(placeless(HydraConfig.get().overrides.task).values()),
     }
+    if words is not None:
+        made_of["overrides"] = list(placeless(words).values())
     return replace(model, origin={**model.origin, **made_of}).save(Path(pipeline.cfg.store) / "models")
 
 

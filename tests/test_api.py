@@ -17,6 +17,7 @@ import torch
 
 import promise
 from promise.api import Recommender, load, open_point
+from promise.train import model_folder
 
 Run = Callable[..., Any]
 
@@ -232,6 +233,7 @@ def test_it_is_the_point_of_the_command(run: Run, world: Any, shared_store: Path
     options = ("search=guided", "search.width=7", "search.expansion=2")
     point = open_point([*world.words, f"store={shared_store}", *options])
     result, _ = point.result()
+    assert Recommender.load(model_folder(point.pipeline, point.choices)).model.search["width"] == 7
     said = run("evaluate", *options, "build=never").json
     assert said["paths"]["row"] == str(result.path)
     assert said["metrics"]["recall@5"] == result.row["recall@5"]
