@@ -1,6 +1,5 @@
 """`promise push` and `promise pull`: a model arrives as it left, with a card; nothing else is overwritten or run."""
 
-import io
 import json
 import shutil
 import sys
@@ -172,14 +171,10 @@ def test_what_must_be_given_is_named(run_bare: Run, here: Path) -> None:
     assert run_bare("pull").error == "from, out must be given"
 
 
-class Refusal(OSError):
-    """As the Hub answers: lines, and no file."""
-
-
 class Hub:
     """The part of huggingface_hub that is used, over a folder, without a network."""
 
-    errors = SimpleNamespace(HTTPError=Refusal, HFValidationError=Refusal)
+    errors = SimpleNamespace(HTTPError=OSError, HFValidationError=OSError)
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.private = folder, True
@@ -187,7 +182,7 @@ class Hub:
 
     def create_repo(self, name: str, private: bool, exist_ok: bool) -> None:
         if name == "owner/down":
-            raise Refusal("no\n\n  network")
+            raise OSError("no\n\n  network")
         if not self.folder.exists():
             self.folder.mkdir()
             self.private = private
@@ -197,7 +192,7 @@ class Hub:
         return SimpleNamespace(private=self.private, siblings=names, sha="0")
 
     def CommitOperationAdd(self, name: str, content: Any) -> tuple[str, bytes]:
-        return name, content.read_bytes() if isinstance(content, Path) else io.BytesIO(content).getvalue()
+        return name, content.read_bytes() if isinstance(content, Path) else content
 
     def create_commit(self, name: str, operations: Any, commit_message: str, parent_commit: str) -> SimpleNamespace:
         for file, content in operations:
