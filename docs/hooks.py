@@ -12,9 +12,6 @@ from promise.help import key_lines
 #: Groups whose files change other groups: they are shown whole, on a page of their own.
 RECIPES = ("experiment", "sweeps")
 
-#: Verbs with a config of their own.
-OWN = ("bench", "pull", "push", "recommend", "serve")
-
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add what lies outside docs/, under its path in the repository, and the pages that are made here."""
@@ -42,7 +39,7 @@ def options_page() -> str:
             if (kind := group.partition("@")[0]) not in RECIPES
         ),
         f"\n## Of every verb\n\n{fence(key_lines(conf / 'config.yaml'))}",
-        *(f"\n## Of `promise {verb}`\n\n{fence(key_lines(conf / f'{verb}.yaml'))}" for verb in OWN),
+        *(f"\n## Of `promise {verb}`\n\n{fence(key_lines(conf / f'{verb}.yaml'))}" for verb in configs.OWN),
     ]
     for group in sorted(set(groups) - set(RECIPES)):
         text += [f"\n## {group}", *(option(group, name, "###") for name in groups[group])]

@@ -145,13 +145,10 @@ class Recommender:
         deny: Iterable[Hashable] | None = None,
         **options: Any,
     ) -> None:
-        """Write networks, trie and search as one graph that needs torch alone.
+        """Write networks, trie and search as one graph that needs torch alone; the Python page shows how it is used.
 
-            program = torch.export.load(path, extra_files=(files := {"items.json": ""}))
-            items, scores = program.module()(history, lengths)  # (B, H) item numbers and (B,) -> (B, k) each
-            names = json.loads(files["items.json"])             # the id of every number
-
-        Of a history shorter than H the rest is padding, any number; users without an answer have -1.
+        It takes item numbers (B, H), right-padded with any item's, and lengths (B,), and returns items and scores
+        (B, k), best first, -1 where there is none. Its extra file `items.json` has the id of every number.
 
         Args:
             path: The file, `.pt2`.
@@ -166,6 +163,8 @@ class Recommender:
         if Path(path).suffix != ".pt2":
             raise ValueError(f"export writes a file that ends in .pt2, got {path}")
         search = self.beam_search("export", k, self.lists(allow, deny), options)
+        if history is not None:
+            require("history", history, COUNT)
         program = exported(search, k, search.generator.history if history is None else history)
         with written_whole(Path(path)) as part:
             torch.export.save(program, part, extra_files={"items.json": json.dumps(self.ids)})

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 HYDRA_VERSION_BASE = "1.3"
 
+#: Verbs with a root config of their own.
+OWN = ("bench", "pull", "push", "recommend", "serve")
+
 #: Former names of keys, and of values that were called otherwise -> what to type today.
 RENAMED = {
     "evaluation.seen": "evaluation.remove_seen=true|false",
@@ -60,7 +63,7 @@ def config_path() -> str:
 
 def root_config(verb: str) -> str:
     """Name of the root config of a verb: its own, or the one of all others."""
-    return verb if verb in ("bench", "pull", "push", "recommend", "serve") else "config"
+    return verb if verb in OWN else "config"
 
 
 def register_search_path() -> None:

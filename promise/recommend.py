@@ -24,6 +24,7 @@ from promise.pipeline.files import file_fingerprint, require_writable, written_w
 from promise.pipeline.item_files import LISTS, indices_of, read_ids
 from promise.pipeline.model_folder import DESCRIPTION, Model, digest
 from promise.pipeline.predictions import SUFFIXES, write_table
+from promise.pipeline.store import process_rank
 from promise.pipeline.verb import app
 from promise.search.options import COUNT, TRUTH, one_of, require
 from promise.search.protocols import Ranker, UserRows
@@ -45,9 +46,8 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     options, out = plain(cfg), Path(str(cfg.out))
     check(options, out)
     fabric = Fabric(accelerator=cfg.accelerator, devices=cfg.devices, num_nodes=cfg.num_nodes)
-    fabric.launch()
-    if not fabric.is_global_zero:
-        logging.getLogger("promise").setLevel(logging.WARNING)  # the first one says it
+    if process_rank() > 0:
+        logging.getLogger("promise").setLevel(logging.WARNING)  # the first process says it
     model = Model.open(str(cfg.model), "model")
     recommender, catalogue = Recommender(model, cfg.remove_seen, fabric.device), model.items["id"]
     named = {name: options[name] for name in LISTS if options[name] is not None}
@@ -71,14 +71,14 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         kept,
         {n: v.tolist() for n, v in lists.items()},
     ]
+    fabric.launch()  # starts the others, once this one has refused what is wrong
     folder, count = out.with_name(f".{out.name}-{digest(key)}"), cfg.batch_size * PART
     folder.mkdir(exist_ok=True)
     parts = {first: folder / f"{first:012d}.parquet" for first in range(0, len(histories.users), count)}
     own = list(parts.items())[fabric.global_rank :: fabric.world_size]
     began, searched = time.perf_counter(), 0
-    bar = tqdm(desc="recommending", unit="user", unit_scale=True, delay=1, disable=not fabric.is_global_zero)
-    with bar:
-        bar.reset(sum(min(count, len(histories.users) - first) for first, _ in own))
+    total, quiet = sum(min(count, len(histories.users) - first) for first, _ in own), not fabric.is_global_zero
+    with tqdm(total=total, desc="recommending", unit="user", unit_scale=True, delay=1, disable=quiet) as bar:
         for first, path in own:
             users = np.arange(first, min(first + count, len(histories.users)))
             if not path.exists():

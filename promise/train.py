@@ -56,13 +56,13 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     }
 
 
-def model_folder(pipeline: Pipeline, chosen: dict[str, str], words: Iterable[str]) -> Path:
+def model_folder(pipeline: Pipeline, chosen: dict[str, str], words: Iterable[str] | None = None) -> Path:
     """The folder that holds the trained model and all that its answers depend on; the given one, if there is one.
 
     Args:
         pipeline: Trains it, if need be.
         chosen: Names of the options, by group.
-        words: The overrides that ask for it; kept with it, without paths.
+        words: The overrides that ask for it; kept with it, without paths; None = not known.
     """
     model = pipeline.model
     if pipeline.given is not None:
@@ -71,7 +71,7 @@ def model_folder(pipeline: Pipeline, chosen: dict[str, str], words: Iterable[str
     made_of = {
         "options": {group: chosen[group] for group in OPTIONS},
         "dataset": {"name": chosen["data"], "card": pipeline.data.manifest["card"], "columns": columns},
-        "overrides": list(placeless(words).values()),
+        **({} if words is None else {"overrides": list(placeless(words).values())}),
     }
     return replace(model, origin={**model.origin, **made_of}).save(Path(pipeline.cfg.store) / "models")
 

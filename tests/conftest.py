@@ -7,6 +7,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tensors this small only wait fo
 
 import contextlib
 import copy
+import importlib
 import io
 import json
 import logging
@@ -154,6 +155,28 @@ def model(run: Run) -> Path:
 def run_bare() -> Run:
     """Run a command as it is typed."""
     return run_verb
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def call() -> Callable[..., Any]:
+    """Call a verb that has a config of its own, without Hydra: `call("push", "model=m", "to=./shared")`."""
+    from omegaconf import OmegaConf
+
+    from promise import configs
+
+    def run(verb: str, *words: str) -> Any:
+        conf: Any = OmegaConf.load(Path(configs.config_path()) / f"{verb}.yaml")
+        del conf["defaults"]
+        return importlib.import_module(f"promise.{verb}").run(OmegaConf.merge(conf, OmegaConf.from_dotlist([*words])))
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ import torch
 
 import promise
 from promise.api import Recommender, load, open_point
+from promise.train import model_folder
 
 Run = Callable[..., Any]
 
@@ -47,6 +48,8 @@ def test_wrong_histories(model: Path) -> None:
     with pytest.raises(ValueError, match=r"^the history of user 0 must be a list of item ids, got the text 'B7'$"):
         recommender.recommend(["B7"])
     assert list(recommender.titles) == recommender.ids
+    with pytest.raises(ValueError, match=r"^history must be an integer >= 1, got 0$"):
+        recommender.export("search.pt2", history=0)
     for options, message in (
         ({"k": 0}, "k must be an integer >= 1, got 0"),
         ({"k": 41}, "k must be at most 40, the items of the catalogue, got 41"),
@@ -230,6 +233,7 @@ def test_it_is_the_point_of_the_command(run: Run, world: Any, shared_store: Path
     options = ("search=guided", "search.width=7", "search.expansion=2")
     point = open_point([*world.words, f"store={shared_store}", *options])
     result, _ = point.result()
+    assert Recommender.load(model_folder(point.pipeline, point.choices)).model.search["width"] == 7
     said = run("evaluate", *options, "build=never").json
     assert said["paths"]["row"] == str(result.path)
     assert said["metrics"]["recall@5"] == result.row["recall@5"]

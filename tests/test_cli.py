@@ -158,24 +158,22 @@ def test_artifacts_without_a_subcommand(words: list[str], capsys: pytest.Capture
         ("data=s3rec experiment=smoke", "data.sequences must be given"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(run_bare, tmp_path, monkeypatch, words, line):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "file").touch()
+def test_bad_input_is_one_line_and_exit_code_2(run_bare, here, words, line):
+    (here / "file").touch()
     assert run_bare("evaluate", *words.split()).error.startswith(line)
 
 
-def test_what_an_experiment_sets_must_exist(run_bare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "experiment").mkdir()
-    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nsedd: 3\n")
-    error = run_bare("train", "--config-dir", ".", "experiment=mine").error
-    assert error == "experiment=mine sets sedd: unknown; did you mean seed?"
-
-
-def test_an_experiment_may_set_a_list(run_bare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "experiment").mkdir()
-    text = "# @package _global_\ndefaults: [{override /data: table}]\ndata: {events: no.csv, item_text: [a, b]}\n"
-    (tmp_path / "experiment" / "mine.yaml").write_text(text + "ids: {codes: [8, 8]}\n")
-    error = run_bare("train", "--config-dir", ".", "experiment=mine").error
-    assert error == "data.events: no such file: no.csv"
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("sedd: 3", "experiment=mine sets sedd: unknown; did you mean seed?"),
+        (  # a list may be of any length
+            "defaults: [{override /data: table}]\ndata: {events: no.csv, item_text: [a, b]}\nids: {codes: [8, 8]}",
+            "data.events: no such file: no.csv",
+        ),
+    ],
+)
+def test_what_an_experiment_sets_must_exist(run_bare: Any, here: Path, text: str, error: str) -> None:
+    (here / "experiment").mkdir()
+    (here / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
+    assert run_bare("train", "--config-dir", ".", "experiment=mine").error == error

@@ -1,6 +1,5 @@
 """`promise push` and `promise pull`: a model arrives as it left, with a card; nothing else is overwritten or run."""
 
-import io
 import json
 import shutil
 import sys
@@ -12,9 +11,7 @@ from typing import Any, cast
 import polars as pl
 import pytest
 import yaml
-from omegaconf import DictConfig, OmegaConf
 
-from promise import configs, pull, push
 from promise.analysis.results import write_results
 from promise.api import Recommender
 from promise.pipeline import model_folder
@@ -26,32 +23,14 @@ Run = Callable[..., Any]
 FILES = {"README.md", "model.json", *model_folder.FILES}
 
 
-@pytest.fixture(scope="module")
-def model(run: Run) -> Path:
-    """The folder of the tiny model."""
-    return Path(run("train").json["paths"]["model"])
+@pytest.fixture
+def share(model: Path, here: Path, call: Run) -> Callable[..., dict[str, Any]]:
+    return lambda *words: call("push", f"model={model}", "to=./shared", "license=cc-by-4.0", *words)
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def call(verb: Any, name: str, *words: str) -> dict[str, Any]:
-    """Run a verb as Hydra calls it."""
-    conf = OmegaConf.load(Path(configs.config_path()) / f"{name}.yaml")
-    conf = OmegaConf.masked_copy(conf, [str(key) for key in conf if key not in ("defaults", "hydra")])
-    return cast(dict[str, Any], verb.run(cast(DictConfig, OmegaConf.merge(conf, OmegaConf.from_dotlist([*words])))))
-
-
-@pytest.fixture
-def share(model: Path, here: Path) -> Callable[..., dict[str, Any]]:
-    return lambda *words: call(push, "push", f"model={model}", "to=./shared", "license=cc-by-4.0", *words)
-
-
-def fetch(*words: str) -> dict[str, Any]:
-    return call(pull, "pull", "from=./shared", "out=model", *words)
+def fetch(here: Path, call: Run) -> Callable[..., dict[str, Any]]:
+    return lambda *words: call("pull", "from=./shared", "out=model", *words)
 
 
 def front(path: str = "shared/README.md") -> tuple[Any, str]:
@@ -60,7 +39,7 @@ def front(path: str = "shared/README.md") -> tuple[Any, str]:
     return yaml.safe_load(head), text
 
 
-def test_it_recommends_what_it_did(share: Any, model: Path, here: Path, world: Any) -> None:
+def test_it_recommends_what_it_did(share: Any, fetch: Any, model: Path, here: Path, world: Any) -> None:
     histories = [history[:-1] for history in world.histories.values()]
     said = share()
     assert (said["rows"], said["paths"]) == (0, {"to": "./shared"})
@@ -99,7 +78,7 @@ def test_the_card(share: Any, evaluated: Any, model: Path, world: Any) -> None:
     assert "model-index" not in front()[0] and "None were given." in front()[1]
 
 
-def test_the_hub_reads_the_card(share: Any, evaluated: Any) -> None:
+def test_the_hub_reads_the_card(share: Any, fetch: Any, evaluated: Any) -> None:
     hub = pytest.importorskip("huggingface_hub")
     share(f"rows={evaluated.path}")
     card = hub.ModelCard.load("shared/README.md").data
@@ -119,7 +98,7 @@ def test_rows_are_those_of_these_networks(share: Any, evaluated: Any, here: Path
     assert share("rows=results.csv")["rows"] == 1
 
 
-def test_a_folder_of_an_earlier_version(share: Any, model: Path, here: Path) -> None:
+def test_a_folder_of_an_earlier_version(share: Any, fetch: Any, model: Path, here: Path) -> None:
     described = json.loads((shutil.copytree(model, here / "old") / "model.json").read_text())
     for name in ("dataset", "overrides", "hash"):
         (described["origin"] if name != "hash" else described).pop(name)
@@ -143,7 +122,7 @@ def written(folder: Path, described: dict[str, Any]) -> None:
         lambda config: config["generator"].update(dropout="${oc.create:{_target_:os.system}}"),
     ],
 )
-def test_code_of_others_is_not_run(share: Any, here: Path, change: Callable[[Any], None]) -> None:
+def test_code_of_others_is_not_run(share: Any, fetch: Any, here: Path, change: Callable[[Any], None]) -> None:
     share()
     described = json.loads(Path("shared/model.json").read_text())
     change(described["config"])
@@ -176,7 +155,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(share: Any, here: Path, words:
     assert {path.name for path in here.rglob("*")} == {"full", "note", "file"}
 
 
-def test_what_arrives_broken_is_refused(share: Any, here: Path) -> None:
+def test_what_arrives_broken_is_refused(share: Any, fetch: Any, here: Path) -> None:
     share()
     (here / "model").mkdir()  # an empty folder may be filled
     Path("shared/weights.safetensors").write_bytes(b"other")
@@ -192,14 +171,10 @@ def test_what_must_be_given_is_named(run_bare: Run, here: Path) -> None:
     assert run_bare("pull").error == "from, out must be given"
 
 
-class Refusal(OSError):
-    """As the Hub answers: lines, and no file."""
-
-
 class Hub:
     """The part of huggingface_hub that is used, over a folder, without a network."""
 
-    errors = SimpleNamespace(HTTPError=Refusal, HFValidationError=Refusal)
+    errors = SimpleNamespace(HTTPError=OSError, HFValidationError=OSError)
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.private = folder, True
@@ -207,7 +182,7 @@ class Hub:
 
     def create_repo(self, name: str, private: bool, exist_ok: bool) -> None:
         if name == "owner/down":
-            raise Refusal("no\n\n  network")
+            raise OSError("no\n\n  network")
         if not self.folder.exists():
             self.folder.mkdir()
             self.private = private
@@ -217,7 +192,7 @@ class Hub:
         return SimpleNamespace(private=self.private, siblings=names, sha="0")
 
     def CommitOperationAdd(self, name: str, content: Any) -> tuple[str, bytes]:
-        return name, content.read_bytes() if isinstance(content, Path) else io.BytesIO(content).getvalue()
+        return name, content.read_bytes() if isinstance(content, Path) else content
 
     def create_commit(self, name: str, operations: Any, commit_message: str, parent_commit: str) -> SimpleNamespace:
         for file, content in operations:
@@ -229,7 +204,7 @@ class Hub:
         return str(self.folder)
 
 
-def test_a_repository_of_the_hub(share: Any, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repository_of_the_hub(share: Any, fetch: Any, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hub = Hub(here / "remote")
     monkeypatch.setitem(sys.modules, "huggingface_hub", cast(Any, hub))
     with pytest.raises(ValueError, match=r"^to=owner/down: the Hub cannot be used: no network$"):

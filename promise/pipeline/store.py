@@ -29,6 +29,11 @@ _KEY = re.compile(r".+-[0-9a-f]{16}")
 log = logging.getLogger(__name__)
 
 
+def process_rank() -> int:
+    """The number of this process among those of a distributed run, by the environment; 0 = the first, or alone."""
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")))
+
+
 class NotBuilt(ValueError):
     """An artifact `key` is missing and may not be built; `training` is what would make it, where that is a training."""
 
@@ -131,7 +136,7 @@ class Store:
             refusal = NotBuilt(f"build=never, but {stage} ({key}) is not in {self.root}: `{command}` builds it")
             refusal.key = key
             raise refusal
-        if collective and int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) > 0:
+        if collective and process_rank() > 0:
             return self._join(key, build)
         with self._locked(key, wait=True):
             if found := self.find(key):

@@ -17,6 +17,7 @@ from rich.table import Table
 from promise import configs
 from promise.pipeline.checks import check
 from promise.pipeline.errors import ending_checks
+from promise.pipeline.store import process_rank
 
 #: Exit code of a sweep whose points all failed.
 ALL_FAILED = 1
@@ -65,7 +66,7 @@ def refuse_switches(cfg: DictConfig, known: Collection[str]) -> None:
 @contextmanager
 def said_once() -> Iterator[None]:
     """Give stdout to the first process of a distributed run alone."""
-    if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0:
+    if process_rank() == 0:
         yield
     else:
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):

@@ -10,6 +10,7 @@ from promise.data.batch import Batch
 from promise.ids.trie import Trie
 from promise.models.generator import Generator
 from promise.models.reward import RewardModel
+from promise.search.scoring import shaped
 from promise.tasks.generator import next_code_logits
 from promise.tasks.negatives import Negatives, near_misses
 from promise.tasks.training import SearchSelectedTask, Targets, real_targets
@@ -98,9 +99,7 @@ def path_loss(
             losses.append(reward.full_softmax_loss(*of_targets))
         else:
             losses.append(reward.sampled_softmax_loss(*of_targets, drawn))
-        if getattr(losses[-1], "shape", None) != ():
-            got = f"shape {tuple(losses[-1].shape)}" if isinstance(losses[-1], Tensor) else type(losses[-1]).__name__
-            raise ValueError(f"a loss of {type(reward).__name__} must be a scalar tensor, got {got}")
+        shaped(f"a loss of {type(reward).__name__}", losses[-1], ())
     total = torch.stack(losses)
     learns = torch.is_grad_enabled() and any(weight.requires_grad for weight in reward.parameters())
     if learns and trie.items > 1 and not total.requires_grad:

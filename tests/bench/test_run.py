@@ -39,8 +39,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "MODULES", {"a": ("a",), "b": ("b",)})
 
 
-def test_one_that_fails_does_not_take_the_others_with_it(fake, quick, tmp_path, capsys):
-    quick.what, quick.bench.save, quick.bench.repeats = "all", str(tmp_path / "bench.csv"), 7
+def test_one_that_fails_does_not_take_the_others_with_it(fake, quick, here, capsys):
+    quick.what, quick.bench.save, quick.bench.repeats = "all", str(here / "bench.csv"), 7
     assert run.run(quick) == {
         "verb": "bench",
         "ratios": {"fine": 1.0, "before": 2.0, "half": 1.0},
@@ -49,7 +49,7 @@ def test_one_that_fails_does_not_take_the_others_with_it(fake, quick, tmp_path, 
         "skipped": {"missing": "needs a peer", "broken": "failed: ZeroDivisionError: oh"},
     }
     assert "promise bench what=all, tiny sizes" in capsys.readouterr().out
-    assert len((tmp_path / "bench.csv").read_text().splitlines()) == 4
+    assert len((here / "bench.csv").read_text().splitlines()) == 4
 
 
 HERE = Path(__file__).parent
@@ -83,17 +83,15 @@ def test_bad_input(fake, quick, changes, message, monkeypatch):
         run.run(quick)
 
 
-def test_the_command(run_bare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_the_command(run_bare: Any, here: Path) -> None:
     answer = run_bare("bench", "bench.quick=true", "bench.measures=[guided]", "bench.save=out/bench.csv")
     assert set(answer.json["ratios"]) == {"guided_over_plain", "cross_attention_over_plain"}
     assert json.loads(answer.out.splitlines()[-1])["skipped"] == {}
-    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["out", "out/bench.csv"]
+    assert [path.relative_to(here).as_posix() for path in here.rglob("*")] == ["out", "out/bench.csv"]
     assert "measuring guided" in answer.err
 
 
-def test_the_command_on_bad_input(run_bare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_the_command_on_bad_input(run_bare: Any, here: Path) -> None:
     assert run_bare("bench", "what=speed").error == (
         "what must be one of search, training, trie, prepare, all, got speed"
     )

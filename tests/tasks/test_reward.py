@@ -222,8 +222,8 @@ def test_the_number_of_negatives(world):
 @pytest.mark.parametrize(
     ("name", "change", "said"),
     [
-        ("sampled_softmax_loss", lambda loss: loss.expand(3), r"must be a scalar tensor, got shape \(3,\)"),
-        ("sampled_softmax_loss", lambda loss: 0.5, "a loss of Preference must be a scalar tensor, got float"),
+        ("sampled_softmax_loss", lambda loss: loss.expand(3), r"must be a tensor of shape \(\), got shape \(3,\)"),
+        ("sampled_softmax_loss", lambda loss: 0.5, r"a loss of Preference must be a tensor of shape \(\), got float"),
         ("sampled_softmax_loss", lambda loss: loss.detach(), "losses of Preference have no gradient: "),
         ("score", lambda scores: scores[:, :1], r"Preference\.score must give .* \(.*, 4\), got \(.*, 1\)"),
         ("score", lambda scores: None, r"Preference\.score must give rewards of shape \(.*, 4\), got NoneType"),

@@ -23,7 +23,8 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 BLUE, ORANGE, GREEN = PALETTE[:3]
 GREY, PALE, BLACK = "#5c5c5c", "#909090", "#000000"
 STYLE: Any = {
-    "font.family": "DejaVu Sans",  # travels with matplotlib: the same figure on every machine
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # travels with matplotlib: the same figure on every machine
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -39,6 +40,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "text.parse_math": False,  # a data set may have a $ in its name
     "svg.hashsalt": "promise",  # the same rows give the same file
+    "svg.fonttype": "none",  # texts stay texts: small files that can be searched
 }
 OUTLINE = [withStroke(linewidth=2.5, foreground="white")]
 """Keeps a text readable over lines."""

@@ -1,6 +1,7 @@
 """The figure of one user's search as a tree: the prefixes of every level, who keeps them, where the target goes."""
 
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 
 import polars as pl
@@ -67,13 +68,13 @@ def heights(nodes: pl.DataFrame) -> dict[tuple[int, int], float]:
     for level, node, parent in nodes.sort("level", "node").select("level", "node", "parent").rows():
         children.setdefault((level - 1, parent if level > 1 else 0), []).append((level, node))
     places: dict[tuple[int, int], float] = {}
+    rows = count()
 
     def put(place: tuple[int, int]) -> float:
         below = [put(child) for child in children.pop(place, ())]
-        places[place] = sum(below) / len(below) if below else float(rows.pop())
+        places[place] = sum(below) / len(below) if below else float(next(rows))
         return places[place]
 
-    rows = list(range(len(nodes)))[::-1]
     put((0, 0))
     del places[0, 0]
     if children:
@@ -92,8 +93,8 @@ def draw_box(ax: Axes, row: Mapping[str, Any], place: float, above: float) -> No
     if target:
         ax.add_patch(FancyBboxPatch(*box, ec=drawing.BLACK, linewidth=5, **edge))
     ax.add_patch(FancyBboxPatch(*box, ec=color, linewidth=2, linestyle="-" if row["guided"] else "--", **edge))
-    count = "" if row["items"] == 1 else f" · {row['items']:,} items"
+    number = "" if row["items"] == 1 else f" · {row['items']:,} items"
     likely = "not met" if row["log_prob"] is None else f"log p {row['log_prob']:.2f}"
-    lines = (f"{row['prefix']}{count}", row["holds"], f"{likely} · reward {row['reward']:.2f}")
+    lines = (f"{row['prefix']}{number}", row["holds"], f"{likely} · reward {row['reward']:.2f}")
     text = "\n".join(line if len(line) <= LETTERS else f"{line[: LETTERS - 1]}…" for line in lines)
     ax.text(left + 0.03, place, text, va="center", fontsize=8, linespacing=1.15, zorder=4)

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import promise
 from promise.analysis.plots.curves import spelled
+from promise.analysis.report.results_md import cell
 from promise.analysis.results import per_level, protocol
 from promise.analysis.units import flops_text
 
@@ -65,8 +66,7 @@ def model_card(
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["flops"] = flops_text
-    environment.filters["cell"] = lambda value: str(value).replace("|", "\\|").replace("\n", " ")
+    environment.filters |= {"flops": flops_text, "cell": cell}
     text = environment.get_template("model_card.md.j2").render(
         name=name,
         place=place,

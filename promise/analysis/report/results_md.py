@@ -121,7 +121,7 @@ def titled(dataset: str) -> str:
 
 def cell(text: Any) -> str:
     """Text that does not end its table's cell."""
-    return str(text or "").replace("|", "\\|").replace("\n", " ")
+    return ("" if text is None else str(text)).replace("|", "\\|").replace("\n", " ")
 
 
 def commands(headline: Headline, dataset: str) -> list[str]:
