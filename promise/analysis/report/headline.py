@@ -163,12 +163,6 @@ class Headline:
         pairs = sorted(found, key=lambda pair: (order.index(pair[0]) if pair[0] in order else len(order), pair[1]))
         return {pair: [self.claim(pair[1], seen, pair[0]) for seen in SEEN] for pair in pairs}
 
-    def open_on_halves(self, seen: str) -> list[str]:
-        """Methods that guided search is not shown to beat on some half of the users of some data set."""
-        found = {against for (_, treated, half, against), claim in self.claims.items()
-                 if half != "all" and treated == seen and any(claimed(row) <= 0 for row in claim.values())}  # fmt: skip
-        return [method for method in self.methods if method in found]
-
     def count(self, against: str, metric: str) -> dict[str, int]:
         """In how many comparisons with a method guided search is better, not told apart and worse."""
         signs = [claimed(claim[metric]) for (_, _, half, other), claim in self.claims.items()
