@@ -97,7 +97,7 @@ def test_metrics_health_and_schema(client: Any) -> None:
     ("body", "status", "error"),
     [
         ("{", 400, "the body must be JSON"),
-        ("[" * 2900, 400, ("There was an error parsing the body", "the body must be JSON")),  # the second since Python 3.13
+        ("[" * 2900, 400, ("There was an error parsing the body", "the body must be JSON")),  # by the Python
         ("[1" + "0" * 2900, 400, "the body must be JSON"),
         ("", 422, "the body: Field required"),
         ("[]", 422, "the body: Input should be"),
