@@ -191,3 +191,25 @@ def test_refuses_a_depth_that_is_not_there() -> None:
         trie.leaf_range(3, nodes)
     with pytest.raises(ValueError, match="paths must have at most 2 codes, got 3"):
         trie.node_of(torch.zeros(1, 3, dtype=torch.int64))
+
+
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_equals_cpu_without_waiting_for_the_host() -> None:
+    codes, sizes = random_world(11)
+    here = Trie(codes, sizes)
+    there = Trie(codes, sizes).to("cuda")
+    paths = torch.from_numpy(codes)
+    cuda_paths = paths.to("cuda")
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        leaves = there.node_of(cuda_paths)
+        items = there.item_of(leaves)
+        tables = [there.prefixes(there.levels), there.item_nodes(1), there.allowed(0, leaves * 0)]
+        found = there.children_of(0, leaves * 0)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert items.tolist() == list(range(len(codes)))
+    expected = [here.prefixes(here.levels), here.item_nodes(1), here.allowed(0, here.node_of(paths) * 0)]
+    assert all(torch.equal(a.cpu(), b) for a, b in zip(tables, expected, strict=True))
+    assert torch.equal(found.codes.cpu(), here.children_of(0, here.node_of(paths) * 0).codes)
