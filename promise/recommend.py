@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 PART = 16
 
 #: Options that change where and by how many something is done, not the answer.
-PLACES = ("model", "histories", "out", "accelerator", "devices", "num_nodes")
+WHERE_AND_HOW = ("model", "histories", "out", "accelerator", "devices", "num_nodes")
 
 
 def run(cfg: DictConfig) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         log.info("%d users have no item that it knows: fallback=%s", len(without), cfg.fallback)
 
     contents = [file_fingerprint(path) for path in found_files("histories", str(cfg.histories), None)]
-    kept = {name: value for name, value in options.items() if name not in (*PLACES, *LISTS)}
+    kept = {name: value for name, value in options.items() if name not in (*WHERE_AND_HOW, *LISTS)}
     key = [
         file_fingerprint(Path(str(cfg.model)) / DESCRIPTION),
         contents,

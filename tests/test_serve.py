@@ -93,11 +93,15 @@ def test_metrics_health_and_schema(client: Any) -> None:
     assert 'promise_seconds_bucket{le="+Inf"}' in client.get("/metrics").text
 
 
+# Python 3.13 reads JSON of any depth
+TOO_DEEP = "the body must be JSON" if sys.version_info >= (3, 13) else "There was an error parsing the body"
+
+
 @pytest.mark.parametrize(
     ("body", "status", "error"),
     [
         ("{", 400, "the body must be JSON"),
-        ("[" * 2900, 400, ("There was an error parsing the body", "the body must be JSON")),  # by the Python
+        ("[" * 2900, 400, TOO_DEEP),
         ("[1" + "0" * 2900, 400, "the body must be JSON"),
         ("", 422, "the body: Field required"),
         ("[]", 422, "the body: Input should be"),

@@ -1,5 +1,6 @@
 """Model folders that go elsewhere: copied whole, to and from a repository of the Hugging Face Hub, and refused."""
 
+import inspect
 import os
 import re
 import shutil
@@ -8,9 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_class
-
-from promise.pipeline.config import named
+from promise.pipeline.config import called_by, named
 from promise.pipeline.files import file_fingerprint
 from promise.pipeline.model_folder import DESCRIPTION, FILES, description
 
@@ -84,10 +83,10 @@ def is_own(target: str) -> bool:
     if not target.startswith("promise."):
         return False
     try:
-        found = get_class(target)
-    except (ImportError, ValueError):
+        found = called_by(target)
+    except ValueError:
         return False
-    return found.__module__.startswith("promise.")
+    return inspect.isclass(found) and found.__module__.startswith("promise.")
 
 
 @contextmanager

@@ -128,7 +128,7 @@ class UserTrace:
 
     def node(self, depth: int, item: int) -> int:
         """The trie node of an item at a depth, 1..L."""
-        return int(self.pipeline.trie.item_nodes(depth)[item])
+        return int(self.pipeline.trie.node_of(torch.from_numpy(self.pipeline.ids.codes[item, :depth])))
 
     @property
     def answers(self) -> pl.DataFrame:
