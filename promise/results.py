@@ -68,7 +68,8 @@ def add(folder: Path, rows: Path) -> list[Path]:
         The files that were written.
 
     Raises:
-        ValueError: If there is nothing to take in, a point failed, or headline rows are of some users only.
+        ValueError: If there is nothing to take in, a point failed, headline rows are of some users only, or comparisons
+            are of fewer seeds than those that they would replace.
     """
     folder = folder.resolve()
     kind, run = folder.parent.name, folder.name
@@ -91,6 +92,14 @@ def add(folder: Path, rows: Path) -> list[Path]:
             )
     if "results.csv" in copies and (failed := sum(read_results(found["results.csv"])["status"] == "failed")):
         raise ValueError(f"{found['results.csv']} holds {failed} points that failed: run the sweep again")
+    if "comparisons.csv" in tables:
+        there = read_table(rows / "comparisons.csv", COMPARISON_COLUMNS)
+        fewer = tables["comparisons.csv"].join(there, on=COMPARISON_KEY, suffix="_there", nulls_equal=True)
+        for row in fewer.filter(pl.col("seeds") < pl.col("seeds_there")).head(1).iter_rows(named=True):
+            raise ValueError(
+                f"{folder} compares {row['method']} with {row['against']} on {row['dataset']} over {row['seeds']} "
+                f"seeds, {rows} over {row['seeds_there']}: run the sweep for all of them together (sweep.seeds)"
+            )
     rows.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         columns, key = TABLES[name]

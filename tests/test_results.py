@@ -117,6 +117,19 @@ def test_what_cannot_be_taken_in_is_one_line(tmp_path: Path, capsys: pytest.Capt
     assert "headline.csv must have the columns dataset, method, " in error(some)
 
 
+def test_a_comparison_of_fewer_seeds_replaces_none_of_more(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = tmp_path / "kept"
+    both = run_folder(tmp_path / "headline" / "both", [row(), row(seed=1)])
+    write_table(pl.DataFrame([comparison(seeds=2)]), both / "comparisons.csv", COMPARISON_KEY)
+    one = run_folder(tmp_path / "headline" / "one", [row(**{"recall@10": 0.09})])
+    assert results.main(["--rows", str(kept), "add", str(both)]) == 0
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+    assert results.main(["--rows", str(kept), "add", str(one)]) == 2
+    said = capsys.readouterr().err
+    assert f"compares guided with plain on shop over 1 seeds, {kept} over 2: run the sweep for all of them" in said
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
+
+
 def test_no_folder_of_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert results.main(["--rows", str(tmp_path / "none"), "--save", str(tmp_path / "R.md")]) == 2
     assert capsys.readouterr().err == f"promise results: no folder of results: {tmp_path / 'none'}\n"
