@@ -11,6 +11,8 @@ import importlib
 import io
 import json
 import logging
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 yaml.SafeLoader = yaml.CSafeLoader  # Hydra reads dozens of files for each config: the parser in C says the same sooner
 KINDS, ITEMS, USERS = 4, 40, 60
@@ -162,6 +165,30 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, the current one."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def screen(tmp_path: Path) -> Callable[..., float]:
+    """Brightness (0 to 1) of an address in Chromium, light or dark, without a network; a page's complaint fails."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no Chromium")
+    words = [
+        browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1200,2000",
+        "--virtual-time-budget=4000", "--enable-logging=stderr",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    ]  # fmt: skip
+
+    def brightness(address: str, dark: bool) -> float:
+        picture = tmp_path / "page.png"
+        mode = [f"--user-data-dir={tmp_path / str(dark)}", *(["--force-dark-mode"] if dark else [])]
+        done = subprocess.run([*words, *mode, f"--screenshot={picture}", address], capture_output=True, timeout=120)
+        said = done.stderr.decode()
+        assert done.returncode == 0 and "CONSOLE" not in said, said
+        with Image.open(picture) as image:
+            return float(np.asarray(image.convert("L")).mean() / 255)
+
+    return brightness
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,21 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files and says nothing of it."""
+
+    def log_message(self, *_: Any) -> None: ...
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +38,16 @@ def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
     assert len(pages) > 20
     loaded = r'<(?:script|img|iframe|source)[^>]*\bsrc="(?:https?:)?//[^"]*|<link[^>]*href="(?:https?:)?//[^"]*'
     assert [found for text in pages.values() for found in re.findall(loaded, text)] == []
+
+
+@pytest.mark.parametrize("page", ["", "concepts/", "RESULTS/", "reference/options/"])
+def test_pages_are_light_or_dark_in_a_browser(site: Path, page: str, screen) -> None:
+    handler = partial(Quiet, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        light, dark = (screen(f"http://127.0.0.1:{server.server_port}/{page}", mode) for mode in (False, True))
+        server.shutdown()
+    assert light > 0.7 and dark < 0.5  # figures stay white
 
 
 def test_recipes_hold_the_tested_parts(site: Path) -> None:

@@ -66,6 +66,14 @@ def test_the_page(sweep, tmp_path: Path) -> None:
     assert not re.findall(r"url\((?!#)", text)
 
 
+def test_it_is_light_or_dark_in_a_browser(sweep, tmp_path: Path, screen) -> None:
+    paths = write_figures(results_table(sweep), tmp_path)
+    text = report_html(results_table(sweep), page(findings=[FINDING], figures={"One": Path(paths["figure_svg"])}))
+    (tmp_path / "report.html").write_text(text, "utf-8")
+    light, dark = (screen((tmp_path / "report.html").as_uri(), mode) for mode in (False, True))
+    assert light > 0.85 and dark < 0.25
+
+
 def test_texts_are_escaped(sweep) -> None:
     bad = "</script><script>alert(1)</script>"
     rows = results_table([each | {"data": bad, "generator": bad, "status": "done"} for each in sweep])
