@@ -1,13 +1,15 @@
-"""Hooks of MkDocs: pages made from conf/ and sweeps/, and RESULTS.md with its files; nothing is written twice."""
+"""Hooks of MkDocs: pages made from conf/ and sweeps/, RESULTS.md with its files, the leaderboard's tables."""
 
 from pathlib import Path
 
 import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 from promise import configs
 from promise.help import key_lines
+from promise.pipeline.leaderboard import tables
 
 #: Groups whose files change other groups: they are shown whole, on a page of their own.
 RECIPES = ("experiment", "sweeps")
@@ -22,6 +24,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, text in (("options", options_page()), ("recipes", recipes_page())):
         files.append(File.generated(config, f"reference/{name}.md", content=text))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Put the tables under the text of the leaderboard's page."""
+    if page.file.src_uri != "leaderboard.md":
+        return markdown
+    return markdown + tables(Path(config.config_file_path).parent / "sweeps" / "leaderboard")
 
 
 def options_page() -> str:

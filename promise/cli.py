@@ -18,6 +18,7 @@ VERBS = {
     "prepare": ("promise.prepare", "read the data, embed the items and give them semantic IDs"),
     "train": ("promise.train", "train the generator and its process reward model"),
     "evaluate": ("promise.evaluate", "rank items for held-out users: accuracy, and the compute it took"),
+    "score": ("promise.score", "anybody's lists, FILE, beside the leaderboard: user by user, with intervals"),
     "recommend": ("promise.recommend", "the top items of any histories, by a model folder alone"),
     "serve": ("promise.serve", "the same over HTTP, many requests in one search"),
     "push": ("promise.push", "share a model folder with its card: a folder, or a repository of the Hugging Face Hub"),
@@ -84,11 +85,24 @@ def _run(words: list[str]) -> int:
         from promise.pipeline.overrides import checked_command
 
         os.environ["PROMISE_VERB"] = verb
+        rest = overrides_of(rest) if verb == "score" else rest
         # Hydra takes its flags before or after the overrides, not among them.
         sys.argv = [sys.argv[0], *sorted(rest, key=lambda word: word not in ("-m", "--multirun"))]
         with ending_checks(), hydra_raises(), checked_command(sys.argv[1:], configs.root_config(verb)):
             importlib.import_module(VERBS[verb][0]).main()
     return 0
+
+
+def overrides_of(words: Sequence[str]) -> list[str]:
+    """The words after `promise score`, a file in front of them as the overrides that it stands for.
+
+    >>> overrides_of(["lists.csv", "split=test"]), overrides_of(["search=co_visit"])
+    (['search=predictions', "search.file='lists.csv'", 'split=test'], ['search=co_visit'])
+    """
+    if not words or "=" in words[0] or words[0].startswith("-"):
+        return list(words)
+    quoted = words[0].replace("'", r"\'")
+    return ["search=predictions", f"search.file='{quoted}'", *words[1:]]
 
 
 def _artifacts(words: Sequence[str]) -> int:

@@ -16,6 +16,16 @@ EXAMPLES = {
         ("search=guided search.width=20 search.expansion=10", "200 candidates a level"),
         ("-m search.width=10,20,50", "Hydra multirun: one evaluation per value"),
     ],
+    "score": [
+        (
+            "lists.parquet data=amazon_beauty data.root=DIR split=test",
+            "of predictions=, or any table of user, item, rank",
+        ),
+        (
+            "search=co_visit data=amazon_beauty data.root=DIR split=test",
+            "a search of ours, its networks trained before",
+        ),
+    ],
     "recommend": [
         ("model=FOLDER histories=FILE.csv out=top.jsonl", "ten items for every user, with titles"),
         ("model=FOLDER histories=FILE.jsonl k=50 deny=sold.txt out=top.csv", "fifty, none of a list"),

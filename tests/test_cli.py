@@ -73,7 +73,7 @@ def test_an_unknown_verb_is_one_line_and_exit_code_2(word: str, hint: str, capsy
     assert cli.main([word]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    verbs = "prepare, train, evaluate, recommend, serve, push, pull, sweep, bench, results, artifacts, ids"
+    verbs = "prepare, train, evaluate, score, recommend, serve, push, pull, sweep, bench, results, artifacts, ids"
     assert err == f"promise: unknown verb '{word}'; the verbs are {verbs}.{hint}\n"
 
 

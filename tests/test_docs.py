@@ -63,6 +63,12 @@ def test_every_key_of_the_configs_is_told_with_its_meaning(site: Path) -> None:
         assert [line for line in told if line not in text] == [], path
 
 
+def test_the_leaderboard_has_every_committed_method(site: Path) -> None:
+    text = (site / "leaderboard" / "index.html").read_text("utf-8")
+    for path in (ROOT / "sweeps" / "leaderboard").rglob("*.parquet"):
+        assert text.count(f"<td>{path.stem}</td>") >= 3, path
+
+
 def test_deviations_are_those_that_the_code_marks() -> None:
     files = [path for folder in ("promise", "conf") for path in (ROOT / folder).rglob("*.*")]
     marked = {path for path in files if path.suffix in (".py", ".yaml") and "Deviation:" in path.read_text("utf-8")}

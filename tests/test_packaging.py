@@ -33,6 +33,7 @@ def test_the_wheel_holds_what_the_program_reads(wheel: Path) -> None:
         ("", "promise/**/*.j2"),
         ("promise/", "conf/**/*.yaml"),
         ("promise/", "sweeps/*.yaml"),
+        ("promise/", "sweeps/leaderboard/**/*.parquet"),
     ):
         expected |= {above + path.relative_to(ROOT).as_posix() for path in ROOT.glob(pattern)}
     assert held == expected

@@ -44,6 +44,7 @@ def read_histories(
     time: str | None = None,
     header: bool = True,
     usual: Mapping[str, str] = MappingProxyType({}),
+    ranked: bool = False,
 ) -> GivenHistories:
     """Reads a table as `data=table` does, in memory only as numbers.
 
@@ -53,17 +54,22 @@ def read_histories(
         catalogue: (I,) ids of the items; 3 meets "3".
         user, item, time, header: As `promise.data.sources.table.Table` takes them; `item` may be a column of lists.
         usual: Columns that stand for those of the three that are not given, where the file has them.
+        ranked: Whether they are ranked lists, one a user, by the column `rank` where a row holds one item.
 
     Raises:
-        ValueError: If there is no such file, it is no table, lacks a column or holds no user.
+        ValueError: If there is no such file, it is no table, lacks a column or holds no user, or if a user has two
+            ranked lists or two items of one rank.
     """
     files = [TableFile.open(name, path, header) for path in found_files(name, pattern, None)]
     columns = files[0].columns
     own = {name: column for name, column in usual.items() if column in columns}
+    own |= {"time": "rank"} if ranked and "rank" in columns else {}
     user, item, time = user or own.get("user"), item or own.get("item"), time or own.get("time")
     item = item or next(iter([*guessed("item", columns), *guessed("items", columns)]), None)
     events = Events.of(files, user, item, time, lists=str(item) in columns and holds_lists(files[0], str(item)))
     rows, _ = rows_of(events)
+    if ranked:
+        require_one_list(name, events)
     rows = rows.filter(pl.col("user").is_not_null())
     if rows.is_empty():
         raise ValueError(f"{name}: {files[0].path.name} has no row with a user")
@@ -86,6 +92,16 @@ def read_histories(
     if events.user not in files[0].typed:
         users = integers_if_all_are(users)
     return GivenHistories(users.alias("user"), item_rows[kept], offsets, len(item_rows) - len(kept), stranger)
+
+
+def require_one_list(name: str, events: Events) -> None:
+    """Raise ValueError if a user has two lists, or two items of one rank; without lists and ranks that is not known."""
+    if events.lists or events.time == "rank":
+        keys = [events.user] if events.lists else [events.user, "rank"]
+        rows = collected(pl.concat([file.scan(keys) for file in events.files]), events.files).drop_nulls()
+        if (again := rows.is_duplicated()).any():
+            twice = "two lists" if events.lists else "two items of one rank"
+            raise ValueError(f"{name}: user {rows.filter(again)[events.user][0]} has {twice}")
 
 
 def holds_lists(file: TableFile, column: str) -> bool:

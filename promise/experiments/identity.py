@@ -16,6 +16,7 @@ from promise.pipeline.files import file_fingerprint
 RUN_ONLY = (
     "store",
     "build",
+    "score",
     "sweep",
     "dry_run",
     "retry_failed",

@@ -3,8 +3,10 @@
 import logging
 
 import numpy as np
+import polars as pl
 
 from promise.data.given_histories import read_histories
+from promise.data.tables import TableFile, collected, found_files
 from promise.pipeline.stages import Pipeline
 from promise.search.rankers.predictions import Lists
 
@@ -16,14 +18,16 @@ def read_lists(pipeline: Pipeline, file: str, remove_seen: bool) -> Lists:
 
     Args:
         pipeline: Gives users, items and, of the users of its split, what they had before.
-        file: A table with a row per user with a list of items, or per user and item, best first.
+        file: A table with a row per user with a list of items, or per user and item, by their `rank` or best first.
         remove_seen: Whether items that a user had before the target are left out.
 
     Raises:
-        ValueError: If there is no such file, or it names a user or item that the data don't have, or an item twice.
+        ValueError: If there is no such file, it names a user or item that the data don't have, or an item twice, or
+            its own targets are not those of the split.
     """
     name, interactions = f"search.file={file}", pipeline.interactions
-    given = read_histories("search.file", str(file), interactions.items["id"])
+    given = read_histories("search.file", str(file), interactions.items["id"], ranked=True)
+    require_targets(pipeline, str(file))
     if given.unknown:
         raise ValueError(f"{name} has {given.unknown} items that the data don't have, such as {given.stranger!r}")
     places = {str(user): number for number, user in enumerate(interactions.users)}
@@ -45,3 +49,25 @@ def read_lists(pipeline: Pipeline, file: str, remove_seen: bool) -> Lists:
         kept = kept[~np.isin(pairs, seen)[kept]]
     offsets = np.append(0, np.cumsum(np.bincount(owners[kept], minlength=len(places))))
     return Lists(given.items[kept], offsets)
+
+
+def require_targets(pipeline: Pipeline, file: str) -> None:
+    """Raise ValueError if a file tells its targets, as `predictions=` does, and those of the split are others."""
+    files = [TableFile.open("search.file", path) for path in found_files("search.file", file, None)]
+    if not {"user", "items", "target"} <= set(files[0].columns):
+        return
+    split, told = pipeline.cfg.split, collected(pl.concat([each.scan(["user", "target"]) for each in files]), files)
+    wrong = told.cast(pl.String).join(targets_of(pipeline), on="user").filter(pl.col("target") != pl.col("own"))
+    if len(wrong):
+        raise ValueError(
+            f"search.file={file} is of other targets than split={split}: {wrong['target'][0]} of user "
+            f"{wrong['user'][0]}, the data have {wrong['own'][0]}"
+        )
+
+
+def targets_of(pipeline: Pipeline) -> pl.DataFrame:
+    """`user` and `own`: ids as text of every user that has a target of the split, in their order, and of the target."""
+    interactions, users = pipeline.interactions, pipeline.histories.evaluated(pipeline.cfg.split)
+    targets = pipeline.histories.targets(pipeline.cfg.split, users)
+    columns = {"user": interactions.users.gather(users), "own": interactions.items["id"].gather(targets)}
+    return pl.DataFrame(columns).cast(pl.String)

@@ -173,7 +173,7 @@ class Point:
         if known and not keep_answers:
             return known, None
         path, name = self.path, self.path.stem
-        found = self.evaluate()
+        found = self.evaluate(DEEP[0] if keep_answers else max(KS))
         if known:
             return known, found
         row = {"hash": name, **self.names(), **self.measures(found), "promise": promise.__version__, "commit": commit()}
@@ -185,15 +185,15 @@ class Point:
             part.write_text(json.dumps(row, indent=1) + "\n")
         return PointResult(row, found.ranks, found.kept, path, True), found
 
-    def evaluate(self) -> EvaluationResult:
-        """Rank the users of the split and measure the answer."""
+    def evaluate(self, k: int = max(KS)) -> EvaluationResult:
+        """Rank the users of the split and measure the answer, of which k items are kept."""
         pipeline, cfg = self.pipeline, self.pipeline.cfg
         pipeline.check_inputs()
         logger = make_logger(cfg, f"{self.name}-{cfg.seed}", "evaluate")
         try:
             trainer = make_trainer(cfg, logger=logger, precision=cfg.evaluation.precision, default_root_dir=cfg.store)
             task = RankingEvaluator(
-                max(KS),
+                k,
                 ranker=self.make_ranker(trainer.strategy.root_device),
                 item_count=pipeline.histories.item_count,
                 depth=max(DEEP),
