@@ -216,4 +216,4 @@ def test_the_committed_ranks_are_whole_small_and_those_of_the_committed_rows() -
                 found = [each.interval(seen, name).mean for name in SHOWN if row[name] is not None]
                 assert np.allclose(found, told, rtol=0, atol=1e-6)
                 compared += 1
-    assert compared >= 20
+    assert compared >= 16
