@@ -59,8 +59,8 @@ class Standing:
 
     def difference(self, other: "Standing", seen: str, name: str) -> Interval | None:
         """This method's mean minus another's, with the 95 % interval over the same users."""
-        pair = self.values(seen, name), other.values(seen, name)
-        return None if pair[0] is None or pair[1] is None else paired_interval(*pair)
+        first, second = self.values(seen, name), other.values(seen, name)
+        return None if first is None or second is None else paired_interval(first, second)
 
     def write(self, folder: Path) -> Path:
         """Write it where `read_standings` finds it; the file appears whole."""
