@@ -132,7 +132,7 @@ def test_lists_and_accounts_of_own_networks() -> None:
     assert [row["reward"] for row in levels] == [29.0, 29.0, 29.0] and [row["level"] for row in levels] == [1, 2, 3]
 
 
-def test_what_own_networks_lack_or_spread_is_refused() -> None:
+def test_what_own_networks_lack_or_spread_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     model, trie = network()
     reward: Any = BestBelow(trie, torch.ones(ITEMS))
     with pytest.raises(
@@ -143,6 +143,11 @@ def test_what_own_networks_lack_or_spread_is_refused() -> None:
     reward.score = lambda context, depth, nodes: torch.ones(nodes.shape[1])
     with pytest.raises(ValueError, match=r"^rewards at level 1 must be a tensor of shape \(2, 3\), got shape \(3,\)$"):
         search.rank(USERS, 1)
+    for answer, got in ((torch.zeros(2, 1, 3), "Tensor"), ((1, 2, 3), "3 things")):  # two rows are no two things
+        with monkeypatch.context() as patch:
+            patch.setattr(model, "next_code", lambda *_, answer=answer: answer)
+            with pytest.raises(ValueError, match=f"^next_code must give logits and the cache .*, got {got}$"):
+                search.rank(USERS, 1)
     model.heads[0] = nn.Linear(DIM, 7)
     with pytest.raises(ValueError, match=r"^logits of the next code must be .* \(2, 1, 3\), got shape \(2, 1, 7\)$"):
         search.rank(USERS, 1)

@@ -9,7 +9,7 @@ import torch
 from promise.search.beams import Step, allowed_log_softmax
 from promise.search.guided import GuidedSearch
 from promise.search.protocols import UserRows
-from promise.search.scoring import blend
+from promise.search.scoring import blend, next_logits
 
 
 @torch.inference_mode()
@@ -36,7 +36,7 @@ def explained(search: GuidedSearch, user: UserRows, item: int) -> list[dict[str,
     rows: list[dict[str, Any]] = []
     for step, plain, level in zip(stepped(search, user), stepped(beam, user), search.levels, strict=True):
         children = restriction.children(step.depth - 1, node)
-        logits, cache = generator.next_code(cache, parent, code)
+        logits, cache = next_logits(generator, cache, parent, code)
         log_probs = allowed_log_softmax(logits, children, trie.level_sizes[step.depth - 1])
         node = trie.item_nodes(step.depth)[item].long().reshape(1, 1)
         code = trie.last_code(step.depth, node).long()

@@ -11,7 +11,7 @@ from promise.search.judge import Judge
 from promise.search.options import BeamOptions, bounds, plan
 from promise.search.parts import CHILD_BYTES, TreeRanker, users_at_once
 from promise.search.protocols import Batch, Ranking, UserRows
-from promise.search.scoring import ShuffledRewards, blend, refuse_nan
+from promise.search.scoring import ShuffledRewards, blend, next_logits, refuse_nan
 
 
 @dataclass(eq=False)
@@ -47,7 +47,7 @@ class GuidedSearch(BeamOptions, TreeRanker):
     def search(self, k: int, users: UserRows, restriction: Restriction, first: int) -> Ranking:
         """The algorithm; at most the last level's width of items: see `PartRanker.search`."""
         steps = self.steps(users, restriction)
-        refuse_nan({step.depth: step.scores for step in steps}, first, {step.depth: step.log_probs for step in steps})
+        refuse_nan({step.depth: step.scores for step in steps}, {step.depth: step.log_probs for step in steps}, first)
         history = users.lengths.clamp_max(self.generator.history).tolist()
         cost = self.cost(history, [step.decoded for step in steps], [step.judged for step in steps])
         last, kept = steps[-1], [step.kept for step in steps]
@@ -62,7 +62,7 @@ class GuidedSearch(BeamOptions, TreeRanker):
         steps: list[Step] = []
         for depth, level in enumerate(self.levels, start=1):
             active = beams.active(self.trie, depth - 1)
-            logits, cache = self.generator.next_code(cache, beams.parents, beams.codes, active)
+            logits, cache = next_logits(self.generator, cache, beams.parents, beams.codes, active)
             decoded = beams.nodes.shape[1] if active is None else active.sum(1).tolist()
             children = restriction.children(depth - 1, beams.nodes)
             log_probs = allowed_log_softmax(logits, children, self.trie.level_sizes[depth - 1])

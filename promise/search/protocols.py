@@ -65,7 +65,7 @@ def require_members(what: str, part: object, interface: type, but: Collection[st
 
 
 class NotANumber(ValueError):
-    """A network gave NaN; its weights may have grown out of bounds."""
+    """A network gave NaN or +inf; its weights may have grown out of bounds."""
 
 
 class NextCodes(Protocol):
@@ -122,8 +122,8 @@ class PathRewards(Protocol):
     """A model that judges partial paths, such as the ones of `promise.models.reward`.
 
     Rewards are numbers of any scale, the higher the better; only with 0 < `weight` < 1 are they compared with
-    log-probabilities. A `start` that returns an object with `select_users(rows)`, the same for some rows of the batch,
-    lets adaptive searches score fewer paths.
+    log-probabilities. -inf forbids a path (`fusion` ranks it last); +inf and NaN are refused. A `start` that returns an
+    object with `select_users(rows)`, the same for some rows of the batch, lets adaptive searches score fewer paths.
     """
 
     @property
@@ -188,6 +188,6 @@ class Ranker(ABC):
         """The k best items of every user.
 
         Raises:
-            NotANumber: If a network gives NaN.
+            NotANumber: If a network gives NaN or +inf.
             ValueError: If it gives a tensor of another shape.
         """

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from promise.ids.trie import Trie
 from promise.search.cost import RewardCost
-from promise.search.protocols import NotANumber, PathRewards
+from promise.search.protocols import NextCodes, NotANumber, PathRewards
 
 
 def blend(
@@ -40,13 +40,13 @@ def blend(
 
 
 def reciprocal_ranks(scores: Tensor, constant: float) -> Tensor:
-    """1 / (constant + rank) of scores (B, C), the highest of rank 1, equal ones by their places; NaN stays NaN.
+    """1 / (constant + rank) of scores (B, C), the highest of rank 1, equal ones by their places; NaN and +inf: NaN.
 
     >>> reciprocal_ranks(torch.tensor([[0.5, 2.0, 0.5]]), 1.0).tolist()
     [[0.3333333432674408, 0.5, 0.25]]
     """
     ranks = stable_order(scores, None).argsort(dim=1) + 1
-    return (1.0 / (constant + ranks)).masked_fill(scores.isnan(), torch.nan)
+    return (1.0 / (constant + ranks)).masked_fill(~(scores < torch.inf), torch.nan)
 
 
 def best_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -128,24 +128,37 @@ def rewards_of(reward: PathRewards, context: Any, depth: int, nodes: Tensor) -> 
     return shaped(f"rewards at level {depth}", reward.score(context, depth, nodes), nodes.shape)
 
 
-def refuse_nan(scores: Mapping[int, Tensor], first: int = 0, log_probs: Mapping[int, Tensor] | None = None) -> None:
-    """Refuses an answer that rests on a NaN of the networks: sorted by score it would come first.
+def next_logits(generator: NextCodes, cache: Any, parents: Tensor, codes: Tensor, *active: Tensor | None) -> Any:
+    """Logits and the cache for the next level, as `NextCodes.next_code` gives them.
+
+    Raises:
+        ValueError: If the generator gives anything but the two.
+    """
+    answer = generator.next_code(cache, parents, codes, *active)
+    if not isinstance(answer, tuple) or len(answer) != 2:  # two rows of a tensor would pass for the two
+        got = f"{len(answer)} things" if isinstance(answer, tuple) else type(answer).__name__
+        raise ValueError(f"next_code must give logits and the cache for the next level, got {got}")
+    return answer
+
+
+def refuse_nan(scores: Mapping[int, Tensor], log_probs: Mapping[int, Tensor], first: int = 0) -> None:
+    """Refuses an answer that rests on a NaN or +inf of the networks: sorted by score it would come first.
 
     Args:
         scores: For each level 1..L that was cut the scores (B, W) that were kept, best first.
+        log_probs: Of the same levels what the generator gave (B, C), which tells whose fault it is.
         first: Row of the batch at which they begin.
-        log_probs: Of the same levels what the generator gave (B, C), which tells whose NaN it is; None = not told.
 
     Raises:
-        NotANumber: Naming the level and the row of the batch.
+        NotANumber: Naming the network, the level and the row of the batch.
     """
-    bad = torch.stack([kept[:, 0] for kept in scores.values()]).isnan()  # topk puts NaN before all numbers
+    best = torch.stack([kept[:, 0] for kept in scores.values()])  # topk puts NaN before all numbers
+    bad = ~(best < torch.inf)
     if bad.any():
         place, row = bad.nonzero()[0].tolist()
-        level, whose = list(scores)[place], "networks"
-        if log_probs is not None:
-            whose = "generator" if log_probs[level][row].isnan().any() else "reward model"
-        raise NotANumber(f"the {whose} gave NaN at level {level} for row {first + row} of the batch")
+        level, what = list(scores)[place], "NaN" if best[place, row].isnan() else "+inf"
+        whose = "generator" if log_probs[level][row].isnan().any() else "reward model"
+        raise NotANumber(f"the {whose} gave {what} at level {level} for row {first + row} of the batch")
 
 
 class ShuffledRewards:

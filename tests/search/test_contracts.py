@@ -114,19 +114,29 @@ def test_nan_logits_are_refused_with_the_first_level_and_row(world: World, data:
 
 @settings(repeatable, max_examples=30)
 @given(worlds(TOY), st.data())
-def test_one_nan_reward_is_refused_with_its_level_and_row(world: World, data: st.DataObject) -> None:
-    search = world.guided(1, expansion=FAR, weight=1.0)
+def test_one_nan_or_infinite_reward_is_refused_with_its_level_and_row(world: World, data: st.DataObject) -> None:
+    fusion = data.draw(st.sampled_from([None, 1.0]))
+    search = world.guided(1, expansion=FAR, weight=0.5, fusion=fusion)
+    value, said = data.draw(st.sampled_from([(math.nan, "NaN"), (math.inf, r"\+inf")]))
     level, row = (
         data.draw(st.sampled_from(sorted(search.judge.depths))),
         data.draw(st.integers(0, len(world.batch.lengths) - 1)),
     )
-    search.judge = replace(search.judge, reward=PoisonedRewards(world.reward, {(level, row): slice(0, 1)}))
-    with pytest.raises(ValueError, match=f"^the reward model gave NaN at level {level} for row {row} of the batch$"):
+    search.judge = replace(search.judge, reward=PoisonedRewards(world.reward, {(level, row): slice(0, 1)}, value))
+    words = f"^the reward model gave {'NaN' if fusion else said} at level {level} for row {row} of the batch$"
+    with pytest.raises(ValueError, match=words):
         search.rank(world.batch, 3)
     place = data.draw(st.integers(0, world.items - 1))
-    exact = world.exhaustive(0.5, reward=PoisonedRewards(world.reward, {(world.levels, row): slice(place, place + 1)}))
-    with pytest.raises(ValueError, match=f"^the networks gave NaN at level {world.levels} for row {row} of the batch$"):
+    where = {(world.levels, row): slice(place, place + 1)}
+    exact = world.exhaustive(0.5, reward=PoisonedRewards(world.reward, where, value))
+    words = f"^the reward model gave {said} at level {world.levels} for row {row} of the batch$"
+    with pytest.raises(ValueError, match=words):
         exact.rank(world.batch, 3)
+    forbidding = PoisonedRewards(world.reward, where, -math.inf)
+    gone = int(world.trie.item_of(torch.tensor([[place]])))
+    for weight in (0.5, 1.0):
+        items = world.exhaustive(weight, reward=forbidding).rank(world.batch, world.items).items
+        assert [gone in found for found in items.tolist()] == [user != row for user in range(len(items))]
 
 
 @settings(repeatable, max_examples=20)

@@ -43,11 +43,15 @@ def test_shuffled_rewards_are_a_permutation_within_each_depth(worlds: list[Any])
     assert moved > 100
 
 
-def test_nan_is_refused_with_its_level_and_row() -> None:
-    fine = torch.tensor([[1.0, -INF], [INF, 0.0]])
-    refuse_nan({1: fine, 2: fine})
-    with pytest.raises(ValueError, match=r"^the networks gave NaN at level 3 for row 1 of the batch$"):
-        refuse_nan({2: fine, 3: torch.tensor([[1.0], [math.nan]])})
+@pytest.mark.parametrize(("value", "said"), [(math.nan, "NaN"), (INF, r"\+inf")])
+def test_nan_and_infinity_are_refused_with_level_row_and_network(value: float, said: str) -> None:
+    fine = torch.tensor([[1.0, -INF], [-INF, -INF]])
+    refuse_nan({1: fine, 2: fine}, {1: fine, 2: fine})
+    spoilt = {2: fine, 3: torch.tensor([[1.0], [value]])}
+    with pytest.raises(ValueError, match=rf"^the reward model gave {said} at level 3 for row 8 of the batch$"):
+        refuse_nan(spoilt, {2: fine, 3: fine}, 7)
+    with pytest.raises(ValueError, match=rf"^the generator gave {said} at level 3 for row 1 of the batch$"):
+        refuse_nan(spoilt, {2: fine, 3: torch.tensor([[1.0], [math.nan]])})
 
 
 def test_a_smaller_tensor_is_not_spread_over_all_paths() -> None:

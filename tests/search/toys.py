@@ -76,15 +76,16 @@ class ToyRewards:
 
 
 class Poisoned:
-    """A network that answers NaN where it is told to.
+    """A network that answers NaN, or another value, where it is told to.
 
     Args:
         inner: The network.
         where: (level, row) -> places in the row of the answer, at that level 1..L.
+        value: What it answers there.
     """
 
-    def __init__(self, inner: Any, where: dict[tuple[int, int], slice]) -> None:
-        self.inner, self.where = inner, where
+    def __init__(self, inner: Any, where: dict[tuple[int, int], slice], value: float = math.nan) -> None:
+        self.inner, self.where, self.value = inner, where, value
         self.flops, self.history = inner.flops, getattr(inner, "history", 0)
         self.encode = getattr(inner, "encode", None)
         self.row_bytes = self.path_bytes = 1
@@ -92,7 +93,7 @@ class Poisoned:
     def spoil(self, level: int, answer: Tensor) -> Tensor:
         for (at, row), places in self.where.items():
             if at == level:
-                answer[row, places] = math.nan
+                answer[row, places] = self.value
         return answer
 
 

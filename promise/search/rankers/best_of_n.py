@@ -11,7 +11,7 @@ from promise.search.filters.restriction import Restriction
 from promise.search.parts import TreeRanker, users_at_once
 from promise.search.protocols import Ranking, UserRows
 from promise.search.rankers.sampling import Draws, Noise, tempered
-from promise.search.scoring import blend, refuse_nan, rewards_of
+from promise.search.scoring import blend, next_logits, refuse_nan, rewards_of
 
 #: Working memory beyond networks and tables; a batch that would take more is drawn in parts.
 MAX_BYTES = 2**30
@@ -53,20 +53,20 @@ class BestOfN(TreeRanker):
         kept, peaks, rows = [], {}, []
         for depth in range(self.trie.levels):
             active = beams.active(self.trie, depth)
-            logits, cache = self.generator.next_code(cache, beams.parents, beams.codes, active)
+            logits, cache = next_logits(self.generator, cache, beams.parents, beams.codes, active)
             rows.append(beams.nodes.shape[1] if active is None else active.sum(1).tolist())
             children = restriction.children(depth, beams.nodes)
             log_probs = allowed_log_softmax(logits, children, self.trie.level_sizes[depth])
             beams = draws.extend(depth, beams, children, log_probs, tempered(log_probs, self.temperature))
             kept.append(beams.kept())
             peaks[depth + 1] = log_probs.flatten(1).amax(1, keepdim=True)  # NaN if any of them is
-        refuse_nan(peaks, first)
+        refuse_nan(peaks, peaks, first)
         rewards = None
         if reward := self.asked:
             rewards = rewards_of(reward, reward.start(states), self.trie.levels, beams.nodes)
         scores = blend(beams.log_probs, rewards, self.weight, 1.0)
         best, scores = beams.select(scores, k, self.trie.item_of(beams.nodes))
-        refuse_nan({self.trie.levels: scores}, first)
+        refuse_nan({self.trie.levels: scores}, {self.trie.levels: beams.log_probs}, first)
         judged = (beams.log_probs > -torch.inf).sum(1).tolist()
         cost = self.cost(users.lengths.clamp_max(self.generator.history).tolist(), rows, judged)
         return Ranking(self.trie.item_of(best.kept()), scores, cost, kept, candidates=kept[-1])

@@ -16,7 +16,7 @@ from promise.search.guided import GuidedSearch
 from promise.search.options import check_options
 from promise.search.parts import CHILD_BYTES, PartRanker, users_at_once
 from promise.search.protocols import Items, NextCodes, Ranking, UserRows
-from promise.search.scoring import refuse_nan, stable_topk
+from promise.search.scoring import next_logits, refuse_nan, stable_topk
 
 #: Working memory beyond networks and tables; a batch that would take more is searched in parts.
 MAX_BYTES = 2**30
@@ -86,7 +86,7 @@ class CertifiedSearch(PartRanker):
         k = min(k, self.width)
         items, scores = padded(beams.items, k, -1), padded(beams.scores, k, -torch.inf)
         found = self.expand(k, users, restriction, scores[:, -1] - ROUNDING)
-        refuse_nan({self.trie.levels: found.scores}, first)
+        refuse_nan({self.trie.levels: found.scores}, {self.trie.levels: found.scores}, first)
         certain = found.complete[:, None]
         history = users.lengths.clamp_max(self.generator.history).tolist()
         cost = replace(beams.cost + cost_of(self.generator.flops, None, history, found.decoded, []), users=len(history))
@@ -105,7 +105,7 @@ class CertifiedSearch(PartRanker):
             active = self.trie.branching(depth)[beams.nodes] & (beams.log_probs > -torch.inf)
             decoded.append(active.sum(1).tolist())
             spent = spent + active.sum(1)
-            logits, cache = self.generator.next_code(cache, beams.parents, beams.codes, active)
+            logits, cache = next_logits(self.generator, cache, beams.parents, beams.codes, active)
             children = restriction.children(depth, beams.nodes)
             log_probs = allowed_log_softmax(logits, children, self.trie.level_sizes[depth])
             total = (beams.log_probs.unsqueeze(-1) + log_probs).flatten(1)  # (B, W, M) -> (B, W*M)

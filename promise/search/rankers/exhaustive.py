@@ -13,7 +13,7 @@ from promise.search.cost import Cost, cost_of
 from promise.search.filters.restriction import Restriction
 from promise.search.parts import TreeRanker
 from promise.search.protocols import Batch, PathRewards, Ranking, UserRows, require_members
-from promise.search.scoring import best_items, blend, refuse_nan, shaped
+from promise.search.scoring import best_items, blend, next_logits, refuse_nan, shaped
 
 #: Decoder rows (users x prefixes) computed at once; 256 logits each make 32 MiB.
 ROWS_AT_ONCE = 32_768
@@ -79,7 +79,7 @@ class ExhaustiveSearch(TreeRanker):
             log_probs = torch.zeros(len(users.history), self.trie.items, device=users.history.device)
         scores = blend(restriction.narrow(log_probs), rewards, self.weight, self.temperature)
         scores, items = best_items(scores[:, self.leaves], k)
-        refuse_nan({self.trie.levels: scores}, first)
+        refuse_nan({self.trie.levels: scores}, {self.trie.levels: log_probs}, first)
         return Ranking(items, scores, self.cost(users.lengths.clamp_max(self.generator.history).tolist()), [])
 
     def log_probs(self, users: Any, batch: Batch, restriction: Restriction) -> Tensor:
@@ -90,8 +90,8 @@ class ExhaustiveSearch(TreeRanker):
         for depth, stage in enumerate(self.stages):
             step = torch.zeros(count, self.trie.nodes[depth + 1], device=total.device)
             if len(stage.rows):
-                logits, cache = self.generator.next_code(
-                    cache, stage.parents.expand(count, -1), stage.codes.expand(count, -1)
+                logits, cache = next_logits(
+                    self.generator, cache, stage.parents.expand(count, -1), stage.codes.expand(count, -1)
                 )
                 if len(nodes := stage.rows[stage.branching]):
                     one = self.trie.children_of(depth, nodes)  # (W, M), the same for every user

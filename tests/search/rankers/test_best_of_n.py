@@ -222,9 +222,9 @@ def test_cost_by_hand(drawn: World) -> None:
 
 def test_nan_is_refused_with_its_level_and_row(alike: World, drawn: World) -> None:
     few = UserRows(CROWD.history[:4], CROWD.lengths[:4])
-    for level, row, poisoned in (
-        (1, 2, {"generator": PoisonedCodes(alike.generator, {(1, 2): slice(None)})}),
-        (2, 1, {"reward": PoisonedRewards(drawn.reward, {(2, 1): slice(0, 1)}), "weight": 1.0}),
+    for whose, level, row, poisoned in (
+        ("generator", 1, 2, {"generator": PoisonedCodes(alike.generator, {(1, 2): slice(None)})}),
+        ("reward model", 2, 1, {"reward": PoisonedRewards(drawn.reward, {(2, 1): slice(0, 1)}), "weight": 1.0}),
     ):
-        with pytest.raises(ValueError, match=rf"^the networks gave NaN at level {level} for row {row} of the batch$"):
+        with pytest.raises(ValueError, match=rf"^the {whose} gave NaN at level {level} for row {row} of the batch$"):
             best_of(alike, 4, **poisoned).rank(few, 2)
