@@ -30,8 +30,14 @@ log = logging.getLogger(__name__)
 
 
 def process_rank() -> int:
-    """The number of this process among those of a distributed run, by the environment; 0 = the first, or alone."""
-    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")))
+    """The number of this process among those of a distributed run, by the environment; 0 = the first, or alone.
+
+    Tasks of Slurm are such processes where Lightning takes them for it: not in a job named bash or interactive.
+    """
+    names = ["RANK", "LOCAL_RANK"]
+    if "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
+        names.append("SLURM_PROCID")
+    return int(next((os.environ[name] for name in names if name in os.environ), "0"))
 
 
 class NotBuilt(ValueError):
@@ -123,12 +129,16 @@ class Store:
                 of the same key left there, and returns {"fingerprint": str, ...more fields for the manifest}.
             allow_build: False refuses to build (`build=never`).
             command: what the refusal tells the user to type.
-            collective: every rank of a distributed run (environment variable RANK or LOCAL_RANK) takes part
-                in the build; rank 0 keeps the result.
+            collective: every rank of a distributed run (see `process_rank`) takes part in the build; rank 0 keeps
+                the result.
 
         Raises:
             NotBuilt: the artifact is missing and may not be built.
+            ValueError: an input has no fingerprint, as every other one without would pass for it.
         """
+        for name, fingerprint in inputs.items():
+            if not isinstance(fingerprint, str) or not fingerprint:
+                raise ValueError(f"the fingerprint of the {name} must be a text that is not empty, got {fingerprint!r}")
         key = self.key(stage, config, inputs, version)
         if found := self.find(key):
             return found

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from promise.pipeline.files import require_writable, written_whole
-from promise.pipeline.store import Artifact, Store
+from promise.pipeline.store import Artifact, Store, process_rank
 
 CONFIG = {"levels": 3, "codes": [4, 8]}
 INPUTS = {"embeddings": "abc"}
@@ -79,6 +79,35 @@ def test_key_depends_on_everything_that_counts_and_on_nothing_else(tmp_path: Pat
 def test_a_dial_that_is_no_number(tmp_path: Path, number: float) -> None:
     with pytest.raises(ValueError, match=r"ids\.codes must be a finite number, got (nan|inf)"):
         Store(tmp_path).key("ids", {"codes": [number]}, {}, 1)
+
+
+@pytest.mark.parametrize("fingerprint", [None, "", 7])
+def test_an_input_without_a_fingerprint_is_refused(tmp_path: Path, fingerprint: Any) -> None:
+    words = f"^the fingerprint of the source must be a text that is not empty, got {fingerprint!r}$"
+    with pytest.raises(ValueError, match=words):
+        Store(tmp_path / "none").get_or_build("data", {}, {"source": fingerprint}, 1, refuse)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "rank"),
+    [
+        ({}, 0),
+        ({"SLURM_NTASKS": "4", "SLURM_PROCID": "3"}, 3),
+        ({"SLURM_NTASKS": "4", "SLURM_PROCID": "3", "SLURM_JOB_NAME": "bash"}, 0),
+        ({"SLURM_PROCID": "3"}, 0),
+        ({"SLURM_NTASKS": "4", "SLURM_PROCID": "3", "LOCAL_RANK": "1"}, 1),
+        ({"LOCAL_RANK": "1", "RANK": "5"}, 5),
+    ],
+)
+def test_the_rank_is_the_one_that_lightning_takes(
+    said: dict[str, str], rank: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RANK", "LOCAL_RANK", "SLURM_NTASKS", "SLURM_PROCID", "SLURM_JOB_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    assert process_rank() == rank
 
 
 def test_refusing_to_build_names_stage_and_command(tmp_path: Path) -> None:
