@@ -20,7 +20,8 @@ def card_of(interactions: Interactions, histories: Histories | None = None) -> d
         `users`, `items`, `events`; `lengths`, the least, quartiles and most events of a user; `repeated`, the share of
         events whose item the user had before; `tied_last`, the share of users whose last two events share one time,
         and `tied_ascending`, the share of all tied neighbours that stand in ascending order of items (.5 = at random,
-        1 = an artefact of sorting; None = no ties); `texts`; and the source's own `steps`, `times`, `notes`. Where the
+        1 = an artefact of sorting; None = no ties); `doubled`, events that repeat another one's user, item and time;
+        `texts`; and the source's own `steps`, `times`, `notes`. Where the
         split is not leave-last-out also `split`: its rule and moments, and of `histories` the training events, and the
         users that each part evaluates.
     """
@@ -29,6 +30,7 @@ def card_of(interactions: Interactions, histories: Histories | None = None) -> d
     ends = np.cumsum(lengths)
     tied = (user[1:] == user[:-1]) & (time[1:] == time[:-1])
     pairs = tied & (item[1:] != item[:-1])
+    among_ties = interactions.events.filter(pl.Series(np.append(tied, False) | np.append(False, tied)))
     card = {
         "users": len(interactions.users),
         "items": interactions.items.height,
@@ -37,6 +39,7 @@ def card_of(interactions: Interactions, histories: Histories | None = None) -> d
         "repeated": _repeated(user, item, ends) / len(user),
         "tied_last": float(tied[ends[lengths > 1] - 2].mean()),
         "tied_ascending": float((item[1:] > item[:-1])[pairs].mean()) if pairs.any() else None,
+        "doubled": among_ties.height - among_ties.n_unique(),
         "texts": interactions.items["text"].count(),
         "steps": [],
         "times": None,
@@ -77,6 +80,8 @@ def card_lines(card: dict[str, Any]) -> list[tuple[str, str]]:
                 if abs(ascending - 0.5) > 0.4 and card["tied_last"] > 0.01
                 else ""
             )
+        if doubled := card.get("doubled"):  # absent from the card of an older store
+            ties += f"; {doubled:,} events repeat another one's user, item and time: drop such rows first"
         lines.append(("ties", ties))
     if split := card.get("split"):
         moments = f" (from {split['shown'][0]} and from {split['shown'][1]})" if "shown" in split else ""

@@ -51,9 +51,11 @@ class Events:
         chosen = [user, item, *([] if time is None else [time])]
         if len(set(chosen)) < len(chosen):
             raise ValueError(f"data.user, data.item and data.time must be different columns, got {', '.join(chosen)}")
-        for file in files[1:]:
+        for file in files:
             for key, column in zip(given, chosen, strict=False):
                 require_column(f"data.{key}", column, file.columns, file.path.name)
+                if not (lists and key == "item"):
+                    file.require_flat(f"data.{key}", column)
         log.info(
             "events: data.user=%s data.item=%s data.time=%s of the columns %s", user, item, time, ", ".join(columns)
         )
@@ -89,21 +91,20 @@ def rows_of(events: Events) -> tuple[pl.DataFrame, str | None]:
     # Categories of their own, which go with them: the rows are numbers before all of them are in memory.
     ids = {events.user: pl.Categorical(pl.Categories.random()), events.item: pl.Categorical(pl.Categories.random())}
     columns = list(dict.fromkeys(filter(None, (events.user, events.item, events.time))))
-    unit, stamp = None, pl.lit(0, pl.Int64)
+    unit, stamps = None, [pl.lit(0, pl.Int64)] * len(events.files)
     if events.time is not None:
-        sample = collected(events.files[0].scan([events.time]).head(1000), events.files)[events.time]
-        stamp, unit = as_integers(events.time, sample)
+        stamps, unit = _stamps(events, events.time)
     parts = [
         _one_item_a_row(file.scan(columns), events).select(
             user=stripped(pl.col(events.user)).cast(ids[events.user]),
             item=stripped(pl.col(events.item)).cast(ids[events.item]),
             time=stamp,
         )
-        for file in events.files
+        for file, stamp in zip(events.files, stamps, strict=True)
     ]
     frame = collected(pl.concat(parts), events.files)
     if frame["time"].null_count():
-        raise ValueError(_bad_time(events, stamp))
+        raise ValueError(_bad_time(events, stamps))
     if events.time is None:
         frame = frame.with_columns(time=pl.int_range(pl.len(), dtype=pl.Int64))
     return frame, unit
@@ -119,17 +120,35 @@ def _one_item_a_row(frame: pl.LazyFrame, events: Events) -> pl.LazyFrame:
     return frame.with_columns(pl.when(items.list.len() > 0).then(items)).explode(events.item)
 
 
-def _bad_time(events: Events, stamp: pl.Expr) -> str:
+def _stamps(events: Events, time: str) -> tuple[list[pl.Expr], str | None]:
+    """How to turn each file's stamps into integers of one unit, and that unit where their form tells it.
+
+    Raises:
+        ValueError: If some files hold dates and others numbers.
+    """
+    rows = max(1, 1000 // len(events.files))
+    samples = [collected(file.scan([time]).head(rows), [file])[time] for file in events.files]
+    dates = [sample.dtype in (pl.Date, pl.Datetime) for sample in samples]  # by themselves, as Parquet holds them
+    written = [sample.to_frame() for sample, is_date in zip(samples, dates, strict=True) if not is_date]
+    how, unit = as_integers(time, pl.concat(written, how="vertical_relaxed")[time] if written else samples[0])
+    if any(dates) and unit is None:
+        one, other = (events.files[dates.index(is_date)].path.name for is_date in (True, False))
+        raise ValueError(f"data.time must have one form in all files, got dates in {one} and numbers in {other}")
+    forms = [as_integers(time, sample)[0] if is_date else how for sample, is_date in zip(samples, dates, strict=True)]
+    return forms, unit
+
+
+def _bad_time(events: Events, stamps: Sequence[pl.Expr]) -> str:
     """Where the first stamp is that is none."""
     assert events.time is not None
-    for file in events.files:
+    for file, stamp in zip(events.files, stamps, strict=True):
         rows = file.scan([events.time]).with_row_index().filter(stamp.is_null()).head(1).collect()
         if len(rows):
             row, value = rows.row(0)
             got = "nothing" if value is None else repr(value)
             if value is not None and ambiguous(str(value)):
                 got += ", whose day or month may be first: write 2014-06-30"
-            return f"{file.name}: {file.line(row)}: {events.time} must be a number or a date, got {got}"
+            return f"{file.name}: {file.line(row)}: {events.time} must be a number or a date, all rows alike, got {got}"
     raise AssertionError("no stamp is missing")
 
 

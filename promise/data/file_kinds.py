@@ -8,11 +8,22 @@ _HEAD = 2**20  # bytes that are looked at
 #: What may divide the fields of a CSV file.
 SEPARATORS = "\t,;|"
 
+#: First bytes of files that are no text.
+_MAGIC = {
+    "parquet": (b"PAR1",),
+    "zip": (b"PK\3\4",),
+    "packed": (b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf"),
+    "binary": (b"ARROW1",),
+    "utf-16": (b"\xff\xfe", b"\xfe\xff"),
+}
+
 _WRONG = {
     "empty": "is empty",
-    "zip": "is a zip archive: unpack it first",
+    "zip": "is a zip archive: unpack it first (an Excel file: save it as CSV)",
+    "packed": "is packed by another program than gzip: unpack it first",
     "utf-16": "is UTF-16 text: make it UTF-8 first (iconv -f UTF-16 -t UTF-8)",
     "binary": "is no text file (it holds NUL bytes)",
+    "bom": "begins with a byte order mark, which JSON lines may not: remove it first (tail -c +4)",
     "json": "is one JSON document: it must hold one object a line; files of LC-Rec: use data=lcrec data.root=FOLDER",
     "python": "holds Python literals, as the review data of 2014 do: use data=amazon_reviews",
     "text": "is no table: it has no line of columns with tabs, commas, semicolons or | between them",
@@ -46,11 +57,11 @@ def head(name: str, path: Path) -> bytes:
 def kind_of(start: bytes) -> str:
     """The kind of file that starts so: a key of the table above.
 
-    >>> [kind_of(start) for start in (b"", b'{"a": 1}', b"u,i\\n1,2", b"7 1 2 3\\n8 4 5\\n", b"u:token\\ti:token")]
-    ['empty', 'jsonl', 'csv', 'sequences', 'recbole']
+    >>> [kind_of(start) for start in (b"", b'{"a": 1}', b"u,i\\n1,2", b"7 1 2 3\\n8 4 5\\n", b"u:token\\n", b"BZh9")]
+    ['empty', 'jsonl', 'csv', 'sequences', 'recbole', 'packed']
     """
-    for magic, kind in ((b"PAR1", "parquet"), (b"PK\3\4", "zip"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
-        if start.startswith(magic):
+    for kind, magics in _MAGIC.items():
+        if start.startswith(magics):
             return kind
     if b"\0" in start:
         return "utf-16" if start[1::2].count(0) > len(start) // 4 else "binary"
@@ -60,7 +71,9 @@ def kind_of(start: bytes) -> str:
     if text.startswith(b"[") or (text.startswith(b"{") and text[1:].split(b"\n")[0].strip() == b""):
         return "json"
     if text.startswith(b"{"):
-        return "python" if text[1:].lstrip().startswith(b"'") else "jsonl"
+        if text[1:].lstrip().startswith(b"'"):
+            return "python"
+        return "bom" if start.startswith(b"\xef\xbb\xbf") else "jsonl"
     lines = [line for line in text.splitlines() if line.strip()]
     if b":token" in lines[0]:
         return "recbole"

@@ -7,11 +7,12 @@ import json
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from glob import glob, has_magic
+from glob import escape, glob, has_magic
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 import polars as pl
+import polars.selectors as cs
 
 from promise.data.file_kinds import SEPARATORS, head, require_kind
 
@@ -78,7 +79,7 @@ class TableFile:
         kinds = ("csv", "jsonl", "python", "parquet") if separator is None else ("csv", "recbole", "movielens")
         kind = require_kind(name, path, *kinds)
         if kind == "parquet":
-            schema = _said(name, path, lambda: pl.read_parquet_schema(path))
+            schema = _said(name, path, lambda: pl.scan_parquet(path, glob=False).collect_schema())
             typed = frozenset(column for column, dtype in schema.items() if not dtype.is_numeric())
             return cls(name, path, kind, tuple(schema), typed=typed)
         start = head(name, path).decode(errors="replace").removeprefix("\ufeff").lstrip()
@@ -92,7 +93,10 @@ class TableFile:
             return cls(name, path, kind, columns, typed=text)
         separator = separator or max(SEPARATORS, key=line.count)
         fields = next(csv.reader([line], delimiter=separator, quoting=_quoting(quoted)))
-        columns = tuple(fields) if header else tuple(str(number) for number in range(1, len(fields) + 1))
+        columns = tuple(field if field and header else str(number) for number, field in enumerate(fields, 1))
+        if len(set(columns)) < len(columns):
+            again = next(column for at, column in enumerate(columns) if column in columns[:at])
+            raise ValueError(f"{name}: {path.name}:1: two columns are called {again!r}")
         return cls(name, path, "csv", columns, separator, header, quoted)
 
     def scan(self, columns: Sequence[str]) -> pl.LazyFrame:
@@ -100,13 +104,15 @@ class TableFile:
         if self.frame is not None:
             return self.frame.lazy().select(columns)
         if self.kind == "parquet":
-            return pl.scan_parquet(self.path).select(columns)
+            frame = pl.scan_parquet(self.path, glob=False).select(columns)
+            return frame.with_columns(cs.binary().cast(pl.String), cs.float().fill_nan(None))  # as pandas writes them
         if self.kind == "python":
             return self._literals(columns).lazy()
         if self.kind == "jsonl":
-            return pl.scan_ndjson(self.path, schema=dict.fromkeys(columns, pl.String))
+            return pl.scan_ndjson(escape(str(self.path)), schema=dict.fromkeys(columns, pl.String))
         frame = pl.scan_csv(
             self.path,
+            glob=False,
             infer_schema=False,
             separator=self.separator,
             has_header=self.header,
@@ -114,6 +120,12 @@ class TableFile:
             quote_char='"' if self.quoted else None,
         )
         return frame.filter(~pl.all_horizontal(pl.all().is_null())).select(columns)
+
+    def require_flat(self, option: str, column: str) -> None:
+        """Refuses a column of Parquet that holds lists, structs or the like, with ValueError."""
+        dtype = self.scan([column]).collect_schema()[column] if self.kind == "parquet" else pl.String()
+        if dtype.is_nested() or dtype in (pl.Time, pl.Duration):
+            raise ValueError(f"{option} must be a column of texts, numbers or dates, got {column} of {dtype}")
 
     def line(self, row: int) -> str:
         """`file:line` of a row (0-based), as an editor counts; `file, row N` where there are no lines."""
@@ -145,10 +157,14 @@ class TableFile:
                             return (
                                 f"{where}:{number}: {len(fields)} fields, where there are {len(self.columns)} columns"
                             )
+                    file.seek(0)
+                    odd = (number for number, line in enumerate(file, 1) if line.count('"') % 2)
+                    if self.quoted and (number := next(odd, 0)):
+                        return f"{where}:{number}: a quote inside a field: write it twice, and quotes around the field"
         except UnicodeDecodeError:
             return f"{where}:{_undecodable(self.path)}: not UTF-8 text: save the file as UTF-8 (iconv -t UTF-8)"
         except csv.Error as wrong:
-            return f"{where}: {wrong} (a quote that is never closed?)"
+            return f"{where}:{reader.line_num}: {wrong} (a quote that is never closed?)"
         except (OSError, EOFError, zlib.error) as wrong:
             return f"cannot read {where}: {wrong}"
         return f"cannot read {where}: {str(error).splitlines()[0]}"

@@ -36,7 +36,7 @@ def as_integers(column: str, sample: pl.Series) -> tuple[pl.Expr, str | None]:
         column: Name of the column.
         sample: Some of its values.
 
-    >>> stamps = pl.DataFrame({"t": ["2015-03-01", "2015-03-01T00:00:01Z", "2015-03-01 01:00:02.5+01:00", "soon"]})
+    >>> stamps = pl.DataFrame({"t": ["2015-03-01", "2015-03-01T00:00:01Z", "2015-03-01 01:00:02.5+01", "soon"]})
     >>> how, unit = as_integers("t", stamps["t"])
     >>> unit, (stamps.select(how)["t"] - 1_425_168_000_000_000).to_list()
     ('microseconds', [0, 1000000, 2500000, None])
@@ -45,7 +45,7 @@ def as_integers(column: str, sample: pl.Series) -> tuple[pl.Expr, str | None]:
     [0.0, 0.0, 45000.0, 0.0, -1425168000.0]
     """
     value = pl.col(column)
-    if sample.dtype.is_temporal():
+    if sample.dtype in (pl.Date, pl.Datetime):
         return value.cast(pl.Datetime("us")).cast(pl.Int64), "microseconds"
     if sample.dtype.is_integer():
         return value.cast(pl.Int64, strict=False), None
@@ -62,10 +62,10 @@ def as_integers(column: str, sample: pl.Series) -> tuple[pl.Expr, str | None]:
         if (numbers != numbers.round()).any() and (numbers < _UNITS["seconds"][1]).all():
             return (number * 1e6).round().cast(pl.Int64, strict=False), "microseconds"
         return pl.coalesce(value.cast(pl.Int64, strict=False), number.cast(pl.Int64, strict=False)), None
-    text = value.str.strip_chars().str.replace(_WEEKDAY, "")
+    text = value.cast(pl.String).str.strip_chars().str.replace(_WEEKDAY, "")
     text = text.str.replace(r" ?(UTC|Z)$", "+00:00").str.replace("T", " ", literal=True)
     forms = [
-        text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%:z", time_unit="us", strict=False).dt.replace_time_zone(None),
+        text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%#z", time_unit="us", strict=False).dt.replace_time_zone(None),
         text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False),
         text.str.to_datetime("%Y-%m-%d %H:%M", time_unit="us", strict=False),
         text.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")),
@@ -132,8 +132,12 @@ class Clock:
         """What to know before the order is trusted."""
         if self.unit is None:
             return ["the times are no dates: they are taken as numbers that give an order"]
-        rounded = "the times were rounded to single precision: events of about two minutes share one"
-        return [rounded] if self.resolution == "float32" else []
+        found = []
+        if self.resolution == "float32":
+            found.append("the times were rounded to single precision: events of about two minutes share one")
+        if "1970-01-01" <= self.first < "1970-02" or self.last >= "2100":
+            found.append(f"the times run from {self.first} to {self.last}: are all of them right, and of one unit?")
+        return found
 
     def stamp(self, moment: datetime, name: str) -> int:
         """A moment as a stamp; `name` is the option that gives it.
@@ -160,7 +164,7 @@ def _holds_for_all(times: NDArray[np.int64], test: Callable[[NDArray[np.int64]],
 
 
 def _iso(stamp: int, per_second: int) -> str:
-    seconds = min(max(stamp // per_second, -62_000_000_000), 250_000_000_000)  # years that a datetime can hold
+    seconds = min(max(stamp // per_second, -62_135_596_800), 253_402_300_799)  # years that a datetime can hold
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import hydra
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import HydraException, InstantiationException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 import promise
@@ -92,6 +92,12 @@ def unwrapped(error: BaseException) -> BaseException:
 
 def told(error: BaseException) -> str:
     """The error of Hydra or OmegaConf in one line: its first paragraph, the first line of its cause, and the key."""
+    if isinstance(error, OverrideParseException) and "=" in error.override:
+        name, _, value = error.override.partition("=")
+        quoted = value.replace("'", "\\'")
+        return (
+            f"{error.override} cannot be read: if it is meant so, type it in quotes of its own: \"{name}='{quoted}'\""
+        )
     said = [" ".join(re.split(r"\nSee |\n\n", str(error).strip())[0].split())]
     said += str(error.__cause__ or "").strip().splitlines()[:1]
     key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None)

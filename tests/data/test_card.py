@@ -21,7 +21,7 @@ def test_every_figure(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     monkeypatch.setattr(card, "_BLOCK", block)
     assert card.card_of(world(notes=["n"])) == {
         "users": 2, "items": 4, "events": 7, "lengths": [3, 3, 3, 3, 4], "repeated": 2 / 7, "tied_last": 0.5,
-        "tied_ascending": 0.5, "texts": 3, "steps": [], "times": None, "notes": ["n"],
+        "tied_ascending": 0.5, "doubled": 0, "texts": 3, "steps": [], "times": None, "notes": ["n"],
     }  # fmt: skip
 
 
@@ -45,6 +45,20 @@ def test_what_it_says() -> None:
     numbers = card.card_lines({**found, "times": {**times, "unit": None}, "tied_ascending": None})
     assert numbers[2][1].endswith("(no dates)") and numbers[3][1].endswith("share one time")
     assert [name for name, _ in card.card_lines(card.card_of(world()))] == ["events of a user", "items had before"]
+
+
+def test_doubled_events_are_counted_wherever_they_stand_in_a_tie() -> None:
+    events = {"user": [0] * 6 + [1] * 3, "item": [0, 1, 0, 0, 1, 1, 1, 1, 0], "time": [5, 5, 5, 5, 9, 10, 5, 5, 5]}
+    found = card.card_of(
+        Interactions(pl.DataFrame(events, schema=EVENT_COLUMNS), pl.Series(["a", "b"]), world().items[:2], 0)
+    )
+    assert found["doubled"] == 3
+    times = {"unit": None, "first": "5", "last": "10", "resolution": None}
+    words = "; 3 events repeat another one's user, item and time: drop such rows first"
+    assert dict(card.card_lines({**found, "times": times}))["ties"].endswith(words)
+    assert words not in dict(card.card_lines({**card.card_of(world()), "times": times}))["ties"]
+    del found["doubled"]
+    assert words not in dict(card.card_lines({**found, "times": times}))["ties"]
 
 
 def test_repeats_are_counted_by_blocks_as_by_a_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,12 @@
 """What every verb shares: which errors are checks, tables on stdout, numbers as a reader wants them."""
 
+import shlex
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
@@ -38,6 +40,18 @@ def test_a_check_within_a_constructor_is_unwrapped() -> None:
     assert isinstance(error, InstantiationException)
     assert is_check(error)
     assert own_words(error) == "embeddings.dim must be an integer >= 1, got 0"
+
+
+@pytest.mark.parametrize(
+    "value", ["übung.csv", "ratings (1).csv", "day=1/part.csv", "~/a.csv", "q'uote.csv", "[1].csv"]
+)
+def test_a_value_that_hydra_cannot_read_is_told_with_the_quotes_that_it_needs(value: str) -> None:
+    parser = OverridesParser.create()
+    said = own_words(raised(parser.parse_overrides, [f"data.events={value}"]))
+    given, _, typed = said.partition(" cannot be read: if it is meant so, type it in quotes of its own: ")
+    assert given == f"data.events={value}" and shlex.split(typed)[0].startswith("data.events='")
+    assert parser.parse_override(shlex.split(typed)[0]).value() == value
+    assert "missing EQUAL" in own_words(raised(parser.parse_overrides, ["data.events"]))
 
 
 def test_show_writes_a_table(capsys: pytest.CaptureFixture[str]) -> None:

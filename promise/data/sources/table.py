@@ -47,6 +47,8 @@ class Table(EventSource):
         **preparing: Any,
     ) -> None:
         super().__init__(**preparing)
+        if not isinstance(header, bool):
+            raise ValueError(f"data.header must be true or false, got {header}")
         texts = [item_text] if isinstance(item_text, str) else item_text
         self.options |= {"user": user, "item": item, "time": time, "header": header, "item_id": item_id}
         self.options |= {"item_text": None if texts is None else list(texts), "item_category": item_category}
@@ -86,6 +88,12 @@ class Table(EventSource):
             texts = [column for column in guessed("item_text", columns) if column != item]
         texts = [require_column("data.item_text", text, columns) for text in texts]
         category = named_column("item_category", self.options["item_category"], columns)
-        found = "items: data.item_id=%s data.item_text=[%s] data.item_category=%s of the columns %s"
-        log.info(found, item, ",".join(texts), category, ", ".join(columns))
+        chosen = {"item_id": [item], "item_text": texts, "item_category": [] if category is None else [category]}
+        for file in files:
+            for key, found in chosen.items():
+                for column in found:
+                    require_column(f"data.{key}", column, file.columns, file.path.name)
+            file.require_flat("data.item_id", item)
+        words = "items: data.item_id=%s data.item_text=[%s] data.item_category=%s of the columns %s"
+        log.info(words, item, ",".join(texts), category, ", ".join(columns))
         return item_table(files, item, texts, category)

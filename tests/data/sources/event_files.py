@@ -21,4 +21,4 @@ def read(folder: Path, content: str | bytes | dict[str, str | bytes], **options:
     files = content if isinstance(content, dict) else {"events.csv": content}
     for name, text in files.items():
         (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
-    return Table(**{"events": next(iter(files)), "root": str(folder)} | options).read()
+    return Table(**{"events": next(iter(files), ""), "root": str(folder)} | options).read()

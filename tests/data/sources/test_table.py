@@ -44,6 +44,10 @@ def test_every_form_gives_the_same_events(tmp_path: Path) -> None:
         "literals.json": "".join(f"{row}\n" for row in NAMED),
         "whole.parquet": parquet_of(NAMED, tmp_path),
         "floats.parquet": parquet_of(NAMED, tmp_path, timestamp=pl.col("timestamp").cast(pl.Float64)),
+        "binary.parquet": parquet_of(NAMED, tmp_path, item_id=pl.col("item_id").cast(pl.Binary)),
+        "[1] blanks, (2).csv": csv_of([(*row, 1, 2) for row in EVENTS], "user,item,time,,"),
+        "[1].jsonl": lines,
+        "[1].parquet": parquet_of(NAMED, tmp_path),
         "dates.parquet": parquet_of(NAMED, tmp_path, timestamp=seconds, item_id=pl.col("item_id").cast(pl.Categorical)),
     }
     for name, content in forms.items():
@@ -74,6 +78,7 @@ def test_several_files_of_several_forms(tmp_path: Path) -> None:
         (["31", "7", "x"], ["7", "x", "31"]),
         (["31.0", "7.0", "9.0"], [7, 9, 31]),
         (["v1.0", "1.0", " é ☕"], ["1.0", "v1.0", "é ☕"]),
+        (["nan", "7", "null"], ["7", "nan", "null"]),
         (["99999999999999999999", "1", "2"], ["1", "2", "99999999999999999999"]),
     ],
 )
@@ -140,7 +145,18 @@ def test_ties_stay_or_are_shuffled_always_alike(tmp_path: Path) -> None:
         ([1260759144.25, 1260759144.5, 1260759179.0], "microseconds", None),
         (["2009-12-14", "2009-12-14T02:52:24Z", "2009-12-14 02:52:24.5"], "microseconds", None),
         ([20091214, 20091215, 20100101], "microseconds", None),
+        (["2009-12-14 00:00:00+00", "2009-12-14 02:52:24+0030", "2009-12-14T02:52:24.5-03:30"], "microseconds", None),
         ([1, 2, 5], None, "the times are no dates"),
+        (
+            [1260759144, 1260759150, 1260759179000],
+            "seconds",
+            "to 9999-12-31T23:59:59: are all of them right",
+        ),
+        (
+            ["2009-12-14", "2009-12-15", "9999-12-31"],
+            "microseconds",
+            "to 9999-12-31T00:00:00: are all of them right",
+        ),
         ([1260759168 + 128 * step**2 for step in range(30)], "seconds", "rounded to single precision"),
         ([1260759179, 1260759150, 1260759144], "seconds", "newest first"),
     ],
@@ -152,6 +168,32 @@ def test_times_of_any_form(tmp_path: Path, stamps: list[Any], unit: str | None, 
     assert table.preparation["times"]["unit"] == unit
     assert unit is None or table.preparation["times"]["first"].startswith("2009-12-14")
     assert [each for each in table.preparation["notes"] if note and note in each] == table.preparation["notes"]
+
+
+def test_times_of_files_that_hold_them_in_several_forms(tmp_path: Path) -> None:
+    rows = [{"user": user, "item": item, "time": time} for user, item, time in EVENTS]
+    whole, seconds = csv_of(EVENTS[:3]), pl.from_epoch("time", "s")
+    half = {"1.csv": whole, "2.csv": csv_of([(*row[:2], f"{row[2]}.5") for row in EVENTS[3:]])}
+    assert histories(read(tmp_path, half, events="?.csv")) == EXPECTED
+    stamps = ["1970-01-01 00:00:30", "1970-01-01 00:00:05", "1970-01-01T00:00:10Z"]
+    dates: dict[str, str | bytes] = {
+        "3.csv": csv_of([(*row[:2], stamp) for row, stamp in zip(EVENTS, stamps, strict=False)]),
+        "4.parquet": parquet_of(rows[3:5], tmp_path, time=seconds.dt.replace_time_zone("UTC")),
+        "5.parquet": parquet_of(rows[5:], tmp_path, time=seconds.cast(pl.Datetime("ns"))),
+    }
+    assert histories(read(tmp_path, dates, events="[345].*")) == EXPECTED
+    words = r"^data\.time must have one form in all files, got dates in 5\.parquet and numbers in 1\.csv$"
+    with pytest.raises(ValueError, match=words):
+        read(tmp_path, {**half, **dates}, events="[15].*")
+    assert histories(read(tmp_path, {}, events="[25].*", min_user_events=3)) == {"bob": ["a", "a", "c"]}
+
+
+def test_numbers_of_parquet_that_are_none(tmp_path: Path) -> None:
+    rows = [{"user": 1, "item": float(item), "time": 9.0 - item} for item in range(1, 5)]
+    rows.append({"user": 1, "item": float("nan"), "time": 1.0})
+    table = read(tmp_path, {"a.parquet": parquet_of(rows, tmp_path)})
+    assert histories(table) == {"1": [4, 3, 2, 1]}
+    assert [step["events"] for step in table.preparation["steps"]] == [5, 4]
 
 
 def test_newest_first_turns_ties_too(tmp_path: Path) -> None:

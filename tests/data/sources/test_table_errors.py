@@ -3,9 +3,11 @@
 import gzip
 import random
 import re
+from datetime import time
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from tests.data.sources.event_files import EVENTS, csv_of, read
@@ -15,11 +17,16 @@ BAD: list[tuple[str | bytes, str]] = [
     ("", "data.events: events.csv is empty"),
     ("user,item,time\n", "data.events: events.csv has no event with a user and an item"),
     ("u,i,t\n1,2,3\n", "data.user must be one of the columns u, i, t, got none, and no name is a usual one"),
-    (csv_of(EVENTS) + "\nbob,c,soon\n", "events.csv:9: time must be a number or a date, got 'soon'"),
+    (csv_of(EVENTS) + "\nbob,c,soon\n", "events.csv:9: time must be a number or a date, all rows alike, got 'soon'"),
     (csv_of([("a", "b", "06/01/2014")]), "got '06/01/2014', whose day or month may be first: write 2014-06-30"),
     (csv_of([("a\nb", 1, 2)]).replace("a\nb", '"a\nb"') + "x,c\n", "events.csv:4: time must be a number or a date"),
     (csv_of(EVENTS) + "bob,c,7,8\n", "events.csv:8: 4 fields, where there are 3 columns"),
-    (csv_of(EVENTS) + 'bob,"c,7\n', "data.events: events.csv: unexpected end of data (a quote that is never closed?)"),
+    (csv_of(EVENTS) + 'bob,"c,7\n', "events.csv:8: unexpected end of data (a quote that is never closed?)"),
+    ('user,item,time\nann,19" pipe,7\n', "events.csv:2: a quote inside a field: write it twice"),
+    ("user,item,time,item\na,b,1,c\n", "data.events: events.csv:1: two columns are called 'item'"),
+    (b"BZh91AY&SY", "data.events: events.csv is packed by another program than gzip: unpack it first"),
+    (b"ARROW1\0\0\xff\0\0\0", "data.events: events.csv is no text file"),
+    ('\ufeff{"user": 1, "item": 2, "time": 3}\n', "data.events: events.csv begins with a byte order mark"),
     (csv_of(EVENTS).encode() + b"caf\xe9,c,7\n", "data.events: events.csv:8: not UTF-8 text"),
     (csv_of(EVENTS).encode("utf-16"), "data.events: events.csv is UTF-16 text: make it UTF-8 first"),
     (csv_of(EVENTS).encode("utf-16-le"), "data.events: events.csv is UTF-16 text: make it UTF-8 first"),
@@ -82,12 +89,41 @@ def test_bad_items_get_one_clear_line(tmp_path: Path, items: str | bytes, messag
         ({"min_item_events": 0}, "data.min_item_events must be an integer >= 1, got 0"),
         ({"seed": -1}, "data.seed must be an integer >= 0, got -1"),
         ({"repeats": "all"}, "data.repeats must be keep, first, last, got all"),
+        ({"header": "no"}, "data.header must be true or false, got no"),
         ({"ties": "random"}, "data.ties must be file, shuffle, got random"),
     ],
 )
 def test_wrong_options(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message.format(folder=tmp_path))):
         read(tmp_path, csv_of(EVENTS), **options)
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "said"),
+    [("item", [[1], [2]], "List"), ("user", [{"a": 1}] * 2, "Struct"), ("time", [time(1), time(2)], "Time")],
+)
+def test_columns_of_parquet_that_hold_more_than_a_value(tmp_path: Path, key: str, values: list[Any], said: str) -> None:
+    frame = pl.DataFrame({"user": ["a", "b"], "item": ["c", "d"], "time": [1, 2], key: values})
+    frame.write_parquet(tmp_path / "x.parquet")
+    words = rf"^data\.{key} must be a column of texts, numbers or dates, got {key} of {said}"
+    with pytest.raises(ValueError, match=words):
+        read(tmp_path, {}, events="x.parquet")
+    words = rf"^data\.item_id must be a column of texts, numbers or dates, got {key} of {said}"
+    with pytest.raises(ValueError, match=words):
+        read(tmp_path, csv_of(EVENTS), items="x.parquet", item_id=key)
+
+
+def test_text_of_parquet_that_is_no_utf8(tmp_path: Path) -> None:
+    pl.DataFrame({"id": ["a", "c"], "title": [b"a", b"\xff"]}).write_parquet(tmp_path / "i.parquet")
+    with pytest.raises(ValueError, match=r"^data\.items: cannot read i\.parquet: invalid utf8$"):
+        read(tmp_path, csv_of(EVENTS), items="i.parquet")
+
+
+def test_another_file_of_items_without_the_columns(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {"e.csv": csv_of(EVENTS), "i1.csv": "id,title\na,x\n", "i2.csv": "id,name\nc,x\n"}
+    words = r"^data\.item_text must be one of the columns id, name of i2\.csv, got title$"
+    with pytest.raises(ValueError, match=words):
+        read(tmp_path, files, items="i?.csv")
 
 
 def test_another_file_of_a_pattern_without_the_columns(tmp_path: Path) -> None:
