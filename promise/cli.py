@@ -82,14 +82,14 @@ def _run(words: list[str]) -> int:
         print_help(verb, {verb: VERBS[verb][1]}, rest)
     else:
         from promise.pipeline.errors import ending_checks, hydra_raises
-        from promise.pipeline.overrides import checked_command
+        from promise.pipeline.overrides import checked_command, flags_first
 
         os.environ["PROMISE_VERB"] = verb
-        rest = overrides_of(rest) if verb == "score" else rest
-        # Hydra takes its flags before or after the overrides, not among them.
-        sys.argv = [sys.argv[0], *sorted(rest, key=lambda word: word not in ("-m", "--multirun"))]
-        with ending_checks(), hydra_raises(), checked_command(sys.argv[1:], configs.root_config(verb)):
-            importlib.import_module(VERBS[verb][0]).main()
+        with ending_checks(), hydra_raises():
+            words = flags_first(overrides_of(rest) if verb == "score" else rest)
+            sys.argv = [sys.argv[0], *words]
+            with checked_command(words, configs.root_config(verb)):
+                importlib.import_module(VERBS[verb][0]).main()
     return 0
 
 

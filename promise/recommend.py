@@ -94,7 +94,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     searched = int(cast(Tensor, fabric.all_reduce(torch.tensor(searched, device=fabric.device), reduce_op="sum")))
     seconds = time.perf_counter() - began
     if fabric.is_global_zero:
-        write_table(pl.scan_parquet(list(parts.values())), out)
+        write_table(pl.scan_parquet(list(parts.values()), glob=False), out)
         shutil.rmtree(folder)
     return {
         "verb": "recommend",

@@ -46,6 +46,12 @@ def test_words_reach_hydra_untouched(calls: list[list[str]], words: list[str]) -
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
 
 
+def test_flags_among_overrides_come_before_them(calls: list[list[str]]) -> None:
+    folder = str(Path(__file__).parent)
+    assert cli.main(["train", "seed=1", "--config-dir", folder, "split=test", "-m", "seed=1"]) == 0
+    assert calls == [["promise", "--config-dir", folder, "-m", "seed=1", "split=test", "seed=1"]]
+
+
 def test_workers_of_a_launcher_have_one_thread_each(calls: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     for word in ("launcher=basic", "seed=1"):
         cli.main(["train", word])
@@ -153,7 +159,7 @@ def test_artifacts_without_a_subcommand(words: list[str], capsys: pytest.Capture
         ("sweeps=width", "Could not override 'sweeps'. No match in the defaults list."),
         ("+search.width=3", "Could not append to config. An item is already at 'search.width'."),
         ("seed", "Error parsing override 'seed' missing EQUAL"),
-        ("seed=(", "Error parsing override 'seed=('"),
+        ("seed=(", "seed=( cannot be read: if it is meant so, type it in quotes of its own: \"seed='('\""),
         ("store=file/x", "store=file/x cannot be written: Not a directory"),
         ("data=s3rec experiment=smoke", "data.sequences must be given"),
     ],

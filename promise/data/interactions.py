@@ -104,9 +104,9 @@ class Interactions:
         folder = Path(folder)
         try:
             return cls(
-                events=pl.read_parquet(folder / "events.parquet"),
-                users=pl.read_parquet(folder / "users.parquet")["user"],
-                items=pl.read_parquet(folder / "items.parquet"),
+                events=pl.read_parquet(folder / "events.parquet", glob=False),
+                users=pl.read_parquet(folder / "users.parquet", glob=False)["user"],
+                items=pl.read_parquet(folder / "items.parquet", glob=False),
                 dropped_users=int((metadata := pl.read_parquet_metadata(folder / "users.parquet"))["dropped_users"]),
                 split=json.loads(metadata.get("split", "null")),
             )

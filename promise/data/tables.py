@@ -35,7 +35,8 @@ def found_files(name: str, pattern: str, root: str | None) -> list[Path]:
     if path.is_file():
         return [path]
     if has_magic(str(path)):
-        if files := sorted(each for each in map(Path, glob(str(path), recursive=True)) if each.is_file()):
+        each = (folder / name for name in glob(str(Path(str(pattern)).expanduser()), root_dir=folder, recursive=True))
+        if files := sorted(found for found in each if found.is_file()):
             return files
         raise ValueError(f"{name}: no file matches {path}")
     raise ValueError(f"{name}: {'not a file' if path.exists() else 'no such file'}: {path}")

@@ -69,10 +69,11 @@ def called_by(target: str) -> Any:
     Raises:
         ValueError: If there is none, or its module cannot be imported.
     """
+    module, _, name = target.rpartition(".")
     try:
-        return pkgutil.resolve_name(target)
+        return pkgutil.resolve_name(f"{module}:{name}")  # with dots alone, what fails inside the module would be hidden
     except (ImportError, AttributeError, SyntaxError) as error:
-        outside = target.startswith(f"{getattr(error, 'name', None)}.")
+        outside = isinstance(error, ImportError) and error.name == target.partition(".")[0]
         hint = ": its folder must be on PYTHONPATH (PYTHONPATH=FOLDER promise ...)" if outside else ""
         raise ValueError(f"{target} cannot be loaded, {error}{hint}") from error
 

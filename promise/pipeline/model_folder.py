@@ -151,7 +151,7 @@ class Model:
                 raise ValueError(f"{folder / name} has changed since the model was written")
         ids = SemanticIds.load(folder / IDS)
         try:
-            tensors, items = load_file(folder / TABLES), pl.read_parquet(folder / ITEMS)
+            tensors, items = load_file(folder / TABLES), pl.read_parquet(folder / ITEMS, glob=False)
         except (SafetensorError, pl.exceptions.PolarsError, OSError) as error:
             raise ValueError(f"{folder} cannot be read: {str(error).splitlines()[0]}") from error
         vectors = tensors.pop(VECTORS).numpy() if VECTORS in tensors else None

@@ -3,6 +3,7 @@
 import difflib
 import importlib.util
 import re
+from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -55,6 +56,29 @@ def placeless(words: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def flags_first(words: Sequence[str]) -> list[str]:
+    """The words after a verb with flags before overrides: Hydra takes none among them.
+
+    Raises:
+        ValueError: If a flag does not exist or lacks its value.
+    """
+    overrides, flags = _parser().parse_intermixed_args(list(words)).overrides, list(words)
+    for override in overrides:
+        flags.remove(override)
+    return [*flags, *overrides]
+
+
+def _parser() -> ArgumentParser:
+    """Hydra's parser of a command, which raises ValueError."""
+
+    def refuse(message: str) -> NoReturn:
+        raise ValueError(f"{message} (--hydra-help lists Hydra's flags)")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    return parser
+
+
 @contextmanager
 def checked_command(words: Sequence[str], config_name: str) -> Iterator[None]:
     """Around a verb: checks the words after it, overrides only where Hydra would take what does not exist, or fails.
@@ -63,12 +87,7 @@ def checked_command(words: Sequence[str], config_name: str) -> Iterator[None]:
         ValueError: If a flag, key, option, folder or library does not exist, or the store can't be written.
     """
 
-    def refuse(message: str) -> NoReturn:
-        raise ValueError(f"{message} (--hydra-help lists Hydra's flags)")
-
-    parser = get_args_parser()
-    parser.error = refuse  # type: ignore[method-assign]
-    command = parser.parse_args(words)
+    command = _parser().parse_args(words)
     folder = command.config_dir
     if folder is not None and not Path(folder).is_dir():
         raise ValueError(f"--config-dir {folder} is no folder")

@@ -26,8 +26,8 @@ def table(
 
 def test_save_and_load_give_the_same_table(tmp_path):
     saved = table()
-    saved.save(tmp_path / "new" / "folder")
-    loaded = Interactions.load(tmp_path / "new" / "folder")
+    saved.save(tmp_path / "new [1]" / "folder")
+    loaded = Interactions.load(tmp_path / "new [1]" / "folder")
     assert loaded.events.equals(saved.events)
     assert loaded.users.to_list() == ["a", "bc"]
     assert loaded.items.equals(saved.items)

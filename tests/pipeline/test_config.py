@@ -1,5 +1,7 @@
 """Config nodes become plain values and objects."""
 
+from pathlib import Path
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -43,13 +45,21 @@ def test_constructors_get_what_they_name_and_the_config_does_not_hold() -> None:
     ("target", "said"),
     [
         ("nowhere.reward.Mine", r"cannot be loaded, No module named 'nowhere': its folder must be on PYTHONPATH \("),
-        ("promise.models.nowhere.Mine", r"cannot be loaded, module 'promise\.models' has no attribute 'nowhere'$"),
+        ("promise.models.nowhere.Mine", r"cannot be loaded, No module named 'promise\.models\.nowhere'$"),
         ("promise.models.reward.Mine", r"cannot be loaded, module 'promise\.models\.reward' has no attribute 'Mine'$"),
     ],
 )
 def test_what_cannot_be_loaded_is_told(target: str, said: str) -> None:
     with pytest.raises(ValueError, match=rf"^{target} {said}"):
         called_by(target)
+
+
+def test_a_file_that_lacks_a_library_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lacking").mkdir()
+    (tmp_path / "lacking" / "part.py").write_text("import no_such_library\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match=r"^lacking\.part\.Mine cannot be loaded, No module named 'no_such_library'$"):
+        called_by("lacking.part.Mine")
 
 
 def test_a_class_that_lacks_something_is_told_before_it_is_made() -> None:

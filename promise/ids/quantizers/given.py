@@ -2,6 +2,7 @@
 
 import json
 import logging
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -122,9 +123,9 @@ def _table(path: Path) -> pl.DataFrame:
         lists = [[str(code) for code in codes] for _, codes in pairs]
         return pl.DataFrame({"id": [item for item, _ in pairs], "codes": pl.Series(lists, dtype=pl.List(pl.String))})
     if path.suffix == ".parquet":
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, glob=False)
     if path.suffix == ".jsonl":
-        return pl.read_ndjson(path, infer_schema_length=None)
+        return pl.read_ndjson(escape(str(path)), infer_schema_length=None)
     if path.suffix in (".csv", ".tsv"):
-        return pl.read_csv(path, infer_schema=False, separator="\t" if path.suffix == ".tsv" else ",")
+        return pl.read_csv(path, glob=False, infer_schema=False, separator="\t" if path.suffix == ".tsv" else ",")
     raise ValueError("it must be a .json, .jsonl, .csv, .tsv or .parquet file")

@@ -64,7 +64,10 @@ def test_several_files_of_several_forms(tmp_path: Path) -> None:
     files["part-3.csv"] = "\n".join(
         json.dumps(dict(zip(("user", "item", "time"), row, strict=True))) for row in EVENTS[4:]
     )
-    assert histories(read(tmp_path, files, events="part-*.csv")) == EXPECTED
+    (root := tmp_path / "[1]").mkdir()
+    for folder in (tmp_path, root):
+        assert histories(read(folder, files, events="part-*.csv")) == EXPECTED
+    assert histories(read(root, {}, events=str(tmp_path / "part-*.csv"))) == EXPECTED
     rows = [(user, item) for user, items in EXPECTED.items() for item in items]
     halves: dict[str, str | bytes] = {"1.csv": csv_of(rows[:4], "user,item"), "2.csv": csv_of(rows[4:], "user,item")}
     assert histories(read(tmp_path, halves, events="[12].csv")) == EXPECTED  # no times: one file after the other

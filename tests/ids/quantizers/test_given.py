@@ -36,7 +36,7 @@ def test_an_index_is_matched_by_item_id(tmp_path, caplog):
 
 @pytest.mark.parametrize("kind", ["list.parquet", "columns.parquet", "my.csv", "my.tsv", "my.jsonl"])
 def test_tables_hold_the_same_codes(tmp_path, kind):
-    path, rows = tmp_path / kind, pl.DataFrame({"id": ITEMS, "codes": CODES})
+    path, rows = tmp_path / f"[1] {kind}", pl.DataFrame({"id": ITEMS, "codes": CODES})
     flat = rows.select("id", first=pl.col("codes").list.get(0), second=pl.col("codes").list.get(1))
     match path.suffix:
         case ".parquet":
