@@ -17,7 +17,8 @@ from promise.metrics.ranking import target_ranks
 from promise.models.generator import Generator
 from promise.search.cost import Cost
 from promise.search.guided import GuidedSearch
-from promise.search.protocols import Ranker
+from promise.search.protocols import Ranker, Ranking
+from promise.search.scoring import shaped
 from promise.tasks.drift import likeliest_codes
 from promise.tasks.training import Targets
 
@@ -97,7 +98,11 @@ class RankingEvaluator(LightningModule):
         self.cost = Cost()
 
     def test_step(self, batch: Batch, index: int) -> None:
-        ranking = self.ranker.rank(batch, self.depth)
+        ranking, name = self.ranker.rank(batch, self.depth), f"{type(self.ranker).__name__}.rank"
+        if not isinstance(ranking, Ranking):
+            raise ValueError(f"{name} must give a Ranking, got {type(ranking).__name__}")
+        for what in ("items", "scores"):
+            shaped(f"{what} of {name}", getattr(ranking, what), (len(batch.targets), *np.shape(ranking.items)[-1:]))
         self.cost = self.cost + ranking.cost
         self.entries += count_entries(ranking.items, self.item_count).cpu()
         targets = batch.targets[:, 0]

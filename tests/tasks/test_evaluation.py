@@ -164,3 +164,31 @@ def test_drift_is_a_slow_loop_over_codes(world, answers, lightning):
 def test_a_drift_without_a_trie_is_refused(world, answers):
     with pytest.raises(ValueError, match="drift_of needs a trie, got none"):
         RankingEvaluator(8, ranker=Script(answers), item_count=30, drift_of=world.generator())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda answer: None, "Odd.rank must give a Ranking, got NoneType"),
+        (lambda answer: tuple(answer), "Odd.rank must give a Ranking, got tuple"),
+        (
+            lambda answer: answer._replace(items=answer.items.numpy()),
+            r"items of Odd.rank .* \(24, 8\), got ndarray",
+        ),
+        (
+            lambda answer: answer._replace(items=answer.items[0]),
+            r"items of Odd.rank .* \(24, 8\), got shape \(8,\)",
+        ),
+        (
+            lambda answer: answer._replace(scores=answer.scores[:, :3]),
+            r"scores of Odd.rank .* got .*\(24, 3\)",
+        ),
+    ],
+)
+def test_what_is_no_ranking_is_refused(world, answers, lightning, change, message):
+    class Odd(Script):
+        def rank(self, batch: Batch, k: int) -> Ranking:
+            return change(super().rank(batch, k))
+
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        world.result(RankingEvaluator(8, ranker=Odd(answers), item_count=30), evaluation_batch_size=24)
