@@ -126,7 +126,7 @@ def _moment(name: str, value: Any) -> datetime | float | int:
     if isinstance(value, int | float) and not isinstance(value, bool):
         if 0 < value < 1:
             return float(value)
-        if value >= 1 and value == int(value):
+        if value >= 1 and float(value).is_integer():
             return int(value)
     try:
         date = datetime.fromisoformat(str(value)) if isinstance(value, str) else None

@@ -170,6 +170,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (CUTS | {"validation_from": 20}, "data.validation_from must lie before data.test_from, got 20 and 20"),
     (CUTS | {"validation_from": 0.5, "test_from": 0.51}, "data.validation_from must lie before data.test_from, got"),
     (CUTS | {"validation_from": "soon"}, "data.validation_from must be a share of the events (0.8), a date"),
+    (CUTS | {"test_from": float("inf")}, "data.test_from must be a share of the events (0.8), a date (2015-06-30)"),
     (CUTS | {"test_from": True}, "data.test_from must be a share of the events (0.8), a date (2015-06-30) or a stamp"),
     (CUTS | {"test_from": "2015-06-30"}, "data.test_from must be a number or a share: the times of the data are no"),
     (CUTS | {"validation_from": 1}, "data.validation_from: no event lies before 1, the first is of 1"),

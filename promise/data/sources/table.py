@@ -42,14 +42,14 @@ class Table(EventSource):
         header: bool = True,
         items: str | None = None,
         item_id: str | None = None,
-        item_text: Sequence[str] | str | None = None,
+        item_text: Sequence[str] | str | int | None = None,
         item_category: str | None = None,
         **preparing: Any,
     ) -> None:
         super().__init__(**preparing)
         if not isinstance(header, bool):
             raise ValueError(f"data.header must be true or false, got {header}")
-        texts = [item_text] if isinstance(item_text, str) else item_text
+        texts = item_text if isinstance(item_text, list | tuple | None) else [item_text]
         self.options |= {"user": user, "item": item, "time": time, "header": header, "item_id": item_id}
         self.options |= {"item_text": None if texts is None else list(texts), "item_category": item_category}
         self.events_pattern, self.items_pattern = events, items

@@ -241,6 +241,10 @@ def test_a_file_without_a_header(tmp_path: Path) -> None:
     assert histories(read(tmp_path, bare, header=False, user="1", item="2", time="3")) == EXPECTED
     with pytest.raises(ValueError, match=r"data\.user must be one of the columns 1, 2, 3, got none, and no name"):
         read(tmp_path, bare, header=False)
+    files: dict[str, str | bytes] = {"e.csv": bare, "i.csv": "a,Alpha\nb7,Beta\nc,Gamma\n"}
+    numbers = {"user": 1, "item": 2, "time": 3, "item_id": 1, "item_text": 2}  # as typed: data.item_text=2
+    table = read(tmp_path, files, header=False, items="i.csv", **numbers)
+    assert histories(table) == EXPECTED and table.items["text"].to_list() == ["Alpha", "Gamma", "Beta"]
 
 
 def test_events_without_user_or_item_are_counted(tmp_path: Path) -> None:
