@@ -30,7 +30,7 @@ def card_of(interactions: Interactions, histories: Histories | None = None) -> d
     ends = np.cumsum(lengths)
     tied = (user[1:] == user[:-1]) & (time[1:] == time[:-1])
     pairs = tied & (item[1:] != item[:-1])
-    among_ties = interactions.events.filter(pl.Series(np.append(tied, False) | np.append(False, tied)))
+    moment = np.cumsum(np.append(False, ~tied))  # (n,) number of the user and time of each event
     card = {
         "users": len(interactions.users),
         "items": interactions.items.height,
@@ -39,7 +39,7 @@ def card_of(interactions: Interactions, histories: Histories | None = None) -> d
         "repeated": _repeated(user, item, ends) / len(user),
         "tied_last": float(tied[ends[lengths > 1] - 2].mean()),
         "tied_ascending": float((item[1:] > item[:-1])[pairs].mean()) if pairs.any() else None,
-        "doubled": among_ties.height - among_ties.n_unique(),
+        "doubled": _repeated(moment, item, np.flatnonzero(np.append(~tied, True)) + 1),
         "texts": interactions.items["text"].count(),
         "steps": [],
         "times": None,
@@ -53,7 +53,7 @@ def card_of(interactions: Interactions, histories: Histories | None = None) -> d
 
 
 def _repeated(user: NDArray[Any], item: NDArray[Any], ends: NDArray[np.int64]) -> int:
-    """Events whose item the user had before; users in blocks, so that memory stays small."""
+    """Events whose item the user (or any other group) had before; users in blocks, so that memory stays small."""
     cuts = [0, *ends[np.unique(np.searchsorted(ends, range(_BLOCK, len(user), _BLOCK)))], len(user)]
     distinct = (
         pl.Series(user[start:stop].astype(np.int64) << 32 | item[start:stop]).n_unique()

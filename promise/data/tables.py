@@ -160,7 +160,7 @@ class TableFile:
                             )
                     file.seek(0)
                     odd = (number for number, line in enumerate(file, 1) if line.count('"') % 2)
-                    if self.quoted and (number := next(odd, 0)):
+                    if "malformed" in str(error) and (number := next(odd, 0)):
                         return f"{where}:{number}: a quote inside a field: write it twice, and quotes around the field"
         except UnicodeDecodeError:
             return f"{where}:{_undecodable(self.path)}: not UTF-8 text: save the file as UTF-8 (iconv -t UTF-8)"

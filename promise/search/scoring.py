@@ -128,7 +128,9 @@ def rewards_of(reward: PathRewards, context: Any, depth: int, nodes: Tensor) -> 
     return shaped(f"rewards at level {depth}", reward.score(context, depth, nodes), nodes.shape)
 
 
-def next_logits(generator: NextCodes, cache: Any, parents: Tensor, codes: Tensor, *active: Tensor | None) -> Any:
+def next_logits(
+    generator: NextCodes, cache: Any, parents: Tensor, codes: Tensor, *active: Tensor | None
+) -> tuple[Tensor, Any]:
     """Logits and the cache for the next level, as `NextCodes.next_code` gives them.
 
     Raises:
