@@ -54,6 +54,14 @@ def test_nearest_free_adds_no_level(run: Run, tmp_path: Path) -> None:
     assert balanced["collision_rate_before"] < said["collision_rate_before"]
 
 
+def test_shared_paths_are_counted(run: Run, tmp_path: Path) -> None:
+    found = run("prepare", "ids.collisions=shared", store=tmp_path)
+    said = found.json["ids"]
+    assert said["level_sizes"] == [8, 8, 8] and said["moved"] == 0 and said["largest_bucket"] > 1
+    assert said["collision_rate_after"] == said["collision_rate_before"] > 0
+    assert said["distortion_after"] == said["distortion"][-1]
+
+
 def test_given_codes_become_ids_known_by_their_contents(run_bare: Run, world: Any, tmp_path: Path) -> None:
     index = {str(7 + 3 * item): [item % 8, item % 5] for item in range(40)}
     (tmp_path / "a.index.json").write_text(json.dumps(index))
@@ -70,7 +78,7 @@ def test_given_codes_become_ids_known_by_their_contents(run_bare: Run, world: An
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["ids.collisions=none"], "ids.collisions must be extra_level or nearest_free, got none"),
+        (["ids.collisions=none"], "ids.collisions must be extra_level, nearest_free or shared, got none"),
         (["ids=rqvae", "ids.codes=64"], "ids.codes must be at most the number of items, 40, got 64: 4 fits"),
         (
             ["ids.collisions=nearest_free", "ids.levels=1"],

@@ -1,4 +1,4 @@
-"""One path per item: an extra level that tells apart the items of one path, or the nearest free path."""
+"""What becomes of items that share a path: an extra level tells them apart, they move, or they share it in order."""
 
 import math
 import warnings
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from promise.ids.quantizers.paths import Codebooks, nearest_paths, reconstruct, spread
 from promise.ids.semantic_ids import new_paths, path_order, row_keys
 
-POLICIES = ("extra_level", "nearest_free")
+POLICIES = ("extra_level", "nearest_free", "shared")
 FREE_WIDTH = 64  # nearest paths among which an item looks for a free one; four times as many where all are taken
 FREE_ELEMENTS = 2**22  # paths that are looked through at once
 
@@ -17,10 +17,17 @@ FREE_ELEMENTS = 2**22  # paths that are looked through at once
 def resolved(
     policy: str, codes: NDArray[np.int32], codebooks: Codebooks, vectors: NDArray[np.float32], limit: int
 ) -> tuple[NDArray[np.int32], tuple[int, ...], int]:
-    """One path per item by a policy: "extra_level", see `make_unique`, or "nearest_free", see `nearest_free`."""
+    """Paths by a policy: "extra_level", see `make_unique`, "nearest_free", see there, or "shared", as they are."""
     if policy == "extra_level":
         return make_unique(codes, codebooks, vectors, limit)
+    if policy == "shared":
+        return codes, tuple(len(codebook) for codebook in codebooks), 0
     return nearest_free(codes, codebooks, vectors)
+
+
+def popularity_ranks(counts: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Places of items among all by their counts (I,), from 0 for the highest; of equal ones the lower number first."""
+    return np.argsort(np.argsort(-counts, kind="stable")).astype(np.int32)
 
 
 def make_unique(

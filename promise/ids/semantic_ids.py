@@ -102,45 +102,70 @@ def check_unique(order: NDArray[np.int64], new: NDArray[np.bool_]) -> None:
         raise ValueError(f"items {order[second - 1]} and {order[second]} share one semantic ID")
 
 
+def with_ranks(
+    codes: NDArray[np.int32], level_sizes: tuple[int, ...], ranks: ArrayLike | None
+) -> tuple[NDArray[np.int32], tuple[int, ...]]:
+    """Checked codes (I, L) and their sizes with ranks (I,) as one more level; as they are without.
+
+    Raises:
+        ValueError: the ranks are not one integer >= 0 an item.
+    """
+    if ranks is None:
+        return codes, level_sizes
+    column = np.asarray(ranks)
+    if column.shape != codes.shape[:1] or column.dtype.kind not in "iu":
+        raise ValueError(f"ranks must be {len(codes)} integers, got {column.dtype} of shape {column.shape}")
+    if (least := int(column.min())) < 0:
+        raise ValueError(f"ranks must be >= 0, got {least}")
+    return np.column_stack([codes, column.astype(np.int32)]), (*level_sizes, int(column.max()) + 1)
+
+
 @dataclass(frozen=True, eq=False)
 class SemanticIds:
-    """The semantic ID of every item: one path of codes each, no two items alike.
+    """The semantic ID of every item: one path of codes each, no two items alike unless there are ranks.
 
     Attributes:
         codes: (I, L) int32; row i is the path of item i, coarse to fine.
         level_sizes: (L,) number of codes of each level.
         quality: the report of `promise.ids.quality.quality_report`; JSON-able, may be empty.
+        ranks: (I,) int32 >= 0, by which the items of one path stand in order; None = each path has one item.
 
     Raises:
-        ValueError: codes of the wrong shape or range, or two items with one path.
+        ValueError: codes or ranks of the wrong shape or range, or two items with one path and rank.
     """
 
     codes: NDArray[np.int32]
     level_sizes: tuple[int, ...]
     quality: dict[str, Any]
+    ranks: NDArray[np.int32] | None = None
 
     def __post_init__(self) -> None:
         sizes = tuple(int(size) for size in self.level_sizes)
         object.__setattr__(self, "level_sizes", sizes)
         object.__setattr__(self, "codes", checked_codes(self.codes, sizes))
-        order = path_order(self.codes)
-        check_unique(order, new_paths(self.codes[order]))
+        table, _ = with_ranks(self.codes, sizes, self.ranks)
+        order = path_order(table)
+        check_unique(order, new_paths(table[order]))
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits that change whenever a path, the order of the items or a level's size does."""
+        """16 hex digits that change whenever a path, the order of the items, a rank or a level's size does."""
         digest = hashlib.sha256(repr((self.codes.shape, self.level_sizes)).encode())
         digest.update(np.ascontiguousarray(self.codes, dtype="<i4").data)
+        if self.ranks is not None:
+            digest.update(np.ascontiguousarray(self.ranks, dtype="<i4").data)
         return digest.hexdigest()[:16]
 
     def save(self, path: str | Path) -> None:
         """Writes everything into one compressed .npz file at exactly this path."""
+        ranks: dict[str, Any] = {} if self.ranks is None else {"ranks": self.ranks}
         with open(path, "wb") as file:
             np.savez_compressed(
                 file,
                 codes=self.codes,
                 level_sizes=np.asarray(self.level_sizes, dtype=np.int64),
                 quality=np.asarray(json.dumps(self.quality)),
+                **ranks,
             )
 
     @classmethod
@@ -155,7 +180,7 @@ class SemanticIds:
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
                 level_sizes = tuple(int(size) for size in arrays["level_sizes"])
-                return cls(arrays["codes"], level_sizes, json.loads(str(arrays["quality"])))
+                return cls(arrays["codes"], level_sizes, json.loads(str(arrays["quality"])), arrays.get("ranks"))
         except Exception as error:  # damage shows in zip, zlib, numpy or json, each in its own way
             why = "" if "pickle" in str(error) else f" ({error})"  # numpy's word for what is no file of arrays
             raise ValueError(f"ids.path: {path} holds no semantic IDs{why}") from error

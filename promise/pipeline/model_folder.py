@@ -158,7 +158,7 @@ class Model:
         return cls(
             described["name"],
             described["config"],
-            NetworkInputs(ids, Trie(ids.codes, ids.level_sizes), vectors, tensors),
+            NetworkInputs(ids, Trie(ids.codes, ids.level_sizes, ids.ranks), vectors, tensors),
             items.drop(COUNT, strict=False),
             folder / WEIGHTS,
             described["search"],

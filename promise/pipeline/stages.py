@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from promise.data.datamodule import HistoryDataModule
-from promise.ids.collisions import resolved
+from promise.ids.collisions import popularity_ranks, resolved
 from promise.ids.quality import quality_report
 from promise.ids.quantizers.checks import check_encoding
 from promise.ids.quantizers.protocol import Quantizer
@@ -103,7 +103,8 @@ class Pipeline(Preparation):
                 purchases=purchases_of(self.histories),
                 categories=categories_of(self.interactions.items),
             )
-            ids = SemanticIds(codes, sizes, quality)
+            ranks = popularity_ranks(self.training_counts) if policy == "shared" else None
+            ids = SemanticIds(codes, sizes, quality, ranks)
             ids.save(folder / "ids.npz")
             (folder / "quality.json").write_text(json.dumps(quality, indent=1) + "\n")
             return {"fingerprint": ids.fingerprint}
@@ -130,9 +131,16 @@ class Pipeline(Preparation):
             )
         return ids
 
+    @property
+    def training_counts(self) -> NDArray[np.int64]:
+        """Training events of every item (I,)."""
+        return np.bincount(self.histories.training_items()[0], minlength=self.histories.item_count)
+
     @cached_property
     def trie(self) -> Trie:
-        return Trie(self.ids.codes, self.ids.level_sizes) if self.given is None else self.given.inputs.trie
+        if self.given is not None:
+            return self.given.inputs.trie
+        return Trie(self.ids.codes, self.ids.level_sizes, self.ids.ranks)
 
     def check_inputs(self) -> None:
         """Read what was given, so that what is wrong with it shows before any training.
@@ -214,7 +222,7 @@ class Pipeline(Preparation):
                 "data": self.data.fingerprint,
                 "config": {name: without_paths(plain(self.cfg[name])) for name in ("embeddings", "ids")},
             },
-            counts=pl.Series(np.bincount(self.histories.training_items()[0], minlength=self.histories.item_count)),
+            counts=pl.Series(self.training_counts),
         )
 
     @property

@@ -22,10 +22,10 @@ def explained(search: GuidedSearch, user: UserRows, item: int) -> list[dict[str,
         item: Number of the item.
 
     Returns:
-        For each level: `level` 1..L; the item's `code`; its `probability` given the codes before, 0 where the item may
-        not be returned; the `reward` of the path so far, None without a reward model; how many `candidates` there were;
-        the path's `rank` among them, 1 = best, None where it was none; whether the search `kept` it; and whether a
-        `plain` beam of the same width does.
+        For each level, also of a path that items share: `level` 1..L; the item's `code`; its `probability` given the
+        codes before, 0 where the item may not be returned; the `reward` of the path so far, None without a reward
+        model; how many `candidates` there were; the path's `rank` among them, 1 = best, None where it was none; whether
+        the search `kept` it; and whether a `plain` beam of the same width does.
     """
     trie, generator, reward = search.trie, search.generator, search.judge.reward
     beam = replace(search, expansion=1, candidates=None, weight=0.0, adaptive="none", rerank=False)
@@ -42,11 +42,12 @@ def explained(search: GuidedSearch, user: UserRows, item: int) -> list[dict[str,
         code = trie.last_code(step.depth, node).long()
         scores = blend(step.log_probs, step.rewards, level.weight, search.temperature, search.fusion)
         own = (step.nodes == node) & (scores > -torch.inf)
+        listed = step.depth < trie.levels or (restriction.items(node, node.float(), trie.leaf_size)[0] == item).any()
         rows.append(
             {
                 "level": step.depth,
                 "code": int(code),
-                "probability": float(log_probs[children.nodes == node].max().exp()),
+                "probability": float(log_probs[children.nodes == node].max().exp()) if listed else 0.0,
                 "reward": float(reward.score(context, step.depth, node)) if reward else None,
                 "candidates": int((step.nodes >= 0).sum()),
                 "rank": 1 + int((scores > scores[own]).sum()) if own.any() else None,

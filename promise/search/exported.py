@@ -38,8 +38,9 @@ class SearchGraph(nn.Module):
             Items (B, k), best first, -1 where there is none, and their scores (B, k), -inf there.
         """
         users = UserRows(history, lengths)
-        last = self.search.steps(users, cast(Restriction, self.search.restrictions.of(users)))[-1]
-        return self.search.trie.item_of(last.kept[:, : self.k]), last.scores[:, : self.k]
+        restriction = cast(Restriction, self.search.restrictions.of(users))
+        last = self.search.steps(users, restriction)[-1]
+        return restriction.items(last.kept, last.scores, self.k)
 
 
 def exported(search: GuidedSearch, k: int, history: int) -> torch.export.ExportedProgram:

@@ -45,14 +45,14 @@ class GuidedSearch(BeamOptions, TreeRanker):
         self.judge = Judge(reward, self.levels, adaptive)
 
     def search(self, k: int, users: UserRows, restriction: Restriction, first: int) -> Ranking:
-        """The algorithm; at most the last level's width of items: see `PartRanker.search`."""
+        """The algorithm; at most the items of the last level's beams: see `PartRanker.search`."""
         steps = self.steps(users, restriction)
         refuse_nan({step.depth: step.scores for step in steps}, {step.depth: step.log_probs for step in steps}, first)
         history = users.lengths.clamp_max(self.generator.history).tolist()
         cost = self.cost(history, [step.decoded for step in steps], [step.judged for step in steps])
         last, kept = steps[-1], [step.kept for step in steps]
-        items = self.trie.item_of(last.kept[:, :k])
-        return Ranking(items, last.scores[:, :k], cost, kept, candidates=last.nodes)
+        items, scores = restriction.items(last.kept, last.scores, k)
+        return Ranking(items, scores, cost, kept, candidates=last.nodes)
 
     def steps(self, users: UserRows, restriction: Restriction) -> list[Step]:
         """Every level of the search of some users."""
@@ -95,7 +95,8 @@ class GuidedSearch(BeamOptions, TreeRanker):
     def users_at_once(self) -> int:
         """Users whose search takes at most `max_bytes`; at least 1."""
         path_bytes = self.judge.reward.path_bytes if self.judge.reward else 0
-        return users_at_once(self.max_bytes, self.generator, self.bounds, path_bytes, CHILD_BYTES)
+        steps = [*self.bounds, (1, self.levels[-1].width * self.trie.leaf_size, 0)]
+        return users_at_once(self.max_bytes, self.generator, steps, path_bytes, CHILD_BYTES)
 
     def cost(self, history: Sequence[int], decoded: list | None = None, judged: list | None = None) -> Cost:
         """Closed-formula cost, without seconds, of users with histories of the given lengths.

@@ -1,4 +1,4 @@
-"""Both policies of collisions against the same rules in plain Python."""
+"""The policies of collisions against the same rules in plain Python."""
 
 import itertools
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from promise.ids.collisions import make_unique, nearest_free
+from promise.ids.collisions import make_unique, nearest_free, popularity_ranks
 from promise.ids.semantic_ids import SemanticIds
 
 
@@ -190,3 +190,7 @@ def test_a_full_parent_sends_items_to_the_nearest_paths_of_others() -> None:
     values = np.sort(two[0][codes[:, 0], 0] + two[1][codes[:, 1], 0])
     every = np.sort((two[0] + two[1].T).ravel())
     assert moved == 299 and sizes == (20, 20) and np.array_equal(values, every[:300])
+
+
+def test_popular_items_rank_first_and_equal_ones_by_number() -> None:
+    assert popularity_ranks(np.array([3, 0, 7, 3, 0])).tolist() == [1, 3, 0, 2, 4]

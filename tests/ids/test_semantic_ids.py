@@ -36,8 +36,10 @@ def test_fingerprint_changes_with_everything_that_counts() -> None:
         SemanticIds(CODES, (2, 4), {}),
         SemanticIds(CODES[:2], (2, 3), {}),
         SemanticIds(np.array([[1, 1], [0, 2], [0, 0]]), (2, 3), {}),
+        SemanticIds(CODES, (2, 3), {}, np.array([0, 1, 2])),
+        SemanticIds(CODES, (2, 3), {}, np.array([0, 2, 1])),
     ]
-    assert len({ids.fingerprint, *(other.fingerprint for other in others)}) == 5
+    assert len({ids.fingerprint, *(other.fingerprint for other in others)}) == 7
 
 
 def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
@@ -48,7 +50,16 @@ def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["semantic ids"]
     assert np.array_equal(back.codes, ids.codes) and back.codes.dtype == np.int32
     assert back.level_sizes == (2, 3) and back.quality == ids.quality
-    assert back.fingerprint == ids.fingerprint
+    assert back.fingerprint == ids.fingerprint and back.ranks is None
+
+
+def test_ranks_of_items_that_share_a_path_are_kept(tmp_path: Path) -> None:
+    ids = SemanticIds(CODES[[0, 0, 1]], (2, 3), {}, np.array([5, 0, 2], np.int32))
+    ids.save(tmp_path / "ids.npz")
+    back = SemanticIds.load(tmp_path / "ids.npz")
+    assert back.ranks is not None and back.ranks.tolist() == [5, 0, 2] and back.fingerprint == ids.fingerprint
+    with pytest.raises(ValueError, match=r"^items 0 and 1 share one semantic ID$"):
+        SemanticIds(CODES[[0, 0, 1]], (2, 3), {}, np.array([5, 5, 2]))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -144,6 +144,66 @@ def test_appended_equals_a_trie_built_at_once() -> None:
             assert torch.equal(old.moved(depth, old), torch.arange(old.nodes[depth]))
 
 
+def shared_world(seed: int) -> tuple[np.ndarray, tuple[int, ...], np.ndarray]:
+    """A random world whose paths have up to four items each, and any order of these."""
+    codes, sizes = random_world(seed)
+    rng = np.random.default_rng(seed)
+    codes = rng.permutation(np.repeat(codes, rng.integers(1, 5, size=len(codes)), axis=0))
+    return codes, sizes, rng.permutation(len(codes))
+
+
+def test_items_share_leaves_in_the_order_of_their_ranks() -> None:
+    for seed in range(100):
+        codes, sizes, ranks = shared_world(seed)
+        trie, paths = Trie(codes, sizes, ranks), [tuple(row) for row in codes.tolist()]
+        alone = Trie(np.unique(codes, axis=0), sizes)
+        assert (trie.levels, trie.nodes, trie.fan_out) == (alone.levels, alone.nodes, alone.fan_out)
+        order = sorted(range(len(paths)), key=lambda item: (paths[item], ranks[item]))
+        assert trie.items == len(paths) and trie.leaf_items.tolist() == order
+        assert trie.item_nodes(trie.place_depth).tolist() == [order.index(item) for item in range(len(paths))]
+        for depth in range(trie.levels + 1):
+            prefixes = sorted({path[:depth] for path in paths})
+            below = [[place for place, item in enumerate(order) if paths[item][:depth] == p] for p in prefixes]
+            assert trie.item_nodes(depth).tolist() == [prefixes.index(path[:depth]) for path in paths]
+            assert trie.leaf_counts(depth).tolist() == [len(places) for places in below]
+            assert torch.equal(trie.prefixes(depth), alone.prefixes(depth))
+            assert torch.equal(trie.branching(depth), alone.branching(depth))
+            nodes = torch.arange(-1, len(prefixes))
+            assert trie.item_of(nodes, depth).tolist() == [-1, *(order[places[0]] for places in below)]
+        leaves = torch.arange(trie.nodes[-1])
+        found = trie.children_of(trie.levels, leaves)
+        assert trie.leaf_size == found.valid.shape[1] == max(map(len, below))
+        shown = zip(found.nodes.tolist(), found.valid.tolist(), strict=True)
+        assert [[node for node, there in zip(*row, strict=True) if there] for row in shown] == below
+        above = trie.parent(trie.place_depth, torch.arange(trie.items))
+        assert above.tolist() == trie.item_nodes(trie.levels)[trie.leaf_items].tolist()
+
+
+def test_new_items_come_last_at_a_shared_leaf() -> None:
+    for seed in range(50):
+        codes, sizes, ranks = shared_world(seed)
+        old = Trie(codes[: 1 + seed % len(codes)], sizes, ranks[: 1 + seed % len(codes)])
+        grown = old.appended(codes[old.items :])
+        later = np.where(np.arange(len(codes)) < old.items, ranks, len(codes) + np.arange(len(codes)))
+        assert grown.leaf_items.tolist() == Trie(codes, sizes, later).leaf_items.tolist()
+        for depth in range(old.levels + 1):
+            assert torch.equal(old.moved(depth, grown), grown.node_of(old.prefixes(depth)))
+
+
+@pytest.mark.parametrize(
+    ("ranks", "message"),
+    [
+        ([0, 0, 1], r"^items 0 and 1 share one semantic ID$"),
+        ([0, 1], r"^ranks must be 3 integers, got int64 of shape \(2,\)$"),
+        ([0.0, 1.0, 2.0], r"^ranks must be 3 integers, got float64 of shape \(3,\)$"),
+        ([0, -1, 2], r"^ranks must be >= 0, got -1$"),
+    ],
+)
+def test_refuses_ranks_that_give_no_order(ranks: list[float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Trie([[0, 1], [0, 1], [1, 1]], (2, 2), np.array(ranks))
+
+
 @pytest.mark.parametrize(
     ("codes", "message"),
     [

@@ -26,9 +26,10 @@ class World:
     batch: UserRows
     generator: Any
     reward: Any
+    ranks: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        self.trie = Trie(self.codes, self.sizes)
+        self.trie = Trie(self.codes, self.sizes, self.ranks)
         self.paths: list[Path] = [tuple(row) for row in self.codes.tolist()]
         self.items, self.levels = len(self.paths), len(self.sizes)
         self.places = DictTrie(self.paths).places()
@@ -92,13 +93,15 @@ def draw_world(seed: int) -> World:
     return toy_world(codes, sizes, seed, UserRows(history, lengths), history=int(rng.integers(2, 9)))
 
 
-def toy_world(codes: np.ndarray, sizes: tuple[int, ...], seed: int, batch: UserRows, history: int) -> World:
-    """A world of random tables."""
+def toy_world(
+    codes: np.ndarray, sizes: tuple[int, ...], seed: int, batch: UserRows, history: int, ranks: np.ndarray | None = None
+) -> World:
+    """A world of random tables; with ranks items may share leaves."""
     rng = np.random.default_rng(seed)
     tables = [numbers(rng, math.prod(sizes[:depth]), size, FEATURES) for depth, size in enumerate(sizes)]
-    rewards = [numbers(rng, count, FEATURES) for count in Trie(codes, sizes).nodes]
+    rewards = [numbers(rng, count, FEATURES) for count in Trie(codes, sizes, ranks).nodes]
     generator = ToyCodes(sizes, numbers(rng, len(codes), FEATURES), tables, history)
-    return World(codes, sizes, batch, generator, ToyRewards(rewards))
+    return World(codes, sizes, batch, generator, ToyRewards(rewards), ranks)
 
 
 def numbers(rng: np.random.Generator, *shape: int) -> Tensor:

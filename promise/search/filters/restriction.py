@@ -17,14 +17,15 @@ from promise.search.protocols import Batch, Items
 class Restriction:
     """The part of a trie that is open to each user of one call.
 
-    Equal to a trie rebuilt for each user without the other items: probabilities are normalised over what is left.
+    Equal to a trie rebuilt for each user without the other items: probabilities are normalised over what is left. The
+    depths are all of the trie, that of its places included.
 
     Attributes:
         trie: The catalogue's trie.
-        permitted: The leaves that are open; None = all of them.
-        nodes: For each depth 0..L (N_depth,) bool, True above a leaf that is open to all; None = all are.
-        paths: For each depth 0..L nodes (B, n) above the leaves that a user loses, ascending after -1; empty = none.
-        spent: For each depth 0..L which of them (B, n) lead to lost leaves alone.
+        permitted: The places that are open; None = all of them.
+        nodes: For each depth (N_depth,) bool, True above a place that is open to all; None = all are.
+        paths: For each depth nodes (B, n) above the places that a user loses, ascending after -1; empty = none.
+        spent: For each depth which of them (B, n) lead to lost places alone.
     """
 
     trie: Trie
@@ -41,12 +42,33 @@ class Restriction:
         return replace(self, permitted=self.permitted.rows(part), paths=paths, spent=spent)
 
     def narrow(self, scores: Tensor) -> Tensor:
-        """Scores (B, I) by leaf, -inf where it is not open."""
+        """Scores (B, I) by place, -inf where it is not open."""
         return scores if self.permitted is None else self.permitted.narrow(scores)
 
     def children(self, depth: int, nodes: Tensor) -> Children:
-        """The children (B, W, M) of nodes (B, W) of a depth 0..L-1; valid are those above a permitted item."""
+        """The children (B, W, M) of nodes (B, W) of a depth; valid are those above a permitted item."""
         return self.permit(depth, nodes, self.trie.children_of(depth, nodes))
+
+    def items(self, leaves: Tensor, scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """The k best items at leaves: those of the best leaf, in its order, then those of the next.
+
+        Args:
+            leaves: (B, W) distinct open leaves, best first, -1 after the last.
+            scores: (B, W) of the leaves.
+            k: Items wanted; fewer are returned only when there is no room for more at the leaves.
+
+        Returns:
+            Items and scores (B, k), -1 and -inf where there is none.
+        """
+        trie, leaves, scores = self.trie, leaves[:, :k], scores[:, :k]
+        if trie.place_depth > trie.levels:
+            found = self.children(trie.levels, leaves)  # (B, W, M)
+            open_places = found.valid.flatten(1)
+            first = (~open_places).byte().sort(dim=1, stable=True).indices[:, :k]
+            leaves = found.nodes.flatten(1).masked_fill(~open_places, -1).gather(1, first)
+            scores = scores[:, :, None].expand(found.valid.shape).flatten(1).masked_fill(~open_places, -torch.inf)
+            scores = scores.gather(1, first)
+        return trie.item_of(leaves, trie.place_depth), scores
 
     def permit(self, depth: int, nodes: Tensor, children: Children) -> Children:
         """Narrows `valid` of the children (B, W, M) of nodes (B, W) to those above a permitted item."""
@@ -75,12 +97,12 @@ class Restrictions:
         self.trie = trie
         self.lists: ItemLists | None = None
         if remove_seen or allow is not None or deny is not None:
-            place = trie.item_nodes(trie.levels).int()
+            place = trie.item_nodes(trie.place_depth).int()
             self.lists = ItemLists(trie.items, remove_seen=remove_seen, allow=allow, deny=deny, place=place)
 
     @cached_property
     def counted(self) -> Tensor | None:
-        """(I + 1,) int32, leaves open to all before each leaf, and all of them; None = every leaf is."""
+        """(I + 1,) int32, places open to all before each place, and all of them; None = every place is."""
         if self.lists is None or self.lists.everyone is None:
             return None
         return F.pad(self.lists.everyone.cumsum(0, dtype=torch.int32), (1, 0))
@@ -90,7 +112,7 @@ class Restrictions:
         """As `Restriction.nodes`."""
         if self.counted is None:
             return None
-        return [self.counted[self.trie.leaf_bounds(depth)].diff() > 0 for depth in range(self.trie.levels + 1)]
+        return [self.counted[self.trie.leaf_bounds(depth)].diff() > 0 for depth in range(self.trie.place_depth + 1)]
 
     def of(self, batch: Batch) -> Restriction:
         """The restriction of a batch of users."""
@@ -102,17 +124,17 @@ class Restrictions:
         return Restriction(self.trie, permitted, self.nodes, paths, spent)
 
     def spent(self, depth: int, nodes: Tensor) -> Tensor:
-        """(B, n) bool, nodes of a depth, one above each leaf that a user loses, that have no other open leaf."""
+        """(B, n) bool, nodes of a depth, one above each place that a user loses, that have no other open place."""
         lost = torch.searchsorted(nodes, nodes, right=True) - torch.searchsorted(nodes, nodes)
         begin, end = self.trie.leaf_range(depth, nodes)
         total = end - begin if self.counted is None else self.counted[end] - self.counted[begin]
         return (lost == total) & (nodes >= 0)
 
 
-def paths_to(trie: Trie, leaves: Tensor) -> list[Tensor]:
-    """For each depth 0..L the node of that depth (B, n) above each leaf (B, n); -1 for -1."""
-    nodes = [leaves]
-    for depth in range(trie.levels, 0, -1):
+def paths_to(trie: Trie, places: Tensor) -> list[Tensor]:
+    """For each depth, from 0, the node of that depth (B, n) above each place (B, n); -1 for -1."""
+    nodes = [places]
+    for depth in range(trie.place_depth, 0, -1):
         nodes.append(trie.parent(depth, nodes[-1]))
     return nodes[::-1]
 

@@ -69,7 +69,8 @@ class BestOfN(TreeRanker):
         refuse_nan({self.trie.levels: scores}, {self.trie.levels: beams.log_probs}, first)
         judged = (beams.log_probs > -torch.inf).sum(1).tolist()
         cost = self.cost(users.lengths.clamp_max(self.generator.history).tolist(), rows, judged)
-        return Ranking(self.trie.item_of(best.kept()), scores, cost, kept, candidates=kept[-1])
+        items, scores = restriction.items(best.kept(), scores, k)
+        return Ranking(items, scores, cost, kept, candidates=kept[-1])
 
     @property
     def users_at_once(self) -> int:
@@ -78,6 +79,7 @@ class BestOfN(TreeRanker):
         for fan_out in self.trie.fan_out:
             steps.append((rows, fan_out, min(self.samples, rows * fan_out)))
             rows = steps[-1][-1]
+        steps.append((1, rows * self.trie.leaf_size, 0))
         path_bytes = self.asked.path_bytes if self.asked else 0
         return users_at_once(MAX_BYTES, self.generator, steps, path_bytes, CHILD_BYTES)
 
@@ -91,5 +93,5 @@ class BestOfN(TreeRanker):
         """
         if rows is None:
             rows = [min(self.samples, int(self.trie.branching(depth).sum())) for depth in range(self.trie.levels)]
-        judged = min(self.samples, self.trie.items) if judged is None else judged
+        judged = min(self.samples, self.trie.nodes[-1]) if judged is None else judged
         return cost_of(self.generator.flops, self.asked.flops if self.asked else None, history, rows, [judged])

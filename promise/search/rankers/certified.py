@@ -13,7 +13,7 @@ from promise.search.beams import Beams, allowed_log_softmax
 from promise.search.cost import cost_of
 from promise.search.filters.restriction import Restriction, Restrictions
 from promise.search.guided import GuidedSearch
-from promise.search.options import check_options
+from promise.search.options import check_options, entries
 from promise.search.parts import CHILD_BYTES, PartRanker, users_at_once
 from promise.search.protocols import Items, NextCodes, Ranking, UserRows
 from promise.search.scoring import next_logits, refuse_nan, stable_topk
@@ -74,7 +74,7 @@ class CertifiedSearch(PartRanker):
         self.budget, self.generator, self.trie = budget, generator, trie
         self.restrictions = Restrictions(trie, remove_seen=remove_seen, allow=allow, deny=deny)
         self.plain = GuidedSearch(width, generator=generator, reward=None, trie=trie)
-        self.width = self.plain.levels[-1].width
+        self.width = min(entries(width)[-1], trie.items)
         rows = [min(budget, nodes) for nodes in trie.nodes[:-1]]
         steps = list(zip(rows, trie.fan_out, [*rows[1:], self.width], strict=True))
         second = users_at_once(MAX_BYTES, generator, steps, 0, CHILD_BYTES)
@@ -119,7 +119,8 @@ class CertifiedSearch(PartRanker):
             wanted &= complete[:, None]
             beams = beams._replace(log_probs=beams.log_probs.masked_fill(~wanted, -torch.inf))
         scores, places = stable_topk(total, k, self.trie.item_of(children.nodes).flatten(1))
-        items = self.trie.item_of(children.nodes.flatten(1).gather(1, places)).masked_fill(scores == -torch.inf, -1)
+        leaves = children.nodes.flatten(1).gather(1, places).masked_fill(scores == -torch.inf, -1)
+        items, scores = restriction.items(leaves, scores, k)
         return Found(padded(items, k, -1), padded(scores, k, -torch.inf), complete, decoded)
 
 

@@ -61,7 +61,10 @@ class ExhaustiveSearch(TreeRanker):
         super().__post_init__()
         if self.asked is not None:
             require_members(f"the reward model {type(self.asked).__name__}", self.asked, PathRewards)
-        self.leaves = self.trie.item_nodes(self.trie.levels)
+        # Of equal scores the leaf of the lower first item comes first, its items in their order.
+        self.leaves = self.trie.item_nodes(self.trie.levels)[self.trie.leaf_items]  # (I,) by place
+        self.places = self.trie.item_of(self.leaves).argsort(stable=True)
+        self.listed = self.trie.leaf_items[self.places]
         self.stages = [] if self.weight == 1.0 else stages(self.trie)
         widest = max((len(stage.rows) for stage in self.stages), default=0)
         self.users_at_once = max(1, min(ROWS_AT_ONCE // max(1, widest), SCORES_AT_ONCE // self.trie.items))
@@ -72,13 +75,14 @@ class ExhaustiveSearch(TreeRanker):
         rewards = None
         if reward := self.asked:
             rewards = reward.score_all(reward.start(states), self.trie.levels)
-            rewards = shaped("rewards of all items", rewards, (len(users.history), self.trie.items)).float()
+            rewards = shaped("rewards of all items", rewards, (len(users.history), self.trie.nodes[-1])).float()
         if self.weight < 1.0:
             log_probs = self.log_probs(states, users, restriction)
         else:
-            log_probs = torch.zeros(len(users.history), self.trie.items, device=users.history.device)
-        scores = blend(restriction.narrow(log_probs), rewards, self.weight, self.temperature)
-        scores, items = best_items(scores[:, self.leaves], k)
+            log_probs = torch.zeros(len(users.history), self.trie.nodes[-1], device=users.history.device)
+        scores = blend(log_probs, rewards, self.weight, self.temperature)
+        scores, columns = best_items(restriction.narrow(scores[:, self.leaves])[:, self.places], k)
+        items = self.listed[columns].masked_fill(columns < 0, -1)
         refuse_nan({self.trie.levels: scores}, {self.trie.levels: log_probs}, first)
         return Ranking(items, scores, self.cost(users.lengths.clamp_max(self.generator.history).tolist()), [])
 
@@ -108,7 +112,7 @@ class ExhaustiveSearch(TreeRanker):
         """Closed-formula cost, without seconds, of users whose histories have the given lengths."""
         rows = [len(stage.rows) for stage in self.stages]
         reward = self.asked.flops if self.asked else None
-        return cost_of(self.generator.flops, reward, history, rows, [self.trie.items])
+        return cost_of(self.generator.flops, reward, history, rows, [self.trie.nodes[-1]])
 
 
 def stages(trie: Trie) -> list[Stage]:

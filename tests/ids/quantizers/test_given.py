@@ -57,6 +57,13 @@ def test_every_policy_gives_each_item_a_path_of_its_own(tmp_path, policy):
     assert len(sizes) == (3 if policy == "extra_level" else 2)
 
 
+def test_shared_paths_stay_as_they_are(tmp_path):
+    given = GivenCodes(index(tmp_path, INDEX), items=ITEMS)
+    given.fit(VECTORS, seed=0)
+    codes, sizes, moved = resolved("shared", given.encode(VECTORS), given.codebooks, VECTORS, limit=1)
+    assert (codes.tolist(), sizes, moved) == (CODES, (2, 4), 0)
+
+
 @pytest.mark.parametrize(
     ("content", "error"),
     [
