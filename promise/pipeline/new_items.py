@@ -89,19 +89,20 @@ def with_new_items(model: Model, items: pl.DataFrame, vectors: NDArray[np.float3
         raise ValueError(f"data.items: {len(items)} new items need a path each, {free} of {ids.level_sizes} are free")
     codebooks = refitted(vectors[:count], ids.codes, ids.level_sizes)
     codes = free_paths(vectors[count:], codebooks, {row.tobytes() for row in ids.codes})
-    content = None if model.inputs.item_vectors is None else mapped(vectors, model.inputs.item_vectors)
-    all_content = None if content is None else np.concatenate([model.inputs.item_vectors, content])
-
+    content, means = model.inputs.item_vectors, None
+    if content is not None:
+        content = np.concatenate([content, mapped(vectors, content)])
     trie, grown = model.inputs.trie, model.inputs.trie.appended(codes)
     generator, reward = model.networks
-    generator.append_items(torch.from_numpy(codes), None if content is None else torch.from_numpy(content))
+    generator.append_items(torch.from_numpy(codes), None if content is None else torch.from_numpy(content[count:]))
     if reward is not None:
         depths = range(1, trie.levels + 1)
-        read = wants_vectors(model.config["reward"]) and all_content is not None
+        if content is not None and wants_vectors(model.config["reward"]):
+            means = prefix_means(torch.from_numpy(content), grown)
         reward.extend(
             [grown.prefixes(depth) for depth in depths],
             [trie.moved(depth, grown) for depth in depths],
-            prefix_means(torch.from_numpy(all_content), grown) if read else None,
+            means,
             torch.stack([grown.item_nodes(depth) for depth in depths], 1),
         )
     save_weights(weights, {"generator": generator, "reward": reward})
@@ -110,7 +111,7 @@ def with_new_items(model: Model, items: pl.DataFrame, vectors: NDArray[np.float3
     none = None if model.counts is None else pl.zeros(len(items), model.counts.dtype, eager=True)
     return replace(
         model,
-        inputs=NetworkInputs(all_ids, grown, all_content, tables),
+        inputs=NetworkInputs(all_ids, grown, content, tables),
         items=pl.concat([model.items, items], how="diagonal"),
         weights=weights,
         origin={**model.origin, "appended": model.origin.get("appended", 0) + len(items)},
