@@ -89,7 +89,7 @@ def with_new_items(model: Model, items: pl.DataFrame, vectors: NDArray[np.float3
         raise ValueError(f"data.items: {len(items)} new items need a path each, {free} of {ids.level_sizes} are free")
     codebooks = refitted(vectors[:count], ids.codes, ids.level_sizes)
     codes = free_paths(vectors[count:], codebooks, {row.tobytes() for row in ids.codes})
-    content, means = model.inputs.item_vectors, None
+    content = model.inputs.item_vectors
     if content is not None:
         content = np.concatenate([content, mapped(vectors, content)])
     trie, grown = model.inputs.trie, model.inputs.trie.appended(codes)
@@ -97,12 +97,11 @@ def with_new_items(model: Model, items: pl.DataFrame, vectors: NDArray[np.float3
     generator.append_items(torch.from_numpy(codes), None if content is None else torch.from_numpy(content[count:]))
     if reward is not None:
         depths = range(1, trie.levels + 1)
-        if content is not None and wants_vectors(model.config["reward"]):
-            means = prefix_means(torch.from_numpy(content), grown)
+        read = content is not None and wants_vectors(model.config["reward"])
         reward.extend(
             [grown.prefixes(depth) for depth in depths],
             [trie.moved(depth, grown) for depth in depths],
-            means,
+            prefix_means(torch.from_numpy(content) if read else None, grown),
             torch.stack([grown.item_nodes(depth) for depth in depths], 1),
         )
     save_weights(weights, {"generator": generator, "reward": reward})
