@@ -21,6 +21,7 @@ VERBS = {
     "score": ("promise.score", "anybody's lists, FILE, beside the leaderboard: user by user, with intervals"),
     "recommend": ("promise.recommend", "the top items of any histories, by a model folder alone"),
     "serve": ("promise.serve", "the same over HTTP, many requests in one search"),
+    "append": ("promise.append", "a model folder with new items in its catalogue, without training"),
     "push": ("promise.push", "share a model folder with its card: a folder, or a repository of the Hugging Face Hub"),
     "pull": ("promise.pull", "fetch a model folder from there, and see that it is whole and loads"),
     "sweep": ("promise.sweep", "evaluate many points and chart accuracy against compute"),

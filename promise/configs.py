@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 HYDRA_VERSION_BASE = "1.3"
 
 #: Verbs with a root config of their own.
-OWN = ("bench", "pull", "push", "recommend", "serve")
+OWN = ("append", "bench", "pull", "push", "recommend", "serve")
 
 #: Former names of keys, and of values that were called otherwise -> what to type today.
 RENAMED = {

@@ -31,6 +31,7 @@ EXAMPLES = {
         ("model=FOLDER histories=FILE.jsonl k=50 deny=sold.txt out=top.csv", "fifty, none of a list"),
     ],
     "serve": [("model=FOLDER port=8000 search.width=20", "answers POST /recommend and /explain")],
+    "append": [("model=FOLDER data.items=FILE.csv out=FOLDER2", "kill -USR1 lets a server load it")],
     "push": [
         ("model=FOLDER to=owner/name license=cc-by-4.0 rows=results.csv", "private unless private=false"),
         ("model=FOLDER to=./shared license=other", "a folder to hand on"),

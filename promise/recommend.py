@@ -45,6 +45,9 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     """
     options, out = plain(cfg), Path(str(cfg.out))
     check(options, out)
+    files = found_files("histories", str(cfg.histories), None)
+    if out.exists() and any(out.samefile(file) for file in files):
+        raise ValueError(f"out={out} is a file of histories={cfg.histories}, and would take its place")
     fabric = Fabric(accelerator=cfg.accelerator, devices=cfg.devices, num_nodes=cfg.num_nodes)
     if process_rank() > 0:
         logging.getLogger("promise").setLevel(logging.WARNING)  # the first process says it
@@ -63,7 +66,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     if len(without):
         log.info("%d users have no item that it knows: fallback=%s", len(without), cfg.fallback)
 
-    contents = [file_fingerprint(path) for path in found_files("histories", str(cfg.histories), None)]
+    contents = [file_fingerprint(path) for path in files]
     kept = {name: value for name, value in options.items() if name not in (*WHERE_AND_HOW, *LISTS)}
     key = [
         file_fingerprint(Path(str(cfg.model)) / DESCRIPTION),

@@ -1,7 +1,9 @@
 """`promise serve`: a model folder answers over HTTP; requests that wait are searched for together."""
 
 import logging
+import signal
 import socket
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -11,32 +13,41 @@ from promise.pipeline.config import plain
 from promise.pipeline.verb import app
 from promise.search.options import COUNT, NOT_NEGATIVE, TRUTH, integer, require
 from promise.serving.answers import Answers, Batcher
+from promise.serving.loaded import Loaded
 
 log = logging.getLogger(__name__)
 
 
 def run(cfg: DictConfig) -> dict[str, Any]:
-    """Load the model, open the port, and answer until a signal comes."""
+    """Load the model, open the port, and answer until a signal comes; SIGUSR1 loads what the folder is by then."""
     options = plain(cfg)
     check(options)
     try:
         import uvicorn
 
         from promise.serving.service import service
+        from promise.serving.stopping import Server
     except ImportError as error:
         raise ValueError(f"promise serve needs pip install -e '.[serve]': {error}") from None
-    answers = Answers(Recommender.load(str(cfg.model), cfg.remove_seen), options["search"])
-    batcher = Batcher(answers, cfg.batch_users, cfg.deadline_ms / 1000, cfg.queue_users)
+
+    def load() -> Answers:
+        folder = Path(str(cfg.model))
+        folder = folder.resolve() if folder.is_dir() else folder  # a link may point elsewhere while it is read
+        return Answers(Recommender.load(folder, cfg.remove_seen), options["search"])
+
+    loaded = Loaded(load)
+    batcher = Batcher(cfg.batch_users, cfg.deadline_ms / 1000, cfg.queue_users)
     with listening(str(cfg.host), cfg.port) as opened:
+        signal.signal(signal.SIGUSR1, lambda *_: loaded.again())
         log.info("%s answers at http://%s:%d, see /docs", cfg.model, cfg.host, opened.getsockname()[1])
         config = uvicorn.Config(
-            service(answers, batcher, options),
+            service(loaded, batcher, options),
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=cfg.stop_seconds,
         )
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
-        uvicorn.Server(config).run(sockets=[opened])  # raises the signal that ended it anew
+        Server(config).run(sockets=[opened])  # raises the signal that ended it anew
     return {"verb": "serve"}
 
 

@@ -175,6 +175,10 @@ def test_a_run_that_was_stopped_goes_on(recommend, world, here, monkeypatch):
         (["out=top.xlsx"], "out must name a .parquet, .csv, .tsv, .jsonl file, got top.xlsx"),
         (["out=no/top.csv"], "out=no/top.csv: there is no folder no"),
         (["out=folder.csv"], "out=folder.csv is a folder"),
+        (
+            ["out=histories.jsonl"],
+            "out=histories.jsonl is a file of histories=histories.jsonl, and would take its place",
+        ),
         (["histories=no.csv"], "histories: no such file: no.csv"),
         (["histories=head.csv"], "histories: head.csv has no row with a user"),
         (["histories=p.pickle"], "histories: p.pickle is no text file (it holds NUL bytes)"),

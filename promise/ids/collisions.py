@@ -103,9 +103,24 @@ def nearest_free(
         )
     found = spread(vectors, codes, codebooks)
     left = _overflow(codebooks, vectors, *_distinct_paths(found), 1)
-    groups = [left[group] for group in _kinds(vectors[left])]
-    used = {row.tobytes() for row in found} if len(left) else set()
-    width = FREE_WIDTH
+    if len(left):
+        found[left] = free_paths(vectors[left], codebooks, {row.tobytes() for row in found})
+    return found, level_sizes, int((found != codes).any(axis=1).sum())
+
+
+def free_paths(vectors: NDArray[np.float32], codebooks: Codebooks, used: set[bytes]) -> NDArray[np.int32]:
+    """Nearest paths that no item has yet, in the order of the vectors, those of equal vectors together.
+
+    Args:
+        vectors: (n, E), at most as many as there are free paths.
+        codebooks: L arrays (K_b, E).
+        used: Bytes of the paths that are taken, int32; the new ones are added.
+
+    Returns:
+        (n, L), no two rows alike.
+    """
+    found = np.empty((len(vectors), len(codebooks)), np.int32)
+    groups, width = _kinds(vectors), FREE_WIDTH
     while groups:
         again = []
         rows = max(1, FREE_ELEMENTS // width)
@@ -119,7 +134,7 @@ def nearest_free(
                 found[items] = free
                 used.update(path.tobytes() for path in free)
         groups, width = again, 4 * width
-    return found, level_sizes, int((found != codes).any(axis=1).sum())
+    return found
 
 
 def _kinds(vectors: NDArray[np.float32]) -> list[NDArray[np.int64]]:

@@ -49,6 +49,7 @@ class Answers:
 
     Attributes:
         known: The model's item id by how it is written, so that 17 and "17" are one.
+        networks: Fingerprint of the model.
 
     Raises:
         ValueError: If an option of the search is wrong.
@@ -59,6 +60,7 @@ class Answers:
         self.known = {str(item): item for item in recommender.ids}
         titles = recommender.model.items["title"]
         self.titles = titles.to_list() if titles.count() else None
+        self.networks = recommender.model.fingerprint
         self.ranker = lru_cache(KEPT)(self._ranker)
         self(Question(1), [recommender.ids[:1]])  # the first search takes longer than others
 
@@ -93,9 +95,14 @@ class Answers:
         ]
 
 
+#: Answers one question for many histories.
+Search = Callable[[Question, list[Sequence[Hashable]]], list[Any]]
+
+
 class Waiting(NamedTuple):
     """A request in the queue, and when it came, in seconds."""
 
+    search: Search
     question: Question
     histories: Sequence[Sequence[Hashable]]
     answer: Future[list[Any]]
@@ -106,27 +113,24 @@ class Batcher:
     """One thread that searches for the users of all requests that wait.
 
     Args:
-        search: Answers one question for many histories.
         users: Users at once, at most; the most of a request, too.
         seconds: Longest wait of a request for others.
         queue: Users that may wait.
 
     Attributes:
-        searches: Calls of `search` so far.
+        searches: Searches so far.
     """
 
-    def __init__(
-        self, search: Callable[[Question, list[Sequence[Hashable]]], list[Any]], users: int, seconds: float, queue: int
-    ) -> None:
-        self.search, self.users, self.seconds, self.queue = search, users, seconds, queue
+    def __init__(self, users: int, seconds: float, queue: int) -> None:
+        self.users, self.seconds, self.queue = users, seconds, queue
         self.waiting: deque[Waiting] = deque()
         self.waiting_users = self.searches = 0
         self.changed, self.closed = Condition(), False
         self.thread = Thread(target=self._work, name="search", daemon=True)
         self.thread.start()
 
-    def submit(self, question: Question, histories: Sequence[Sequence[Hashable]]) -> Future[list[Any]]:
-        """Put a request into the queue.
+    def submit(self, search: Search, question: Question, histories: Sequence[Sequence[Hashable]]) -> Future[list[Any]]:
+        """Put a request into the queue; those with one search and one question are answered together.
 
         Returns:
             What will hold its answers, one per history.
@@ -137,7 +141,7 @@ class Batcher:
         with self.changed:
             if self.closed or self.waiting_users + len(histories) > self.queue:
                 raise Refused(429, f"{self.waiting_users} users wait, at most {self.queue} may: try again later")
-            request = Waiting(question, histories, Future(), time.monotonic())
+            request = Waiting(search, question, histories, Future(), time.monotonic())
             self.waiting.append(request)
             self.waiting_users += len(histories)
             self.changed.notify()
@@ -167,14 +171,14 @@ class Batcher:
 
     def _work(self) -> None:
         while batch := self._batch():
-            groups: dict[Question, list[Waiting]] = {}
+            groups: dict[tuple[Search, Question], list[Waiting]] = {}
             for request in batch:
                 if request.answer.set_running_or_notify_cancel():
-                    groups.setdefault(request.question, []).append(request)
-            for question, group in groups.items():
+                    groups.setdefault((request.search, request.question), []).append(request)
+            for (search, question), group in groups.items():
                 self.searches += 1
                 try:
-                    found = iter(self.search(question, [each for request in group for each in request.histories]))
+                    found = iter(search(question, [each for request in group for each in request.histories]))
                     for request in group:
                         request.answer.set_result(list(islice(found, len(request.histories))))
                 except Exception as error:

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from promise.serving.answers import Answers, Batcher, Question, Refused
+from promise.serving.loaded import Loaded
 
 #: Upper bounds of the latencies that are counted, in seconds.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, float("inf"))
@@ -62,11 +63,11 @@ class Guard:
                     self.counts["le", bound] += seconds <= bound
 
 
-def service(answers: Answers, batcher: Batcher, options: dict[str, Any]) -> FastAPI:
+def service(loaded: Loaded, batcher: Batcher, options: dict[str, Any]) -> FastAPI:
     """The application.
 
     Args:
-        answers: The model.
+        loaded: The model, asked once a request: what began with one ends with it.
         batcher: What searches.
         options: Config of the verb: batch_users, max_k, max_history, body_bytes.
     """
@@ -92,32 +93,36 @@ def service(answers: Answers, batcher: Batcher, options: dict[str, Any]) -> Fast
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await asyncio.to_thread(batcher.close)
+        await asyncio.to_thread(loaded.close)
 
     application = FastAPI(title="promise", lifespan=lifespan)
     application.add_middleware(Guard, counts=counts, body_bytes=options["body_bytes"])
 
-    def known(name: str, items: Sequence[Hashable]) -> tuple[Hashable, ...]:
+    def known(answers: Answers, name: str, items: Sequence[Hashable]) -> tuple[Hashable, ...]:
         """The model's ids of a list."""
         for item in items:
             if str(item) not in answers.known:
                 raise Refused(422, f"{name} names item {item!r}, which the model does not know")
         return tuple(sorted({answers.known[str(item)] for item in items}))
 
-    async def ask(question: Question, histories: list[list[Hashable]]) -> list[Any]:
+    async def ask(answers: Answers, question: Question, histories: list[list[Hashable]]) -> list[Any]:
         try:
-            found = await asyncio.wrap_future(batcher.submit(question, histories))
+            found = await asyncio.wrap_future(batcher.submit(answers, question, histories))
         except ValueError as error:
             raise Refused(422, str(error)) from None
+        except asyncio.CancelledError:
+            raise Refused(503, "the server stops, and there was no time left for this request") from None
         counts["users"] += len(histories)
         return found
 
     @application.post("/recommend")
     async def recommend(users: Users) -> JSONResponse:
         """The k best items of every user, best first; none for a user without an item that the model knows."""
-        lists = {name: known(name, items) for name in ("allow", "deny") if (items := getattr(users, name))}
+        answers = loaded.answers
+        lists = {name: known(answers, name, items) for name in ("allow", "deny") if (items := getattr(users, name))}
         histories = [[answers.known[str(i)] for i in history if str(i) in answers.known] for history in users.histories]
         asked = [history for history in histories if history]
-        found = iter(await ask(Question(users.k, **lists), asked) if asked else ())
+        found = iter(await ask(answers, Question(users.k, **lists), asked) if asked else ())
         unknown = sum(map(len, users.histories)) - sum(map(len, histories))
         rows = [next(found) if history else [] for history in histories]
         return JSONResponse({"recommendations": rows, "unknown_items": unknown})
@@ -125,19 +130,21 @@ def service(answers: Answers, batcher: Batcher, options: dict[str, Any]) -> Fast
     @application.post("/explain")
     async def explain(user: OneItem) -> JSONResponse:
         """What the networks say of an item, level by level, and where the search keeps or loses it."""
-        [item] = known("item", [user.item])
+        answers = loaded.answers
+        [item] = known(answers, "item", [user.item])
         history = [answers.known[str(i)] for i in user.history if str(i) in answers.known]
         if not history:
             raise Refused(422, "history must hold at least one item that the model knows")
-        [levels] = await ask(Question(1, item=item), [history])
+        [levels] = await ask(answers, Question(1, item=item), [history])
         return JSONResponse({"levels": levels, "unknown_items": len(user.history) - len(history)})
 
     @application.get("/health")
     async def health() -> dict[str, Any]:
-        """Whether the search is alive."""
+        """Whether the search is alive, and which networks answer, by the fingerprint in their model.json."""
         if not batcher.thread.is_alive():
             raise Refused(503, "the search has ended")
-        return {"status": "ok", "items": len(answers.known)}
+        answers = loaded.answers
+        return {"status": "ok", "items": len(answers.known), "networks": answers.networks}
 
     @application.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> str:
@@ -165,9 +172,11 @@ def service(answers: Answers, batcher: Batcher, options: dict[str, Any]) -> Fast
         )
 
     async def wrong(_: Any, error: Exception) -> JSONResponse:
-        """400 for what is no JSON, 422 for JSON of another form; the first fault is told."""
+        """400 for what is no JSON, 415 for what does not say so, 422 for another form; the first fault is told."""
         assert isinstance(error, RequestValidationError)
         fault = error.errors()[0]
+        if isinstance(fault["input"], bytes):
+            return said(415, "the request must have the header Content-Type: application/json")
         if fault["type"] == "json_invalid":
             return said(400, "the body must be JSON")
         place = ".".join(str(part) for part in fault["loc"][1:] if part not in ("int", "str"))
@@ -178,6 +187,8 @@ def service(answers: Answers, batcher: Batcher, options: dict[str, Any]) -> Fast
         return said(error.status, str(error))
 
     async def other(_: Any, error: Exception) -> JSONResponse:
+        if isinstance(error, AnyHTTPException) and error.status_code == 400:  # not UTF-8, or too deep to be read
+            return said(400, "the body must be JSON")
         if isinstance(error, AnyHTTPException):
             return said(error.status_code, str(error.detail))
         return said(500, "internal error")
