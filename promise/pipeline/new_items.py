@@ -109,14 +109,16 @@ def with_new_items(model: Model, items: pl.DataFrame, vectors: NDArray[np.float3
     ranks = None if ids.ranks is None else np.append(ids.ranks, ids.ranks.max() + 1 + last)
     all_ids = SemanticIds(np.concatenate([ids.codes, codes]), ids.level_sizes, ids.quality, ranks)
     tables = {name: with_rows(name, table, len(items)) for name, table in model.inputs.tables.items()}
-    none = None if model.counts is None else pl.zeros(len(items), model.counts.dtype, eager=True)
+    counts = model.counts
+    if counts is not None:
+        counts = pl.concat([counts, pl.zeros(len(items), counts.dtype, eager=True)])
     return replace(
         model,
         inputs=NetworkInputs(all_ids, grown, content, tables),
         items=pl.concat([model.items, items], how="diagonal"),
         weights=weights,
         origin={**model.origin, "appended": model.origin.get("appended", 0) + len(items)},
-        counts=None if none is None else pl.concat([model.counts, none]),
+        counts=counts,
     )
 
 
