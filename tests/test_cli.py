@@ -79,8 +79,8 @@ def test_an_unknown_verb_is_one_line_and_exit_code_2(word: str, hint: str, capsy
     assert cli.main([word]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    verbs = "prepare, train, evaluate, score, recommend, serve, push, pull, sweep, bench, results, artifacts, ids"
-    assert err == f"promise: unknown verb '{word}'; the verbs are {verbs}.{hint}\n"
+    verbs = "prepare, train, evaluate, score, recommend, serve, append, push, pull, sweep, bench, results, artifacts"
+    assert err == f"promise: unknown verb '{word}'; the verbs are {verbs}, ids.{hint}\n"
 
 
 @pytest.mark.parametrize("words", [[], ["sweep", "+sweeps=tune", "--help"]])

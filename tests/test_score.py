@@ -119,11 +119,11 @@ def test_rows_are_in_the_order_of_their_ranks(run_bare, world, shared_store, lis
         (lambda rows: rows.with_columns(item=pl.col("item") + 0.5), "search.file=FILE has "),
         (
             lambda rows: rows.with_columns(rank=pl.lit("NaN")),
-            "search.file: rows.csv:2: rank must be a number or a date, got",
+            "search.file: rows.csv:2: rank must be a number or a date, all rows alike, got",
         ),
         (
             lambda rows: rows.with_columns(rank=None),
-            "search.file: rows.csv:2: rank must be a number or a date, got nothing",
+            "search.file: rows.csv:2: rank must be a number or a date, all rows alike, got nothing",
         ),
         (lambda rows: rows.with_columns(rank=1), "search.file: user user"),
         (lambda rows: rows.drop("user"), "data.user must be one of the columns item, rank, got none"),

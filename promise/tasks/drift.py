@@ -29,6 +29,9 @@ LISTED = 10
 #: The searches that are compared.
 SEARCHES = ("plain", "guided", "oracle")
 
+#: What the oracle gives to the true prefix: above any reward, and finite in every blend.
+ABOVE_ALL = 1e30
+
 #: Who may sort a level's candidates, and by what.
 JUDGES: dict[str, Callable[[Step], Tensor | None]] = {
     "reward": lambda step: step.rewards,
@@ -73,14 +76,14 @@ class OracleRewards:
         return OracleContext(self.inner.start(users), self.true)
 
     def score(self, context: OracleContext, depth: int, nodes: Tensor) -> Tensor:
-        """As the other judge, but infinite at the true prefix."""
+        """As the other judge, but `ABOVE_ALL` at the true prefix."""
         found = nodes == context.true[:, depth, None]
-        return self.inner.score(context.inner, depth, nodes).float().masked_fill(found, torch.inf)
+        return self.inner.score(context.inner, depth, nodes).float().masked_fill(found, ABOVE_ALL)
 
     def score_all(self, context: OracleContext, depth: int) -> Tensor:
-        """As the other judge, but infinite at the true prefix."""
+        """As the other judge, but `ABOVE_ALL` at the true prefix."""
         rewards = self.inner.score_all(context.inner, depth).float()
-        return rewards.scatter(1, context.true[:, depth, None], torch.inf)
+        return rewards.scatter(1, context.true[:, depth, None], ABOVE_ALL)
 
 
 class DriftRecorder(LightningModule):

@@ -19,7 +19,7 @@ def test_what_a_search_asks_of_its_trie_is_asked_again(quick: DictConfig, monkey
     assert torch.equal(search.rank(users, s.width).items, expected.items)
     asked: list[torch.Size] = []
     real = growth.Trie.item_of
-    monkeypatch.setattr(growth.Trie, "item_of", lambda trie, leaves: asked.append(leaves.shape) or real(trie, leaves))
+    monkeypatch.setattr(growth.Trie, "item_of", lambda trie, *at: asked.append(at[0].shape) or real(trie, *at))
     growth.trie_work(ours, lambda: search.rank(users, s.width))()
     once = [(s.batch, 3 * s.width), (s.batch, s.width)]  # the last drafts, whose items decide ties, and the answer
     assert asked == once * 2  # by the search, and again
