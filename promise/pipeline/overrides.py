@@ -86,7 +86,6 @@ def checked_command(words: Sequence[str], config_name: str) -> Iterator[None]:
     Raises:
         ValueError: If a flag, key, option, folder or library does not exist, or the store can't be written.
     """
-
     command = _parser().parse_args(words)
     folder = command.config_dir
     if folder is not None and not Path(folder).is_dir():

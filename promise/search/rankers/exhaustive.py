@@ -81,7 +81,9 @@ class ExhaustiveSearch(TreeRanker):
         else:
             log_probs = torch.zeros(len(users.history), self.trie.nodes[-1], device=users.history.device)
         scores = blend(log_probs, rewards, self.weight, self.temperature)
-        scores, columns = best_items(restriction.narrow(scores[:, self.leaves])[:, self.places], k)
+        if self.trie.place_depth > self.trie.levels:  # elsewhere a leaf is the place of its item
+            scores = scores[:, self.leaves]
+        scores, columns = best_items(restriction.narrow(scores)[:, self.places], k)
         items = self.listed[columns].masked_fill(columns < 0, -1)
         refuse_nan({self.trie.levels: scores}, {self.trie.levels: log_probs}, first)
         return Ranking(items, scores, self.cost(users.lengths.clamp_max(self.generator.history).tolist()), [])
