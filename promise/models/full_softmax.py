@@ -1,14 +1,15 @@
 """Cross-entropy over the whole catalogue or a sample of it, a few rows of scores at a time."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-#: Scores held at once: on a CPU what stays in its cache (4 MiB), elsewhere what keeps the device busy.
-SCORES_AT_ONCE = {"cpu": 1 << 20}
-OTHERWISE = 1 << 27
+#: Bytes of scores held at once: on a CPU what is quickest, elsewhere what keeps the device busy.
+AT_ONCE = {"cpu": 1 << 23}
+OTHERWISE = 1 << 29
 
 
 class Additions(NamedTuple):
@@ -31,9 +32,29 @@ def product_type(users: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else users.dtype
 
 
+def parts(rows: Tensor, table: Tensor) -> Iterator[slice]:
+    """All of the rows, as many at once as `AT_ONCE` allows their scores against a table."""
+    step = max(1, AT_ONCE.get(rows.device.type, OTHERWISE) // max(1, len(table) * rows.element_size()))
+    yield from (slice(first, min(len(rows), first + step)) for first in range(0, len(rows), step))
+
+
 def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
     """Add a product to a total, in place where types allow it: without a copy as large as the total."""
     total.addmm_(left, right) if total.dtype == left.dtype else total.add_(left @ right)
+
+
+def slopes_of(scores: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of one column of each row: its slopes by score (r, N), in their type, and its sum in float32.
+
+    Args:
+        scores: (r, N).
+        chosen: (r, 1) columns.
+    """
+    slopes = torch.softmax(scores, 1)
+    share = slopes.gather(1, chosen).float()
+    gone = (share[:, 0] == 0).nonzero()[:, 0]  # too small a share for its type, not for its logarithm
+    logs = share.log().index_copy_(0, gone, scores[gone].float().log_softmax(1).gather(1, chosen[gone]))
+    return slopes.scatter_(1, chosen, (share - 1).to(slopes.dtype)), -logs.sum()
 
 
 class FullSoftmax(torch.autograd.Function):
@@ -56,36 +77,28 @@ class FullSoftmax(torch.autograd.Function):
         device, dtype = users.device.type, product_type(users)
         with torch.autocast(device, enabled=False):
             rows, vectors = users.to(dtype), table.to(dtype)
-            count, size = len(users), len(table)
             of_users, of_table = torch.empty_like(users), torch.zeros_like(table)
             of_terms = None if terms is None else torch.empty_like(terms)
             loss = torch.zeros((), device=users.device)
-            step = max(1, SCORES_AT_ONCE.get(device, OTHERWISE) // size)
-            for first in range(0, count, step):
-                part = slice(first, first + step)
-                scores = (rows[part] @ vectors.T).float()  # (r, I)
+            for part in parts(rows, vectors):
+                scores = rows[part] @ vectors.T  # (r, I)
                 if terms is not None and items is not None and owners is not None:
                     places = items[owners[part]]  # (r, E)
-                    scores.scatter_add_(1, places, terms[part].float())
-                scores -= scores.amax(1, keepdim=True)
-                chosen = targets[part].unsqueeze(1)
-                of_target = scores.gather(1, chosen)
-                total = scores.exp_().sum(1, keepdim=True)
-                loss += (total.log() - of_target).sum()
-                scores /= total * count
-                scores.scatter_add_(1, chosen, torch.full_like(of_target, -1 / count))
+                    scores = scores.float().scatter_add_(1, places, terms[part].float())
+                slopes, lost = slopes_of(scores, targets[part].unsqueeze(1))
+                loss += lost
                 if of_terms is not None:
-                    of_terms[part] = scores.gather(1, places)
-                slopes = scores.to(dtype)  # of the loss, by score
+                    of_terms[part] = slopes.gather(1, places).to(of_terms.dtype)
+                slopes = slopes.to(dtype)
                 of_users[part] = slopes @ vectors
                 add_product(of_table, slopes.T, rows[part])
         ctx.save_for_backward(of_users, of_table, *([] if of_terms is None else [of_terms]))
-        return loss / count
+        return loss / len(users)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
-        of_users, of_table, *of_terms = (saved * slopes[0] for saved in ctx.saved_tensors)
+        of_users, of_table, *of_terms = (saved * (slopes[0] / len(ctx.saved_tensors[0])) for saved in ctx.saved_tensors)
         return of_users, of_table, None, of_terms[0] if of_terms else None, None, None
 
 
@@ -128,22 +141,17 @@ class SampledSoftmax(torch.autograd.Function):
             met = torch.isin(chosen, drawn).nonzero()[:, 0]  # a few rows, if any, have their positive among the drawn
             row, column = (chosen[met, None] == drawn).nonzero().unbind(1)
             row = met[row]
-            step = max(1, SCORES_AT_ONCE.get(device, OTHERWISE) // len(table))
-            for first in range(0, len(users), step):
-                part = slice(first, first + step)
-                scores = (rows[part] @ vectors.T).float()  # (r, N)
+            for part in parts(rows, vectors):
+                scores = rows[part] @ vectors.T  # (r, N)
                 if log_expected is not None:
-                    scores -= log_expected
-                here = (row >= first) & (row < first + step)
-                scores[row[here] - first, column[here]] = float("-inf")
-                top = torch.maximum(scores.amax(1, keepdim=True), own[part])
-                scores.sub_(top).exp_()
-                mine = own[part] - top
-                total = scores.sum(1, keepdim=True) + mine.exp()
-                loss += (total.log() - mine).sum()
-                scores /= total * len(users)
-                slope_of_own[part] = (mine.exp() / total - 1) / len(users)
-                slopes = scores.to(dtype)  # of the loss, by score
+                    scores = scores.float() - log_expected
+                here = (row >= part.start) & (row < part.stop)
+                scores[row[here] - part.start, column[here]] = float("-inf")
+                scores = torch.cat((own[part].to(scores.dtype), scores), 1)
+                slopes, lost = slopes_of(scores, torch.zeros_like(chosen[part, None]))
+                loss += lost
+                slope_of_own[part] = slopes[:, :1].to(own.dtype)
+                slopes = slopes[:, 1:].to(dtype)
                 of_users[part] = slopes @ vectors
                 add_product(of_table, slopes.T, rows[part])
             of_users.addcmul_(slope_of_own, positives)
@@ -153,7 +161,7 @@ class SampledSoftmax(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
-        return *(saved * slopes[0] for saved in ctx.saved_tensors), None, None, None
+        return *(saved * (slopes[0] / len(ctx.saved_tensors[0])) for saved in ctx.saved_tensors), None, None, None
 
 
 def sampled_softmax_loss(

@@ -61,7 +61,7 @@ class Attention(nn.Module):
         if query.is_cpu and memory[0].shape[2] <= SHORT_MEMORY and not causal and not torch.is_grad_enabled():
             mixed = attend(query, *memory, mask)
         else:
-            mixed = F.scaled_dot_product_attention(query, *memory, attn_mask=mask, is_causal=causal)
+            mixed = fused(query, *memory, mask, causal)
         return self.out(mixed.transpose(1, 2).flatten(2))  # (B, heads, Q, d) -> (B, Q, D)
 
     def over_codes(self, x: Tensor, codes: Sequence[Tensor]) -> Tensor:
@@ -91,6 +91,14 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Te
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
     return scores.softmax(-1).to(value.dtype) @ value
+
+
+def fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+    """torch's fused attention; on a CPU in float32, as its backward pass takes up to twelve times as long in bf16."""
+    if query.is_cpu:
+        query, key, value = query.float(), key.float(), value.float()
+    with torch.autocast(query.device.type, enabled=not query.is_cpu):
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
 
 
 class RMSNorm(nn.RMSNorm):

@@ -19,7 +19,7 @@ def drawn(scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 @pytest.mark.parametrize("at_once", [1, 3 * ITEMS, ROWS * ITEMS, 1 << 20])
 @pytest.mark.parametrize("scale", [0.02, 1.0, 30.0])
 def test_loss_and_gradients_are_those_of_cross_entropy(at_once, scale, monkeypatch):
-    monkeypatch.setitem(full_softmax.SCORES_AT_ONCE, "cpu", at_once)
+    monkeypatch.setitem(full_softmax.AT_ONCE, "cpu", 4 * at_once)
     users, table, targets = drawn(scale)
     expected = F.cross_entropy(users @ table.T, targets)
     slopes = torch.autograd.grad(3 * expected, (users, table))
@@ -31,7 +31,7 @@ def test_loss_and_gradients_are_those_of_cross_entropy(at_once, scale, monkeypat
 
 @pytest.mark.parametrize("at_once", [3 * ITEMS, 1 << 20])
 def test_additions_and_their_gradients(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(full_softmax.SCORES_AT_ONCE, "cpu", at_once)
+    monkeypatch.setitem(full_softmax.AT_ONCE, "cpu", 4 * at_once)
     users, table, targets = drawn()
     items = torch.tensor([[3, 7, 3], [0, 39, 5]])  # one occurs twice
     owners = torch.arange(ROWS) % 2
@@ -61,7 +61,7 @@ def test_products_are_in_the_precision_of_autocast() -> None:
 @pytest.mark.parametrize("scale", [0.02, 1.0, 30.0])
 @pytest.mark.parametrize("corrected", [False, True])
 def test_the_sampled_loss_and_its_gradients(at_once, scale, corrected, monkeypatch):
-    monkeypatch.setitem(full_softmax.SCORES_AT_ONCE, "cpu", at_once)
+    monkeypatch.setitem(full_softmax.AT_ONCE, "cpu", 4 * at_once)
     users, table, chosen = drawn(scale)
     positives = torch.randn(ROWS, DIM, requires_grad=True)
     nodes = torch.randint(ITEMS, (ITEMS,))  # with replacement: some repeat, and some are a target's positive
