@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 def run(cfg: DictConfig) -> dict[str, Any]:
     """Load the model, open the port, and answer until a signal comes; SIGUSR1 loads what the folder is by then."""
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is a model to load anew
     options = plain(cfg)
     check(options)
     try:

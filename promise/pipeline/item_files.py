@@ -79,7 +79,7 @@ def item_lists(
         catalogue: (I,) id of every item.
 
     Raises:
-        ValueError: If a file holds no item ids of these data, or the ranker takes no such list.
+        ValueError: If a file holds no item ids of these data, the ranker takes no such list, or no item is left.
     """
     found = {}
     for name in LISTS:
@@ -88,4 +88,6 @@ def item_lists(
                 raise ValueError(f"evaluation.{name}={path} means nothing to {target}")
             lines = read_ids(f"evaluation.{name}", path)
             found[name] = indices_of(f"evaluation.{name}", path, lines, catalogue)
+    if not len(np.setdiff1d(found.get("allow", np.arange(len(catalogue))), found.get("deny", ()))):
+        raise ValueError(f"evaluation.deny={cfg.evaluation.deny} leaves no item to rank")
     return found

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from omegaconf import OmegaConf
 
-from promise.pipeline.item_files import indices_of, read_ids
+from promise.pipeline.item_files import indices_of, item_lists, read_ids
 
 NUMBERS = pl.Series("id", [30, 7, 9, -2, 9223372036854775807])
 
@@ -50,3 +51,14 @@ def test_unknown_ids_are_counted_and_the_first_is_named(tmp_path: Path, catalogu
     message = r"^evaluation\.deny names 2 of 3 items that the data don't have, first 8$"
     with pytest.raises(ValueError, match=message):
         indices(tmp_path, "7\n8\n99\n8\n", catalogue)
+
+
+def test_lists_that_leave_nothing_are_refused(tmp_path: Path) -> None:
+    paths = {name: tmp_path / f"{name}.txt" for name in ("allow", "deny")}
+    paths["allow"].write_text("7\n9")
+    paths["deny"].write_text("9\n7\n30")
+    evaluation = {name: str(path) for name, path in paths.items()}
+    with pytest.raises(ValueError, match=r"^evaluation\.deny=.*deny\.txt leaves no item to rank$"):
+        item_lists(OmegaConf.create({"evaluation": evaluation}), set(paths), "a ranker", NUMBERS)
+    found = item_lists(OmegaConf.create({"evaluation": {**evaluation, "allow": None}}), set(paths), "a ranker", NUMBERS)
+    assert found["deny"].tolist() == [0, 1, 2]
