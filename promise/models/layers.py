@@ -1,9 +1,11 @@
 """Building blocks of both networks: attention whose keys and values are projected once, feed-forward, blocks."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from promise.models.packed_beams import PackedBeams
@@ -102,15 +104,41 @@ def fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal
 
 
 class RMSNorm(nn.RMSNorm):
-    """Root-mean-square norm; outside training in fewer passes over the data than torch takes on a CPU."""
+    """Root-mean-square norm; on a CPU in fewer passes over the data than torch takes, forward and backward."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.is_grad_enabled() or not x.is_cpu or self.weight is None:
+        if not x.is_cpu or self.weight is None:
             return super().forward(x)
-        squares = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32).square_()
         epsilon = torch.finfo(x.dtype).eps if self.eps is None else self.eps
-        scale = squares.div_(x.shape[-1]).add_(epsilon).rsqrt_()
-        return (x * scale.to(x.dtype)).mul_(self.weight)
+        if torch.is_grad_enabled():
+            return Normed.apply(x, self.weight, epsilon)
+        return (x * inverse_root(x, epsilon)).mul_(self.weight)
+
+
+class Normed(torch.autograd.Function):
+    """x / √(mean x² + ε) times a weight, over the last dimension."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        scale = inverse_root(x, epsilon)
+        ctx.save_for_backward(x, weight, scale)
+        return (x * scale).mul_(weight)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, scale = ctx.saved_tensors
+        unit = x * scale
+        of_weight = (slopes[0] * unit).flatten(0, -2).sum(0)
+        of_x = slopes[0] * weight
+        of_x.addcmul_(unit, (of_x * unit).mean(-1, keepdim=True), value=-1)
+        return of_x.mul_(scale), of_weight, None
+
+
+def inverse_root(x: Tensor, epsilon: float) -> Tensor:
+    """1 / √(mean x² + ε) over the last dimension, which stays with size 1; in the type of x."""
+    squares = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32).square_()
+    return squares.div_(x.shape[-1]).add_(epsilon).rsqrt_().to(x.dtype)
 
 
 class Dropout(nn.Dropout):

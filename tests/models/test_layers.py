@@ -82,9 +82,18 @@ def test_the_norm_is_torchs_with_and_without_gradients():
     norm, theirs = RMSNorm(6), nn.RMSNorm(6)
     for each in (norm, theirs):
         nn.init.uniform_(each.weight, generator=torch.Generator().manual_seed(0))
-    x = torch.randn(4, 6)
-    x[0] = 0.0
-    assert torch.equal(norm(x), theirs(x))
+    x = torch.randn(2, 4, 6)
+    x[0, 0] = 0.0
+    x.requires_grad_()
+    slopes = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
+    found, expected = norm(x), theirs(x)
+    assert torch.allclose(found, expected, atol=1e-6)
+    for one, other in zip(
+        torch.autograd.grad(found, (x, norm.weight), slopes),
+        torch.autograd.grad(expected, (x, theirs.weight), slopes),
+        strict=True,
+    ):
+        assert torch.allclose(one, other, rtol=1e-5, atol=1e-5)
     with torch.no_grad():
         assert torch.allclose(norm(x), theirs(x), atol=1e-6)
 
