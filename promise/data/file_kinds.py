@@ -106,4 +106,4 @@ def require_kind(name: str, path: Path, *kinds: str) -> str:
 def hint(path: Path, *kinds: str) -> str:
     """What to add to an error about a file that should be of some kind: what it looks like instead, or nothing."""
     kind = kind_of(head(path.name, path))
-    return "" if kind in (*kinds, "text", "empty", "binary") else f"; the file {_WRONG[kind].format(path=path)}"
+    return "" if kind in (*kinds, "text") else f"; the file {_WRONG[kind].format(path=path)}"

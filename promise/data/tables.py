@@ -17,17 +17,19 @@ import polars.selectors as cs
 from promise.data.file_kinds import SEPARATORS, head, require_kind
 
 
-def found_files(name: str, pattern: str, root: str | None) -> list[Path]:
+def found_files(name: str, pattern: str | None, root: str | None) -> list[Path]:
     """The files of a name or glob, in the order of their names.
 
     Args:
         name: The option that names them, for the error.
-        pattern: A file, or a pattern with `*`, `?` or `[...]`.
+        pattern: A file, or a pattern with `*`, `?` or `[...]`; None = no files.
         root: Folder in which a relative one is looked up; None = the current one.
 
     Raises:
         ValueError: If there is none.
     """
+    if pattern is None:
+        return []
     folder = Path(root or ".").expanduser()
     if not folder.is_dir():
         raise ValueError(f"data.root: no such folder: {root}")
@@ -163,7 +165,7 @@ class TableFile:
                     if "malformed" in str(error) and (number := next(odd, 0)):
                         return f"{where}:{number}: a quote inside a field: write it twice, and quotes around the field"
         except UnicodeDecodeError:
-            return f"{where}:{_undecodable(self.path)}: not UTF-8 text: save the file as UTF-8 (iconv -t UTF-8)"
+            return _undecodable(self.path)
         except csv.Error as wrong:
             return f"{where}:{reader.line_num}: {wrong} (a quote that is never closed?)"
         except (OSError, EOFError, zlib.error) as wrong:
@@ -173,16 +175,10 @@ class TableFile:
     def _literals(self, columns: Sequence[str]) -> pl.DataFrame:
         """The rows of a file of Python literals, lists and the like as JSON."""
         values: dict[str, list[str | None]] = {column: [] for column in columns}
-        with _text(self.path) as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                row = _object(line, self.kind)
-                if not row:
-                    raise ValueError(f"{self.name}: {self.path.name}:{number}: not a Python literal: {shown(line)}")
-                for column, kept in values.items():
-                    value = row.get(column)
-                    kept.append(value if value is None or isinstance(value, str) else json.dumps(value))
+        for _, row in objects(self.name, self.path, self.kind):
+            for column, kept in values.items():
+                value = row.get(column)
+                kept.append(value if value is None or isinstance(value, str) else json.dumps(value))
         return pl.DataFrame(values, schema=dict.fromkeys(columns, pl.String))
 
     def _reader(self, file: TextIO, strict: bool = False) -> Any:
@@ -204,6 +200,40 @@ def collected(frame: pl.LazyFrame, files: Sequence[TableFile]) -> pl.DataFrame:
             except (pl.exceptions.PolarsError, OSError) as wrong:
                 raise ValueError(f"{file.name}: {file.fault(wrong)}") from error
         raise ValueError(f"{files[0].name}: {str(error).splitlines()[0]}") from error
+
+
+def word_lines(name: str, path: Path) -> tuple[TableFile, pl.DataFrame]:
+    """A text file, and of each line with words its `row` (0-based), the first word (`user`) and the others (`values`).
+
+    Raises:
+        ValueError: If it cannot be read.
+    """
+    file = TableFile(name, path, "csv", ("line",), separator="\x01", header=False, quoted=False)
+    lines = collected(file.scan(["line"]).with_row_index("row"), [file])
+    words = lines["line"].str.extract_all(r"[^ \t\r\f\v]+")
+    there = words.list.len() > 0
+    frame = lines.select("row", user=words.list.first(), values=words.list.slice(1))
+    return file, frame.filter(there)
+
+
+def objects(name: str, path: Path, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a file of JSON lines or Python literals, with the numbers of their lines, from 1.
+
+    Raises:
+        ValueError: If the file cannot be read, or a line holds no object.
+    """
+    try:
+        with _text(path, errors="strict" if kind == "jsonl" else "replace") as file:
+            for number, line in enumerate(file, 1):
+                if row := _object(line, kind):
+                    yield number, row
+                elif line.strip():
+                    what = "a line of JSON" if kind == "jsonl" else "a Python literal"
+                    raise ValueError(f"{name}: {path.name}:{number}: not {what}: {shown(line)}")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name}: {_undecodable(path)}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{name}: cannot read {path.name}: {error}") from error
 
 
 def shown(text: str) -> str:
@@ -242,7 +272,8 @@ def _text(path: Path, errors: str = "replace") -> TextIO:
     return cast(TextIO, (gzip.open if gzipped else open)(path, "rt", encoding="utf-8-sig", errors=errors, newline=""))
 
 
-def _undecodable(path: Path) -> int:
-    """Number of the first line with the mark of what is no UTF-8."""
+def _undecodable(path: Path) -> str:
+    """Where the first line is that is no UTF-8."""
     with _text(path) as file:
-        return next((number for number, line in enumerate(file, 1) if "\ufffd" in line), 1)
+        number = next((number for number, line in enumerate(file, 1) if "\ufffd" in line), 1)
+    return f"{path.name}:{number}: not UTF-8 text: save the file as UTF-8 (iconv -t UTF-8)"

@@ -8,7 +8,7 @@ import polars as pl
 
 from promise.data.item_table import item_table
 from promise.data.preparing import Events, EventSource
-from promise.data.tables import TableFile, collected, found_files
+from promise.data.tables import TableFile, found_files, word_lines
 
 
 class TimedSequences(EventSource):
@@ -41,7 +41,7 @@ class TimedSequences(EventSource):
             ValueError: If the two files do not agree, or a domain is unknown.
         """
         sequences, times, _ = self.paths()
-        items, stamps = _lines("data.sequences", sequences), _lines("data.times", times)
+        (_, items), (_, stamps) = word_lines("data.sequences", sequences), word_lines("data.times", times)
         lines = items.height == stamps.height and items["user"].equals(stamps["user"])
         if not lines or not items["values"].list.len().equals(stamps["values"].list.len()):
             raise ValueError(
@@ -67,10 +67,3 @@ class TimedSequences(EventSource):
         kept = found if self.domains is None else found.filter(pl.col("category").is_in(self.domains))
         digits = len(str(found["id"].max()))
         return kept.with_columns(order=pl.col("id").cast(pl.String).str.zfill(digits))
-
-
-def _lines(name: str, path: Path) -> pl.DataFrame:
-    """The first word of every line (`user`) and the list of the others (`values`)."""
-    file = TableFile(name, path, "csv", ("line",), separator="\x01", header=False, quoted=False)
-    words = collected(file.scan(["line"]), [file])["line"].str.strip_chars().str.split(" ")
-    return pl.DataFrame({"user": words.list.first(), "values": words.list.slice(1)})
