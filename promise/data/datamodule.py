@@ -101,16 +101,16 @@ class TrainingLoader(DataLoader[Batch]):
 
 
 class HistoryDataModule(LightningDataModule):
-    """Batches of histories for training, validation, test and prediction.
+    """Batches of histories for training, validation and test.
 
     Args:
         history: most items of a training row, H; evaluation rows hold whole histories.
         batch_size: rows per training batch, over all processes.
-        evaluation_batch_size: users per validation, test and prediction batch and process.
+        evaluation_batch_size: users per validation or test batch and process.
         workers: processes that prepare batches; 0 = the main one.
         histories: all users.
         rows: "windows" trains every position of a row, "prefixes" only its last.
-        split: target of test and prediction.
+        split: target of the test.
         users: how many users to test, the same ones for every seed; None = all.
         validation_users: how many users to validate on, likewise; None = all.
         seed: of the training order.
@@ -135,11 +135,10 @@ class HistoryDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         sizes = {"history": history, "batch_size": batch_size, "evaluation_batch_size": evaluation_batch_size}
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"datamodule.{name} must be >= 1, got {size}")
-        if workers < 0:
-            raise ValueError(f"datamodule.workers must be >= 0, got {workers}")
+        for name, size in (sizes | {"workers": workers}).items():
+            least = 0 if name == "workers" else 1
+            if size < least:
+                raise ValueError(f"datamodule.{name} must be >= {least}, got {size}")
         if rows not in ("windows", "prefixes"):
             raise ValueError(f"rows must be windows or prefixes, got {rows}")
         if split not in ("validation", "test"):
@@ -174,10 +173,6 @@ class HistoryDataModule(LightningDataModule):
     def test_dataloader(self) -> DataLoader[Batch]:
         """Batches of the test users, longest histories first."""
         return self._evaluation_loader(self._test)
-
-    def predict_dataloader(self) -> DataLoader[Batch]:
-        """The same batches as for the test."""
-        return self.test_dataloader()
 
     def _evaluation_loader(self, rows: EvaluationDataset) -> DataLoader[Batch]:
         sampler = LengthSampler(rows, self._evaluation_batch_size, False, self._seed, *self._processes())

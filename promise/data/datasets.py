@@ -36,9 +36,6 @@ class Windows(Dataset[Batch]):
     def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def lengths(self, rows: RowNumbers) -> RowNumbers:
-        return self._cut(rows)[2]
-
     def sizes(self, rows: RowNumbers) -> RowNumbers:
         """What rows are sorted by: their lengths, then their targets, so that neither is padded much."""
         _, _, lengths, trained = self._cut(rows)
@@ -82,10 +79,8 @@ class Prefixes(Dataset[Batch]):
     def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def lengths(self, rows: RowNumbers) -> RowNumbers:
+    def sizes(self, rows: RowNumbers) -> RowNumbers:
         return np.minimum(self._before(rows)[1], self._limit)
-
-    sizes = lengths
 
     def __getitem__(self, rows: RowNumbers) -> Batch:
         users, before = self._before(rows)
@@ -119,10 +114,8 @@ class EvaluationDataset(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self._users)
 
-    def lengths(self, rows: RowNumbers) -> RowNumbers:
+    def sizes(self, rows: RowNumbers) -> RowNumbers:
         return self._histories.lengths(self._split, self._users[rows])
-
-    sizes = lengths
 
     def __getitem__(self, rows: RowNumbers) -> Batch:
         users = self._users[rows]

@@ -67,23 +67,12 @@ class Events:
         return all(self.item not in file.typed for file in self.files)
 
 
-def coded(events: Events) -> tuple[pl.DataFrame, str | None, int]:
+def rows_of(events: Events) -> tuple[pl.DataFrame, str | None]:
     """Reads all events as numbers, in the order of the files.
 
     Returns:
-        `user` and `item` (categories) and `time` (Int64) of the events that have a user and an item; the unit of the
-        stamps where their form tells it; how many events have no user or no item.
-
-    Raises:
-        ValueError: As `rows_of`.
-    """
-    frame, unit = rows_of(events)
-    whole = frame.drop_nulls()
-    return whole, unit, frame.height - whole.height
-
-
-def rows_of(events: Events) -> tuple[pl.DataFrame, str | None]:
-    """As `coded`, with the rows that have no user or no item: null.
+        `user` and `item` (categories, null where a row has none) and `time` (Int64); the unit of the stamps where
+        their form tells it.
 
     Raises:
         ValueError: If a file cannot be read, or a stamp is none; the file and line are named.

@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from promise.data.event_rows import compressed, counts, first_of_pairs, k_core, time_order
-from promise.data.events import Events, coded, numbered
+from promise.data.events import Events, numbered, rows_of
 from promise.data.interactions import EVENT_COLUMNS, ITEM_NOTES, Interactions
 from promise.data.item_table import integers_if_all_are
 from promise.data.splits import check_rule, core_before, moments
@@ -114,14 +114,16 @@ class EventSource(ABC):
             ValueError: One line that says what is wrong, in which file and on which line.
         """
         events = self.events()
-        raw, unit, partial = coded(events)
+        rows, unit = rows_of(events)
+        raw = rows.drop_nulls()
+        partial = rows.height - raw.height
         if raw.is_empty():
             raise ValueError(
                 f"{events.files[0].name}: {events.files[0].path.name} has no event with a user and an item"
             )
         (users, user), (items, item) = numbered(raw["user"]), numbered(raw["item"])
         time = raw["time"].to_numpy()
-        del raw
+        del rows, raw
         steps = [("as read", len(users), len(items), len(user) + partial)]
         if partial:
             steps.append(("with a user and an item", *counts(user, item)))

@@ -71,6 +71,11 @@ class TableFile:
     frame: pl.DataFrame | None = None
 
     @classmethod
+    def open_all(cls, name: str, pattern: str, root: str | None, header: bool = True) -> list["TableFile"]:
+        """Looks at all files of a pattern; raises ValueError as `found_files` and `open`."""
+        return [cls.open(name, path, header) for path in found_files(name, pattern, root)]
+
+    @classmethod
     def open(
         cls, name: str, path: Path, header: bool = True, separator: str | None = None, quoted: bool = True
     ) -> "TableFile":

@@ -1,7 +1,6 @@
 """MovieLens in all its forms: u.data (100K), ratings.dat (1M, 10M), ratings.csv (latest, 20M, 25M, 32M)."""
 
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -23,14 +22,7 @@ _GENRES += "Mystery Romance Sci-Fi Thriller War Western"
 
 
 class MovieLens(EventSource):
-    """Reads a folder as GroupLens publishes it; ratings of any value are events.
-
-    Args:
-        preparing: See `EventSource`; `root` is the folder.
-    """
-
-    def __init__(self, **preparing: Any) -> None:
-        super().__init__(**preparing)
+    """Reads a folder as GroupLens publishes it, `root`; ratings of any value are events. See `EventSource`."""
 
     def paths(self) -> list[Path]:
         """The ratings, and the films if their file is there."""

@@ -8,7 +8,7 @@ import polars as pl
 
 from promise.data.file_kinds import hint, require_kind
 from promise.data.interactions import EVENT_COLUMNS, ITEM_COLUMNS, ITEM_NOTES, Interactions
-from promise.data.item_table import encodable, words
+from promise.data.item_table import words
 from promise.data.tables import found_files, objects, shown, word_lines
 
 _VERSION = 2  # raised when this reader would make another table of the same bytes
@@ -122,9 +122,8 @@ def _read_items(path: Path, order_field: str | None) -> pl.DataFrame:
             raise ValueError(f"{where}: id must be an integer in 0..{_INT64_MAX}, got {item!r}")
         if (before := seen.setdefault(item, number)) != number:
             raise ValueError(f"{where}: item {item} stands on line {before} too")
-        order = None if order_field is None else row.get(order_field)
+        order = [] if order_field is None else words(row.get(order_field))
         title, category = words(row.get("title")) or words(row.get("short_text")), words(row.get("categories"))
         text = words(row.get("text")) or [*title, *words(row.get("brand")), *category]
-        said = (". ".join(each) or None for each in (text, title, category))
-        rows.append((item, *said, None if order is None else encodable(str(order))))
+        rows.append((item, *(". ".join(each) or None for each in (text, title, category, order))))
     return pl.DataFrame(rows, schema={**ITEM_COLUMNS, **ITEM_NOTES}, orient="row")
