@@ -3,7 +3,6 @@
 import importlib
 import logging
 import warnings
-from abc import ABC, abstractmethod
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -37,14 +36,9 @@ def peer(module: str) -> Any:
 
 
 def t5(codes: int, dim: int, heads: int, layers: tuple[int, int], dropout: float = 0.1) -> Any:
-    """An untrained T5 over so many codes, its feed-forward four times as wide as the model, as ours is.
+    """An untrained T5 of width D over so many codes; `layers` are blocks of encoder and of decoder.
 
-    Args:
-        codes: Codes of all levels.
-        dim: Width D.
-        heads: Attention heads of width D / heads.
-        layers: Blocks of encoder and of decoder.
-        dropout: Probability in [0, 1).
+    Its feed-forward is four times as wide as the model, as ours is; a head has the width D / heads.
 
     Raises:
         Skipped: If transformers is not installed.
@@ -60,8 +54,8 @@ def t5(codes: int, dim: int, heads: int, layers: tuple[int, int], dropout: float
 
 
 @dataclass(eq=False)
-class Peer(ABC):
-    """A peer's network over a catalogue, as large as ours.
+class Peer:
+    """A peer's network over a catalogue, as large as ours; a subclass sets it up in `__post_init__`.
 
     Args:
         codes: Semantic IDs (I, L).
@@ -83,10 +77,6 @@ class Peer(ABC):
     layers: int
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
-
-    @abstractmethod
-    def __post_init__(self) -> None:
-        """Set the network up."""
 
 
 def children_of(paths: list[list[int]]) -> dict[tuple[int, ...], list[int]]:

@@ -184,9 +184,8 @@ class Trie(nn.Module):
     def item_nodes(self, depth: int) -> Tensor:
         """(I,) int64 node of every item's prefix of length `depth`, 0 .. `place_depth`; built by each call: keep it."""
         counts = self.leaf_counts(depth)
-        by_leaf = torch.repeat_interleave(
-            torch.arange(len(counts), device=counts.device), counts, output_size=self.items
-        )
+        nodes = torch.arange(len(counts), device=counts.device)
+        by_leaf = torch.repeat_interleave(nodes, counts, output_size=self.items)
         return torch.empty_like(by_leaf).scatter_(0, self.leaf_items, by_leaf)
 
     def leaf_bounds(self, depth: int) -> Tensor:
@@ -204,16 +203,11 @@ class Trie(nn.Module):
     def prefixes(self, depth: int) -> Tensor:
         """(N_depth, depth) int64 codes of every node of a depth, 0 .. L; built by each call, so keep them."""
         rows = len(self.leaf_counts(depth))
-        columns = [
-            torch.repeat_interleave(
-                getattr(self, f"_code_{above - 1}").long(),
-                self._descendants(above, depth).diff(),
-                output_size=rows,
-            )
-            for above in range(1, depth + 1)
-        ]
-        empty = torch.empty(rows, 0, dtype=torch.int64, device=self._leaf_items.device)
-        return torch.stack(columns, dim=1) if columns else empty
+        found = torch.empty(rows, depth, dtype=torch.int64, device=self._leaf_items.device)
+        for above in range(1, depth + 1):
+            codes, times = getattr(self, f"_code_{above - 1}").long(), self._descendants(above, depth).diff()
+            found[:, above - 1] = torch.repeat_interleave(codes, times, output_size=rows)
+        return found
 
     def branching(self, depth: int) -> Tensor:
         """(N_depth,) bool, True at nodes above several leaves: the others have a single way down.

@@ -94,6 +94,13 @@ def sweep_page(rows: pl.DataFrame, metric: str, size: tuple[float, float], note:
         yield figure
 
 
+def require_columns(rows: pl.DataFrame, columns: Sequence[str], what: str) -> None:
+    """Raise ValueError unless the table of `what` has these columns and a row."""
+    missing = [name for name in columns if name not in rows.columns]
+    if missing or rows.is_empty():
+        raise ValueError(f"no table of {what}: it lacks {', '.join(missing) or 'rows'}")
+
+
 def measured_on(rows: pl.DataFrame) -> str:
     """Say what the numbers were measured on, as far as all points share it."""
     parts = []

@@ -57,9 +57,8 @@ ROW_KEY = ("dataset", "recipe", "split", "seen", "half", "method", "seed")
 COMPARISON_KEY = ("dataset", "recipe", "split", "seen", "half", "metric", "method", "against")
 
 _TYPES: dict[str, type[pl.DataType]] = dict.fromkeys(("seed", "seeds", "users", "parameters"), pl.Int64)
-_TYPES |= dict.fromkeys(
-    (*MEASURES, *RETRIEVAL, "flops_per_user", "difference", "low", "high", "seed_min", "seed_max"), pl.Float64
-)
+_FLOATS = (*MEASURES, *RETRIEVAL, "flops_per_user", "difference", "low", "high", "seed_min", "seed_max")
+_TYPES |= dict.fromkeys(_FLOATS, pl.Float64)
 _ORDERS: dict[str, Sequence[str]] = {
     "split": ("test", "validation"),
     "seen": SEEN,

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from promise.analysis.plots.curves import usable
 from promise.analysis.plots.drawing import measured_on
 from promise.analysis.plots.gallery import compared
 from promise.analysis.report.sentences import best_sentence, finding_sentence
+from promise.analysis.report.templates import filled
 
 # Columns of the page's table; all others are in results.csv.
 COLUMNS = {
@@ -73,11 +73,9 @@ def report_html(rows: pl.DataFrame, page: Page, metric: str = "recall@10") -> st
     if "flops_per_user" in table.columns:
         cost = pl.col("flops_per_user").cast(pl.Float64) / 1e6
         table = table.with_columns(flops_per_user=pl.when(cost > 0).then(cost))  # a baseline has no count
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["shown"] = shown
-    return environment.get_template("report.html.j2").render(
+    return filled(
+        "report.html.j2",
+        {"shown": shown},
         page=page,
         title=f"Sweep {page.name}: {measured_on(done) or 'no finished point'}",
         sentences=[opening, best] if best != opening else [opening],

@@ -68,20 +68,14 @@ def kept_sweeps(folder: Path) -> Iterator[dict[str, Any]]:
     for name, kept in {**KEPT, ABLATION.removesuffix("-"): KeptSweep("A further ablation", "sweep")}.items():
         for path in sorted(folder.glob(f"{name}-*.csv")) if kept.table == "results.csv" else ():
             rows = done(path)
-            best = {
-                search: rows.filter(pl.col("search") == search)
-                .sort("recall@10", maintain_order=True)
-                .tail(1)
-                .to_dicts()
-                for search in ("plain", "guided")
-            }
+            best = {row["search"]: row for row in rows.sort("recall@10", maintain_order=True).to_dicts()}
             figure, shared = path.with_suffix(".svg"), rows.row(0, named=True)
             if shared.get("cooccurrence.scale") is not None:
                 shared["data"] += " (counts)"
             yield {
                 "name": name, "title": kept.title, "words": kept.words, "path": path, "points": len(rows),
                 "figure": figure if figure.exists() else None, **shared,
-                **{search: found[0] if found else None for search, found in best.items()},
+                **{search: best.get(search) for search in ("plain", "guided")},
             }  # fmt: skip
 
 
@@ -123,16 +117,14 @@ def law_table(path: Path) -> tuple[str, list[dict[str, Any]]]:
     Raises:
         ValueError: If the file is no table of laws.
     """
-    rows = read_columns(path, LAW_COLUMNS).filter(
-        pl.col("along") == "candidates", pl.col("metric").str.contains("recall")
-    )
+    rows = read_columns(path, LAW_COLUMNS)
+    rows = rows.filter(pl.col("along") == "candidates", pl.col("metric").str.contains("recall"))
     order = [pl.col("reason").is_not_null(), ~pl.col("preferred").cast(pl.Boolean), "aicc"]
     curve = pl.format("{}, {}, W = {}", pl.col("generator").fill_null("–"), "reward", "width")
     shown = rows.with_columns(curve=curve).group_by("group", "metric", maintain_order=True)
     ending = path.name.removeprefix("laws")
-    sweeps = [
-        kept for name, kept in KEPT.items() if kept.table == "results.csv" and path.with_name(name + ending).exists()
-    ]
+    points = {name: kept for name, kept in KEPT.items() if kept.table == "results.csv"}
+    sweeps = [kept for name, kept in points.items() if path.with_name(name + ending).exists()]
     return [*sweeps, KEPT["laws"]][0].words, shown.map_groups(lambda each: each.sort(order).head(1)).to_dicts()
 
 

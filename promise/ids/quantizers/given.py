@@ -89,12 +89,9 @@ def _read(path: Path, name: str) -> tuple[pl.Series, NDArray[np.int32]]:
         raise ValueError(f"{name} holds no codes")
     if ids.is_duplicated().any():
         raise ValueError(f"{name}: the item {ids.filter(ids.is_duplicated())[0]!r} is there twice")
-    listed = levels.width == 1 and isinstance(levels.dtypes[0], pl.List | pl.Array)
-    lists = (
-        levels.to_series().cast(pl.List(pl.String))
-        if listed
-        else levels.select(pl.concat_list(pl.all().cast(pl.String))).to_series()
-    )
+    listed = levels.width == 1 and levels.dtypes[0].is_nested()
+    text = pl.all().cast(pl.List(pl.String)) if listed else pl.concat_list(pl.all().cast(pl.String))
+    lists = levels.select(text).to_series()
     lengths = lists.list.len().fill_null(0)
     usual = int(lengths.mode().max())  # type: ignore[arg-type]
     if (odd := (lengths != usual) | (lengths == 0)).any():

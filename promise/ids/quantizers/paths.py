@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from promise.ids.progress import progress
-from promise.ids.semantic_ids import path_numbers
+from promise.ids.semantic_ids import prefix_numbers
 
 CHUNK = 512  # vectors searched for at once: their candidates stay in the cache
 CROWD = 4  # items per last code up to which a parent's items are dealt anew
@@ -82,7 +82,7 @@ def spread(
         (I, L), the same but for last codes.
     """
     before, codes, table = codes, codes.copy(), codebooks[-1].astype(np.float64)
-    parents, halves = path_numbers(codes[:, :-1]), np.square(table).sum(axis=1) / 2
+    parents, halves = prefix_numbers(codes[:, :-1])[-1], np.square(table).sum(axis=1) / 2
     residual = vectors - reconstruct(codes[:, :-1], codebooks)
     order = np.argsort(parents, kind="stable")
     for items in np.split(order, np.cumsum(np.bincount(parents))[:-1]):

@@ -82,12 +82,7 @@ class RQVAE:
         self.codebooks: list[NDArray[np.float32]] = []
         self._widths = [*hidden, latent_dim]
         self._steps, self._batch_size, self._learning_rate = steps, batch_size, learning_rate
-        self._options = {
-            "commitment": commitment,
-            "decay": decay,
-            "revive_below": revive_below,
-            "gradient": gradient,
-        }
+        self._options = {"commitment": commitment, "decay": decay, "revive_below": revive_below, "gradient": gradient}
         self._balance = balance
 
     def fit(self, vectors: NDArray[np.float32], seed: int) -> None:
