@@ -143,10 +143,8 @@ class HistoryDataModule(LightningDataModule):
             raise ValueError(f"rows must be windows or prefixes, got {rows}")
         if split not in ("validation", "test"):
             raise ValueError(f"split must be validation or test, got {split}")
-        self._batch_size = batch_size
-        self._evaluation_batch_size = evaluation_batch_size
-        self._workers = workers
-        self._seed = seed
+        self._batch_size, self._evaluation_batch_size = batch_size, evaluation_batch_size
+        self._workers, self._seed = workers, seed
         self._train = (Windows if rows == "windows" else Prefixes)(histories, history)
         chosen = draw_users(histories.evaluated("validation"), validation_users)
         self._validation = EvaluationDataset(histories, "validation", chosen)
@@ -201,15 +199,10 @@ class HistoryDataModule(LightningDataModule):
 
 
 def rows_per_process(batch_size: int, processes: int) -> int:
-    """Rows of a training batch that each process takes.
-
-    Raises:
-        ValueError: The processes can't share it evenly.
-    """
+    """Rows of a training batch that each process takes; ValueError where they can't share it evenly."""
     if batch_size % processes:
-        raise ValueError(
-            f"datamodule.batch_size must be a multiple of the {processes} processes that share it, got {batch_size}"
-        )
+        wanted = f"a multiple of the {processes} processes that share it"
+        raise ValueError(f"datamodule.batch_size must be {wanted}, got {batch_size}")
     return batch_size // processes
 
 

@@ -202,6 +202,5 @@ class Histories:
             wrong |= (places >= 0) & ((places < training) | (places >= end))
         if wrong.any():
             user = int(wrong.argmax())
-            raise ValueError(
-                f"parts must be positions of their own user, training first, user {user} has {parts[user]}"
-            )
+            wanted = "positions of their own user, training first"
+            raise ValueError(f"parts must be {wanted}, user {user} has {parts[user]}")

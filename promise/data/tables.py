@@ -161,10 +161,8 @@ class TableFile:
                     reader = self._reader(file, strict=True)
                     for fields in reader:
                         if len(fields) > len(self.columns):
-                            number = reader.line_num
-                            return (
-                                f"{where}:{number}: {len(fields)} fields, where there are {len(self.columns)} columns"
-                            )
+                            at = f"{where}:{reader.line_num}"
+                            return f"{at}: {len(fields)} fields, where there are {len(self.columns)} columns"
                     file.seek(0)
                     odd = (number for number, line in enumerate(file, 1) if line.count('"') % 2)
                     if "malformed" in str(error) and (number := next(odd, 0)):

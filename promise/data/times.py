@@ -54,9 +54,8 @@ def as_integers(column: str, sample: pl.Series) -> tuple[pl.Expr, str | None]:
     if sample.dtype.is_numeric() or numbers.count() > len(values) / 2:
         dates = values.cast(pl.String).str.to_date("%Y%m%d", strict=False)
         if dates.count() == len(values) > 0 and dates.dt.year().is_between(1900, 2100).all():
-            return value.cast(pl.String).str.to_date("%Y%m%d", strict=False).cast(pl.Datetime("us")).cast(
-                pl.Int64
-            ), "microseconds"
+            days = value.cast(pl.String).str.to_date("%Y%m%d", strict=False)
+            return days.cast(pl.Datetime("us")).cast(pl.Int64), "microseconds"
         number = value.cast(pl.Float64, strict=False)
         number = pl.when(number.is_finite()).then(number)
         if (numbers != numbers.round()).any() and (numbers < _UNITS["seconds"][1]).all():

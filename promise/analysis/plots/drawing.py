@@ -82,11 +82,7 @@ def page(size: tuple[float, float], title: str, note: str) -> Iterator[Figure]:
 
 @contextmanager
 def sweep_page(rows: pl.DataFrame, metric: str, size: tuple[float, float], note: str) -> Iterator[Figure]:
-    """A page that says what the rows were measured on, and how many of them are left out.
-
-    Raises:
-        ValueError: If there is no such metric.
-    """
+    """A page that says what the rows were measured on, and how many of them are left out; raises as `usable`."""
     done = usable(rows, metric)
     if missing := len(rows) - len(done):
         note += f" Left out: {missing} of {len(rows)} points, failed or without {metric}."

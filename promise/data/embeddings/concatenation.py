@@ -57,7 +57,5 @@ class Concatenation:
 
     def fingerprint(self) -> str:
         """Returns a hash of the parts, their order and their weights."""
-        return digest(
-            "concatenation-1",
-            *((part["embedding"].fingerprint(), part["weight"]) for part in self.parts.values()),
-        )
+        parts = ((part["embedding"].fingerprint(), part["weight"]) for part in self.parts.values())
+        return digest("concatenation-1", *parts)

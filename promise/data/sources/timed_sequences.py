@@ -44,9 +44,8 @@ class TimedSequences(EventSource):
         (_, items), (_, stamps) = word_lines("data.sequences", sequences), word_lines("data.times", times)
         lines = items.height == stamps.height and items["user"].equals(stamps["user"])
         if not lines or not items["values"].list.len().equals(stamps["values"].list.len()):
-            raise ValueError(
-                "data.times must have the users and as many times as data.sequences has items, line by line"
-            )
+            wanted = "the users and as many times as data.sequences has items, line by line"
+            raise ValueError(f"data.times must have {wanted}")
         frame = items.select("user", item="values", time=stamps["values"]).explode("item", "time")
         if self.domains is not None:
             frame = frame.join(self.items().select(item=pl.col("id").cast(pl.String)), on="item", how="semi")

@@ -64,7 +64,7 @@ class ResidualKMeans:
     ) -> None:
         self.level_sizes = checked_sizes(levels, codes)
         for name, value, least in (("iterations", iterations, 1), ("restarts", restarts, 1), ("refits", refits, 0)):
-            check_count(name, value, least)
+            check_count(f"ids.{name}", value, least)
         check_balance(balance)
         self.codebooks: list[NDArray[np.float32]] = []
         self._iterations, self._restarts, self._refits, self._balance = iterations, restarts, refits, balance

@@ -65,9 +65,9 @@ class RQVAE:
     ) -> None:
         self.level_sizes = checked_sizes(levels, codes)
         for name, value in (("latent_dim", latent_dim), ("steps", steps), ("batch_size", batch_size)):
-            check_count(name, value)
+            check_count(f"ids.{name}", value)
         for width in hidden:
-            check_count("hidden", width)
+            check_count("ids.hidden", width)
         for name, number, allowed, holds in (
             ("learning_rate", learning_rate, "> 0", learning_rate > 0),
             ("commitment", commitment, ">= 0", commitment >= 0),
