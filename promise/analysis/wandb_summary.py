@@ -68,9 +68,8 @@ def summary_run(
         run.define_metric("search/*", step_metric=STEP)
         for entry in points_by_cost(done):
             run.log(entry)
-        images = {
-            f"figures/{path.stem}": wandb.Image(str(path)) for path in map(Path, figures) if path.suffix == ".png"
-        }
+        drawn = (path for path in map(Path, figures) if path.suffix == ".png")
+        images = {f"figures/{path.stem}": wandb.Image(str(path)) for path in drawn}
         table = wandb.Table([*rows.columns], rows.rows(), allow_mixed_types=True)
         run.log({"results": table, **_charts(compared(rows), metric), **images})
         for name in METRICS:

@@ -107,12 +107,8 @@ Measurement = Callable[[DictConfig], Iterator[Measure]]
 def interleaved(functions: Mapping[str, Callable[[], object]], repeats: int, warm_up: int = 1) -> dict[str, Timing]:
     """Time functions in turns, so that whatever else the machine does falls on all of them alike.
 
-    `torch.utils.benchmark` times one function after the other and warms up before every call.
-
-    Args:
-        functions: name -> function without arguments.
-        repeats: Turns, >= 1; each begins with another function.
-        warm_up: Untimed calls of each before the first turn.
+    `torch.utils.benchmark` times one function after the other and warms up before every call. Each turn begins with
+    another function; `warm_up` calls of each before the first turn are not timed.
     """
     names = list(functions)
     for name in names * warm_up:

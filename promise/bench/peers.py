@@ -20,11 +20,7 @@ _BATCHES = (4, 16, 64)
 
 
 def peer(module: str) -> Any:
-    """A module of a peer.
-
-    Raises:
-        Skipped: If it, or what it needs, is not installed.
-    """
+    """A module of a peer; Skipped if it, or what it needs, is not installed."""
     logging.getLogger(module.partition(".")[0]).setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():

@@ -27,11 +27,7 @@ MODULES = {
 
 
 def measurements(what: str) -> dict[str, Measurement]:
-    """Measurements by name, in their order.
-
-    Raises:
-        ValueError: If there is no such part.
-    """
+    """Measurements by name, in their order; ValueError if there is no such part."""
     if what not in (*MODULES, "all"):
         raise ValueError(f"what must be one of {', '.join((*MODULES, 'all'))}, got {what}")
     names = [name for part, modules in MODULES.items() if what in (part, "all") for name in modules]

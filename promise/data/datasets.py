@@ -128,13 +128,9 @@ HistoryRows = Windows | Prefixes | EvaluationDataset
 
 
 def draw_users(users: RowNumbers, size: int | None) -> RowNumbers:
-    """A random subset of users, in their order; a smaller one is part of a larger one.
+    """A random subset of users (n,), in their order; a smaller one is part of a larger one, None = all.
 
     The draw is the same whatever the seed of a run: runs of several seeds are compared user by user.
-
-    Args:
-        users: (n,) those there are.
-        size: users to draw; None or more than there are = all.
 
     Raises:
         ValueError: `size` is below 1.

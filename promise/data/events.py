@@ -39,11 +39,7 @@ class Events:
     def of(
         cls, files: Sequence[TableFile], user: str | None, item: str | None, time: str | None, lists: bool = False
     ) -> "Events":
-        """Finds the columns, as given or by their usual names, and says which.
-
-        Raises:
-            ValueError: If a column is not there or none can be guessed.
-        """
+        """Finds the columns, as given or by their usual names, and says which; ValueError where there is none."""
         columns, given = files[0].columns, {"user": user, "item": item, "time": time}
         found = {key: named_column(key, value, columns) for key, value in given.items()}
         user, item = (require_column(f"data.{key}", found[key], columns) for key in ("user", "item"))
@@ -110,11 +106,7 @@ def _one_item_a_row(frame: pl.LazyFrame, events: Events) -> pl.LazyFrame:
 
 
 def _stamps(events: Events, time: str) -> tuple[list[pl.Expr], str | None]:
-    """How to turn each file's stamps into integers of one unit, and that unit where their form tells it.
-
-    Raises:
-        ValueError: If some files hold dates and others numbers.
-    """
+    """How to turn each file's stamps, which must be of one form, into integers, and their unit where that tells it."""
     rows = max(1, 1000 // len(events.files))
     samples = [collected(file.scan([time]).head(rows), [file])[time] for file in events.files]
     dates = [sample.dtype in (pl.Date, pl.Datetime) for sample in samples]  # by themselves, as Parquet holds them

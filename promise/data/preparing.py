@@ -76,7 +76,7 @@ class EventSource(ABC):
 
     @abstractmethod
     def events(self) -> Events:
-        """The files of events and their columns."""
+        """The files of events and their columns; ValueError where they are not there."""
 
     @abstractmethod
     def items(self) -> pl.DataFrame | None:
@@ -87,11 +87,7 @@ class EventSource(ABC):
         """All files that are read, which are there."""
 
     def fingerprint(self) -> str:
-        """A hash of the contents of the files and of all options but the names of files.
-
-        Raises:
-            ValueError: If a file is not there.
-        """
+        """A hash of the contents of the files, which are there, and of all options but their names."""
         digest = hashlib.sha256(f"{type(self).__name__} {_VERSION}".encode())
         for path in self.paths():
             with path.open("rb") as file:
@@ -164,7 +160,7 @@ class EventSource(ABC):
             dropped_users=steps[0][1] - len(users),
             preparation={
                 "steps": [dict(zip(("step", "users", "items", "events"), step, strict=True)) for step in steps],
-                "times": None if clock is None else clock.facts(),
+                "times": None if clock is None else vars(clock).copy(),
                 "notes": notes,
             },
             split=None if self.split == "last_out" else split,

@@ -75,12 +75,7 @@ def check_rule(rule: str, validation_from: Any, test_from: Any, repeats: str) ->
 
 
 def moments(values: Sequence[Any], clock: Clock | None, times: NDArray[np.int64]) -> tuple[list[int], list[str]]:
-    """The two moments as stamps, and for people.
-
-    Args:
-        values: data.validation_from and data.test_from.
-        clock: What the stamps are; None = there are none.
-        times: (n,) stamps of all events.
+    """The two moments, data.validation_from and data.test_from, as stamps and for people, among those of events (n,).
 
     Raises:
         ValueError: there are no times or no dates, the moments are not in order, or no event lies before the first.

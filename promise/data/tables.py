@@ -79,11 +79,7 @@ class TableFile:
     def open(
         cls, name: str, path: Path, header: bool = True, separator: str | None = None, quoted: bool = True
     ) -> "TableFile":
-        """Looks at the beginning of a file.
-
-        Raises:
-            ValueError: If it is no table, or empty.
-        """
+        """Looks at the beginning of a file; ValueError if it is no table, or empty."""
         kinds = ("csv", "jsonl", "python", "parquet") if separator is None else ("csv", "recbole", "movielens")
         kind = require_kind(name, path, *kinds)
         if kind == "parquet":
@@ -189,11 +185,7 @@ class TableFile:
 
 
 def collected(frame: pl.LazyFrame, files: Sequence[TableFile]) -> pl.DataFrame:
-    """The rows of a frame that reads files, streamed.
-
-    Raises:
-        ValueError: If a file cannot be read; the file and its line are named.
-    """
+    """The rows of a frame that reads files, streamed; ValueError, with file and line, if one cannot be read."""
     try:
         return frame.collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -206,11 +198,7 @@ def collected(frame: pl.LazyFrame, files: Sequence[TableFile]) -> pl.DataFrame:
 
 
 def word_lines(name: str, path: Path) -> tuple[TableFile, pl.DataFrame]:
-    """A text file, and of each line with words its `row` (0-based), the first word (`user`) and the others (`values`).
-
-    Raises:
-        ValueError: If it cannot be read.
-    """
+    """A text file, and of each line with words its `row` (0-based), first word (`user`) and the others (`values`)."""
     file = TableFile(name, path, "csv", ("line",), separator="\x01", header=False, quoted=False)
     lines = collected(file.scan(["line"]).with_row_index("row"), [file])
     words = lines["line"].str.extract_all(r"[^ \t\r\f\v]+")
@@ -220,11 +208,7 @@ def word_lines(name: str, path: Path) -> tuple[TableFile, pl.DataFrame]:
 
 
 def objects(name: str, path: Path, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a file of JSON lines or Python literals, with the numbers of their lines, from 1.
-
-    Raises:
-        ValueError: If the file cannot be read, or a line holds no object.
-    """
+    """The objects of a file of JSON lines or Python literals, with the numbers of their lines; ValueError for another."""
     try:
         with _text(path, errors="strict" if kind == "jsonl" else "replace") as file:
             for number, line in enumerate(file, 1):

@@ -77,10 +77,7 @@ def nearest_free(
     has more items than there are codes, the nearest item of a path stays and the others take the nearest free path of
     all, in item order, items with equal vectors together.
 
-    Args:
-        codes: (I, L) of a quantizer; items may share a path.
-        codebooks: L arrays (K_b, E), its codewords.
-        vectors: (I, E), the embeddings that it encoded.
+    Arguments are those of `make_unique`.
 
     Returns:
         codes (I, L), no two rows alike; the sizes of the levels; moved, the number of items that left their path.
@@ -102,15 +99,9 @@ def nearest_free(
 
 
 def free_paths(vectors: NDArray[np.float32], codebooks: Codebooks, used: set[bytes]) -> NDArray[np.int32]:
-    """Nearest paths that no item has yet, in the order of the vectors, those of equal vectors together.
+    """Nearest paths that no item has yet (n, L), for vectors (n, E) in their order, those of equal vectors together.
 
-    Args:
-        vectors: (n, E), at most as many as there are free paths.
-        codebooks: L arrays (K_b, E).
-        used: Bytes of the paths that are taken, int32; the new ones are added.
-
-    Returns:
-        (n, L), no two rows alike.
+    `used` are the bytes of the paths that are taken, int32; the new ones are added.
     """
     found = np.empty((len(vectors), len(codebooks)), np.int32)
     groups, width = _kinds(vectors), FREE_WIDTH

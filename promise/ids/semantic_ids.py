@@ -65,15 +65,7 @@ def row_keys(rows: NDArray[np.float32]) -> NDArray[np.void]:
 
 
 def check_unique(order: NDArray[np.int64], new: NDArray[np.bool_]) -> None:
-    """Refuses a table in which two items share one path.
-
-    Args:
-        order: (I,) items in the order of their paths.
-        new: (I,) True where an item's path differs from that of the item before it in that order.
-
-    Raises:
-        ValueError: names the first two items found with one path.
-    """
+    """Raises ValueError if two items share a path: items in the order of paths (I,), and where a new one begins (I,)."""
     if not new.all():
         second = int(np.argmin(new))
         raise ValueError(f"items {order[second - 1]} and {order[second]} share one semantic ID")
@@ -82,11 +74,7 @@ def check_unique(order: NDArray[np.int64], new: NDArray[np.bool_]) -> None:
 def with_ranks(
     codes: NDArray[np.int32], level_sizes: tuple[int, ...], ranks: ArrayLike | None
 ) -> tuple[NDArray[np.int32], tuple[int, ...]]:
-    """Checked codes (I, L) and their sizes with ranks (I,) as one more level; as they are without.
-
-    Raises:
-        ValueError: the ranks are not one integer >= 0 an item.
-    """
+    """Codes (I, L) and their sizes with ranks (I,) as one more level; ValueError unless these are integers >= 0."""
     if ranks is None:
         return codes, level_sizes
     column = np.asarray(ranks)

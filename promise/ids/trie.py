@@ -103,14 +103,9 @@ class Trie(nn.Module):
         return first[nodes].long(), first[nodes + 1].long()
 
     def children_of(self, depth: int, nodes: Tensor) -> Children:
-        """Lists the children of nodes.
+        """(..., M) children of nodes (...,) int64 of a depth, 0 .. L - 1, or L of shared leaves; of -1 none.
 
-        Args:
-            depth: depth of the nodes, 0 .. L - 1, or L of shared leaves.
-            nodes: (...,) int64 nodes of that depth, -1 for none.
-
-        Returns:
-            (..., M) each, M = fan_out[depth], or leaf_size.
+        M = fan_out[depth], or leaf_size.
         """
         begin, end = self._range(depth, nodes)
         most = (*self.fan_out, self.leaf_size)[depth]
@@ -120,30 +115,16 @@ class Trie(nn.Module):
         return Children(slots, getattr(self, f"_code_{depth}")[slots].long(), valid)
 
     def child(self, depth: int, nodes: Tensor, codes: Tensor) -> Tensor:
-        """Follows one code from each node.
+        """(...,) int64 node of depth + 1 that codes (...,) lead to from nodes (...,) of a depth, 0 .. L - 1.
 
-        Args:
-            depth: depth of the nodes, 0 .. L - 1.
-            nodes: (...,) int64 nodes of that depth, -1 for none.
-            codes: (...,) integers, same shape.
-
-        Returns:
-            (...,) int64 node of depth + 1, -1 where that code may not follow.
+        -1 for -1, and where that code may not follow.
         """
         found = self.children_of(depth, nodes)
         hit = found.valid & (found.codes == codes[..., None])
         return found.nodes.masked_fill(~hit, -1).amax(-1)
 
     def allowed(self, depth: int, nodes: Tensor) -> Tensor:
-        """Says which codes may follow.
-
-        Args:
-            depth: depth of the nodes, 0 .. L - 1.
-            nodes: (...,) int64 nodes of that depth, -1 for none.
-
-        Returns:
-            (..., K_depth) bool; at least one True for every node but -1.
-        """
+        """(..., K_depth) bool, the codes that may follow nodes (...,) int64 of a depth, 0 .. L - 1; none for -1."""
         dense: Tensor | None = getattr(self, f"_allowed_{depth}", None)
         return self._scatter_allowed(depth, nodes) if dense is None else dense[nodes]
 
@@ -153,14 +134,7 @@ class Trie(nn.Module):
         return mask.scatter_(-1, codes, True) & (nodes >= 0)[..., None]
 
     def node_of(self, paths: Tensor) -> Tensor:
-        """Finds the node that a prefix leads to.
-
-        Args:
-            paths: (..., T) integers, 0 <= T <= L.
-
-        Returns:
-            (...,) int64 node of depth T, -1 where the path is not in the trie.
-        """
+        """(...,) int64 node of depth T that prefixes (..., T), T <= L, lead to; -1 where one is not in the trie."""
         if paths.shape[-1] > self.levels:
             raise ValueError(f"paths must have at most {self.levels} codes, got {paths.shape[-1]}")
         nodes = torch.zeros(paths.shape[:-1], dtype=torch.int64, device=paths.device)

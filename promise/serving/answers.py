@@ -25,12 +25,7 @@ KEPT = 16
 
 
 class Refused(Exception):
-    """A request that is not answered.
-
-    Args:
-        status: HTTP status.
-        message: Why, in one line.
-    """
+    """A request that is not answered: its HTTP status, and why, in one line."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -77,11 +72,7 @@ class Answers:
         return self.recommender.ranker(question.k, numbers, **self.search)
 
     def __call__(self, question: Question, histories: Sequence[Sequence[Hashable]]) -> list[list[dict[str, Any]]]:
-        """For every history its items, best first, or the levels of one item.
-
-        Args:
-            question: What is asked.
-            histories: Ids that the model knows, at least one each.
+        """For every history, of ids that the model knows, its items, best first, or the levels of one item.
 
         Raises:
             ValueError: If the question is none that the model's search can answer.

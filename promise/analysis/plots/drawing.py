@@ -111,16 +111,9 @@ def series(
     ax: Axes, xs: ArrayLike, values: ArrayLike, ends: tuple[ArrayLike, ArrayLike], name: str, look: Look,
     band: bool = False,
 ) -> None:  # fmt: skip
-    """Join points (n,), with their intervals as a band or as bars.
+    """Join values (n,) at xs (n,), with their intervals as a band, which needs two places, or as bars.
 
-    Args:
-        ax: The panel.
-        xs: Places along x.
-        values: Heights.
-        ends: Lower and upper ends of the intervals; one that is NaN has no extent.
-        name: What the legend calls the series.
-        look: How it is drawn.
-        band: Whether to draw a band, which needs two places.
+    `ends` are the lower and upper ends of the intervals, each (n,); one that is NaN has no extent.
     """
     places, heights = np.asarray(xs, dtype=np.float64), np.asarray(values, dtype=np.float64)
     low, high = (np.where(np.isnan(end), heights, end) for end in np.asarray(ends, dtype=np.float64))
@@ -149,10 +142,7 @@ def frontier(ax: Axes, costs: Sequence[float], values: Sequence[float]) -> None:
 def log_axis(ax: Axes, values: Sequence[float], unit: str | None = None) -> None:
     """Make the x axis of some positive values logarithmic, with a few readable ticks.
 
-    Args:
-        ax: The panel.
-        values: The values drawn along x.
-        unit: Unit whose prefixes shorten large and small numbers (`""` = prefixes alone); None = plain numbers.
+    Prefixes of `unit` shorten large and small numbers (`""` = prefixes alone); None = plain numbers.
     """
     ax.set_xscale("log")
     ax.margins(x=0.06)

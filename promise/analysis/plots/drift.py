@@ -90,12 +90,7 @@ def title(rows: pl.DataFrame) -> str:
 
 
 def series(rows: pl.DataFrame, name: str, final: str = "") -> pl.DataFrame:
-    """A measure along the levels.
-
-    Args:
-        rows: The table of the analysis.
-        name: Name of the measure.
-        final: What it is called for the whole path or the final list; empty = it is not measured there.
+    """A measure along the levels; `final` is its name for the whole path or the final list, where it is measured.
 
     Returns:
         `place` along x (level 1..L, rising; L + 1 for the final one), `value`, and its interval `low`, `high` (NaN

@@ -57,12 +57,9 @@ def compared(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def write_figures(rows: pl.DataFrame, folder: Path, metric: str = "recall@10") -> dict[str, str]:
-    """Write every figure that a table supports: the first as `figure`, the others as `figure-NAME`, .svg and .png.
+    """Write every figure that a table supports, in place of those of an earlier run: .svg and .png.
 
-    Figures of an earlier run with other points are removed from the folder.
-
-    Returns:
-        The files by name: `figure`, `figure_svg`, `figure_NAME`, `figure_NAME_svg`.
+    The first is `figure`, the others are `figure-NAME`; the files by name (`figure_svg`, `figure_NAME`) are returned.
     """
     rows = compared(rows)
     for old in folder.glob("figure*.*"):

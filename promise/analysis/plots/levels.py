@@ -47,11 +47,7 @@ def kept_prefixes(rows: pl.DataFrame) -> dict[str, tuple[drawing.Look, list[floa
 
 
 def hrecall_figure(rows: pl.DataFrame, metric: str = "hrecall@1") -> Figure:
-    """Draw HRecall per level.
-
-    Raises:
-        ValueError: If no finished search has HRecall.
-    """
+    """Draw HRecall per level; ValueError if no finished search has HRecall."""
     found = kept_prefixes(rows)
     if not found:
         raise ValueError("hrecall@1 must be a column of the results with a value for some search with beams, got none")

@@ -65,9 +65,8 @@ def _panel(ax: Axes, rows: pl.DataFrame, level: int) -> None:
         if kept:
             draw(min(kept), color=drawing.GREY, linestyle=line, linewidth=1.1, zorder=1)
     for target in rows.filter(pl.col("target")).to_dicts():
-        ax.plot(
-            target["log_prob"], target["reward"], "o", mfc="none", color=drawing.BLACK, markersize=13, label="target"
-        )
+        ring: Any = {"mfc": "none", "color": drawing.BLACK, "markersize": 13, "label": "target"}
+        ax.plot(target["log_prob"], target["reward"], "o", **ring)
         ax.set_title(f"Level {level}: target kept by {KEPT[target['plain'], target['guided']][0]}")
     ax.margins(0.08)
 
@@ -106,11 +105,7 @@ def tree_figure(nodes: pl.DataFrame, title: str = "", note: str = "") -> Figure:
 
 
 def heights(nodes: pl.DataFrame) -> dict[tuple[int, int], float]:
-    """(level, node) -> place from the top: what has nothing below it a row each, the others amid what they have.
-
-    Raises:
-        KeyError: If a parent is missing.
-    """
+    """(level, node) -> place from the top: what has nothing below it a row each, the others amid what they have."""
     children: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for level, node, parent in nodes.sort("level", "node").select("level", "node", "parent").rows():
         children.setdefault((level - 1, parent if level > 1 else 0), []).append((level, node))

@@ -1,4 +1,7 @@
-"""The kept tables of sweeps and analyses: their best points, drift by depth, and laws."""
+"""The kept tables of sweeps and analyses: their best points, drift by depth, and laws.
+
+A file that is no such table raises ValueError.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,11 +63,7 @@ ABLATION = "ablation-"
 
 
 def kept_sweeps(folder: Path) -> Iterator[dict[str, Any]]:
-    """Every kept table of points: `title`, `words`, `path`, `figure`, what all points share, and its best points.
-
-    Raises:
-        ValueError: If a file is no table of results.
-    """
+    """Every kept table of points: `title`, `words`, `path`, `figure`, what all points share, and its best points."""
     for name, kept in {**KEPT, ABLATION.removesuffix("-"): KeptSweep("A further ablation", "sweep")}.items():
         for path in sorted(folder.glob(f"{name}-*.csv")) if kept.table == "results.csv" else ():
             rows = done(path)
@@ -80,11 +79,7 @@ def kept_sweeps(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def done(path: Path) -> pl.DataFrame:
-    """The points of a sweep that were measured.
-
-    Raises:
-        ValueError: If the file is no table of results, or no point has accuracy.
-    """
+    """The points of a sweep that were measured; at least one."""
     rows = read_results(path)
     if missing := {"data", "split", "users", "seed", "recall@10", "ndcg@10", "status"} - set(rows.columns):
         raise ValueError(f"{path} must have the columns {', '.join(sorted(missing))}")
@@ -95,11 +90,7 @@ def done(path: Path) -> pl.DataFrame:
 
 
 def drift_table(path: Path) -> tuple[dict[str, Any], list[str], dict[str, dict[str, dict[str, Any]]]]:
-    """A first row for what all share, the depths, and what is shown: measure -> depth -> row.
-
-    Raises:
-        ValueError: If the file is no table of drift.
-    """
+    """A first row for what all share, the depths, and what is shown: measure -> depth -> row."""
     rows = read_columns(path, DRIFT_COLUMNS).cast({"depth": pl.Int64})
     shown = rows.filter(pl.col("measure").is_in(list(DRIFT_MEASURES)), pl.col("depth").is_not_null())
     cells: dict[str, dict[str, dict[str, Any]]] = {}
@@ -113,9 +104,6 @@ def law_table(path: Path) -> tuple[str, list[dict[str, Any]]]:
 
     Returns:
         The words that make them, those of the sweep whose kept table has the same ending, and the rows.
-
-    Raises:
-        ValueError: If the file is no table of laws.
     """
     rows = read_columns(path, LAW_COLUMNS)
     rows = rows.filter(pl.col("along") == "candidates", pl.col("metric").str.contains("recall"))
@@ -129,11 +117,7 @@ def law_table(path: Path) -> tuple[str, list[dict[str, Any]]]:
 
 
 def read_columns(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
-    """A CSV file that has these columns and at least one row.
-
-    Raises:
-        ValueError: If it has not.
-    """
+    """A CSV file that has these columns and at least one row; ValueError if it has not."""
     try:
         rows = pl.read_csv(path, infer_schema_length=None)
     except pl.exceptions.PolarsError:

@@ -31,11 +31,7 @@ class CoOccurrenceEmbedding:
         self.dim, self.window = dim, window
 
     def embed(self, items: pl.DataFrame, histories: Histories, seed: int) -> np.ndarray:
-        """Embeds what was bought together: (I, E) float32; an item without company gets a row of zeros.
-
-        Raises:
-            NothingToEmbed: no training history holds two different items.
-        """
+        """Embeds what was bought together: (I, E) float32; an item without company gets a row of zeros."""
         pairs = count_pairs(*histories.training_items(), histories.item_count, self.window)
         if pairs.nnz == 0:
             raise NothingToEmbed("no training history holds two different items (embeddings=text needs none)")

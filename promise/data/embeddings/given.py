@@ -83,11 +83,7 @@ class GivenEmbedding:
         return vectors
 
     def fingerprint(self) -> str:
-        """Returns a hash of the files' contents.
-
-        Raises:
-            ValueError: a file cannot be read.
-        """
+        """Returns a hash of the files' contents; ValueError where a file cannot be read."""
         contents = []
         for key, path in (("path", self.path), ("ids_path", self.ids)):
             if path:

@@ -32,11 +32,7 @@ class TextEmbedding:
         self.dim, self.min_df, self.ngrams = dim, min_df, ngrams
 
     def embed(self, items: pl.DataFrame, histories: Histories, seed: int) -> np.ndarray:
-        """Embeds the texts: (I, E) float32; an item without words gets a row of zeros.
-
-        Raises:
-            NothingToEmbed: no item has a text with a word in it.
-        """
+        """Embeds the texts: (I, E) float32; an item without words gets a row of zeros."""
         words = word_weights(items["text"], self.min_df, self.ngrams)
         words = word_weights(items["text"], 1, self.ngrams) if words is None else words
         if words is None:

@@ -34,11 +34,7 @@ class AmazonReviews(EventSource):
         return [path for name, pattern in named for path in found_files(name, pattern, self.root)]
 
     def events(self) -> Events:
-        """The reviews.
-
-        Raises:
-            ValueError: If they are of none of the three forms.
-        """
+        """The reviews; ValueError if they are of none of the three forms."""
         files = TableFile.open_all("data.reviews", self.reviews, self.root)
         for form in _FORMS:
             if all({*form} <= {*file.columns} for file in files):

@@ -24,16 +24,10 @@ class Shop:
     running: Array
 
     def draw(self, labels: Array, low: Array, high: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Draws one item by popularity among those whose `labels` (I,), ascending, are in [low, high).
-
-        Args:
-            labels: `node` or `shelf`.
-            low: any shape.
-            high: the same shape.
-            rng: source of randomness.
+        """Draws items by popularity among those whose `labels` (I,), ascending, are in [low, high) (...).
 
         Returns:
-            The items, and whether there was one (else the item means nothing), in that shape.
+            The items (...), and whether there was one (...): else the item means nothing.
         """
         start, stop = np.searchsorted(labels, low), np.searchsorted(labels, high)
         sales = self.running[start] + rng.random(start.shape) * (self.running[stop] - self.running[start])

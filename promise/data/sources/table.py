@@ -60,20 +60,12 @@ class Table(EventSource):
         return [path for name, pattern in named for path in found_files(name, pattern, self.root)]
 
     def events(self) -> Events:
-        """The files of events; which columns are taken is said.
-
-        Raises:
-            ValueError: If a column is not there or none can be guessed.
-        """
+        """The files of events; which columns are taken is said."""
         files = TableFile.open_all("data.events", self.events_pattern, self.root, self.options["header"])
         return Events.of(files, *(self.options[key] for key in ("user", "item", "time")))
 
     def items(self) -> pl.DataFrame | None:
-        """The table of items, if one is named; which columns are taken is said.
-
-        Raises:
-            ValueError: If a column is not there, or no id can be guessed.
-        """
+        """The table of items, if one is named; which columns are taken is said."""
         if self.items_pattern is None:
             return None
         files = TableFile.open_all("data.items", self.items_pattern, self.root, self.options["header"])

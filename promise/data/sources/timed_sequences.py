@@ -35,11 +35,7 @@ class TimedSequences(EventSource):
         return [found_files(name, path, self.root)[0] for name, path in self.files.items()]
 
     def events(self) -> Events:
-        """Every item with its time; those of other domains are left out.
-
-        Raises:
-            ValueError: If the two files do not agree, or a domain is unknown.
-        """
+        """Every item with its time; those of other domains are left out."""
         sequences, times, _ = self.paths()
         (_, items), (_, stamps) = word_lines("data.sequences", sequences), word_lines("data.times", times)
         lines = items.height == stamps.height and items["user"].equals(stamps["user"])
@@ -53,11 +49,7 @@ class TimedSequences(EventSource):
         return Events([file], "user", "item", "time")
 
     def items(self) -> pl.DataFrame:
-        """The items of the domains.
-
-        Raises:
-            ValueError: If there is no such domain.
-        """
+        """The items of the domains; ValueError if there is no such domain."""
         found = item_table([TableFile.open("data.items", self.paths()[2])], "id", ["title"], "domain")
         known = found["category"].unique(maintain_order=True).to_list()
         for domain in self.domains or []:

@@ -71,11 +71,7 @@ class OPQ:
         self.codebooks[0] += self._mean
 
     def encode(self, vectors: NDArray[np.float32]) -> NDArray[np.int32]:
-        """The nearest codeword of each part: (I, E) -> (I, L).
-
-        Raises:
-            ValueError: no (I, E) table, or a row that holds NaN or infinity.
-        """
+        """The nearest codeword of each part: (I, E), checked as by `fit`, -> (I, L)."""
         import faiss
 
         packed = self._quantizer.compute_codes(self._turned(checked_vectors(vectors)))

@@ -100,15 +100,9 @@ def spread(
 def refitted(
     vectors: NDArray[np.float32], codes: NDArray[np.int32], level_sizes: Sequence[int]
 ) -> list[NDArray[np.float32]]:
-    """The codewords whose sums along given paths leave the least squared error, of all levels at once.
+    """The codewords, L arrays (K_b, E), whose sums along paths (I, L) leave the least squared error of vectors (I, E).
 
-    Args:
-        vectors: (I, E).
-        codes: (I, L).
-        level_sizes: (L,) K_b; a code without items gets a codeword of 0.
-
-    Returns:
-        L arrays (K_b, E).
+    They are of all levels at once; a code without items gets a codeword of 0.
     """
     offsets = np.cumsum([0, *level_sizes])
     ends = np.arange(0, codes.size + 1, codes.shape[1])

@@ -114,9 +114,6 @@ class ResidualKMeans:
         """The nearest path of each item, and with balance "last_level" distinct ones: (I, E) -> (I, L).
 
         Without refits the path takes the nearest codeword of what the levels before left over, level by level.
-
-        Raises:
-            ValueError: no (I, E) table, or a row that holds NaN or infinity.
         """
         return self._paths(self._centred(checked_vectors(vectors)))
 

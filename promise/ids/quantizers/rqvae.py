@@ -126,11 +126,7 @@ class RQVAE:
         self.codebooks[0] += self._mean
 
     def encode(self, vectors: NDArray[np.float32]) -> NDArray[np.int32]:
-        """Codes of what the trained encoder makes of items, those of `fit` or new ones: (I, E) -> (I, L).
-
-        Raises:
-            ValueError: no (I, E) table, or a row that holds NaN or infinity.
-        """
+        """Codes of what the trained encoder makes of items, those of `fit` or new ones: (I, E) -> (I, L)."""
         return self._paths(checked_vectors(vectors), self._balance)
 
     @torch.no_grad()
