@@ -65,7 +65,7 @@ def row_keys(rows: NDArray[np.float32]) -> NDArray[np.void]:
 
 
 def check_unique(order: NDArray[np.int64], new: NDArray[np.bool_]) -> None:
-    """Raises ValueError if two items share a path: items in the order of paths (I,), and where a new one begins (I,)."""
+    """Raises ValueError if two items share a path: items in the order of paths (I,), and where one is new (I,)."""
     if not new.all():
         second = int(np.argmin(new))
         raise ValueError(f"items {order[second - 1]} and {order[second]} share one semantic ID")
