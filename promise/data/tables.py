@@ -208,7 +208,7 @@ def word_lines(name: str, path: Path) -> tuple[TableFile, pl.DataFrame]:
 
 
 def objects(name: str, path: Path, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a file of JSON lines or Python literals, and the numbers of their lines; ValueError for another."""
+    """The objects of a file of JSON lines or Python literals, by the numbers of their lines; ValueError for another."""
     try:
         with _text(path, errors="strict" if kind == "jsonl" else "replace") as file:
             for number, line in enumerate(file, 1):

@@ -76,7 +76,7 @@ def signed(value: float | None) -> str:
     return metric(value, "+")
 
 
-def claim(row: Mapping[str, Any] | None, ends: bool = True) -> str:
+def claim(row: Mapping[str, Any] | None) -> str:
     """A comparison's difference, bold where it is claimed, with its interval; a dash where nothing was compared.
 
     >>> claim({"difference": 0.01, "low": 0.005, "high": 0.015, "seed_min": 0.009, "seed_max": 0.011})
@@ -85,7 +85,7 @@ def claim(row: Mapping[str, Any] | None, ends: bool = True) -> str:
     if not row:
         return MISSING
     text = f"**{signed(row['difference'])}**" if claimed(row) else signed(row["difference"])
-    return f"{text} ({metric(row['low'])} to {metric(row['high'])})" if ends else text
+    return f"{text} ({metric(row['low'])} to {metric(row['high'])})"
 
 
 def short(name: str) -> str:
