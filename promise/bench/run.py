@@ -53,11 +53,11 @@ def chosen(cfg: DictConfig) -> dict[str, Measurement]:
         raise ValueError("bench.device=cuda needs a GPU, there is none")
     if dials.save is not None and Path(dials.save).suffix != ".csv":
         raise ValueError(f"bench.save must end in .csv, got {dials.save}")
+    if dials.checkpoint is not None and dials.root is None:
+        raise ValueError("bench.checkpoint needs bench.root, the data that it was trained on")
     for name in ("root", "checkpoint"):
         if dials[name] is not None and not Path(dials[name]).is_dir():
             raise ValueError(f"bench.{name}={dials[name]} is no folder")
-    if dials.checkpoint is not None and dials.root is None:
-        raise ValueError("bench.checkpoint needs bench.root, the data that it was trained on")
     return {name: function for name, function in offered.items() if wanted is None or name in wanted}
 
 

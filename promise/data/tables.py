@@ -83,7 +83,10 @@ class TableFile:
         kinds = ("csv", "jsonl", "python", "parquet") if separator is None else ("csv", "recbole", "movielens")
         kind = require_kind(name, path, *kinds)
         if kind == "parquet":
-            schema = _said(name, path, lambda: pl.scan_parquet(path, glob=False).collect_schema())
+            try:
+                schema = pl.scan_parquet(path, glob=False).collect_schema()
+            except (pl.exceptions.PolarsError, OSError) as error:
+                raise ValueError(f"{name}: cannot read {path.name}: {str(error).splitlines()[0]}") from error
             typed = frozenset(column for column, dtype in schema.items() if not dtype.is_numeric())
             return cls(name, path, kind, tuple(schema), typed=typed)
         start = head(name, path).decode(errors="replace").removeprefix("\ufeff").lstrip()
@@ -231,13 +234,6 @@ def shown(text: str) -> str:
 
 def _quoting(quoted: bool) -> Any:
     return csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-
-
-def _said(name: str, path: Path, read: Any) -> Any:
-    try:
-        return read()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise ValueError(f"{name}: cannot read {path.name}: {str(error).splitlines()[0]}") from error
 
 
 def _refuse(word: str) -> None:

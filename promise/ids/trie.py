@@ -95,19 +95,15 @@ class Trie(nn.Module):
     def _store(self, name: str, depth: int, values: NDArray[np.integer], dtype: type[np.integer]) -> None:
         self.register_buffer(f"_{name}_{depth}", torch.from_numpy(values.astype(dtype)), persistent=False)
 
-    def _range(self, depth: int, nodes: Tensor) -> tuple[Tensor, Tensor]:
-        """The children of each node as [begin, end) of depth + 1, int64; end < begin for node -1."""
-        if not 0 <= depth < self.place_depth:
-            raise ValueError(f"depth must lie in 0 .. {self.place_depth - 1}, got {depth}")
-        first: Tensor = getattr(self, f"_first_{depth}")
-        return first[nodes].long(), first[nodes + 1].long()
-
     def children_of(self, depth: int, nodes: Tensor) -> Children:
         """(..., M) children of nodes (...,) int64 of a depth, 0 .. L - 1, or L of shared leaves; of -1 none.
 
         M = fan_out[depth], or leaf_size.
         """
-        begin, end = self._range(depth, nodes)
+        if not 0 <= depth < self.place_depth:
+            raise ValueError(f"depth must lie in 0 .. {self.place_depth - 1}, got {depth}")
+        first: Tensor = getattr(self, f"_first_{depth}")
+        begin, end = first[nodes].long(), first[nodes + 1].long()  # end < begin for node -1
         most = (*self.fan_out, self.leaf_size)[depth]
         slots = begin[..., None] + torch.arange(most, device=nodes.device)
         valid = slots < end[..., None]

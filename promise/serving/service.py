@@ -184,9 +184,9 @@ def service(loaded: Loaded, batcher: Batcher, options: dict[str, Any]) -> FastAP
         headers = {"Retry-After": "1"} if status == 429 else None
         return JSONResponse({"error": " ".join(message.split())}, status, headers)
 
-    async def wrong(_: Any, error: Exception) -> JSONResponse:
+    @application.exception_handler(RequestValidationError)
+    async def wrong(_: Any, error: RequestValidationError) -> JSONResponse:
         """400 for what is no JSON, 415 for what does not say so, 422 for another form; the first fault is told."""
-        assert isinstance(error, RequestValidationError)
         fault = error.errors()[0]
         if isinstance(fault["input"], bytes):
             return said(415, "the request must have the header Content-Type: application/json")
@@ -195,18 +195,16 @@ def service(loaded: Loaded, batcher: Batcher, options: dict[str, Any]) -> FastAP
         place = ".".join(str(part) for part in fault["loc"][1:] if part not in ("int", "str"))
         return said(422, f"{place or 'the body'}: {fault['msg']}")
 
-    async def refused(_: Any, error: Exception) -> JSONResponse:
-        assert isinstance(error, Refused)
+    @application.exception_handler(Refused)
+    async def refused(_: Any, error: Refused) -> JSONResponse:
         return said(error.status, str(error))
 
+    @application.exception_handler(AnyHTTPException)
+    @application.exception_handler(Exception)
     async def other(_: Any, error: Exception) -> JSONResponse:
         if not isinstance(error, AnyHTTPException):
             return said(500, "internal error")
         unread = error.status_code == 400  # not UTF-8, or too deep to be read
         return said(error.status_code, "the body must be JSON" if unread else str(error.detail))
 
-    application.add_exception_handler(RequestValidationError, wrong)
-    application.add_exception_handler(Refused, refused)
-    application.add_exception_handler(AnyHTTPException, other)
-    application.add_exception_handler(Exception, other)
     return application
