@@ -29,6 +29,8 @@ RARE = (
 )  # fmt: skip
 """Dials that have a column where some row has them."""
 
+METRIC = "recall@10"
+"""What figures, pages and sentences of a sweep are about."""
 METRICS = tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in (5, 10, 20))
 RATES = ("invalid_rate", "duplicate_rate")
 COSTS = ("parameters", "flops_per_user", "decoder_tokens_per_user", "prm_paths_per_user", "seconds")

@@ -15,6 +15,7 @@ from promise.analysis.plots.drawing import measured_on
 from promise.analysis.plots.gallery import compared
 from promise.analysis.report.sentences import best_sentence, finding_sentence
 from promise.analysis.report.templates import filled
+from promise.analysis.results import METRIC
 
 # Columns of the page's table; all others are in results.csv.
 COLUMNS = {
@@ -56,14 +57,10 @@ class Page:
     figures: Mapping[str, Path] = field(default_factory=dict)
 
 
-def report_html(rows: pl.DataFrame, page: Page, metric: str = "recall@10") -> str:
-    """The page of a sweep, as HTML that holds everything it needs; `page` is what it says beside its table of results.
-
-    Raises:
-        ValueError: If there is no such metric.
-    """
-    done = usable(compared(rows), metric)
-    best = best_sentence(done, metric)
+def report_html(rows: pl.DataFrame, page: Page) -> str:
+    """The page of a sweep, as HTML that holds everything it needs; `page` is what it says beside its table."""
+    done = usable(compared(rows), METRIC)
+    best = best_sentence(done)
     opening = page.lead or finding_sentence(page.findings) or best
     table = rows.select([name for name in COLUMNS if name in rows.columns])
     values = {name: table[name].drop_nulls().unique().to_list() for name in table.columns}
