@@ -3,6 +3,7 @@
 import importlib
 import logging
 import warnings
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -50,8 +51,8 @@ def t5(codes: int, dim: int, heads: int, layers: tuple[int, int], dropout: float
 
 
 @dataclass(eq=False)
-class Peer:
-    """A peer's network over a catalogue, as large as ours; a subclass sets it up in `__post_init__`.
+class Peer(ABC):
+    """A peer's network over a catalogue, as large as ours.
 
     Args:
         codes: Semantic IDs (I, L).
@@ -73,6 +74,10 @@ class Peer:
     layers: int
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
+
+    @abstractmethod
+    def __post_init__(self) -> None:
+        """Set the network up."""
 
 
 def children_of(paths: list[list[int]]) -> dict[tuple[int, ...], list[int]]:

@@ -116,7 +116,7 @@ class HistoryDataModule(LightningDataModule):
         seed: of the training order.
 
     Raises:
-        ValueError: a size is below 1, or a name is not one of the above.
+        ValueError: the rows are none of these.
     """
 
     def __init__(
@@ -134,15 +134,8 @@ class HistoryDataModule(LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
-        sizes = {"history": history, "batch_size": batch_size, "evaluation_batch_size": evaluation_batch_size}
-        for name, size in (sizes | {"workers": workers}).items():
-            least = 0 if name == "workers" else 1
-            if size < least:
-                raise ValueError(f"datamodule.{name} must be >= {least}, got {size}")
         if rows not in ("windows", "prefixes"):
             raise ValueError(f"rows must be windows or prefixes, got {rows}")
-        if split not in ("validation", "test"):
-            raise ValueError(f"split must be validation or test, got {split}")
         self._batch_size, self._evaluation_batch_size = batch_size, evaluation_batch_size
         self._workers, self._seed = workers, seed
         self._train = (Windows if rows == "windows" else Prefixes)(histories, history)
