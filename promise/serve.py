@@ -12,8 +12,7 @@ from promise.api import Recommender
 from promise.pipeline.config import plain
 from promise.pipeline.verb import app
 from promise.search.options import COUNT, NOT_NEGATIVE, TRUTH, integer, require
-from promise.serving.answers import Answers, Batcher
-from promise.serving.loaded import Loaded
+from promise.serving.answers import Answers, Batcher, Loaded
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +25,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     try:
         import uvicorn
 
-        from promise.serving.service import service
-        from promise.serving.stopping import Server
+        from promise.serving.service import Server, service
     except ImportError as error:
         raise ValueError(f"promise serve needs pip install -e '.[serve]': {error}") from None
 

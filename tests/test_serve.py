@@ -15,8 +15,7 @@ import yaml
 
 from promise import configs
 from promise.api import Recommender
-from promise.serving.answers import Answers, Batcher, Question, Refused
-from promise.serving.loaded import Loaded
+from promise.serving.answers import Answers, Batcher, Loaded, Question, Refused
 
 pytest.importorskip("fastapi")
 testclient = pytest.importorskip("starlette.testclient")

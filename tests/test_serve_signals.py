@@ -19,8 +19,7 @@ from typing import Any
 import pytest
 
 from promise.api import Recommender
-from promise.serving.answers import Answers, Batcher
-from promise.serving.loaded import Loaded
+from promise.serving.answers import Answers, Batcher, Loaded
 
 pytest.importorskip("fastapi")
 testclient = pytest.importorskip("starlette.testclient")

@@ -29,6 +29,8 @@ RARE = (
 )  # fmt: skip
 """Dials that have a column where some row has them."""
 
+METRIC = "recall@10"
+"""What figures, pages and sentences of a sweep are about."""
 METRICS = tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in (5, 10, 20))
 RATES = ("invalid_rate", "duplicate_rate")
 COSTS = ("parameters", "flops_per_user", "decoder_tokens_per_user", "prm_paths_per_user", "seconds")
@@ -65,9 +67,8 @@ def results_table(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     cells = [{name: _cell(name, value) for name, value in row.items()} for row in rows]
     order = sorted(range(len(rows)), key=lambda i: [_sort_key(name, rows[i].get(name)) for name in _ROW_ORDER])
     names = _columns({name for row in rows for name in row})
-    return pl.DataFrame(
-        [_typed(pl.Series(name, [cells[i].get(name) for i in order], dtype=pl.String)) for name in names]
-    )
+    columns = (pl.Series(name, [cells[i].get(name) for i in order], dtype=pl.String) for name in names)
+    return pl.DataFrame(list(map(_typed, columns)))
 
 
 def write_results(rows: Iterable[Mapping[str, Any]], path: str | Path) -> None:
@@ -141,9 +142,7 @@ def _cell(name: str, value: Any) -> str | None:
     """Write one value as the text of a CSV cell."""
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, bool | int | float) or (
-        isinstance(value, list | tuple) and all(isinstance(each, int | float) for each in value)
-    ):
+    if all(isinstance(each, int | float) for each in (value if isinstance(value, list | tuple) else [value])):
         return json.dumps(value)
     raise ValueError(f"a row's {name} must be text, a number, a list of numbers or null, got {value!r}")
 

@@ -10,7 +10,7 @@ import polars as pl
 from promise.analysis.plots.curves import curves, usable
 from promise.analysis.plots.gallery import compared
 from promise.analysis.plots.levels import kept_prefixes
-from promise.analysis.results import METRICS
+from promise.analysis.results import METRIC, METRICS
 
 STEP = "search/flops"
 """FLOPs per user, over which W&B draws the metrics of the points."""
@@ -24,7 +24,6 @@ def summary_run(
     directory: str | Path,
     mode: str = "offline",
     config: Mapping[str, Any] | None = None,
-    metric: str = "recall@10",
 ) -> Path:
     """Write the summary run of a sweep, beside the runs of its jobs.
 
@@ -40,15 +39,11 @@ def summary_run(
         directory: Folder in which W&B makes its own folder `wandb`; it is made if need be.
         mode: `offline` (no login, no network) or `online`.
         config: What the run's config holds beside the number of points.
-        metric: Name of the metric's column that the charts show.
 
     Returns:
         The folder of the run, which `wandb sync` uploads.
-
-    Raises:
-        ValueError: If there is no such metric.
     """
-    done = usable(rows, metric)
+    done = usable(rows, METRIC)
     import wandb
 
     Path(directory).mkdir(parents=True, exist_ok=True)
@@ -59,7 +54,7 @@ def summary_run(
         name=f"{group} summary",
         dir=str(directory),
         mode=mode,  # type: ignore[arg-type]
-        config={**(config or {}), "points": len(rows), "finished": len(done), "metric": metric},
+        config={**(config or {}), "points": len(rows), "finished": len(done), "metric": METRIC},
         reinit="create_new",
         settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
     )
@@ -68,11 +63,10 @@ def summary_run(
         run.define_metric("search/*", step_metric=STEP)
         for entry in points_by_cost(done):
             run.log(entry)
-        images = {
-            f"figures/{path.stem}": wandb.Image(str(path)) for path in map(Path, figures) if path.suffix == ".png"
-        }
+        drawn = (path for path in map(Path, figures) if path.suffix == ".png")
+        images = {f"figures/{path.stem}": wandb.Image(str(path)) for path in drawn}
         table = wandb.Table([*rows.columns], rows.rows(), allow_mixed_types=True)
-        run.log({"results": table, **_charts(compared(rows), metric), **images})
+        run.log({"results": table, **_charts(compared(rows)), **images})
         for name in METRICS:
             if (best := done[name].max()) is not None:
                 run.summary[f"best/{name}"] = best
@@ -90,16 +84,16 @@ def points_by_cost(rows: pl.DataFrame) -> list[dict[str, float]]:
     return entries
 
 
-def _charts(rows: pl.DataFrame, metric: str) -> dict[str, Any]:
+def _charts(rows: pl.DataFrame) -> dict[str, Any]:
     """The charts of W&B's own presets that the rows have points for."""
     import wandb
 
-    drawn = [curve for curve in curves(rows, metric, "candidates") if not curve.scattered]
+    drawn = [curve for curve in curves(rows, METRIC, "candidates") if not curve.scattered]
     lines: dict[str, tuple[dict[str, Any], str, str]] = {}
     for place, unit in (("candidates", "candidates C (paths)"), ("flops", "FLOPs per user")):
         pairs = {curve.name: np.stack([curve.along(place), curve.along("value")]) for curve in drawn}
         pairs = {name: xy[:, np.isfinite(xy[0])].tolist() for name, xy in pairs.items() if np.isfinite(xy[0]).any()}
-        lines[f"accuracy_over_{place}"] = pairs, metric, unit
+        lines[f"accuracy_over_{place}"] = pairs, METRIC, unit
     kept = {name: shares for name, (_, shares) in kept_prefixes(rows).items()}
     greedy = {
         name: row

@@ -26,14 +26,8 @@ def beauty(cfg: DictConfig) -> Iterator[Measure]:
     search.rank(batches[-1], s.width)
     seconds = clocked(lambda: [search.rank(batch, s.width) for batch in batches])
     users, kind = sum(len(batch.history) for batch in batches), "un" if cfg.bench.checkpoint is None else ""
-    yield Measure(
-        "beauty_seconds",
-        "s",
-        seconds,
-        goal=60.0,
-        direction="at most",
-        note=f"{users:,} users, {kind}trained; W={s.width}, C={4 * s.width}, generator={s.test_generator}; one pass",
-    )
+    note = f"{users:,} users, {kind}trained; W={s.width}, C={4 * s.width}, generator={s.test_generator}; one pass"
+    yield Measure("beauty_seconds", "s", seconds, goal=60.0, direction="at most", note=note)
 
 
 def opened(cfg: DictConfig, s: Sizes) -> tuple[World, Sequence[UserRows]]:

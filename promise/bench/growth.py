@@ -107,12 +107,10 @@ def crossing_point(catalogues: Sequence[int], ratios: Sequence[float]) -> float 
     >>> [crossing_point((0, 2, 4), ratios) for ratios in ((0.5, 0.75, 1.25), (0.25, 0.5, 0.75), (2, 3, 4))]
     [3.0, 6.0, None]
     """
-    pairs = list(zip(catalogues, ratios, strict=True))
     if ratios[0] >= 1:
         return None
-    for (before, low), (after, high) in pairwise(pairs):
-        rises = high > low
-        if rises and (high >= 1 or after == catalogues[-1]):
+    for (before, low), (after, high) in pairwise(zip(catalogues, ratios, strict=True)):
+        if high > low and (high >= 1 or after == catalogues[-1]):
             return before + (1 - low) * (after - before) / (high - low)
     return None
 

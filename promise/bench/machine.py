@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
 
-from promise.bench.measure import Measure, Measurement, clocked, interleaved
+from promise.bench.measure import TYPES, Measure, Measurement, clocked, interleaved, type_name
 from promise.bench.worlds import draw_users, searching, sizes, world
 
 #: Products (rows, inner, columns) of which the fastest is called the machine's peak; the last ones are a search's own.
 _PRODUCTS = ((1024, 1024, 1024), (2048, 2048, 2048), (4096, 1024, 1024), (3200, 256, 1024), (3200, 1024, 256))
-_TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def peak(cfg: DictConfig) -> Iterator[Measure]:
@@ -23,25 +23,16 @@ def peak(cfg: DictConfig) -> Iterator[Measure]:
     search = ours.search("plain", width=width)
     flops = search.rank(users, width).cost.flops
 
-    functions = {name: searching(search, users, s.batch, width, dtype) for name, dtype in _TYPES.items()}
+    functions = {suffix: searching(search, users, s.batch, width, dtype) for suffix, dtype in TYPES.items()}
     timings = interleaved(functions, cfg.bench.repeats)
     note = f"W={width}, generator={s.peak_generator}, {s.items:,} items, batch {s.batch}"
-    for name, dtype in _TYPES.items():
+    for suffix, dtype in TYPES.items():
         most = matmul_peak(dtype, device, cfg.bench.quick)
-        shares = sorted(flops / seconds / most for seconds in timings[name].seconds)
-        single = name == "float32"
-        yield Measure(
-            "matmul_share" if single else "matmul_share_bf16",
-            "GFLOP/s",
-            flops / timings[name].median / 1e9,
-            most / 1e9,
-            ratio=flops / timings[name].median / most,
-            goal=(0.35 if device == "cpu" else 0.30) if single else None,
-            low=shares[0],
-            high=shares[-1],
-            note=f"{note}; beside the fastest matrix product",
-            dtype=name,
-        )
+        shares = sorted(flops / seconds / most for seconds in timings[suffix].seconds)
+        goal = None if suffix else 0.35 if device == "cpu" else 0.30
+        rate, said = flops / timings[suffix].median, f"{note}; beside the fastest matrix product"
+        fields: Any = {"goal": goal, "low": shares[0], "high": shares[-1], "note": said, "dtype": type_name(dtype)}
+        yield Measure(f"matmul_share{suffix}", "GFLOP/s", rate / 1e9, most / 1e9, rate / most, **fields)
 
 
 def matmul_peak(dtype: torch.dtype, device: str, quick: bool = False) -> float:

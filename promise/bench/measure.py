@@ -8,7 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
@@ -65,14 +65,6 @@ class Measure:
         return "met" if met else "missed"
 
 
-class Ratio(TypedDict):
-    """A ratio of medians, and the least and greatest of the turns; fields of `Measure`."""
-
-    ratio: float
-    low: float
-    high: float
-
-
 @dataclass(frozen=True)
 class Timing:
     """Seconds of one function, turn by turn."""
@@ -84,14 +76,14 @@ class Timing:
         """Seconds."""
         return statistics.median(self.seconds)
 
-    def over(self, other: "Timing", factor: float = 1.0) -> Ratio:
-        """`factor` x these seconds / those.
+    def over(self, other: "Timing", factor: float = 1.0) -> dict[str, Any]:
+        """`factor` x these seconds / those: of medians, and the least and greatest of the turns; fields of `Measure`.
 
         >>> Timing((2.0, 4.0, 9.0)).over(Timing((1.0, 2.0, 3.0)))
         {'ratio': 2.0, 'low': 2.0, 'high': 3.0}
         """
         turns = [factor * mine / yours for mine, yours in zip(self.seconds, other.seconds, strict=True)]
-        return Ratio(ratio=factor * self.median / other.median, low=min(turns), high=max(turns))
+        return {"ratio": factor * self.median / other.median, "low": min(turns), "high": max(turns)}
 
     def measure(self, name: str, goal: float, note: str) -> Measure:
         """These seconds themselves; the goal is an upper end."""
@@ -115,12 +107,8 @@ Measurement = Callable[[DictConfig], Iterator[Measure]]
 def interleaved(functions: Mapping[str, Callable[[], object]], repeats: int, warm_up: int = 1) -> dict[str, Timing]:
     """Time functions in turns, so that whatever else the machine does falls on all of them alike.
 
-    `torch.utils.benchmark` times one function after the other and warms up before every call.
-
-    Args:
-        functions: name -> function without arguments.
-        repeats: Turns, >= 1; each begins with another function.
-        warm_up: Untimed calls of each before the first turn.
+    `torch.utils.benchmark` times one function after the other and warms up before every call. Each turn begins with
+    another function; `warm_up` calls of each before the first turn are not timed.
     """
     names = list(functions)
     for name in names * warm_up:

@@ -21,11 +21,7 @@ _BATCHES = (4, 16, 64)
 
 
 def peer(module: str) -> Any:
-    """A module of a peer.
-
-    Raises:
-        Skipped: If it, or what it needs, is not installed.
-    """
+    """A module of a peer; Skipped if it, or what it needs, is not installed."""
     logging.getLogger(module.partition(".")[0]).setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
@@ -37,14 +33,9 @@ def peer(module: str) -> Any:
 
 
 def t5(codes: int, dim: int, heads: int, layers: tuple[int, int], dropout: float = 0.1) -> Any:
-    """An untrained T5 over so many codes, its feed-forward four times as wide as the model, as ours is.
+    """An untrained T5 of width D over so many codes; `layers` are blocks of encoder and of decoder.
 
-    Args:
-        codes: Codes of all levels.
-        dim: Width D.
-        heads: Attention heads of width D / heads.
-        layers: Blocks of encoder and of decoder.
-        dropout: Probability in [0, 1).
+    Its feed-forward is four times as wide as the model, as ours is; a head has the width D / heads.
 
     Raises:
         Skipped: If transformers is not installed.

@@ -27,11 +27,7 @@ MODULES = {
 
 
 def measurements(what: str) -> dict[str, Measurement]:
-    """Measurements by name, in their order.
-
-    Raises:
-        ValueError: If there is no such part.
-    """
+    """Measurements by name, in their order; ValueError if there is no such part."""
     if what not in (*MODULES, "all"):
         raise ValueError(f"what must be one of {', '.join((*MODULES, 'all'))}, got {what}")
     names = [name for part, modules in MODULES.items() if what in (part, "all") for name in modules]
@@ -42,11 +38,7 @@ def measurements(what: str) -> dict[str, Measurement]:
 
 
 def chosen(cfg: DictConfig) -> dict[str, Measurement]:
-    """The measurements that the config asks for.
-
-    Raises:
-        ValueError: If a value of the config cannot be; before anything is measured.
-    """
+    """The measurements that the config asks for; ValueError for a value that cannot be, before any is made."""
     dials = cfg.bench
     offered = measurements(cfg.what)
     wanted = [dials.measures] if isinstance(dials.measures, str) else dials.measures
@@ -61,12 +53,11 @@ def chosen(cfg: DictConfig) -> dict[str, Measurement]:
         raise ValueError("bench.device=cuda needs a GPU, there is none")
     if dials.save is not None and Path(dials.save).suffix != ".csv":
         raise ValueError(f"bench.save must end in .csv, got {dials.save}")
-    if dials.root is not None and not Path(dials.root).is_dir():
-        raise ValueError(f"bench.root={dials.root} is no folder")
     if dials.checkpoint is not None and dials.root is None:
         raise ValueError("bench.checkpoint needs bench.root, the data that it was trained on")
-    if dials.checkpoint is not None and not Path(dials.checkpoint).is_dir():
-        raise ValueError(f"bench.checkpoint={dials.checkpoint} is no folder")
+    for name in ("root", "checkpoint"):
+        if dials[name] is not None and not Path(dials[name]).is_dir():
+            raise ValueError(f"bench.{name}={dials[name]} is no folder")
     return {name: function for name, function in offered.items() if wanted is None or name in wanted}
 
 
@@ -98,11 +89,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
 
 
 def keep(cfg: DictConfig, found: list[Measure]) -> None:
-    """Write what there is so far, if it is to be kept.
-
-    Raises:
-        ValueError: If that file cannot be written.
-    """
+    """Write what there is so far, if it is to be kept; ValueError if that file cannot be written."""
     if cfg.bench.save is not None:
         try:
             save(found, Path(cfg.bench.save))

@@ -49,9 +49,8 @@ def hugging_face(cfg: DictConfig) -> Iterator[Measure]:
             tokens = peer.inputs(users.history[:1], inputs_each[name]).shape[1]
             theirs = f"HF {tokens} tokens, batch {batch}, cache {'on' if use_cache else 'off'}"
             note = f"W={s.width}, {s}; ours batch {size}; {theirs}"
-            yield timings["ours"].rate(
-                timings[name], (s.users, batch), name + suffix, "users/s", goal=goal, note=note, dtype=type_name(dtype)
-            )
+            named = {"name": name + suffix, "unit": "users/s", "dtype": type_name(dtype)}
+            yield timings["ours"].rate(timings[name], (s.users, batch), goal=goal, note=note, **named)
 
 
 def cornac(cfg: DictConfig) -> Iterator[Measure]:

@@ -42,9 +42,7 @@ def training(cfg: DictConfig) -> Iterator[Measure]:
     s, quick, device = sizes(cfg), cfg.bench.quick, cfg.bench.device
     rows = 4 if quick else 128
     recipe = [f"generator={'tiny' if quick else 'small'}", f"datamodule.history={s.history}"]
-    codes = catalogue(s.items)
-    drawn = np.random.default_rng(1).integers(s.items, size=(rows, s.history + 1))
-    batch = windows(torch.from_numpy(drawn).to(device))
+    codes, batch = catalogue(s.items), windows(s.items, rows, s.history, device)
     rivals = {name: ours([*recipe, f"training={name}"], codes, batch) for name in ("joint", "generator")}
     rivals["theirs"] = theirs(configs.compose(recipe).generator, codes, batch)
     with unlogged():
@@ -60,27 +58,15 @@ def training(cfg: DictConfig) -> Iterator[Measure]:
             yield mine.rate(peers, work, named, "targets/s", goal=10.0, note=note, dtype=type_name(dtype))
 
 
-def windows(items: Tensor) -> Batch:
-    """Histories (B, H) of items (B, H + 1), in which every item but the first is a target."""
-    history = items[:, :-1]
-    rows, length = history.shape
-    return Batch(
-        users=torch.arange(rows, device=items.device),
-        history=history,
-        lengths=torch.full((rows,), length, device=items.device),
-        positions=torch.arange(length, device=items.device).expand(rows, -1),
-        targets=items[:, 1:],
-    )
+def windows(items: int, rows: int, length: int, device: str) -> Batch:
+    """Histories (rows, length), drawn evenly from so many items, in which every item but the first is a target."""
+    drawn = torch.from_numpy(np.random.default_rng(1).integers(items, size=(rows, length + 1))).to(device)
+    users, places = torch.arange(rows, device=device), torch.arange(length, device=device)
+    return Batch(users, drawn[:, :-1], torch.full_like(users, length), places.expand(rows, -1), drawn[:, 1:])
 
 
 def ours(recipe: list[str], codes: np.ndarray, batch: Batch) -> Training:
-    """Our task of a recipe, with all that its networks have by default.
-
-    Args:
-        recipe: Overrides of the root config.
-        codes: Semantic IDs (I, L).
-        batch: What it is trained on.
-    """
+    """Our task of a recipe (overrides of the root config), with all that its networks have by default."""
     cfg = configs.compose(recipe)
     level_sizes = (CODES,) * LEVELS
     trie = Trie(codes, level_sizes)
@@ -93,16 +79,7 @@ def ours(recipe: list[str], codes: np.ndarray, batch: Batch) -> Training:
 
 
 def theirs(shape: DictConfig, codes: np.ndarray, batch: Batch) -> Training:
-    """T5 over the codes of the same histories, and of the last target of each.
-
-    Args:
-        shape: Config of our generator, whose width, layers, heads and dropout it gets.
-        codes: Semantic IDs (I, L).
-        batch: What it is trained on.
-
-    Raises:
-        Skipped: If transformers is not installed.
-    """
+    """T5, as wide and as deep as our generator of this config, over the same histories and the last target of each."""
     device = batch.history.device
     layers = (shape.encoder_layers, shape.decoder_layers)
     model = t5(LEVELS * CODES, shape.dim, shape.heads, layers, shape.dropout).train().to(device)
@@ -135,14 +112,10 @@ def large(cfg: DictConfig) -> Iterator[Measure]:
     recipe = ["generator=tiny", f"datamodule.history={s.history}", "training.negatives=sampled"]
     lazy, dense = "training.sparse_rows=1", "training.sparse_rows=null"
     rivals = {}
-    for name, items, how in (
-        ("lazy", s.union, lazy),
-        ("dense", s.union, dense),
-        ("small", s.small, lazy),
-        ("large", s.large, lazy),
-    ):
-        drawn = np.random.default_rng(1).integers(items, size=(rows, length + 1))
-        rivals[name] = ours([*recipe, how], catalogue(items), windows(torch.from_numpy(drawn).to(device)))
+    catalogues = {"lazy": s.union, "dense": s.union, "small": s.small, "large": s.large}
+    for name, items in catalogues.items():
+        how = dense if name == "dense" else lazy
+        rivals[name] = ours([*recipe, how], catalogue(items), windows(items, rows, length, device))
     with unlogged():
         steps = {name: step(rival, torch.float32, device) for name, rival in rivals.items()}
         timings = interleaved(steps, cfg.bench.repeats)
@@ -156,9 +129,7 @@ def share(cfg: DictConfig) -> Iterator[Measure]:
     """Steps of the default recipe against torch's own matrix products, and on two threads against one."""
     s, quick, device = sizes(cfg), cfg.bench.quick, cfg.bench.device
     rows = 4 if quick else 128
-    codes = catalogue(s.items)
-    drawn = np.random.default_rng(1).integers(s.items, size=(rows, s.history + 1))
-    batch = windows(torch.from_numpy(drawn).to(device))
+    codes, batch = catalogue(s.items), windows(s.items, rows, s.history, device)
     peak = matmul_peak(torch.float32, device, quick)
     note = f"{s.items:,} items, batch {rows}, {s.history} items each; products as torch counts them"
     for size, goal in (("tiny", 0.35),) if quick else (("small", 0.35), ("base", 0.50)):
@@ -168,20 +139,13 @@ def share(cfg: DictConfig) -> Iterator[Measure]:
                 one()
             timing = interleaved({"one": one}, cfg.bench.repeats)["one"]
             rate = counted.get_total_flops() / timing.median
-            yield Measure(
-                f"training_matmul_share_{size}", "GFLOP/s", rate / 1e9, peak / 1e9, rate / peak, goal=goal, note=note
-            )
+            name, reached = f"training_matmul_share_{size}", (rate / 1e9, peak / 1e9, rate / peak)
+            yield Measure(name, "GFLOP/s", *reached, goal=goal, note=note)
             if device == "cpu" and torch.get_num_threads() > 1:
                 timings = interleaved({str(n): partial(on_threads, n, one) for n in (1, 2)}, cfg.bench.repeats)
-                yield Measure(
-                    f"training_second_core_{size}",
-                    "ms",
-                    1e3 * timings["2"].median,
-                    1e3 * timings["1"].median,
-                    goal=1.6,
-                    note=f"two threads over one; {note}",
-                    **timings["1"].over(timings["2"]),
-                )
+                name, two = f"training_second_core_{size}", f"two threads over one; {note}"
+                ours_ms, one_ms = 1e3 * timings["2"].median, 1e3 * timings["1"].median
+                yield Measure(name, "ms", ours_ms, one_ms, goal=1.6, note=two, **timings["1"].over(timings["2"]))
 
 
 def on_threads(count: int, function: Callable[[], None]) -> None:

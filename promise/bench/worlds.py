@@ -84,27 +84,13 @@ def draw_users(count: int, items: int, history: int, device: str = "cpu") -> Use
     return UserRows(torch.from_numpy(drawn).to(device), torch.full((count,), history, device=device))
 
 
-def catalogue(items: int, levels: int = LEVELS, codes: int = CODES, seed: int = 0) -> NDArray[np.int32]:
-    """Semantic IDs whose prefixes have two children or more wherever there are items enough, in random order.
+def catalogue(items: int, levels: int = LEVELS, codes: int = CODES) -> NDArray[np.int32]:
+    """Semantic IDs (I, L >= 2), no two alike, whose prefixes branch wherever there are items enough, in random order.
 
     The first level is as wide as it can be and the others grow by one factor: 12,101 items make 256, 926, 3,347 and
     12,101 prefixes. No search can leave out a decoder row here, as it can where a prefix has a single child.
-
-    Args:
-        items: I.
-        levels: L >= 2.
-        codes: K of each level.
-        seed: Of which codes are used.
-
-    Returns:
-        (I, L), no two rows alike.
-
-    Raises:
-        ValueError: If there are not so many paths.
     """
-    if not 1 <= items <= codes**levels:
-        raise ValueError(f"items must lie in 1 .. {codes**levels}, got {items}")
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     first = max(1, min(codes, items // 2 ** (levels - 1)))
     growth = (items / first) ** (1 / (levels - 1))
     paths = np.zeros((1, 0), dtype=np.int32)
@@ -146,16 +132,9 @@ def searching(
 
 
 def world(items: int, history: int, network: Sequence[str], reward: str = "dot", device: str = "cpu") -> World:
-    """A catalogue and untrained networks of the default config, but for what is given.
+    """A catalogue and untrained networks of the default config, but for what is given: overrides of the generator.
 
     Tokens and paths are sums of code vectors alone: a vector for each of 10⁷ items would be 5 GB that no search reads.
-
-    Args:
-        items: I.
-        history: Most items H of a history.
-        network: Overrides that choose the generator.
-        reward: Option `reward=`.
-        device: Where all of it lies.
     """
     codes = catalogue(items)
     trie = Trie(codes, (CODES,) * LEVELS)

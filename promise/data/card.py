@@ -55,11 +55,8 @@ def card_of(interactions: Interactions, histories: Histories | None = None) -> d
 def _repeated(user: NDArray[Any], item: NDArray[Any], ends: NDArray[np.int64]) -> int:
     """Events whose item the user (or any other group) had before; users in blocks, so that memory stays small."""
     cuts = [0, *ends[np.unique(np.searchsorted(ends, range(_BLOCK, len(user), _BLOCK)))], len(user)]
-    distinct = (
-        pl.Series(user[start:stop].astype(np.int64) << 32 | item[start:stop]).n_unique()
-        for start, stop in itertools.pairwise(cuts)
-    )
-    return len(user) - sum(distinct)
+    blocks = (user[start:stop].astype(np.int64) << 32 | item[start:stop] for start, stop in itertools.pairwise(cuts))
+    return len(user) - sum(pl.Series(block).n_unique() for block in blocks)
 
 
 def card_lines(card: dict[str, Any]) -> list[tuple[str, str]]:
@@ -75,11 +72,8 @@ def card_lines(card: dict[str, Any]) -> list[tuple[str, str]]:
         ties = f"{card['tied_last']:.1%} of the users' last two events share one time"
         if (ascending := card["tied_ascending"]) is not None:
             ties += f"; {ascending:.0%} of all ties stand in ascending order of items"
-            ties += (
-                ": an artefact, see data.ties=shuffle"
-                if abs(ascending - 0.5) > 0.4 and card["tied_last"] > 0.01
-                else ""
-            )
+            if abs(ascending - 0.5) > 0.4 and card["tied_last"] > 0.01:
+                ties += ": an artefact, see data.ties=shuffle"
         if doubled := card.get("doubled"):  # absent from the card of an older store
             ties += f"; {doubled:,} events repeat another one's user, item and time: drop such rows first"
         lines.append(("ties", ties))

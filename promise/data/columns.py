@@ -24,17 +24,7 @@ _USUAL = {
 
 
 def require_column(name: str, value: Any, columns: Sequence[str], where: str = "") -> str:
-    """A column that is there.
-
-    Args:
-        name: The option that names it.
-        value: What it names.
-        columns: Those that are there.
-        where: The file, if it needs to be said.
-
-    Raises:
-        ValueError: If it is not there; those that are get listed.
-    """
+    """The column that an option names; ValueError if it is not there, with those that are, of the file `where`."""
     if value is not None and str(value) in columns:
         return str(value)
     place = f" of {where}" if where else ""
@@ -53,11 +43,7 @@ def guessed(key: str, columns: Sequence[str]) -> list[str]:
 
 
 def named_column(key: str, value: Any, columns: Sequence[str]) -> str | None:
-    """The column of the option `data.KEY`: as given, else guessed; None where no name is a usual one.
-
-    Raises:
-        ValueError: If it is given and not there.
-    """
+    """The column of the option `data.KEY`: as given and there, else guessed; None where no name is a usual one."""
     if value is not None:
         return require_column(f"data.{key}", value, columns)
     return next(iter(guessed(key, columns)), None)

@@ -101,22 +101,22 @@ class TrainingLoader(DataLoader[Batch]):
 
 
 class HistoryDataModule(LightningDataModule):
-    """Batches of histories for training, validation, test and prediction.
+    """Batches of histories for training, validation and test.
 
     Args:
         history: most items of a training row, H; evaluation rows hold whole histories.
         batch_size: rows per training batch, over all processes.
-        evaluation_batch_size: users per validation, test and prediction batch and process.
+        evaluation_batch_size: users per validation or test batch and process.
         workers: processes that prepare batches; 0 = the main one.
         histories: all users.
         rows: "windows" trains every position of a row, "prefixes" only its last.
-        split: target of test and prediction.
+        split: target of the test.
         users: how many users to test, the same ones for every seed; None = all.
         validation_users: how many users to validate on, likewise; None = all.
         seed: of the training order.
 
     Raises:
-        ValueError: a size is below 1, or a name is not one of the above.
+        ValueError: the rows are none of these.
     """
 
     def __init__(
@@ -134,20 +134,10 @@ class HistoryDataModule(LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
-        sizes = {"history": history, "batch_size": batch_size, "evaluation_batch_size": evaluation_batch_size}
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"datamodule.{name} must be >= 1, got {size}")
-        if workers < 0:
-            raise ValueError(f"datamodule.workers must be >= 0, got {workers}")
         if rows not in ("windows", "prefixes"):
             raise ValueError(f"rows must be windows or prefixes, got {rows}")
-        if split not in ("validation", "test"):
-            raise ValueError(f"split must be validation or test, got {split}")
-        self._batch_size = batch_size
-        self._evaluation_batch_size = evaluation_batch_size
-        self._workers = workers
-        self._seed = seed
+        self._batch_size, self._evaluation_batch_size = batch_size, evaluation_batch_size
+        self._workers, self._seed = workers, seed
         self._train = (Windows if rows == "windows" else Prefixes)(histories, history)
         chosen = draw_users(histories.evaluated("validation"), validation_users)
         self._validation = EvaluationDataset(histories, "validation", chosen)
@@ -174,10 +164,6 @@ class HistoryDataModule(LightningDataModule):
     def test_dataloader(self) -> DataLoader[Batch]:
         """Batches of the test users, longest histories first."""
         return self._evaluation_loader(self._test)
-
-    def predict_dataloader(self) -> DataLoader[Batch]:
-        """The same batches as for the test."""
-        return self.test_dataloader()
 
     def _evaluation_loader(self, rows: EvaluationDataset) -> DataLoader[Batch]:
         sampler = LengthSampler(rows, self._evaluation_batch_size, False, self._seed, *self._processes())
@@ -206,15 +192,10 @@ class HistoryDataModule(LightningDataModule):
 
 
 def rows_per_process(batch_size: int, processes: int) -> int:
-    """Rows of a training batch that each process takes.
-
-    Raises:
-        ValueError: The processes can't share it evenly.
-    """
+    """Rows of a training batch that each process takes; ValueError where they can't share it evenly."""
     if batch_size % processes:
-        raise ValueError(
-            f"datamodule.batch_size must be a multiple of the {processes} processes that share it, got {batch_size}"
-        )
+        wanted = f"a multiple of the {processes} processes that share it"
+        raise ValueError(f"datamodule.batch_size must be {wanted}, got {batch_size}")
     return batch_size // processes
 
 

@@ -36,9 +36,6 @@ class Windows(Dataset[Batch]):
     def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def lengths(self, rows: RowNumbers) -> RowNumbers:
-        return self._cut(rows)[2]
-
     def sizes(self, rows: RowNumbers) -> RowNumbers:
         """What rows are sorted by: their lengths, then their targets, so that neither is padded much."""
         _, _, lengths, trained = self._cut(rows)
@@ -82,10 +79,8 @@ class Prefixes(Dataset[Batch]):
     def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def lengths(self, rows: RowNumbers) -> RowNumbers:
+    def sizes(self, rows: RowNumbers) -> RowNumbers:
         return np.minimum(self._before(rows)[1], self._limit)
-
-    sizes = lengths
 
     def __getitem__(self, rows: RowNumbers) -> Batch:
         users, before = self._before(rows)
@@ -119,10 +114,8 @@ class EvaluationDataset(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self._users)
 
-    def lengths(self, rows: RowNumbers) -> RowNumbers:
+    def sizes(self, rows: RowNumbers) -> RowNumbers:
         return self._histories.lengths(self._split, self._users[rows])
-
-    sizes = lengths
 
     def __getitem__(self, rows: RowNumbers) -> Batch:
         users = self._users[rows]
@@ -135,21 +128,12 @@ HistoryRows = Windows | Prefixes | EvaluationDataset
 
 
 def draw_users(users: RowNumbers, size: int | None) -> RowNumbers:
-    """A random subset of users, in their order; a smaller one is part of a larger one.
+    """A random subset of users (n,), in their order; a smaller one is part of a larger one, None = all.
 
     The draw is the same whatever the seed of a run: runs of several seeds are compared user by user.
-
-    Args:
-        users: (n,) those there are.
-        size: users to draw; None or more than there are = all.
-
-    Raises:
-        ValueError: `size` is below 1.
     """
     if size is None:
         return users
-    if size < 1:
-        raise ValueError(f"evaluation.users and checkpoint_selection.users must be >= 1 or null, got {size}")
     return users[np.sort(np.random.default_rng(0).permutation(len(users))[:size])]
 
 

@@ -29,7 +29,7 @@ class DistinctiveTerms:
         self.words = counter.get_feature_names_out()
         self.shares = np.asarray(self.counts.mean(axis=0)).ravel()
 
-    def of(self, items: ArrayLike, count: int = 3, length: int = 80) -> str:
+    def of(self, items: ArrayLike, count: int = 3) -> str:
         """The words that set a group apart, each with its share of the group; of one item its text.
 
         A word counts by share * log(share / share in the catalogue): what it adds to the group's divergence from the
@@ -38,15 +38,15 @@ class DistinctiveTerms:
         Args:
             items: (n,) item indices.
             count: Most words.
-            length: Characters at which the text of a single item is cut.
 
         Returns:
-            Such as `Bath 92 %, Tray 40 %`; empty where nothing sets the group apart.
+            Such as `Bath 92 %, Tray 40 %`; empty where nothing sets the group apart. The text of a single item is cut
+            at 80 characters.
         """
         group = np.asarray(items)
         if len(group) == 1:
             text = self.texts[int(group[0])] or ""
-            return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
+            return text if len(text) <= 80 else f"{text[:79].rstrip()}…"
         if self.counts is None or not len(group):
             return ""
         shares = np.asarray(self.counts[group].mean(axis=0)).ravel()

@@ -41,16 +41,7 @@ def first_of_pairs(user: NDArray[Any], item: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def k_core(user: NDArray[Any], item: NDArray[Any], user_least: int, item_least: int) -> NDArray[np.bool_]:
-    """The events that stay when users and items with too few are left out, again and again, until none has.
-
-    Args:
-        user: (n,) user of every event, >= 0.
-        item: (n,) item of every event, >= 0.
-        user_least: Fewest events of a user.
-        item_least: Fewest events of an item.
-
-    Returns:
-        (n,) bool.
+    """(n,) bool, the events that stay when users and items with too few are left out, again and again.
 
     >>> k_core(np.array([0, 0, 1, 1, 2]), np.array([0, 1, 0, 1, 2]), 2, 2)
     array([ True,  True,  True,  True, False])

@@ -39,11 +39,7 @@ class Events:
     def of(
         cls, files: Sequence[TableFile], user: str | None, item: str | None, time: str | None, lists: bool = False
     ) -> "Events":
-        """Finds the columns, as given or by their usual names, and says which.
-
-        Raises:
-            ValueError: If a column is not there or none can be guessed.
-        """
+        """Finds the columns, as given or by their usual names, and says which; ValueError where there is none."""
         columns, given = files[0].columns, {"user": user, "item": item, "time": time}
         found = {key: named_column(key, value, columns) for key, value in given.items()}
         user, item = (require_column(f"data.{key}", found[key], columns) for key in ("user", "item"))
@@ -67,23 +63,12 @@ class Events:
         return all(self.item not in file.typed for file in self.files)
 
 
-def coded(events: Events) -> tuple[pl.DataFrame, str | None, int]:
+def rows_of(events: Events) -> tuple[pl.DataFrame, str | None]:
     """Reads all events as numbers, in the order of the files.
 
     Returns:
-        `user` and `item` (categories) and `time` (Int64) of the events that have a user and an item; the unit of the
-        stamps where their form tells it; how many events have no user or no item.
-
-    Raises:
-        ValueError: As `rows_of`.
-    """
-    frame, unit = rows_of(events)
-    whole = frame.drop_nulls()
-    return whole, unit, frame.height - whole.height
-
-
-def rows_of(events: Events) -> tuple[pl.DataFrame, str | None]:
-    """As `coded`, with the rows that have no user or no item: null.
+        `user` and `item` (categories, null where a row has none) and `time` (Int64); the unit of the stamps where
+        their form tells it.
 
     Raises:
         ValueError: If a file cannot be read, or a stamp is none; the file and line are named.
@@ -121,11 +106,7 @@ def _one_item_a_row(frame: pl.LazyFrame, events: Events) -> pl.LazyFrame:
 
 
 def _stamps(events: Events, time: str) -> tuple[list[pl.Expr], str | None]:
-    """How to turn each file's stamps into integers of one unit, and that unit where their form tells it.
-
-    Raises:
-        ValueError: If some files hold dates and others numbers.
-    """
+    """How to turn each file's stamps, which must be of one form, into integers, and their unit where that tells it."""
     rows = max(1, 1000 // len(events.files))
     samples = [collected(file.scan([time]).head(rows), [file])[time] for file in events.files]
     dates = [sample.dtype in (pl.Date, pl.Datetime) for sample in samples]  # by themselves, as Parquet holds them

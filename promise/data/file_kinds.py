@@ -37,15 +37,7 @@ _WRONG = {
 
 
 def head(name: str, path: Path) -> bytes:
-    """The first bytes of a file, unpacked where it is gzipped.
-
-    Args:
-        name: The option that names the file, for the error.
-        path: The file.
-
-    Raises:
-        ValueError: If it cannot be read.
-    """
+    """The first bytes of the file of an option, unpacked where it is gzipped; ValueError if it cannot be read."""
     try:
         with path.open("rb") as file:
             gzipped = file.peek(2).startswith(b"\x1f\x8b")
@@ -87,12 +79,7 @@ def kind_of(start: bytes) -> str:
 
 
 def require_kind(name: str, path: Path, *kinds: str) -> str:
-    """The kind of a file, which must be one of some.
-
-    Args:
-        name: The option that names the file, for the error.
-        path: The file.
-        kinds: Those that the caller reads.
+    """The kind of the file of an option, which must be one of some.
 
     Raises:
         ValueError: If it cannot be read, or is of another kind; the error says which, and what reads it.
@@ -106,4 +93,4 @@ def require_kind(name: str, path: Path, *kinds: str) -> str:
 def hint(path: Path, *kinds: str) -> str:
     """What to add to an error about a file that should be of some kind: what it looks like instead, or nothing."""
     kind = kind_of(head(path.name, path))
-    return "" if kind in (*kinds, "text", "empty", "binary") else f"; the file {_WRONG[kind].format(path=path)}"
+    return "" if kind in (*kinds, "text") else f"; the file {_WRONG[kind].format(path=path)}"

@@ -12,7 +12,7 @@ from promise.data.columns import guessed
 from promise.data.event_rows import time_order
 from promise.data.events import Events, numbered, rows_of
 from promise.data.item_table import integers_if_all_are
-from promise.data.tables import TableFile, collected, found_files
+from promise.data.tables import TableFile, collected
 from promise.data.times import newest_first
 
 
@@ -60,7 +60,7 @@ def read_histories(
         ValueError: If there is no such file, it is no table, lacks a column or holds no user, or if a user has two
             ranked lists or two items of one rank.
     """
-    files = [TableFile.open(name, path, header) for path in found_files(name, pattern, None)]
+    files = TableFile.open_all(name, pattern, None, header)
     columns = files[0].columns
     own = {name: column for name, column in usual.items() if column in columns}
     own |= {"time": "rank"} if ranked and "rank" in columns else {}

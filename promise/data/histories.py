@@ -14,15 +14,9 @@ _TARGETS = {"validation": 1, "test": 2}  # their columns of `parts`
 
 
 def pad_rows(items: NDArray[Any], starts: NDArray[Any], lengths: NDArray[Any]) -> NDArray[np.int64]:
-    """Copies one slice of a flat array into each row of a matrix.
+    """Slices of items (F,), from starts (B,) on and of lengths (B,) >= 0, as the rows of a matrix.
 
-    Args:
-        items: (F,) flat item indices.
-        starts: (B,) first position of each slice.
-        lengths: (B,) positions in each slice, >= 0.
-
-    Returns:
-        (B, H) with H the longest slice (at least 1), rows padded on the right with 0.
+    (B, H), H the longest slice (at least 1), padded on the right with 0.
     """
     width = max(int(lengths.max(initial=0)), 1)
     steps = np.arange(width)
@@ -68,7 +62,6 @@ class Histories:
             raise ValueError(f"items must lie in 0..{self.item_count - 1}, got {self.items.min()}..{self.items.max()}")
 
     def __len__(self) -> int:
-        """Number of users."""
         return len(self.offsets) - 1
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -202,6 +195,5 @@ class Histories:
             wrong |= (places >= 0) & ((places < training) | (places >= end))
         if wrong.any():
             user = int(wrong.argmax())
-            raise ValueError(
-                f"parts must be positions of their own user, training first, user {user} has {parts[user]}"
-            )
+            wanted = "positions of their own user, training first"
+            raise ValueError(f"parts must be {wanted}, user {user} has {parts[user]}")

@@ -69,7 +69,6 @@ class Interactions:
                 raise ValueError(f"events.{column} must lie in 0..{len(keys) - 1}, got {low}..{high}")
             if keys.n_unique() < len(keys):
                 raise ValueError(f"{column}s must be distinct, {keys.filter(keys.is_duplicated())[0]!r} is there twice")
-        for column, keys in (("user", self.users), ("item", self.items["id"])):
             order = canonical_order(keys)
             if (np.diff(order) == 1).all():
                 continue

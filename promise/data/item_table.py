@@ -28,7 +28,8 @@ def item_table(
     Raises:
         ValueError: If an item has two rows that differ, or a row has no id; files and lines are named.
     """
-    columns = list(dict.fromkeys([item, *texts, *([] if category is None else [category])]))
+    described = [*texts, *([] if category is None else [category])]
+    columns = list(dict.fromkeys([item, *described]))
     parts = [
         collected(file.scan(columns).with_row_index("row").with_columns(pl.lit(at).alias("file")), [file])
         for at, file in enumerate(files)
@@ -55,7 +56,7 @@ def item_table(
             f"{files[0].name}: {place(second)}: item {rows['id'][second]!r} has a row in {place(before or 0)} too, "
             "which says something else: keep one"
         )
-    said = {column: words_of(rows[column]) for column in {*texts, *([] if category is None else [category])}}
+    said = {column: words_of(rows[column]) for column in described}
     joined = pl.concat_str([said[text] for text in texts], separator=". ", ignore_nulls=True) if texts else pl.lit(None)
     typed = any(item in file.typed for file in files)
     return rows.select(
@@ -108,13 +109,9 @@ def words(value: Any) -> list[str]:
     """Every non-blank text in a text, a number or (nested) lists of them."""
     if isinstance(value, list):
         return [word for part in value for word in words(part)]
-    text = "" if value is None else encodable(str(value)).strip()
+    # a ? for half a surrogate pair, which JSON can escape but no UTF-8 file can hold
+    text = "" if value is None else str(value).encode(errors="replace").decode().strip()
     return [text] if text else []
-
-
-def encodable(text: str) -> str:
-    """The text with a ? for half a surrogate pair, which JSON can escape but no UTF-8 file can hold."""
-    return text.encode(errors="replace").decode()
 
 
 def _listed(text: str | None) -> str | None:

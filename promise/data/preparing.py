@@ -12,11 +12,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from promise.data.event_rows import compressed, counts, first_of_pairs, k_core, time_order
-from promise.data.events import Events, coded, numbered
+from promise.data.events import Events, numbered, rows_of
 from promise.data.interactions import EVENT_COLUMNS, ITEM_NOTES, Interactions
 from promise.data.item_table import integers_if_all_are
 from promise.data.splits import check_rule, core_before, moments
 from promise.data.times import Clock, newest_first
+from promise.ids.quantizers.checks import check_count
 
 log = logging.getLogger(__name__)
 
@@ -57,24 +58,15 @@ class EventSource(ABC):
         validation_from: float | str = 0.8,
         test_from: float | str = 0.9,
     ) -> None:
-        least = {
-            "min_user_events": (min_user_events, FEWEST),
-            "min_item_events": (min_item_events, 1),
-            "seed": (seed, 0),
-        }
-        for name, (value, low) in least.items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise ValueError(f"data.{name} must be an integer >= {low}, got {value}")
+        check_count("data.min_user_events", min_user_events, FEWEST)
+        check_count("data.min_item_events", min_item_events)
+        check_count("data.seed", seed, 0)
         for name, word, known in (("repeats", repeats, "keep first last"), ("ties", ties, "file shuffle")):
             if word not in known.split():
                 raise ValueError(f"data.{name} must be {known.replace(' ', ', ')}, got {word}")
         check_rule(split, validation_from, test_from, repeats)
-        self.root = root
-        self.min_user_events = min_user_events
-        self.min_item_events = min_item_events
-        self.repeats = repeats
-        self.ties = ties
-        self.seed = seed
+        self.root, self.repeats, self.ties, self.seed = root, repeats, ties, seed
+        self.min_user_events, self.min_item_events = min_user_events, min_item_events
         #: All that the result depends on besides the contents of files; JSON-able.
         self.options: dict[str, Any] = {"core": [min_user_events, min_item_events], "repeats": repeats}
         self.options["ties"] = seed if ties == "shuffle" else ties
@@ -84,7 +76,7 @@ class EventSource(ABC):
 
     @abstractmethod
     def events(self) -> Events:
-        """The files of events and their columns."""
+        """The files of events and their columns; ValueError where they are not there."""
 
     @abstractmethod
     def items(self) -> pl.DataFrame | None:
@@ -95,11 +87,7 @@ class EventSource(ABC):
         """All files that are read, which are there."""
 
     def fingerprint(self) -> str:
-        """A hash of the contents of the files and of all options but the names of files.
-
-        Raises:
-            ValueError: If a file is not there.
-        """
+        """A hash of the contents of the files, which are there, and of all options but their names."""
         digest = hashlib.sha256(f"{type(self).__name__} {_VERSION}".encode())
         for path in self.paths():
             with path.open("rb") as file:
@@ -114,14 +102,15 @@ class EventSource(ABC):
             ValueError: One line that says what is wrong, in which file and on which line.
         """
         events = self.events()
-        raw, unit, partial = coded(events)
+        rows, unit = rows_of(events)
+        raw = rows.drop_nulls()
+        partial = rows.height - raw.height
         if raw.is_empty():
-            raise ValueError(
-                f"{events.files[0].name}: {events.files[0].path.name} has no event with a user and an item"
-            )
+            file = events.files[0]
+            raise ValueError(f"{file.name}: {file.path.name} has no event with a user and an item")
         (users, user), (items, item) = numbered(raw["user"]), numbered(raw["item"])
         time = raw["time"].to_numpy()
-        del raw
+        del rows, raw
         steps = [("as read", len(users), len(items), len(user) + partial)]
         if partial:
             steps.append(("with a user and an item", *counts(user, item)))
@@ -171,7 +160,7 @@ class EventSource(ABC):
             dropped_users=steps[0][1] - len(users),
             preparation={
                 "steps": [dict(zip(("step", "users", "items", "events"), step, strict=True)) for step in steps],
-                "times": None if clock is None else clock.facts(),
+                "times": None if clock is None else vars(clock).copy(),
                 "notes": notes,
             },
             split=None if self.split == "last_out" else split,

@@ -67,21 +67,15 @@ def check_rule(rule: str, validation_from: Any, test_from: Any, repeats: str) ->
     if rule != "time":
         return
     if repeats == "last":
-        raise ValueError(
-            "data.split=time needs data.repeats=keep or first: whether an event is the last, later ones tell"
-        )
+        why = "whether an event is the last, later ones tell"
+        raise ValueError(f"data.split=time needs data.repeats=keep or first: {why}")
     first, second = _moment("validation_from", validation_from), _moment("test_from", test_from)
     if type(first) is type(second) and first >= second:  # type: ignore[operator]
         raise ValueError(_disorder(validation_from, test_from))
 
 
 def moments(values: Sequence[Any], clock: Clock | None, times: NDArray[np.int64]) -> tuple[list[int], list[str]]:
-    """The two moments as stamps, and for people.
-
-    Args:
-        values: data.validation_from and data.test_from.
-        clock: What the stamps are; None = there are none.
-        times: (n,) stamps of all events.
+    """The two moments, data.validation_from and data.test_from, as stamps and for people, among those of events (n,).
 
     Raises:
         ValueError: there are no times or no dates, the moments are not in order, or no event lies before the first.
@@ -133,9 +127,8 @@ def _moment(name: str, value: Any) -> datetime | float | int:
     except ValueError:
         date = None
     if date is None:
-        raise ValueError(
-            f"data.{name} must be a share of the events (0.8), a date (2015-06-30) or a stamp, got {value}"
-        )
+        known = "a share of the events (0.8), a date (2015-06-30) or a stamp"
+        raise ValueError(f"data.{name} must be {known}, got {value}")
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 

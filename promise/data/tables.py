@@ -17,17 +17,19 @@ import polars.selectors as cs
 from promise.data.file_kinds import SEPARATORS, head, require_kind
 
 
-def found_files(name: str, pattern: str, root: str | None) -> list[Path]:
+def found_files(name: str, pattern: str | None, root: str | None) -> list[Path]:
     """The files of a name or glob, in the order of their names.
 
     Args:
         name: The option that names them, for the error.
-        pattern: A file, or a pattern with `*`, `?` or `[...]`.
+        pattern: A file, or a pattern with `*`, `?` or `[...]`; None = no files.
         root: Folder in which a relative one is looked up; None = the current one.
 
     Raises:
         ValueError: If there is none.
     """
+    if pattern is None:
+        return []
     folder = Path(root or ".").expanduser()
     if not folder.is_dir():
         raise ValueError(f"data.root: no such folder: {root}")
@@ -69,18 +71,22 @@ class TableFile:
     frame: pl.DataFrame | None = None
 
     @classmethod
+    def open_all(cls, name: str, pattern: str, root: str | None, header: bool = True) -> list["TableFile"]:
+        """Looks at all files of a pattern; raises ValueError as `found_files` and `open`."""
+        return [cls.open(name, path, header) for path in found_files(name, pattern, root)]
+
+    @classmethod
     def open(
         cls, name: str, path: Path, header: bool = True, separator: str | None = None, quoted: bool = True
     ) -> "TableFile":
-        """Looks at the beginning of a file.
-
-        Raises:
-            ValueError: If it is no table, or empty.
-        """
+        """Looks at the beginning of a file; ValueError if it is no table, or empty."""
         kinds = ("csv", "jsonl", "python", "parquet") if separator is None else ("csv", "recbole", "movielens")
         kind = require_kind(name, path, *kinds)
         if kind == "parquet":
-            schema = _said(name, path, lambda: pl.scan_parquet(path, glob=False).collect_schema())
+            try:
+                schema = pl.scan_parquet(path, glob=False).collect_schema()
+            except (pl.exceptions.PolarsError, OSError) as error:
+                raise ValueError(f"{name}: cannot read {path.name}: {str(error).splitlines()[0]}") from error
             typed = frozenset(column for column, dtype in schema.items() if not dtype.is_numeric())
             return cls(name, path, kind, tuple(schema), typed=typed)
         start = head(name, path).decode(errors="replace").removeprefix("\ufeff").lstrip()
@@ -154,16 +160,14 @@ class TableFile:
                     reader = self._reader(file, strict=True)
                     for fields in reader:
                         if len(fields) > len(self.columns):
-                            number = reader.line_num
-                            return (
-                                f"{where}:{number}: {len(fields)} fields, where there are {len(self.columns)} columns"
-                            )
+                            at = f"{where}:{reader.line_num}"
+                            return f"{at}: {len(fields)} fields, where there are {len(self.columns)} columns"
                     file.seek(0)
                     odd = (number for number, line in enumerate(file, 1) if line.count('"') % 2)
                     if "malformed" in str(error) and (number := next(odd, 0)):
                         return f"{where}:{number}: a quote inside a field: write it twice, and quotes around the field"
         except UnicodeDecodeError:
-            return f"{where}:{_undecodable(self.path)}: not UTF-8 text: save the file as UTF-8 (iconv -t UTF-8)"
+            return _undecodable(self.path)
         except csv.Error as wrong:
             return f"{where}:{reader.line_num}: {wrong} (a quote that is never closed?)"
         except (OSError, EOFError, zlib.error) as wrong:
@@ -173,16 +177,10 @@ class TableFile:
     def _literals(self, columns: Sequence[str]) -> pl.DataFrame:
         """The rows of a file of Python literals, lists and the like as JSON."""
         values: dict[str, list[str | None]] = {column: [] for column in columns}
-        with _text(self.path) as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                row = _object(line, self.kind)
-                if not row:
-                    raise ValueError(f"{self.name}: {self.path.name}:{number}: not a Python literal: {shown(line)}")
-                for column, kept in values.items():
-                    value = row.get(column)
-                    kept.append(value if value is None or isinstance(value, str) else json.dumps(value))
+        for _, row in objects(self.name, self.path, self.kind):
+            for column, kept in values.items():
+                value = row.get(column)
+                kept.append(value if value is None or isinstance(value, str) else json.dumps(value))
         return pl.DataFrame(values, schema=dict.fromkeys(columns, pl.String))
 
     def _reader(self, file: TextIO, strict: bool = False) -> Any:
@@ -190,11 +188,7 @@ class TableFile:
 
 
 def collected(frame: pl.LazyFrame, files: Sequence[TableFile]) -> pl.DataFrame:
-    """The rows of a frame that reads files, streamed.
-
-    Raises:
-        ValueError: If a file cannot be read; the file and its line are named.
-    """
+    """The rows of a frame that reads files, streamed; ValueError, with file and line, if one cannot be read."""
     try:
         return frame.collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -206,6 +200,32 @@ def collected(frame: pl.LazyFrame, files: Sequence[TableFile]) -> pl.DataFrame:
         raise ValueError(f"{files[0].name}: {str(error).splitlines()[0]}") from error
 
 
+def word_lines(name: str, path: Path) -> tuple[TableFile, pl.DataFrame]:
+    """A text file, and of each line with words its `row` (0-based), first word (`user`) and the others (`values`)."""
+    file = TableFile(name, path, "csv", ("line",), separator="\x01", header=False, quoted=False)
+    lines = collected(file.scan(["line"]).with_row_index("row"), [file])
+    words = lines["line"].str.extract_all(r"[^ \t\r\f\v]+")
+    there = words.list.len() > 0
+    frame = lines.select("row", user=words.list.first(), values=words.list.slice(1))
+    return file, frame.filter(there)
+
+
+def objects(name: str, path: Path, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a file of JSON lines or Python literals, by the numbers of their lines; ValueError for another."""
+    try:
+        with _text(path, errors="strict" if kind == "jsonl" else "replace") as file:
+            for number, line in enumerate(file, 1):
+                if row := _object(line, kind):
+                    yield number, row
+                elif line.strip():
+                    what = "a line of JSON" if kind == "jsonl" else "a Python literal"
+                    raise ValueError(f"{name}: {path.name}:{number}: not {what}: {shown(line)}")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name}: {_undecodable(path)}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{name}: cannot read {path.name}: {error}") from error
+
+
 def shown(text: str) -> str:
     """A quotable beginning of a text of any length."""
     text = text.strip()
@@ -214,13 +234,6 @@ def shown(text: str) -> str:
 
 def _quoting(quoted: bool) -> Any:
     return csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-
-
-def _said(name: str, path: Path, read: Any) -> Any:
-    try:
-        return read()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise ValueError(f"{name}: cannot read {path.name}: {str(error).splitlines()[0]}") from error
 
 
 def _refuse(word: str) -> None:
@@ -242,7 +255,8 @@ def _text(path: Path, errors: str = "replace") -> TextIO:
     return cast(TextIO, (gzip.open if gzipped else open)(path, "rt", encoding="utf-8-sig", errors=errors, newline=""))
 
 
-def _undecodable(path: Path) -> int:
-    """Number of the first line with the mark of what is no UTF-8."""
+def _undecodable(path: Path) -> str:
+    """Where the first line is that is no UTF-8."""
     with _text(path) as file:
-        return next((number for number, line in enumerate(file, 1) if "\ufffd" in line), 1)
+        number = next((number for number, line in enumerate(file, 1) if "\ufffd" in line), 1)
+    return f"{path.name}:{number}: not UTF-8 text: save the file as UTF-8 (iconv -t UTF-8)"

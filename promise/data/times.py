@@ -54,9 +54,8 @@ def as_integers(column: str, sample: pl.Series) -> tuple[pl.Expr, str | None]:
     if sample.dtype.is_numeric() or numbers.count() > len(values) / 2:
         dates = values.cast(pl.String).str.to_date("%Y%m%d", strict=False)
         if dates.count() == len(values) > 0 and dates.dt.year().is_between(1900, 2100).all():
-            return value.cast(pl.String).str.to_date("%Y%m%d", strict=False).cast(pl.Datetime("us")).cast(
-                pl.Int64
-            ), "microseconds"
+            days = value.cast(pl.String).str.to_date("%Y%m%d", strict=False)
+            return days.cast(pl.Datetime("us")).cast(pl.Int64), "microseconds"
         number = value.cast(pl.Float64, strict=False)
         number = pl.when(number.is_finite()).then(number)
         if (numbers != numbers.round()).any() and (numbers < _UNITS["seconds"][1]).all():
@@ -140,11 +139,7 @@ class Clock:
         return found
 
     def stamp(self, moment: datetime, name: str) -> int:
-        """A moment as a stamp; `name` is the option that gives it.
-
-        Raises:
-            ValueError: If the stamps are no dates.
-        """
+        """A moment as a stamp; `name` is the option that gives it; ValueError if the stamps are no dates."""
         if self.unit is None:
             raise ValueError(f"{name} must be a number or a share: the times of the data are no dates")
         return round(moment.timestamp() * 10**6) * _UNITS[self.unit][0] // 10**6  # exact also in nanoseconds
@@ -152,10 +147,6 @@ class Clock:
     def shown(self, stamp: int) -> str:
         """A stamp as an ISO date; the number itself where there is no unit."""
         return str(stamp) if self.unit is None else _iso(stamp, _UNITS[self.unit][0])
-
-    def facts(self) -> dict[str, Any]:
-        """The same for a report."""
-        return vars(self).copy()
 
 
 def _holds_for_all(times: NDArray[np.int64], test: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> bool:
@@ -169,11 +160,7 @@ def _iso(stamp: int, per_second: int) -> str:
 
 
 def newest_first(users: NDArray[Any], times: NDArray[np.int64]) -> bool:
-    """Whether a file lists each user's events newest first: nearly all steps of a user go back in time.
-
-    Args:
-        users: (n,) user of every event, in the order of the file.
-        times: (n,) their stamps.
+    """Whether a file, of events by users (n,) at times (n,), lists each user's newest first, or nearly so.
 
     >>> newest_first(np.array([1, 2, 1, 2]), np.array([9, 5, 8, 3])), newest_first(np.array([1, 1]), np.array([3, 4]))
     (True, False)

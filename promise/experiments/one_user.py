@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise.analysis.plots.drawing import save_figure
-from promise.analysis.plots.tree import tree_figure
+from promise.analysis.plots.trace import tree_figure
 from promise.data.datasets import draw_users
 from promise.experiments.findings import Measured
 from promise.experiments.point_outcome import PointOutcome

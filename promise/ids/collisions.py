@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise.ids.quantizers.paths import Codebooks, nearest_paths, reconstruct, spread
-from promise.ids.semantic_ids import new_paths, path_order, row_keys
+from promise.ids.semantic_ids import prefix_numbers, row_keys
 
 POLICIES = ("extra_level", "nearest_free", "shared")
 FREE_WIDTH = 64  # nearest paths among which an item looks for a free one; four times as many where all are taken
@@ -50,14 +50,7 @@ def make_unique(
         codes (I, L + 1), or (I, L) where nothing collides; items of one path are numbered in item order.
         level sizes, the last one as large as the fullest path.
         moved, the number of items that left their own path.
-
-    Raises:
-        ValueError: limit < 1, or as many vectors as items are not there.
     """
-    if limit < 1:
-        raise ValueError(f"limit must be >= 1, got {limit}")
-    if len(vectors) != len(codes):
-        raise ValueError(f"vectors must have {len(codes)} rows, got {len(vectors)}")
     level_sizes = tuple(len(codebook) for codebook in codebooks)
     paths, path_of = _distinct_paths(codes)
     needed = -(-len(vectors) // math.prod(level_sizes))
@@ -84,10 +77,7 @@ def nearest_free(
     has more items than there are codes, the nearest item of a path stays and the others take the nearest free path of
     all, in item order, items with equal vectors together.
 
-    Args:
-        codes: (I, L) of a quantizer; items may share a path.
-        codebooks: L arrays (K_b, E), its codewords.
-        vectors: (I, E), the embeddings that it encoded.
+    Arguments are those of `make_unique`.
 
     Returns:
         codes (I, L), no two rows alike; the sizes of the levels; moved, the number of items that left their path.
@@ -109,15 +99,9 @@ def nearest_free(
 
 
 def free_paths(vectors: NDArray[np.float32], codebooks: Codebooks, used: set[bytes]) -> NDArray[np.int32]:
-    """Nearest paths that no item has yet, in the order of the vectors, those of equal vectors together.
+    """Nearest paths that no item has yet (n, L), for vectors (n, E) in their order, those of equal vectors together.
 
-    Args:
-        vectors: (n, E), at most as many as there are free paths.
-        codebooks: L arrays (K_b, E).
-        used: Bytes of the paths that are taken, int32; the new ones are added.
-
-    Returns:
-        (n, L), no two rows alike.
+    `used` are the bytes of the paths that are taken, int32; the new ones are added.
     """
     found = np.empty((len(vectors), len(codebooks)), np.int32)
     groups, width = _kinds(vectors), FREE_WIDTH
@@ -148,11 +132,8 @@ def _kinds(vectors: NDArray[np.float32]) -> list[NDArray[np.int64]]:
 
 def _distinct_paths(codes: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """The distinct rows (P, L), sorted, and the row of each item (I,)."""
-    order = path_order(codes)
-    new = new_paths(codes[order])
-    path_of = np.empty(len(codes), dtype=np.int64)
-    path_of[order] = np.cumsum(new) - 1
-    return codes[order[new]], path_of
+    path_of = prefix_numbers(codes)[-1]
+    return codes[np.unique(path_of, return_index=True)[1]], path_of
 
 
 def _rank_within(groups: NDArray[np.int64], keys: NDArray) -> NDArray[np.int64]:
@@ -165,11 +146,7 @@ def _rank_within(groups: NDArray[np.int64], keys: NDArray) -> NDArray[np.int64]:
 
 
 def _overflow(
-    codebooks: Codebooks,
-    vectors: NDArray[np.float32],
-    paths: NDArray[np.int32],
-    path_of: NDArray[np.int64],
-    limit: int,
+    codebooks: Codebooks, vectors: NDArray[np.float32], paths: NDArray[np.int32], path_of: NDArray[np.int64], limit: int
 ) -> NDArray[np.int64]:
     """The items (moved,), ascending, that lie furthest from a path with more than `limit` items."""
     crowded = np.flatnonzero(np.bincount(path_of)[path_of] > limit)
@@ -230,7 +207,5 @@ def _unused_paths(
         beams = np.concatenate([beams[parents], codes[:, None].astype(np.int32)], axis=1)
         gaps = gaps[parents] - centroids[codes]
     both = np.concatenate([used, beams])
-    order = path_order(both)
-    first = np.empty(len(both), dtype=bool)
-    first[order] = new_paths(both[order])  # of equal paths the used one comes first
-    return beams[first[len(used) :]][:count]
+    first = np.sort(np.unique(prefix_numbers(both)[-1], return_index=True)[1])  # of equal paths the used one
+    return both[first[first >= len(used)]][:count]

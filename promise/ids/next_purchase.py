@@ -21,15 +21,9 @@ class Purchases(NamedTuple):
 
 
 def agreement(nodes: NDArray[np.int64], pairs: NDArray[np.int64]) -> tuple[float, float]:
-    """How often two consecutive purchases share a prefix, and how often they would by chance.
+    """The share in [0, 1] of pairs (n, 2) of items whose prefixes (I,) are one, and the share that would be by chance.
 
-    Args:
-        nodes: (I,) number of each item's prefix, >= 0.
-        pairs: (n, 2) items, n >= 1.
-
-    Returns:
-        The share of the pairs in one prefix, in [0, 1]; the same with later purchases dealt at random, so that
-        popular prefixes count as much as they are bought.
+    By chance later purchases are dealt at random, so that popular prefixes count as much as they are bought.
     """
     earlier, later = (np.bincount(nodes[side], minlength=nodes.max() + 1) / len(pairs) for side in pairs.T)
     return float((nodes[pairs[:, 0]] == nodes[pairs[:, 1]]).mean()), float(earlier @ later)

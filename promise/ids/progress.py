@@ -21,11 +21,7 @@ def progress(
 ) -> Iterator[T]:
     """The steps one by one, with a bar that says how much is done, how fast, and how long the rest will take.
 
-    Args:
-        steps: What is done one after the other.
-        description: What it is.
-        sizes: Units of each step; None = 1 each.
-        unit: Name of what is counted.
+    `sizes` are the units of each step, None = 1 each.
     """
     sizes = [1] * len(steps) if sizes is None else sizes
     total, done, began, said = sum(sizes), 0, perf_counter(), ""

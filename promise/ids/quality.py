@@ -1,13 +1,13 @@
 """quality_report: how well semantic IDs separate the items, how evenly they use their codes, what they foretell."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from promise.ids.next_purchase import Purchases, agreement, markov_recall
-from promise.ids.semantic_ids import new_paths, path_order
+from promise.ids.semantic_ids import prefix_numbers
 
 CHUNK = 2**14  # items whose residuals are held at once
 LIST_LENGTH = 20  # k of the Markov model's HRecall@k: the usual number of beams
@@ -55,14 +55,14 @@ def quality_report(
     counts = [np.bincount(column, minlength=size) for column, size in zip(after.T, level_sizes, strict=True)]
     shares = [count[count > 0] / len(after) for count in counts]
     entropies = [max(0.0, float(-(share * np.log2(share)).sum())) for share in shares]
-    buckets, nodes = bucket_sizes(before), list(prefix_nodes(after))
+    buckets, nodes = np.bincount(prefix_numbers(before)[-1]), prefix_numbers(after)[1:]
     report: dict[str, Any] = {
         "items": len(after),
         "levels": after.shape[1],
         "own_levels": before.shape[1],
         "level_sizes": [int(size) for size in level_sizes],
         "collision_rate_before": _collision_rate(buckets),
-        "collision_rate_after": _collision_rate(bucket_sizes(after)),
+        "collision_rate_after": _collision_rate(np.bincount(nodes[-1])),
         "largest_bucket": int(buckets.max()),
         "moved": int(moved),
         "codes_used": [len(share) for share in shares],
@@ -82,23 +82,6 @@ def quality_report(
     if categories is not None and (categories >= 0).any():
         report["purity"] = [purity(each, categories) for each in nodes]
     return report
-
-
-def bucket_sizes(codes: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Counts the items of each distinct path: (I, L) codes -> (paths,), paths in lexicographic order."""
-    starts = np.flatnonzero(new_paths(codes[path_order(codes)]))
-    return np.diff(starts, append=len(codes))
-
-
-def prefix_nodes(codes: NDArray[np.int32]) -> Iterator[NDArray[np.int64]]:
-    """For every depth 1 .. L the number of each item's prefix (I,), in lexicographic order: (I, L) codes."""
-    order = path_order(codes)
-    new = np.zeros(len(codes), dtype=bool)
-    for column in codes[order].T:
-        new[1:] |= column[1:] != column[:-1]
-        nodes = np.empty(len(codes), dtype=np.int64)
-        nodes[order] = np.cumsum(new)
-        yield nodes
 
 
 def gini(counts: NDArray[np.int64]) -> float:
@@ -125,12 +108,7 @@ def left_over(
 
 
 def purity(nodes: NDArray[np.int64], categories: NDArray[np.int64]) -> float:
-    """Share of the items with a category that have the commonest one of their prefix.
-
-    Args:
-        nodes: (I,) number of each item's prefix, >= 0.
-        categories: (I,) numbers >= 0, -1 for none; one item at least has one.
-    """
+    """Share of the items with a category (I,), -1 for none, that have the commonest one of their prefix (I,)."""
     known = categories >= 0
     size = int(categories.max()) + 1
     keys, times = np.unique(nodes[known] * size + categories[known], return_counts=True)

@@ -45,40 +45,17 @@ def checked_codes(codes: ArrayLike, level_sizes: Sequence[int]) -> NDArray[np.in
 
 
 def path_order(codes: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Sorts items by their paths, lexicographically; items with one path stay in item order.
-
-    Args:
-        codes: (I, L), codes >= 0.
-
-    Returns:
-        (I,) items in the order of their paths.
-    """
+    """The items (I,) by their paths (I, L), codes >= 0, lexicographically; items with one path stay in item order."""
     # numpy sorts 8- and 16-bit keys by counting: many times faster than comparing 32-bit ones.
     return np.lexsort([column.astype(np.min_scalar_type(column.max())) for column in codes.T[::-1]])
 
 
-def new_paths(ordered: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Marks the rows that begin a new path in a table sorted by `path_order`.
-
-    Args:
-        ordered: (I, T) sorted codes.
-
-    Returns:
-        (I,) True where a row differs from the row before it; the first row is always new.
-    """
-    new = np.ones(len(ordered), dtype=bool)
-    new[1:] = False
-    for column in ordered.T:
-        new[1:] |= column[1:] != column[:-1]
-    return new
-
-
-def path_numbers(codes: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Numbers equal paths alike: (n, L) codes >= 0 -> (n,) int64, 0 .. distinct paths - 1 in lexicographic order."""
-    numbers = np.zeros(len(codes), dtype=np.int64)
+def prefix_numbers(codes: NDArray[np.int32]) -> list[NDArray[np.int64]]:
+    """Numbers equal prefixes alike: (n, L) codes >= 0 -> for every depth 0 .. L (n,), in lexicographic order from 0."""
+    found = [np.zeros(len(codes), dtype=np.int64)]
     for column in codes.T:  # dense again after every level, so that nothing overflows however many there are
-        numbers = np.unique(numbers * (int(column.max()) + 1) + column, return_inverse=True)[1]
-    return numbers
+        found.append(np.unique(found[-1] * (int(column.max()) + 1) + column, return_inverse=True)[1])
+    return found
 
 
 def row_keys(rows: NDArray[np.float32]) -> NDArray[np.void]:
@@ -88,15 +65,7 @@ def row_keys(rows: NDArray[np.float32]) -> NDArray[np.void]:
 
 
 def check_unique(order: NDArray[np.int64], new: NDArray[np.bool_]) -> None:
-    """Refuses a table in which two items share one path.
-
-    Args:
-        order: (I,) items in the order of their paths.
-        new: (I,) True where an item's path differs from that of the item before it in that order.
-
-    Raises:
-        ValueError: names the first two items found with one path.
-    """
+    """Raises ValueError if two items share a path: items in the order of paths (I,), and where one is new (I,)."""
     if not new.all():
         second = int(np.argmin(new))
         raise ValueError(f"items {order[second - 1]} and {order[second]} share one semantic ID")
@@ -105,11 +74,7 @@ def check_unique(order: NDArray[np.int64], new: NDArray[np.bool_]) -> None:
 def with_ranks(
     codes: NDArray[np.int32], level_sizes: tuple[int, ...], ranks: ArrayLike | None
 ) -> tuple[NDArray[np.int32], tuple[int, ...]]:
-    """Checked codes (I, L) and their sizes with ranks (I,) as one more level; as they are without.
-
-    Raises:
-        ValueError: the ranks are not one integer >= 0 an item.
-    """
+    """Codes (I, L) and their sizes with ranks (I,) as one more level; ValueError unless these are integers >= 0."""
     if ranks is None:
         return codes, level_sizes
     column = np.asarray(ranks)
@@ -145,7 +110,7 @@ class SemanticIds:
         object.__setattr__(self, "codes", checked_codes(self.codes, sizes))
         table, _ = with_ranks(self.codes, sizes, self.ranks)
         order = path_order(table)
-        check_unique(order, new_paths(table[order]))
+        check_unique(order, np.append(True, (np.diff(table[order], axis=0) != 0).any(axis=1)))
 
     @property
     def fingerprint(self) -> str:

@@ -95,24 +95,15 @@ class Trie(nn.Module):
     def _store(self, name: str, depth: int, values: NDArray[np.integer], dtype: type[np.integer]) -> None:
         self.register_buffer(f"_{name}_{depth}", torch.from_numpy(values.astype(dtype)), persistent=False)
 
-    def _range(self, depth: int, nodes: Tensor) -> tuple[Tensor, Tensor]:
-        """The children of each node as [begin, end) of depth + 1, int64; end < begin for node -1."""
+    def children_of(self, depth: int, nodes: Tensor) -> Children:
+        """(..., M) children of nodes (...,) int64 of a depth, 0 .. L - 1, or L of shared leaves; of -1 none.
+
+        M = fan_out[depth], or leaf_size.
+        """
         if not 0 <= depth < self.place_depth:
             raise ValueError(f"depth must lie in 0 .. {self.place_depth - 1}, got {depth}")
         first: Tensor = getattr(self, f"_first_{depth}")
-        return first[nodes].long(), first[nodes + 1].long()
-
-    def children_of(self, depth: int, nodes: Tensor) -> Children:
-        """Lists the children of nodes.
-
-        Args:
-            depth: depth of the nodes, 0 .. L - 1, or L of shared leaves.
-            nodes: (...,) int64 nodes of that depth, -1 for none.
-
-        Returns:
-            (..., M) each, M = fan_out[depth], or leaf_size.
-        """
-        begin, end = self._range(depth, nodes)
+        begin, end = first[nodes].long(), first[nodes + 1].long()  # end < begin for node -1
         most = (*self.fan_out, self.leaf_size)[depth]
         slots = begin[..., None] + torch.arange(most, device=nodes.device)
         valid = slots < end[..., None]
@@ -120,30 +111,16 @@ class Trie(nn.Module):
         return Children(slots, getattr(self, f"_code_{depth}")[slots].long(), valid)
 
     def child(self, depth: int, nodes: Tensor, codes: Tensor) -> Tensor:
-        """Follows one code from each node.
+        """(...,) int64 node of depth + 1 that codes (...,) lead to from nodes (...,) of a depth, 0 .. L - 1.
 
-        Args:
-            depth: depth of the nodes, 0 .. L - 1.
-            nodes: (...,) int64 nodes of that depth, -1 for none.
-            codes: (...,) integers, same shape.
-
-        Returns:
-            (...,) int64 node of depth + 1, -1 where that code may not follow.
+        -1 for -1, and where that code may not follow.
         """
         found = self.children_of(depth, nodes)
         hit = found.valid & (found.codes == codes[..., None])
         return found.nodes.masked_fill(~hit, -1).amax(-1)
 
     def allowed(self, depth: int, nodes: Tensor) -> Tensor:
-        """Says which codes may follow.
-
-        Args:
-            depth: depth of the nodes, 0 .. L - 1.
-            nodes: (...,) int64 nodes of that depth, -1 for none.
-
-        Returns:
-            (..., K_depth) bool; at least one True for every node but -1.
-        """
+        """(..., K_depth) bool, the codes that may follow nodes (...,) int64 of a depth, 0 .. L - 1; none for -1."""
         dense: Tensor | None = getattr(self, f"_allowed_{depth}", None)
         return self._scatter_allowed(depth, nodes) if dense is None else dense[nodes]
 
@@ -153,14 +130,7 @@ class Trie(nn.Module):
         return mask.scatter_(-1, codes, True) & (nodes >= 0)[..., None]
 
     def node_of(self, paths: Tensor) -> Tensor:
-        """Finds the node that a prefix leads to.
-
-        Args:
-            paths: (..., T) integers, 0 <= T <= L.
-
-        Returns:
-            (...,) int64 node of depth T, -1 where the path is not in the trie.
-        """
+        """(...,) int64 node of depth T that prefixes (..., T), T <= L, lead to; -1 where one is not in the trie."""
         if paths.shape[-1] > self.levels:
             raise ValueError(f"paths must have at most {self.levels} codes, got {paths.shape[-1]}")
         nodes = torch.zeros(paths.shape[:-1], dtype=torch.int64, device=paths.device)
@@ -184,9 +154,8 @@ class Trie(nn.Module):
     def item_nodes(self, depth: int) -> Tensor:
         """(I,) int64 node of every item's prefix of length `depth`, 0 .. `place_depth`; built by each call: keep it."""
         counts = self.leaf_counts(depth)
-        by_leaf = torch.repeat_interleave(
-            torch.arange(len(counts), device=counts.device), counts, output_size=self.items
-        )
+        nodes = torch.arange(len(counts), device=counts.device)
+        by_leaf = torch.repeat_interleave(nodes, counts, output_size=self.items)
         return torch.empty_like(by_leaf).scatter_(0, self.leaf_items, by_leaf)
 
     def leaf_bounds(self, depth: int) -> Tensor:
@@ -204,16 +173,11 @@ class Trie(nn.Module):
     def prefixes(self, depth: int) -> Tensor:
         """(N_depth, depth) int64 codes of every node of a depth, 0 .. L; built by each call, so keep them."""
         rows = len(self.leaf_counts(depth))
-        columns = [
-            torch.repeat_interleave(
-                getattr(self, f"_code_{above - 1}").long(),
-                self._descendants(above, depth).diff(),
-                output_size=rows,
-            )
-            for above in range(1, depth + 1)
-        ]
-        empty = torch.empty(rows, 0, dtype=torch.int64, device=self._leaf_items.device)
-        return torch.stack(columns, dim=1) if columns else empty
+        found = torch.empty(rows, depth, dtype=torch.int64, device=self._leaf_items.device)
+        for above in range(1, depth + 1):
+            codes, times = getattr(self, f"_code_{above - 1}").long(), self._descendants(above, depth).diff()
+            found[:, above - 1] = torch.repeat_interleave(codes, times, output_size=rows)
+        return found
 
     def branching(self, depth: int) -> Tensor:
         """(N_depth,) bool, True at nodes above several leaves: the others have a single way down.

@@ -96,7 +96,7 @@ class UserTrace:
         ).rename({"target": ""})
 
     def tree(self, best: int = 4) -> pl.DataFrame:
-        """The part of the ID tree that shows what the searches do: see `promise.analysis.plots.tree.tree_figure`.
+        """The part of the ID tree that shows what the searches do: see `promise.analysis.plots.trace.tree_figure`.
 
         It has the paths of the `best` items that guided search returns, of half as many of the plain one, and of the
         target, and at every level the likeliest prefix that guided search cuts, with all that is above them.

@@ -1,30 +1,31 @@
-"""What `promise serve` finds: answers of a model to questions, many requests in one search by one thread."""
+"""What `promise serve` finds: answers of a model that may change, many requests in one search by one thread."""
 
+import gc
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from functools import lru_cache
 from itertools import islice
+from queue import SimpleQueue
 from threading import Condition, Thread
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from promise.api import Recommender
+from promise.pipeline.errors import own_words
 from promise.search.protocols import Ranker
+
+log = logging.getLogger(__name__)
 
 #: Rankers that are kept, one for each k and lists that were asked for of late.
 KEPT = 16
 
 
 class Refused(Exception):
-    """A request that is not answered.
-
-    Args:
-        status: HTTP status.
-        message: Why, in one line.
-    """
+    """A request that is not answered: its HTTP status, and why, in one line."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -71,11 +72,7 @@ class Answers:
         return self.recommender.ranker(question.k, numbers, **self.search)
 
     def __call__(self, question: Question, histories: Sequence[Sequence[Hashable]]) -> list[list[dict[str, Any]]]:
-        """For every history its items, best first, or the levels of one item.
-
-        Args:
-            question: What is asked.
-            histories: Ids that the model knows, at least one each.
+        """For every history, of ids that the model knows, its items, best first, or the levels of one item.
 
         Raises:
             ValueError: If the question is none that the model's search can answer.
@@ -93,6 +90,42 @@ class Answers:
             ]
             for row in rows
         ]
+
+
+class Loaded:
+    """Answers of a model that can be loaded anew while the one before goes on answering.
+
+    Args:
+        load: Loads the model.
+
+    Attributes:
+        answers: Those of the last model that could be loaded; whoever has them may go on asking them.
+    """
+
+    def __init__(self, load: Callable[[], Answers]) -> None:
+        self.load, self.answers = load, load()
+        self.asked: SimpleQueue[bool] = SimpleQueue()  # may be put into by a signal's handler
+        self.thread = Thread(target=self._work, name="load", daemon=True)
+        self.thread.start()
+
+    def again(self) -> None:
+        """Ask for the model to be loaded anew; returns at once."""
+        self.asked.put(True)
+
+    def close(self) -> None:
+        """Load what was asked for, and nothing more."""
+        self.asked.put(False)
+        self.thread.join()
+
+    def _work(self) -> None:
+        while self.asked.get():
+            gc.collect()  # models that answer no more refer to themselves
+            try:
+                self.answers = self.load()
+            except Exception as error:
+                log.warning("no other model: %s; the one before goes on answering", own_words(error))
+            else:
+                log.info("another model answers: %s, %d items", self.answers.networks, len(self.answers.known))
 
 
 #: Answers one question for many histories.

@@ -1,12 +1,17 @@
-"""The HTTP side of `promise serve`: what a request may be, errors in one line of JSON, and counts for Prometheus."""
+"""The HTTP side of `promise serve`: what a request may be, errors in one line of JSON, counts, and how it ends."""
 
 import asyncio
+import os
+import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import asynccontextmanager
+from types import FrameType
 from typing import Annotated, Any
 
+import uvicorn
 from fastapi import FastAPI, HTTPException
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -14,11 +19,20 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from promise.serving.answers import Answers, Batcher, Question, Refused
-from promise.serving.loaded import Loaded
+from promise.serving.answers import Answers, Batcher, Loaded, Question, Refused
 
 #: Upper bounds of the latencies that are counted, in seconds.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, float("inf"))
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server; where a second SIGINT would cancel all that runs, and say so of each, it ends with one line."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit and sig == signal.SIGINT:
+            print(f"stopped by {signal.Signals(sig).name}", file=sys.stderr, flush=True)
+            os._exit(128 + sig)  # a thread that searches would end in an abort
+        super().handle_exit(sig, frame)
 
 
 class Guard:
@@ -167,13 +181,12 @@ def service(loaded: Loaded, batcher: Batcher, options: dict[str, Any]) -> FastAP
 
     def said(status: int, message: str) -> JSONResponse:
         """An error in one line, though the names in it may be anything."""
-        return JSONResponse(
-            {"error": " ".join(message.split())}, status, {"Retry-After": "1"} if status == 429 else None
-        )
+        headers = {"Retry-After": "1"} if status == 429 else None
+        return JSONResponse({"error": " ".join(message.split())}, status, headers)
 
-    async def wrong(_: Any, error: Exception) -> JSONResponse:
+    @application.exception_handler(RequestValidationError)
+    async def wrong(_: Any, error: RequestValidationError) -> JSONResponse:
         """400 for what is no JSON, 415 for what does not say so, 422 for another form; the first fault is told."""
-        assert isinstance(error, RequestValidationError)
         fault = error.errors()[0]
         if isinstance(fault["input"], bytes):
             return said(415, "the request must have the header Content-Type: application/json")
@@ -182,19 +195,16 @@ def service(loaded: Loaded, batcher: Batcher, options: dict[str, Any]) -> FastAP
         place = ".".join(str(part) for part in fault["loc"][1:] if part not in ("int", "str"))
         return said(422, f"{place or 'the body'}: {fault['msg']}")
 
-    async def refused(_: Any, error: Exception) -> JSONResponse:
-        assert isinstance(error, Refused)
+    @application.exception_handler(Refused)
+    async def refused(_: Any, error: Refused) -> JSONResponse:
         return said(error.status, str(error))
 
+    @application.exception_handler(AnyHTTPException)
+    @application.exception_handler(Exception)
     async def other(_: Any, error: Exception) -> JSONResponse:
-        if isinstance(error, AnyHTTPException) and error.status_code == 400:  # not UTF-8, or too deep to be read
-            return said(400, "the body must be JSON")
-        if isinstance(error, AnyHTTPException):
-            return said(error.status_code, str(error.detail))
-        return said(500, "internal error")
+        if not isinstance(error, AnyHTTPException):
+            return said(500, "internal error")
+        unread = error.status_code == 400  # not UTF-8, or too deep to be read
+        return said(error.status_code, "the body must be JSON" if unread else str(error.detail))
 
-    application.add_exception_handler(RequestValidationError, wrong)
-    application.add_exception_handler(Refused, refused)
-    application.add_exception_handler(AnyHTTPException, other)
-    application.add_exception_handler(Exception, other)
     return application

@@ -3,7 +3,6 @@
 import sys
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from omegaconf import DictConfig
@@ -15,10 +14,6 @@ from promise.bench.measure import Skipped
 from promise.bench.worlds import catalogue
 
 RECIPE = ["generator=tiny", "generator.dim=16", "datamodule.history=5"]
-
-
-def drawn(rows: int, items: int) -> Tensor:
-    return torch.from_numpy(np.random.default_rng(0).integers(items, size=(rows, 6)))
 
 
 def losses(what: training.Training, count: int, dtype: torch.dtype = torch.float32) -> list[float]:
@@ -37,8 +32,8 @@ def losses(what: training.Training, count: int, dtype: torch.dtype = torch.float
 
 
 def test_every_item_but_the_first_is_a_target() -> None:
-    batch = training.windows(torch.tensor([[4, 5, 6], [7, 8, 9]]))
-    assert batch.history.tolist() == [[4, 5], [7, 8]] and batch.targets.tolist() == [[5, 6], [8, 9]]
+    batch = training.windows(1000, 2, 2, "cpu")
+    assert batch.history[:, 1].tolist() == batch.targets[:, 0].tolist() and batch.targets.shape == (2, 2)
     assert batch.positions.tolist() == [[0, 1], [0, 1]] and batch.lengths.tolist() == [2, 2]
 
 
@@ -47,7 +42,7 @@ def test_every_item_but_the_first_is_a_target() -> None:
 @pytest.mark.parametrize("name", ["joint", "generator"])
 def test_our_steps_lower_the_loss(name: str, dtype: torch.dtype) -> None:
     codes = catalogue(300)
-    what = training.ours([*RECIPE, f"training={name}"], codes, training.windows(drawn(8, 300)))
+    what = training.ours([*RECIPE, f"training={name}"], codes, training.windows(300, 8, 5, "cpu"))
     assert what.targets == 40
     found = losses(what, 12, dtype)
     assert found[-1] < found[0]
@@ -58,7 +53,7 @@ def test_our_steps_lower_the_loss(name: str, dtype: torch.dtype) -> None:
 def test_their_steps_lower_the_loss() -> None:
     pytest.importorskip("transformers")
     shape: Any = configs.compose(RECIPE).generator
-    what = training.theirs(shape, catalogue(300), training.windows(drawn(8, 300)))
+    what = training.theirs(shape, catalogue(300), training.windows(300, 8, 5, "cpu"))
     config = what.network.config
     assert (config.d_model, config.d_ff, config.d_kv * config.num_heads) == (16, 64, 16)
     assert (config.num_layers, config.num_decoder_layers) == (shape.encoder_layers, shape.decoder_layers)

@@ -79,14 +79,13 @@ def test_evaluation_rows_are_the_histories_before_the_target(seed, split, end):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_lengths_are_those_of_the_built_rows_and_the_rest_is_padding(seed):
+def test_rows_are_as_long_as_their_longest_history_and_the_rest_is_padding(seed):
     _, histories, limit = world(seed)
     everyone = np.arange(len(histories))
     for rows in (Windows(histories, limit), Prefixes(histories, limit), EvaluationDataset(histories, "test", everyone)):
         if len(rows):
             numbers = np.arange(len(rows))
             batch = rows[numbers]
-            assert batch.lengths.tolist() == rows.lengths(numbers).tolist()
             assert batch.history.shape[1] == batch.lengths.max()
             assert batch.lengths.min() >= 1
             padding = np.arange(batch.history.shape[1]) >= batch.lengths.numpy()[:, None]
@@ -112,5 +111,3 @@ def test_draw_users():
     assert set(four) < set(ten)
     assert ten.tolist() == sorted(set(ten)) == draw_users(many, 10).tolist()
     assert draw_users(many + 7, 4).tolist() == (four + 7).tolist()
-    with pytest.raises(ValueError, match="users must be >= 1 or null, got 0"):
-        draw_users(five, 0)

@@ -24,7 +24,7 @@ def test_what_all_have_says_nothing(terms: DistinctiveTerms) -> None:
 
 def test_one_item_is_its_text(terms: DistinctiveTerms) -> None:
     assert (terms.of([4]), terms.of([5])) == ("Blue Mug big", "")
-    assert terms.of([4], length=9) == "Blue Mug…"
+    assert DistinctiveTerms(["Lamp " * 30]).of([0]) == ("Lamp " * 16)[:79] + "…"
 
 
 def test_a_catalogue_without_texts() -> None:

@@ -217,7 +217,7 @@ def test_fingerprints_tell_parameters_and_file_contents_apart(tmp_path: Path) ->
         (lambda: TextEmbedding(0, 1, 1), "embeddings.dim must be an integer >= 1, got 0"),
         (lambda: TextEmbedding(8, 0, 1), "embeddings.min_df must be an integer >= 1, got 0"),
         (lambda: TextEmbedding(8, 1, 1.5), "embeddings.ngrams must be an integer >= 1, got 1.5"),
-        (lambda: CoOccurrenceEmbedding("a", 1), "embeddings.dim must be an integer >= 1, got a"),
+        (lambda: CoOccurrenceEmbedding("a", 1), "embeddings.dim must be an integer >= 1, got 'a'"),
         (lambda: CoOccurrenceEmbedding(8, True), "embeddings.window must be an integer >= 1, got True"),
         (lambda: Concatenation({}), "embeddings.parts must hold at least one part with a weight above 0"),
         (lambda: Concatenation(parts(0, 0)), "embeddings.parts must hold at least one part"),

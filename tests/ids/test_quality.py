@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from promise.ids.next_purchase import Purchases, agreement, markov_recall
-from promise.ids.quality import advice, left_over, prefix_nodes, purity, quality_report
+from promise.ids.quality import advice, left_over, purity, quality_report
+from promise.ids.semantic_ids import prefix_numbers
 
 BEFORE = np.array([[0], [0], [0], [2]], dtype=np.int32)
 AFTER = np.array([[0, 0], [0, 1], [0, 2], [2, 0]], dtype=np.int32)
@@ -81,7 +82,7 @@ def test_figures_of_prefixes_as_python_counts_them(seed: int) -> None:
     purchases = Purchases(rng.integers(items, size=(rng.integers(1, 80), 2)), rng.integers(items, size=(30, 2)))
     categories = rng.integers(-1, 3, size=items)
     categories[0] = 1
-    for depth, nodes in enumerate(prefix_nodes(codes), start=1):
+    for depth, nodes in enumerate(prefix_numbers(codes)):
         rows = [tuple(row[:depth]) for row in codes.tolist()]
         assert nodes.tolist() == [sorted(set(rows)).index(row) for row in rows]
         pairs = purchases.training

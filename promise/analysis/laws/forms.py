@@ -59,16 +59,10 @@ def law_values(law: Law, parameters: Sequence[Any] | Floats, places: Floats) -> 
 
 
 def fit_parameters(law: Law, places: Floats, means: Floats, start: Floats | None = None) -> Floats | None:
-    """The least-squares parameters of a law.
+    """The least-squares parameters (parameters,) of a law to means (points,) at multiples of x₀ (points,), from 1 on.
 
-    Args:
-        law: The law.
-        places: (points,) multiples of x₀, rising from 1.
-        means: (points,) values.
-        start: (parameters,) where to begin; None = at the curve's ends, with exponent 1.
-
-    Returns:
-        (parameters,); None where none are found: a power law to points that fall, or an exponent out of `EXPONENTS`.
+    They are sought from `start`, None = the curve's ends with exponent 1. None where there are none: a power law to
+    points that fall, or an exponent out of `EXPONENTS`.
     """
     if start is None:
         rise = means[-1] - means[0]

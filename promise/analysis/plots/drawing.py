@@ -82,16 +82,19 @@ def page(size: tuple[float, float], title: str, note: str) -> Iterator[Figure]:
 
 @contextmanager
 def sweep_page(rows: pl.DataFrame, metric: str, size: tuple[float, float], note: str) -> Iterator[Figure]:
-    """A page that says what the rows were measured on, and how many of them are left out.
-
-    Raises:
-        ValueError: If there is no such metric.
-    """
+    """A page that says what the rows were measured on, and how many of them are left out; raises as `usable`."""
     done = usable(rows, metric)
     if missing := len(rows) - len(done):
         note += f" Left out: {missing} of {len(rows)} points, failed or without {metric}."
     with page(size, measured_on(done), note) as figure:
         yield figure
+
+
+def require_columns(rows: pl.DataFrame, columns: Sequence[str], what: str) -> None:
+    """Raise ValueError unless the table of `what` has these columns and a row."""
+    missing = [name for name in columns if name not in rows.columns]
+    if missing or rows.is_empty():
+        raise ValueError(f"no table of {what}: it lacks {', '.join(missing) or 'rows'}")
 
 
 def measured_on(rows: pl.DataFrame) -> str:
@@ -108,16 +111,9 @@ def series(
     ax: Axes, xs: ArrayLike, values: ArrayLike, ends: tuple[ArrayLike, ArrayLike], name: str, look: Look,
     band: bool = False,
 ) -> None:  # fmt: skip
-    """Join points (n,), with their intervals as a band or as bars.
+    """Join values (n,) at xs (n,), with their intervals as a band, which needs two places, or as bars.
 
-    Args:
-        ax: The panel.
-        xs: Places along x.
-        values: Heights.
-        ends: Lower and upper ends of the intervals; one that is NaN has no extent.
-        name: What the legend calls the series.
-        look: How it is drawn.
-        band: Whether to draw a band, which needs two places.
+    `ends` are the lower and upper ends of the intervals, each (n,); one that is NaN has no extent.
     """
     places, heights = np.asarray(xs, dtype=np.float64), np.asarray(values, dtype=np.float64)
     low, high = (np.where(np.isnan(end), heights, end) for end in np.asarray(ends, dtype=np.float64))
@@ -146,10 +142,7 @@ def frontier(ax: Axes, costs: Sequence[float], values: Sequence[float]) -> None:
 def log_axis(ax: Axes, values: Sequence[float], unit: str | None = None) -> None:
     """Make the x axis of some positive values logarithmic, with a few readable ticks.
 
-    Args:
-        ax: The panel.
-        values: The values drawn along x.
-        unit: Unit whose prefixes shorten large and small numbers (`""` = prefixes alone); None = plain numbers.
+    Prefixes of `unit` shorten large and small numbers (`""` = prefixes alone); None = plain numbers.
     """
     ax.set_xscale("log")
     ax.margins(x=0.06)

@@ -11,7 +11,7 @@ from promise.analysis.plots import drawing
 from promise.analysis.plots.curves import spelled
 from promise.analysis.plots.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PALE, Look
 
-COLUMNS = {"dataset", "split", "users", "W", "C", "depth", "measure", "value", "low", "high"}
+COLUMNS = ("dataset", "split", "users", "W", "C", "depth", "measure", "value", "low", "high")
 NOTE = f"{drawing.FOOTNOTE} A code after a wrong prefix names another part of the catalogue, even when it is equal."
 TITLES = {
     "codes": "Accuracy of the greedy code at each level",
@@ -59,9 +59,7 @@ def drift_figure(rows: pl.DataFrame) -> Figure:
     Raises:
         ValueError: If the table lacks a column or has no row.
     """
-    missing = COLUMNS - set(rows.columns)
-    if missing or rows.is_empty():
-        raise ValueError(f"no table of the drift analysis: it lacks {', '.join(sorted(missing)) or 'rows'}")
+    drawing.require_columns(rows, COLUMNS, "the drift analysis")
     k = next((name[7:].partition("_")[0] for name in map(str, rows["measure"]) if name.startswith("recall@")), "")
     finals = {"errors": "none", "beams": k and f"top {k}", "changes": k and f"top {k}"}
     with drawing.page((14.0, 8.0), title(rows), NOTE) as figure:
@@ -74,9 +72,8 @@ def drift_figure(rows: pl.DataFrame) -> Figure:
                 ends = line["low"].to_numpy(), line["high"].to_numpy()
                 drawing.series(panels[panel], line["place"], line["value"], ends, name, look)
         for panel, ax in panels.items():
-            ax.set(
-                title=TITLES[panel], ylabel="share of users" if panel != "ranks" else "1 = always first", label=panel
-            )
+            ax.set(title=TITLES[panel], label=panel)
+            ax.set_ylabel("share of users" if panel != "ranks" else "1 = always first")
             if panel != "changes":
                 ax.set_ylim(0, ax.get_ylim()[1] * 1.08)
             drawing.level_axis(ax, level_count(rows), finals.get(panel, ""))
@@ -93,12 +90,7 @@ def title(rows: pl.DataFrame) -> str:
 
 
 def series(rows: pl.DataFrame, name: str, final: str = "") -> pl.DataFrame:
-    """A measure along the levels.
-
-    Args:
-        rows: The table of the analysis.
-        name: Name of the measure.
-        final: What it is called for the whole path or the final list; empty = it is not measured there.
+    """A measure along the levels; `final` is its name for the whole path or the final list, where it is measured.
 
     Returns:
         `place` along x (level 1..L, rising; L + 1 for the final one), `value`, and its interval `low`, `high` (NaN

@@ -1,7 +1,4 @@
-"""The figures that a table of results supports, the telling one first, and all of them as files.
-
-Tables are as `results_table` makes them; a metric that is no column of them raises ValueError.
-"""
+"""The figures that a table, as `results_table` makes it, supports, the telling one first, and all of them as files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,24 +10,24 @@ from promise.analysis.plots.accuracy import candidates_figure, frontier_figure, 
 from promise.analysis.plots.curves import usable
 from promise.analysis.plots.drawing import save_figure
 from promise.analysis.plots.levels import hrecall_figure, kept_prefixes
-from promise.analysis.results import per_level
+from promise.analysis.results import METRIC, per_level
 
-FIGURES: dict[str, tuple[str, Callable[[pl.DataFrame, str], Figure]]] = {
+FIGURES: dict[str, tuple[str, Callable[[pl.DataFrame], Figure]]] = {
     "candidates": ("Accuracy against candidates and compute", candidates_figure),
     "frontier": ("Accuracy against compute", frontier_figure),
     "weight": ("Accuracy against the weight of the reward model", weight_figure),
-    "hrecall": ("True prefix still among the beams, level by level", lambda rows, _: hrecall_figure(rows)),
+    "hrecall": ("True prefix still among the beams, level by level", hrecall_figure),
 }
 """Every figure of a sweep by its name, with its heading."""
 
 
-def supported(rows: pl.DataFrame, metric: str = "recall@10") -> list[str]:
+def supported(rows: pl.DataFrame) -> list[str]:
     """Names of the figures that show something of a table, the one that shows the dial that varies first.
 
     Several generators, or trials of a study: `frontier`. More values of λ than of C in guided or ORM search, each the
     same at all levels: `weight`. Anything else: `candidates`, which any table has.
     """
-    done = usable(rows, metric)
+    done = usable(rows, METRIC)
     judged = done.filter(pl.col("search").is_in(("guided", "orm")))
     levels = [set(per_level(weight)) for weight in judged["search.weight"].to_list()]
     weights = len({tuple(each) for each in levels if len(each) == 1})
@@ -56,20 +53,17 @@ def compared(rows: pl.DataFrame) -> pl.DataFrame:
     return kept if len(kept) else rows
 
 
-def write_figures(rows: pl.DataFrame, folder: Path, metric: str = "recall@10") -> dict[str, str]:
-    """Write every figure that a table supports: the first as `figure`, the others as `figure-NAME`, .svg and .png.
+def write_figures(rows: pl.DataFrame, folder: Path) -> dict[str, str]:
+    """Write every figure that a table supports, in place of those of an earlier run: .svg and .png.
 
-    Figures of an earlier run with other points are removed from the folder.
-
-    Returns:
-        The files by name: `figure`, `figure_svg`, `figure_NAME`, `figure_NAME_svg`.
+    The first is `figure`, the others are `figure-NAME`; the files by name (`figure_svg`, `figure_NAME`) are returned.
     """
     rows = compared(rows)
     for old in folder.glob("figure*.*"):
         old.unlink()
     paths: dict[str, str] = {}
-    for place, name in enumerate(supported(rows, metric)):
+    for place, name in enumerate(supported(rows)):
         stem, key = ("figure", "figure") if place == 0 else (f"figure-{name}", f"figure_{name}")
-        svg, png = save_figure(FIGURES[name][1](rows, metric), folder / stem)
+        svg, png = save_figure(FIGURES[name][1](rows), folder / stem)
         paths |= {key: str(png), f"{key}_svg": str(svg)}
     return paths

@@ -46,17 +46,13 @@ def kept_prefixes(rows: pl.DataFrame) -> dict[str, tuple[drawing.Look, list[floa
     return {name: shown for name, (width, shown) in {**plain, **most}.items() if width in widths}
 
 
-def hrecall_figure(rows: pl.DataFrame, metric: str = "hrecall@1") -> Figure:
-    """Draw HRecall per level.
-
-    Raises:
-        ValueError: If no finished search has HRecall.
-    """
+def hrecall_figure(rows: pl.DataFrame) -> Figure:
+    """Draw HRecall per level; ValueError if no finished search has HRecall."""
     found = kept_prefixes(rows)
     if not found:
         raise ValueError("hrecall@1 must be a column of the results with a value for some search with beams, got none")
     rows = rows.filter(pl.col("search").is_in(("plain", "guided")))
-    with drawing.sweep_page(rows, metric, (9.6, 4.8), NOTE) as figure:
+    with drawing.sweep_page(rows, "hrecall@1", (9.6, 4.8), NOTE) as figure:
         ax = figure.subplots()
         ax.set(title="True prefix still among the beams", ylabel="HRecall (share of users, log scale)", yscale="log")
         for name, (look, shares) in found.items():

@@ -40,11 +40,10 @@ COUNT_FREE = " (count_free)"
 """What stands behind the name of data whose networks count nothing."""
 
 RETRIEVAL = ("recall@50", "recall@100", "recall@500", "recall_ceiling")
-LATER = ("recipe", *RETRIEVAL)
-"""Columns that files of before do not have; empty there."""
 
 ROW_COLUMNS = (
-    "dataset", "method", "seen", "half", "seed", "split", *MEASURES, "flops_per_user", "parameters", "command", *LATER,
+    "dataset", "method", "seen", "half", "seed", "split", *MEASURES, "flops_per_user", "parameters", "command",
+    "recipe", *RETRIEVAL,
 )  # fmt: skip
 COMPARISON_COLUMNS = (
     "dataset", "seen", "half", "split", "metric", "method", "against", "difference", "low", "high",
@@ -57,9 +56,8 @@ ROW_KEY = ("dataset", "recipe", "split", "seen", "half", "method", "seed")
 COMPARISON_KEY = ("dataset", "recipe", "split", "seen", "half", "metric", "method", "against")
 
 _TYPES: dict[str, type[pl.DataType]] = dict.fromkeys(("seed", "seeds", "users", "parameters"), pl.Int64)
-_TYPES |= dict.fromkeys(
-    (*MEASURES, *RETRIEVAL, "flops_per_user", "difference", "low", "high", "seed_min", "seed_max"), pl.Float64
-)
+_FLOATS = (*MEASURES, *RETRIEVAL, "flops_per_user", "difference", "low", "high", "seed_min", "seed_max")
+_TYPES |= dict.fromkeys(_FLOATS, pl.Float64)
 _ORDERS: dict[str, Sequence[str]] = {
     "split": ("test", "validation"),
     "seen": SEEN,
@@ -90,7 +88,7 @@ def read_table(path: Path, columns: Sequence[str]) -> pl.DataFrame:
 
     Args:
         path: The file; one that is not there holds no rows.
-        columns: Columns that it must have, but for those of `LATER`, which may be missing and are null then.
+        columns: Columns that it must have.
 
     Raises:
         ValueError: If a column is missing, or a cell is no number where one belongs.
@@ -101,8 +99,6 @@ def read_table(path: Path, columns: Sequence[str]) -> pl.DataFrame:
         table = pl.read_csv(path, infer_schema=False)
     except pl.exceptions.PolarsError:
         table = pl.DataFrame()
-    table = table.with_columns(pl.lit(None, pl.String).alias(name) for name in columns
-                               if name in LATER and name not in table.columns and table.width)  # fmt: skip
     if missing := [name for name in columns if name not in table.columns]:
         raise ValueError(f"{path} must have the columns {', '.join(missing)}")
     return table.with_columns(_typed(path, table[name]) for name in table.columns)

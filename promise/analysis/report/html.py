@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from promise.analysis.plots.curves import usable
 from promise.analysis.plots.drawing import measured_on
 from promise.analysis.plots.gallery import compared
 from promise.analysis.report.sentences import best_sentence, finding_sentence
+from promise.analysis.report.templates import filled
+from promise.analysis.results import METRIC
 
 # Columns of the page's table; all others are in results.csv.
 COLUMNS = {
@@ -56,14 +57,10 @@ class Page:
     figures: Mapping[str, Path] = field(default_factory=dict)
 
 
-def report_html(rows: pl.DataFrame, page: Page, metric: str = "recall@10") -> str:
-    """The page of a sweep, as HTML that holds everything it needs; `page` is what it says beside its table of results.
-
-    Raises:
-        ValueError: If there is no such metric.
-    """
-    done = usable(compared(rows), metric)
-    best = best_sentence(done, metric)
+def report_html(rows: pl.DataFrame, page: Page) -> str:
+    """The page of a sweep, as HTML that holds everything it needs; `page` is what it says beside its table."""
+    done = usable(compared(rows), METRIC)
+    best = best_sentence(done)
     opening = page.lead or finding_sentence(page.findings) or best
     table = rows.select([name for name in COLUMNS if name in rows.columns])
     values = {name: table[name].drop_nulls().unique().to_list() for name in table.columns}
@@ -73,11 +70,9 @@ def report_html(rows: pl.DataFrame, page: Page, metric: str = "recall@10") -> st
     if "flops_per_user" in table.columns:
         cost = pl.col("flops_per_user").cast(pl.Float64) / 1e6
         table = table.with_columns(flops_per_user=pl.when(cost > 0).then(cost))  # a baseline has no count
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["shown"] = shown
-    return environment.get_template("report.html.j2").render(
+    return filled(
+        "report.html.j2",
+        {"shown": shown},
         page=page,
         title=f"Sweep {page.name}: {measured_on(done) or 'no finished point'}",
         sentences=[opening, best] if best != opening else [opening],

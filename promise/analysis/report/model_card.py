@@ -2,31 +2,22 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import promise
 from promise.analysis.plots.curves import spelled
 from promise.analysis.report.results_md import cell
+from promise.analysis.report.templates import filled
 from promise.analysis.results import per_level, protocol
 from promise.analysis.units import flops_text
 
 #: Metrics of a row that the card has, with their names.
 METRICS = {"recall@10": "Recall@10", "ndcg@10": "NDCG@10"}
-
 #: Columns of a row that the card has.
-SHOWN = (
-    "data",
-    "split",
-    "seen",
-    "users",
-    "flops_per_user",
-    *(m + end for m in METRICS for end in ("", "_low", "_high")),
-)
-
+SHOWN = ["data", "split", "seen", "users", "flops_per_user"]
+SHOWN += [metric + end for metric in METRICS for end in ("", "_low", "_high")]
 #: Columns of a row's search that follow from others.
 SILENT = ("search.expansion", "search.temperature", "search.control")
 
@@ -63,11 +54,9 @@ def model_card(
         **({"datasets": [dataset]} if dataset else {}),
         **({"model-index": [{"name": name, "results": results(rows)}]} if rows else {}),
     }
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"flops": flops_text, "cell": cell}
-    text = environment.get_template("model_card.md.j2").render(
+    text = filled(
+        "model_card.md.j2",
+        {"flops": flops_text, "cell": cell},
         name=name,
         place=place,
         license=license,

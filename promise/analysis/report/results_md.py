@@ -7,16 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from promise.analysis.report.headline import COMPARED, COUNT_FREE, METHODS, SEEN, Headline, claimed, read_headline
-from promise.analysis.report.sweep_tables import (
-    DRIFT_MEASURES,
-    KEPT,
-    drift_table,
-    kept_sweeps,
-    law_table,
-)
+from promise.analysis.report.sweep_tables import DRIFT_MEASURES, KEPT, drift_table, kept_sweeps, law_table
+from promise.analysis.report.templates import filled
 from promise.analysis.results import protocol
 from promise.analysis.units import MISSING, flops_text
 
@@ -38,18 +31,13 @@ def build(folder: Path) -> str:
     headline = read_headline(folder)
     sweeps = list(kept_sweeps(folder))
     notes = folder / "notes.md"
-    page = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    page.filters |= {
+    filters = {
         "metric": metric, "signed": signed, "claim": claim, "short": short, "titled": titled, "cell": cell,
         "flops": flops_text, "protocol": protocol, "thousands": "{:,}".format,
     }  # fmt: skip
-    text = page.get_template("results.md.j2").render(
+    text = filled(
+        "results.md.j2",
+        filters,
         h=headline,
         about=METHODS,
         compared=COMPARED,
@@ -88,7 +76,7 @@ def signed(value: float | None) -> str:
     return metric(value, "+")
 
 
-def claim(row: Mapping[str, Any] | None, ends: bool = True) -> str:
+def claim(row: Mapping[str, Any] | None) -> str:
     """A comparison's difference, bold where it is claimed, with its interval; a dash where nothing was compared.
 
     >>> claim({"difference": 0.01, "low": 0.005, "high": 0.015, "seed_min": 0.009, "seed_max": 0.011})
@@ -97,7 +85,7 @@ def claim(row: Mapping[str, Any] | None, ends: bool = True) -> str:
     if not row:
         return MISSING
     text = f"**{signed(row['difference'])}**" if claimed(row) else signed(row["difference"])
-    return f"{text} ({metric(row['low'])} to {metric(row['high'])})" if ends else text
+    return f"{text} ({metric(row['low'])} to {metric(row['high'])})"
 
 
 def short(name: str) -> str:
@@ -131,9 +119,7 @@ def commands(headline: Headline, dataset: str) -> list[str]:
 
 def beams(headline: Headline, dataset: str) -> str:
     """Numbers of beams that the commands of a data set's rows name; empty where they take the configuration's own."""
-    return ", ".join(
-        sorted({w for line in commands(headline, dataset) for w in re.findall(r"search\.width=(\d+)", line)})
-    )
+    return ", ".join(sorted(set(re.findall(r"search\.width=(\d+)", " ".join(commands(headline, dataset))))))
 
 
 def command(headline: Headline, words: str, data: str, split: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from promise.analysis.results import METRIC
 from promise.analysis.units import flops_text
 
 
@@ -22,7 +23,7 @@ def finding_sentence(findings: Sequence[Mapping[str, Any]]) -> str | None:
     return None
 
 
-def point_sentence(row: Mapping[str, Any], role: str, metric: str = "recall@10") -> str:
+def point_sentence(row: Mapping[str, Any], role: str) -> str:
     """A point: its accuracy with the interval, its cost, its dials; `role` says what it is.
 
     >>> row = {"search": "plain", "search.width": 20, "recall@10": 0.1, "flops_per_user": 5e7}
@@ -30,10 +31,10 @@ def point_sentence(row: Mapping[str, Any], role: str, metric: str = "recall@10")
     'The best point: recall@10 0.1000, at 50 MFLOP per user, by plain, W = 20.'
     """
     words = []
-    if row.get(metric) is not None:  # a beam of fewer than 10 has no Recall@10
-        words.append(f"{metric} {row[metric]:.4f}")
-        if row.get(f"{metric}_low") is not None:
-            words[0] += f" (95 % interval {row[f'{metric}_low']:.4f} to {row[f'{metric}_high']:.4f})"
+    if row.get(METRIC) is not None:  # a beam of fewer than 10 has no Recall@10
+        words.append(f"{METRIC} {row[METRIC]:.4f}")
+        if row.get(f"{METRIC}_low") is not None:
+            words[0] += f" (95 % interval {row[f'{METRIC}_low']:.4f} to {row[f'{METRIC}_high']:.4f})"
     if row.get("flops_per_user"):
         words.append(f"at {flops_text(row['flops_per_user'])} per user")
     signs = {"width": "W"} if row["search"] == "plain" else {"width": "W", "candidates": "C", "weight": "λ"}
@@ -44,9 +45,9 @@ def point_sentence(row: Mapping[str, Any], role: str, metric: str = "recall@10")
     return f"{role}: {', '.join(words)}."
 
 
-def best_sentence(rows: pl.DataFrame, metric: str = "recall@10") -> str:
+def best_sentence(rows: pl.DataFrame) -> str:
     """The most accurate of some finished points, as a sentence."""
     if rows.is_empty():
-        return f"No finished point has {metric}."
-    best = rows.sort(metric, descending=True, maintain_order=True).row(0, named=True)
-    return point_sentence(best, "The most accurate point, being the highest of several somewhat flattered", metric)
+        return f"No finished point has {METRIC}."
+    best = rows.sort(METRIC, descending=True, maintain_order=True).row(0, named=True)
+    return point_sentence(best, "The most accurate point, being the highest of several somewhat flattered")

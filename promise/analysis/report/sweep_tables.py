@@ -1,4 +1,7 @@
-"""The kept tables of sweeps and analyses: their best points, drift by depth, and laws."""
+"""The kept tables of sweeps and analyses: their best points, drift by depth, and laws.
+
+A file that is no such table raises ValueError.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,37 +63,23 @@ ABLATION = "ablation-"
 
 
 def kept_sweeps(folder: Path) -> Iterator[dict[str, Any]]:
-    """Every kept table of points: `title`, `words`, `path`, `figure`, what all points share, and its best points.
-
-    Raises:
-        ValueError: If a file is no table of results.
-    """
+    """Every kept table of points: `title`, `words`, `path`, `figure`, what all points share, and its best points."""
     for name, kept in {**KEPT, ABLATION.removesuffix("-"): KeptSweep("A further ablation", "sweep")}.items():
         for path in sorted(folder.glob(f"{name}-*.csv")) if kept.table == "results.csv" else ():
             rows = done(path)
-            best = {
-                search: rows.filter(pl.col("search") == search)
-                .sort("recall@10", maintain_order=True)
-                .tail(1)
-                .to_dicts()
-                for search in ("plain", "guided")
-            }
+            best = {row["search"]: row for row in rows.sort("recall@10", maintain_order=True).to_dicts()}
             figure, shared = path.with_suffix(".svg"), rows.row(0, named=True)
             if shared.get("cooccurrence.scale") is not None:
                 shared["data"] += " (counts)"
             yield {
                 "name": name, "title": kept.title, "words": kept.words, "path": path, "points": len(rows),
                 "figure": figure if figure.exists() else None, **shared,
-                **{search: found[0] if found else None for search, found in best.items()},
+                **{search: best.get(search) for search in ("plain", "guided")},
             }  # fmt: skip
 
 
 def done(path: Path) -> pl.DataFrame:
-    """The points of a sweep that were measured.
-
-    Raises:
-        ValueError: If the file is no table of results, or no point has accuracy.
-    """
+    """The points of a sweep that were measured; at least one."""
     rows = read_results(path)
     if missing := {"data", "split", "users", "seed", "recall@10", "ndcg@10", "status"} - set(rows.columns):
         raise ValueError(f"{path} must have the columns {', '.join(sorted(missing))}")
@@ -101,11 +90,7 @@ def done(path: Path) -> pl.DataFrame:
 
 
 def drift_table(path: Path) -> tuple[dict[str, Any], list[str], dict[str, dict[str, dict[str, Any]]]]:
-    """A first row for what all share, the depths, and what is shown: measure -> depth -> row.
-
-    Raises:
-        ValueError: If the file is no table of drift.
-    """
+    """A first row for what all share, the depths, and what is shown: measure -> depth -> row."""
     rows = read_columns(path, DRIFT_COLUMNS).cast({"depth": pl.Int64})
     shown = rows.filter(pl.col("measure").is_in(list(DRIFT_MEASURES)), pl.col("depth").is_not_null())
     cells: dict[str, dict[str, dict[str, Any]]] = {}
@@ -119,29 +104,20 @@ def law_table(path: Path) -> tuple[str, list[dict[str, Any]]]:
 
     Returns:
         The words that make them, those of the sweep whose kept table has the same ending, and the rows.
-
-    Raises:
-        ValueError: If the file is no table of laws.
     """
-    rows = read_columns(path, LAW_COLUMNS).filter(
-        pl.col("along") == "candidates", pl.col("metric").str.contains("recall")
-    )
+    rows = read_columns(path, LAW_COLUMNS)
+    rows = rows.filter(pl.col("along") == "candidates", pl.col("metric").str.contains("recall"))
     order = [pl.col("reason").is_not_null(), ~pl.col("preferred").cast(pl.Boolean), "aicc"]
     curve = pl.format("{}, {}, W = {}", pl.col("generator").fill_null("–"), "reward", "width")
     shown = rows.with_columns(curve=curve).group_by("group", "metric", maintain_order=True)
     ending = path.name.removeprefix("laws")
-    sweeps = [
-        kept for name, kept in KEPT.items() if kept.table == "results.csv" and path.with_name(name + ending).exists()
-    ]
+    points = {name: kept for name, kept in KEPT.items() if kept.table == "results.csv"}
+    sweeps = [kept for name, kept in points.items() if path.with_name(name + ending).exists()]
     return [*sweeps, KEPT["laws"]][0].words, shown.map_groups(lambda each: each.sort(order).head(1)).to_dicts()
 
 
 def read_columns(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
-    """A CSV file that has these columns and at least one row.
-
-    Raises:
-        ValueError: If it has not.
-    """
+    """A CSV file that has these columns and at least one row; ValueError if it has not."""
     try:
         rows = pl.read_csv(path, infer_schema_length=None)
     except pl.exceptions.PolarsError:

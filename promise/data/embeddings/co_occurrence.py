@@ -5,8 +5,9 @@ import polars as pl
 from scipy import sparse
 
 from promise.data.embeddings.protocol import NothingToEmbed
-from promise.data.embeddings.vectors import at_least_one, digest, reduced, unit_rows
+from promise.data.embeddings.vectors import digest, reduced, unit_rows
 from promise.data.histories import Histories
+from promise.ids.quantizers.checks import check_count
 
 
 class CoOccurrenceEmbedding:
@@ -25,15 +26,12 @@ class CoOccurrenceEmbedding:
     """
 
     def __init__(self, dim: int, window: int) -> None:
-        self.dim = at_least_one("dim", dim)
-        self.window = at_least_one("window", window)
+        check_count("embeddings.dim", dim)
+        check_count("embeddings.window", window)
+        self.dim, self.window = dim, window
 
     def embed(self, items: pl.DataFrame, histories: Histories, seed: int) -> np.ndarray:
-        """Embeds what was bought together: (I, E) float32; an item without company gets a row of zeros.
-
-        Raises:
-            NothingToEmbed: no training history holds two different items.
-        """
+        """Embeds what was bought together: (I, E) float32; an item without company gets a row of zeros."""
         pairs = count_pairs(*histories.training_items(), histories.item_count, self.window)
         if pairs.nnz == 0:
             raise NothingToEmbed("no training history holds two different items (embeddings=text needs none)")
@@ -45,16 +43,10 @@ class CoOccurrenceEmbedding:
 
 
 def count_pairs(items: np.ndarray, offsets: np.ndarray, item_count: int, window: int) -> sparse.csr_matrix:
-    """Counts how often two different items stand near each other, each pair at distance d as 1 / d.
+    """Counts how often two different items stand near each other, each pair at distance d <= window as 1 / d.
 
-    Args:
-        items: (n,) item indices, one user after the other.
-        offsets: (users + 1,) where each user's items begin.
-        item_count: I.
-        window: largest distance that counts, >= 1.
-
-    Returns:
-        (I, I) symmetric sparse float64 matrix with an empty diagonal.
+    Items (n,) are of one user after the other, offsets (users + 1,) where each one's begin; the result is a symmetric
+    (I, I) float64 matrix with an empty diagonal.
     """
     ends = np.repeat(offsets[1:], np.diff(offsets))
     counts = sparse.csr_matrix((item_count, item_count), dtype=np.float64)

@@ -37,11 +37,7 @@ class Concatenation:
             raise ValueError("embeddings.parts must hold at least one part with a weight above 0")
 
     def embed(self, items: pl.DataFrame, histories: Histories, seed: int) -> np.ndarray:
-        """Embeds every item by every part: (I, sum of the parts' E) float32.
-
-        Raises:
-            NothingToEmbed: no part is left.
-        """
+        """Embeds every item by every part: (I, sum of the parts' E) float32; NothingToEmbed where no part is left."""
         columns, reasons = [], []
         for name, part in self.parts.items():
             try:
@@ -57,7 +53,5 @@ class Concatenation:
 
     def fingerprint(self) -> str:
         """Returns a hash of the parts, their order and their weights."""
-        return digest(
-            "concatenation-1",
-            *((part["embedding"].fingerprint(), part["weight"]) for part in self.parts.values()),
-        )
+        parts = ((part["embedding"].fingerprint(), part["weight"]) for part in self.parts.values())
+        return digest("concatenation-1", *parts)

@@ -13,6 +13,8 @@ from promise.data.histories import Histories
 
 logger = logging.getLogger(__name__)
 
+_WHOSE = "ids_path=FILE.txt tells whose they are"
+
 
 class GivenEmbedding:
     """Vectors computed elsewhere, matched to the items by their ids; rows of other ids are left out.
@@ -81,11 +83,7 @@ class GivenEmbedding:
         return vectors
 
     def fingerprint(self) -> str:
-        """Returns a hash of the files' contents.
-
-        Raises:
-            ValueError: a file cannot be read.
-        """
+        """Returns a hash of the files' contents; ValueError where a file cannot be read."""
         contents = []
         for key, path in (("path", self.path), ("ids_path", self.ids)):
             if path:
@@ -109,15 +107,10 @@ class GivenEmbedding:
                 except UnicodeDecodeError as error:
                     raise ValueError(f"embeddings.ids_path: {self.ids} is no text") from error
         if numbers.ndim == 2 and len(numbers) != item_count:
-            raise ValueError(
-                f"embeddings.path: expected {item_count} rows, one per item, got {len(numbers)}: "
-                "ids_path=FILE.txt tells whose they are"
-            )
-        logger.warning(
-            "embeddings.path=%s is matched by position: its rows are taken as the items by id; "
-            "ids_path=FILE.txt tells whose they are",
-            self.path,
-        )
+            wanted = f"expected {item_count} rows, one per item"
+            raise ValueError(f"embeddings.path: {wanted}, got {len(numbers)}: {_WHOSE}")
+        said = "is matched by position: its rows are taken as the items by id"
+        logger.warning("embeddings.path=%s %s; %s", self.path, said, _WHOSE)
         return None, numbers
 
     def _parquet(self) -> tuple[pl.Series, np.ndarray]:
@@ -134,9 +127,8 @@ class GivenEmbedding:
         if isinstance(first, pl.List | pl.Array) and first.inner.is_numeric() and not more:
             width = numbers.to_series().cast(pl.List(pl.Float64)).list.len()
             if width.n_unique() > 1:
-                raise ValueError(
-                    f"embeddings.path: lists must be of one length, got lengths {sorted(width.unique())[:3]}"
-                )
+                got = f"lengths {sorted(width.unique())[:3]}"
+                raise ValueError(f"embeddings.path: lists must be of one length, got {got}")
             flat = numbers.to_series().explode().to_numpy()
             return ids, flat.reshape(len(ids), -1) if len(ids) else np.zeros((0, 0))
         if other := [name for name, kind in numbers.schema.items() if not kind.is_numeric()]:

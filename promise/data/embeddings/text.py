@@ -6,8 +6,9 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfTransformer
 
 from promise.data.embeddings.protocol import NothingToEmbed
-from promise.data.embeddings.vectors import at_least_one, digest, reduced, unit_rows
+from promise.data.embeddings.vectors import digest, reduced, unit_rows
 from promise.data.histories import Histories
+from promise.ids.quantizers.checks import check_count
 
 # One-letter words count too: sizes ("5 ml") and scripts with short words carry meaning.
 _WORD = r"\w+"
@@ -26,16 +27,12 @@ class TextEmbedding:
     """
 
     def __init__(self, dim: int, min_df: int, ngrams: int) -> None:
-        self.dim = at_least_one("dim", dim)
-        self.min_df = at_least_one("min_df", min_df)
-        self.ngrams = at_least_one("ngrams", ngrams)
+        for name, value in (("dim", dim), ("min_df", min_df), ("ngrams", ngrams)):
+            check_count(f"embeddings.{name}", value)
+        self.dim, self.min_df, self.ngrams = dim, min_df, ngrams
 
     def embed(self, items: pl.DataFrame, histories: Histories, seed: int) -> np.ndarray:
-        """Embeds the texts: (I, E) float32; an item without words gets a row of zeros.
-
-        Raises:
-            NothingToEmbed: no item has a text with a word in it.
-        """
+        """Embeds the texts: (I, E) float32; an item without words gets a row of zeros."""
         words = word_weights(items["text"], self.min_df, self.ngrams)
         words = word_weights(items["text"], 1, self.ngrams) if words is None else words
         if words is None:

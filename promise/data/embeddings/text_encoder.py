@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 
 from promise.data.embeddings.protocol import NothingToEmbed
-from promise.data.embeddings.vectors import at_least_one, digest
+from promise.data.embeddings.vectors import digest
 from promise.data.histories import Histories
 from promise.ids.progress import progress
+from promise.ids.quantizers.checks import check_count
 
 #: Texts whose vectors are written at once: what a killed run loses at most.
 TEXTS_AT_ONCE = 1024
@@ -35,7 +36,8 @@ class TextEncoder:
         if find_spec("sentence_transformers") is None:
             raise ValueError("embeddings=text_encoder needs sentence-transformers: pip install -e '.[text]'")
         self.model, self.prefix, self.cache = model, prefix, Path(cache_path)
-        self.batch_size = at_least_one("batch_size", batch_size)
+        self.batch_size = batch_size
+        check_count("embeddings.batch_size", batch_size)
 
     def embed(self, items: pl.DataFrame, histories: Histories, seed: int) -> np.ndarray:
         """Encodes the texts that are not kept yet: (I, E) float32; an item without a text gets a row of zeros.
@@ -75,9 +77,8 @@ class TextEncoder:
         parts = list(table.iter_slices(TEXTS_AT_ONCE))
         for part in progress(parts, f"encoding texts by {self.model}", [len(part) for part in parts], "texts"):
             texts = [self.prefix + text for text in part["text"]]
-            vectors = model.encode(
-                texts, batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False
-            )
+            how = {"batch_size": self.batch_size, "normalize_embeddings": True, "show_progress_bar": False}
+            vectors = model.encode(texts, **how)
             name = f"{part['key'][0]}.parquet"
             unfinished = folder / f".{os.getpid()}-{name}"
             kept = pl.Series("vector", np.asarray(vectors, np.float32))

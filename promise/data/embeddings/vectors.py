@@ -1,4 +1,4 @@
-"""Steps that several encoders share: truncated SVD, rows of length 1, checks and fingerprints of parameters."""
+"""Steps that several encoders share: truncated SVD, rows of length 1, fingerprints of parameters."""
 
 import hashlib
 import json
@@ -62,12 +62,6 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
     scaled = vectors / np.where(largest > 0, largest, 1)  # so that squares neither overflow nor vanish
     norms = np.linalg.norm(scaled, axis=1, keepdims=True)
     return (scaled / np.where(norms > 0, norms, 1)).astype(np.float32)
-
-
-def at_least_one(name: str, value: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"embeddings.{name} must be an integer >= 1, got {value}")
-    return value
 
 
 def digest(*facts: object) -> str:

@@ -30,16 +30,12 @@ class AmazonReviews(EventSource):
 
     def paths(self) -> list[Path]:
         """The files of reviews and of products."""
-        products = [] if self.products is None else found_files("data.products", self.products, self.root)
-        return [*found_files("data.reviews", self.reviews, self.root), *products]
+        named = (("data.reviews", self.reviews), ("data.products", self.products))
+        return [path for name, pattern in named for path in found_files(name, pattern, self.root)]
 
     def events(self) -> Events:
-        """The reviews.
-
-        Raises:
-            ValueError: If they are of none of the three forms.
-        """
-        files = [TableFile.open("data.reviews", path) for path in found_files("data.reviews", self.reviews, self.root)]
+        """The reviews; ValueError if they are of none of the three forms."""
+        files = TableFile.open_all("data.reviews", self.reviews, self.root)
         for form in _FORMS:
             if all({*form} <= {*file.columns} for file in files):
                 return Events(files, *form)
@@ -50,8 +46,7 @@ class AmazonReviews(EventSource):
         """The products, the first row of each; their ids are their `order`, in which reviews of one day stand."""
         if self.products is None:
             return None
-        paths = found_files("data.products", self.products, self.root)
-        files = [TableFile.open("data.products", path) for path in paths]
+        files = TableFile.open_all("data.products", self.products, self.root)
         columns = {column for file in files for column in file.columns}
         item = "parent_asin" if "parent_asin" in columns else "asin"
         texts = [text for text in _TEXTS if text in columns]

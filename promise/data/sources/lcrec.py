@@ -63,11 +63,7 @@ class LCRec(EventSource):
 
 
 def _object(path: Path) -> dict[str, Any]:
-    """The JSON object of a file.
-
-    Raises:
-        ValueError: If it holds none.
-    """
+    """The JSON object of a file; ValueError if it holds none."""
     try:
         found = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError, OSError) as error:

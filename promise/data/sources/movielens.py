@@ -1,7 +1,6 @@
 """MovieLens in all its forms: u.data (100K), ratings.dat (1M, 10M), ratings.csv (latest, 20M, 25M, 32M)."""
 
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -23,14 +22,7 @@ _GENRES += "Mystery Romance Sci-Fi Thriller War Western"
 
 
 class MovieLens(EventSource):
-    """Reads a folder as GroupLens publishes it; ratings of any value are events.
-
-    Args:
-        preparing: See `EventSource`; `root` is the folder.
-    """
-
-    def __init__(self, **preparing: Any) -> None:
-        super().__init__(**preparing)
+    """Reads a folder as GroupLens publishes it, `root`; ratings of any value are events. See `EventSource`."""
 
     def paths(self) -> list[Path]:
         """The ratings, and the films if their file is there."""
@@ -63,9 +55,8 @@ class MovieLens(EventSource):
         for line in filter(None, map(str.strip, text.split("\n"))):  # a title may hold other ends of lines
             film, title, *rest = line.split("::" if path.suffix == ".dat" else "|")
             flags = zip(_GENRES.split(), rest[3:], strict=False)
-            rows.append(
-                (film, title, rest[0] if path.suffix == ".dat" else "|".join(g for g, on in flags if on == "1"))
-            )
+            genres = rest[0] if path.suffix == ".dat" else "|".join(genre for genre, on in flags if on == "1")
+            rows.append((film, title, genres))
         frame = pl.DataFrame(rows, schema=dict.fromkeys(("id", "title", "genres"), pl.String), orient="row")
         file = TableFile("data.root", path, "csv", tuple(frame.columns), header=False, frame=frame)
         return item_table([file], "id", ["title", "genres"], "genres")

@@ -31,8 +31,7 @@ import numpy as np
 import polars as pl
 
 from promise.data.interactions import Interactions
-from promise.data.sources.synthetic_conditional import Conditional
-from promise.data.sources.synthetic_shop import Array, Shop, Simulation, zipf
+from promise.data.sources.synthetic_shop import Array, Conditional, Shop, Simulation, zipf
 from promise.data.sources.synthetic_texts import item_texts
 
 _DRAWS = 30  # of one purchase; a user who then still has drawn nothing new gets any item that is new
@@ -131,10 +130,7 @@ class Synthetic:
             "item": simulation.number[simulation.bought[user, time]].astype(np.int32),
             "time": time,
         }
-        items = {
-            "id": np.arange(1, self.items + 1),
-            "text": texts[np.argsort(simulation.number)],
-        }
+        items = {"id": np.arange(1, self.items + 1), "text": texts[np.argsort(simulation.number)]}
         return Interactions(
             events=pl.DataFrame(events, schema_overrides={"time": pl.Int64}),
             users=pl.Series("user", [f"user{index}" for index in range(1, self.users + 1)]),
@@ -231,27 +227,9 @@ class Synthetic:
         return favourites, bought, places
 
     def _purchase(
-        self,
-        shop: Shop,
-        links: Array,
-        had: Array,
-        current: Array,
-        favourites: Array,
-        rng: np.random.Generator,
+        self, shop: Shop, links: Array, had: Array, current: Array, favourites: Array, rng: np.random.Generator
     ) -> tuple[Array, Array]:
-        """Draws the next purchase of n users.
-
-        Args:
-            shop: the catalogue.
-            links: (I, links) follow-up items.
-            had: (n, step) the users' purchases so far.
-            current: (n,) their current sub-categories.
-            favourites: (n, favourites) sub-categories.
-            rng: source of randomness.
-
-        Returns:
-            The items (n,) and the sub-categories (n,) that are current after them.
-        """
+        """Draws the next purchase of n users who had (n, step) items: its item (n,), and what is current then (n,)."""
         (users, step), row = had.shape, np.arange(len(had))
         kind = np.searchsorted(np.cumsum([self.stay, self.drift, self.favourite]), rng.random(users), side="right")
         size = np.array([1, self.subcategories, 1, self._nodes])[kind]

@@ -56,29 +56,19 @@ class Table(EventSource):
 
     def paths(self) -> list[Path]:
         """The files of events and of items."""
-        items = [] if self.items_pattern is None else found_files("data.items", self.items_pattern, self.root)
-        return [*found_files("data.events", self.events_pattern, self.root), *items]
+        named = (("data.events", self.events_pattern), ("data.items", self.items_pattern))
+        return [path for name, pattern in named for path in found_files(name, pattern, self.root)]
 
     def events(self) -> Events:
-        """The files of events; which columns are taken is said.
-
-        Raises:
-            ValueError: If a column is not there or none can be guessed.
-        """
-        paths = found_files("data.events", self.events_pattern, self.root)
-        files = [TableFile.open("data.events", path, self.options["header"]) for path in paths]
+        """The files of events; which columns are taken is said."""
+        files = TableFile.open_all("data.events", self.events_pattern, self.root, self.options["header"])
         return Events.of(files, *(self.options[key] for key in ("user", "item", "time")))
 
     def items(self) -> pl.DataFrame | None:
-        """The table of items, if one is named; which columns are taken is said.
-
-        Raises:
-            ValueError: If a column is not there, or no id can be guessed.
-        """
+        """The table of items, if one is named; which columns are taken is said."""
         if self.items_pattern is None:
             return None
-        paths = found_files("data.items", self.items_pattern, self.root)
-        files = [TableFile.open("data.items", path, self.options["header"]) for path in paths]
+        files = TableFile.open_all("data.items", self.items_pattern, self.root, self.options["header"])
         columns = files[0].columns
         same = self.options["item"] if self.options["item"] in columns else None
         item = named_column("item_id", self.options["item_id"] or same, columns)

@@ -8,7 +8,7 @@ import polars as pl
 
 from promise.data.item_table import item_table
 from promise.data.preparing import Events, EventSource
-from promise.data.tables import TableFile, collected, found_files
+from promise.data.tables import TableFile, found_files, word_lines
 
 
 class TimedSequences(EventSource):
@@ -35,18 +35,13 @@ class TimedSequences(EventSource):
         return [found_files(name, path, self.root)[0] for name, path in self.files.items()]
 
     def events(self) -> Events:
-        """Every item with its time; those of other domains are left out.
-
-        Raises:
-            ValueError: If the two files do not agree, or a domain is unknown.
-        """
+        """Every item with its time; those of other domains are left out."""
         sequences, times, _ = self.paths()
-        items, stamps = _lines("data.sequences", sequences), _lines("data.times", times)
+        (_, items), (_, stamps) = word_lines("data.sequences", sequences), word_lines("data.times", times)
         lines = items.height == stamps.height and items["user"].equals(stamps["user"])
         if not lines or not items["values"].list.len().equals(stamps["values"].list.len()):
-            raise ValueError(
-                "data.times must have the users and as many times as data.sequences has items, line by line"
-            )
+            wanted = "the users and as many times as data.sequences has items, line by line"
+            raise ValueError(f"data.times must have {wanted}")
         frame = items.select("user", item="values", time=stamps["values"]).explode("item", "time")
         if self.domains is not None:
             frame = frame.join(self.items().select(item=pl.col("id").cast(pl.String)), on="item", how="semi")
@@ -54,11 +49,7 @@ class TimedSequences(EventSource):
         return Events([file], "user", "item", "time")
 
     def items(self) -> pl.DataFrame:
-        """The items of the domains.
-
-        Raises:
-            ValueError: If there is no such domain.
-        """
+        """The items of the domains; ValueError if there is no such domain."""
         found = item_table([TableFile.open("data.items", self.paths()[2])], "id", ["title"], "domain")
         known = found["category"].unique(maintain_order=True).to_list()
         for domain in self.domains or []:
@@ -67,10 +58,3 @@ class TimedSequences(EventSource):
         kept = found if self.domains is None else found.filter(pl.col("category").is_in(self.domains))
         digits = len(str(found["id"].max()))
         return kept.with_columns(order=pl.col("id").cast(pl.String).str.zfill(digits))
-
-
-def _lines(name: str, path: Path) -> pl.DataFrame:
-    """The first word of every line (`user`) and the list of the others (`values`)."""
-    file = TableFile(name, path, "csv", ("line",), separator="\x01", header=False, quoted=False)
-    words = collected(file.scan(["line"]), [file])["line"].str.strip_chars().str.split(" ")
-    return pl.DataFrame({"user": words.list.first(), "values": words.list.slice(1)})

@@ -11,10 +11,10 @@ from promise.ids.semantic_ids import checked_codes
 BALANCES = ("none", "last_level")
 
 
-def check_count(name: str, value: int, least: int = 1) -> None:
-    """Raises ValueError unless `ids.name` is an integer >= `least`."""
+def check_count(option: str, value: int, least: int = 1) -> None:
+    """Raises ValueError unless an option, such as `ids.levels`, is an integer >= `least`."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ValueError(f"ids.{name} must be an integer >= {least}, got {value!r}")
+        raise ValueError(f"{option} must be an integer >= {least}, got {value!r}")
 
 
 def check_balance(value: str) -> None:
@@ -24,30 +24,18 @@ def check_balance(value: str) -> None:
 
 
 def checked_sizes(levels: int, codes: int | Sequence[int]) -> tuple[int, ...]:
-    """The number of codes of each level (L,).
-
-    Args:
-        levels: L, >= 1.
-        codes: one number >= 1, or one per level.
-
-    Raises:
-        ValueError: one of them is something else.
-    """
-    check_count("levels", levels)
+    """The number of codes of each level (L,), of one for all or one per level; ValueError unless all are >= 1."""
+    check_count("ids.levels", levels)
     per_level = list(codes) if isinstance(codes, Sequence) else [codes] * levels
     if len(per_level) != levels:
         raise ValueError(f"ids.codes must be one number or {levels} (ids.levels), got {len(per_level)}")
     for size in per_level:
-        check_count("codes", size)
+        check_count("ids.codes", size)
     return tuple(int(size) for size in per_level)
 
 
 def checked_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Embeddings (I, E) as float32, all of them finite.
-
-    Raises:
-        ValueError: no table, an empty one, or a row that holds NaN or infinity.
-    """
+    """Embeddings (I, E) as float32; ValueError for no table, an empty one, or a row that holds NaN or infinity."""
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity and is refused below
         table = np.asarray(vectors, dtype=np.float32)
     if table.ndim != 2 or 0 in table.shape:
@@ -65,41 +53,26 @@ def fitting(items: int) -> int:
 
 def require_room(items: int, level_sizes: Sequence[int]) -> None:
     """Raises ValueError where a level has more codes than there are items to learn them from."""
-    if items < max(level_sizes):
-        most = max(level_sizes)
+    if items < (most := max(level_sizes)):
         raise ValueError(f"ids.codes must be at most the number of items, {items}, got {most}: {fitting(items)} fits")
 
 
 def check_encoding(
     codes: NDArray[np.int32], codebooks: Sequence[NDArray[np.float32]], level_sizes: Sequence[int], items: int, dim: int
 ) -> None:
-    """Refuses what a quantizer gave unless it is what `Quantizer` says.
-
-    Args:
-        codes: (I, L) of `encode`.
-        codebooks: L arrays (K_b, E).
-        level_sizes: (L,) most codes of each level.
-        items: I.
-        dim: E.
-
-    Raises:
-        ValueError: Naming what is wrong.
-    """
+    """Raises ValueError unless codes (I, L) and codebooks, L arrays (K_b, E), are what `Quantizer` says."""
     shapes = [np.shape(table) for table in codebooks]
     if len(shapes) != len(level_sizes) or any(len(shape) != 2 or shape[1] != dim for shape in shapes):
-        raise ValueError(
-            f"the quantizer's codebooks must be {len(level_sizes)} tables (codes, {dim}), got shapes {shapes}"
-        )
+        wanted = f"{len(level_sizes)} tables (codes, {dim})"
+        raise ValueError(f"the quantizer's codebooks must be {wanted}, got shapes {shapes}")
     if not all(np.isfinite(table).all() for table in codebooks):
         raise ValueError("the quantizer's codebooks must be finite, got NaN or infinity")
     for level, (shape, size) in enumerate(zip(shapes, level_sizes, strict=True), 1):
         if not 0 < shape[0] <= size:
-            raise ValueError(
-                f"the quantizer's codebook of level {level} must have 1 .. {size} codes (level_sizes), got {shape[0]}"
-            )
+            wanted = f"level {level} must have 1 .. {size} codes (level_sizes)"
+            raise ValueError(f"the quantizer's codebook of {wanted}, got {shape[0]}")
     if not isinstance(codes, np.ndarray) or codes.shape != (items, len(shapes)):
         got = codes.shape if isinstance(codes, np.ndarray) else type(codes).__name__
-        raise ValueError(
-            f"the quantizer's codes must be an array of shape {(items, len(shapes))} (items, levels), got {got}"
-        )
+        wanted = f"an array of shape {(items, len(shapes))} (items, levels)"
+        raise ValueError(f"the quantizer's codes must be {wanted}, got {got}")
     checked_codes(codes, [shape[0] for shape in shapes])

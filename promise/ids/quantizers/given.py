@@ -49,12 +49,7 @@ class GivenCodes:
         self._codes = codes[place.to_numpy()]
 
     def fit(self, vectors: NDArray[np.float32], seed: int) -> None:
-        """Makes codewords for the codes.
-
-        Args:
-            vectors: (I, E) finite numbers, one row per item of the catalogue.
-            seed: not used.
-        """
+        """Makes codewords for the codes, of vectors (I, E), one row per item of the catalogue; the seed is not used."""
         left, self.codebooks = checked_vectors(vectors).copy(), []
         for column, size in zip(self._codes.T, self.level_sizes, strict=True):
             members = sparse.csr_matrix(
@@ -66,11 +61,7 @@ class GivenCodes:
             self.codebooks.append(means)
 
     def encode(self, vectors: NDArray[np.float32]) -> NDArray[np.int32]:
-        """The items' codes (I, L) as the file has them, whatever their vectors (I, E).
-
-        Raises:
-            ValueError: there are other items than those of the catalogue.
-        """
+        """The items' codes (I, L) as the file has them, whatever their vectors (I, E)."""
         if len(vectors) != len(self._codes):
             raise ValueError(f"ids=given has codes of {len(self._codes)} items, got vectors of {len(vectors)}")
         return self._codes
@@ -89,12 +80,9 @@ def _read(path: Path, name: str) -> tuple[pl.Series, NDArray[np.int32]]:
         raise ValueError(f"{name} holds no codes")
     if ids.is_duplicated().any():
         raise ValueError(f"{name}: the item {ids.filter(ids.is_duplicated())[0]!r} is there twice")
-    listed = levels.width == 1 and isinstance(levels.dtypes[0], pl.List | pl.Array)
-    lists = (
-        levels.to_series().cast(pl.List(pl.String))
-        if listed
-        else levels.select(pl.concat_list(pl.all().cast(pl.String))).to_series()
-    )
+    listed = levels.width == 1 and levels.dtypes[0].is_nested()
+    text = pl.all().cast(pl.List(pl.String)) if listed else pl.concat_list(pl.all().cast(pl.String))
+    lists = levels.select(text).to_series()
     lengths = lists.list.len().fill_null(0)
     usual = int(lengths.mode().max())  # type: ignore[arg-type]
     if (odd := (lengths != usual) | (lengths == 0)).any():

@@ -34,7 +34,7 @@ class OPQ:
             raise ValueError("ids=opq needs faiss: pip install -e '.[opq]'")
         if isinstance(codes, Sequence) or codes not in [2**bits for bits in range(1, 17)]:
             raise ValueError(f"ids.codes must be a power of 2 up to 65536 for ids=opq, got {codes}")
-        check_count("iterations", iterations)
+        check_count("ids.iterations", iterations)
         self.level_sizes = checked_sizes(levels, codes)
         self.codebooks: list[NDArray[np.float32]] = []
         self._iterations = iterations
@@ -71,11 +71,7 @@ class OPQ:
         self.codebooks[0] += self._mean
 
     def encode(self, vectors: NDArray[np.float32]) -> NDArray[np.int32]:
-        """The nearest codeword of each part: (I, E) -> (I, L).
-
-        Raises:
-            ValueError: no (I, E) table, or a row that holds NaN or infinity.
-        """
+        """The nearest codeword of each part: (I, E), checked as by `fit`, -> (I, L)."""
         import faiss
 
         packed = self._quantizer.compute_codes(self._turned(checked_vectors(vectors)))

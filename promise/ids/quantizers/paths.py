@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from promise.ids.progress import progress
-from promise.ids.semantic_ids import path_numbers
+from promise.ids.semantic_ids import prefix_numbers
 
 CHUNK = 512  # vectors searched for at once: their candidates stay in the cache
 CROWD = 4  # items per last code up to which a parent's items are dealt anew
@@ -82,7 +82,7 @@ def spread(
         (I, L), the same but for last codes.
     """
     before, codes, table = codes, codes.copy(), codebooks[-1].astype(np.float64)
-    parents, halves = path_numbers(codes[:, :-1]), np.square(table).sum(axis=1) / 2
+    parents, halves = prefix_numbers(codes[:, :-1])[-1], np.square(table).sum(axis=1) / 2
     residual = vectors - reconstruct(codes[:, :-1], codebooks)
     order = np.argsort(parents, kind="stable")
     for items in np.split(order, np.cumsum(np.bincount(parents))[:-1]):
@@ -100,15 +100,9 @@ def spread(
 def refitted(
     vectors: NDArray[np.float32], codes: NDArray[np.int32], level_sizes: Sequence[int]
 ) -> list[NDArray[np.float32]]:
-    """The codewords whose sums along given paths leave the least squared error, of all levels at once.
+    """The codewords, L arrays (K_b, E), whose sums along paths (I, L) leave the least squared error of vectors (I, E).
 
-    Args:
-        vectors: (I, E).
-        codes: (I, L).
-        level_sizes: (L,) K_b; a code without items gets a codeword of 0.
-
-    Returns:
-        L arrays (K_b, E).
+    They are of all levels at once; a code without items gets a codeword of 0.
     """
     offsets = np.cumsum([0, *level_sizes])
     ends = np.arange(0, codes.size + 1, codes.shape[1])

@@ -64,12 +64,10 @@ class ResidualKMeans:
     ) -> None:
         self.level_sizes = checked_sizes(levels, codes)
         for name, value, least in (("iterations", iterations, 1), ("restarts", restarts, 1), ("refits", refits, 0)):
-            check_count(name, value, least)
+            check_count(f"ids.{name}", value, least)
         check_balance(balance)
         self.codebooks: list[NDArray[np.float32]] = []
-        self._iterations = iterations
-        self._restarts = restarts
-        self._refits, self._balance = refits, balance
+        self._iterations, self._restarts, self._refits, self._balance = iterations, restarts, refits, balance
 
     def fit(self, vectors: NDArray[np.float32], seed: int) -> None:
         """Learns the codebooks. The same seed and vectors give the same ones.
@@ -107,23 +105,15 @@ class ResidualKMeans:
         ]
         sizes = [len(codebook) for codebook in self.codebooks]
         if sizes != list(self.level_sizes):
-            few = (
-                f": ids.codes={fitting(len(table))} fits {len(table)} items"
-                if len(table) < max(self.level_sizes)
-                else ""
-            )
-            warnings.warn(
-                f"ids.codes clamped from {list(self.level_sizes)} to {sizes}, the distinct vectors per level{few}",
-                stacklevel=2,
-            )
+            said = f"ids.codes clamped from {list(self.level_sizes)} to {sizes}, the distinct vectors per level"
+            if len(table) < max(self.level_sizes):
+                said += f": ids.codes={fitting(len(table))} fits {len(table)} items"
+            warnings.warn(said, stacklevel=2)
 
     def encode(self, vectors: NDArray[np.float32]) -> NDArray[np.int32]:
         """The nearest path of each item, and with balance "last_level" distinct ones: (I, E) -> (I, L).
 
         Without refits the path takes the nearest codeword of what the levels before left over, level by level.
-
-        Raises:
-            ValueError: no (I, E) table, or a row that holds NaN or infinity.
         """
         return self._paths(self._centred(checked_vectors(vectors)))
 

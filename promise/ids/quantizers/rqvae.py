@@ -65,9 +65,9 @@ class RQVAE:
     ) -> None:
         self.level_sizes = checked_sizes(levels, codes)
         for name, value in (("latent_dim", latent_dim), ("steps", steps), ("batch_size", batch_size)):
-            check_count(name, value)
+            check_count(f"ids.{name}", value)
         for width in hidden:
-            check_count("hidden", width)
+            check_count("ids.hidden", width)
         for name, number, allowed, holds in (
             ("learning_rate", learning_rate, "> 0", learning_rate > 0),
             ("commitment", commitment, ">= 0", commitment >= 0),
@@ -82,12 +82,7 @@ class RQVAE:
         self.codebooks: list[NDArray[np.float32]] = []
         self._widths = [*hidden, latent_dim]
         self._steps, self._batch_size, self._learning_rate = steps, batch_size, learning_rate
-        self._options = {
-            "commitment": commitment,
-            "decay": decay,
-            "revive_below": revive_below,
-            "gradient": gradient,
-        }
+        self._options = {"commitment": commitment, "decay": decay, "revive_below": revive_below, "gradient": gradient}
         self._balance = balance
 
     def fit(self, vectors: NDArray[np.float32], seed: int) -> None:
@@ -131,11 +126,7 @@ class RQVAE:
         self.codebooks[0] += self._mean
 
     def encode(self, vectors: NDArray[np.float32]) -> NDArray[np.int32]:
-        """Codes of what the trained encoder makes of items, those of `fit` or new ones: (I, E) -> (I, L).
-
-        Raises:
-            ValueError: no (I, E) table, or a row that holds NaN or infinity.
-        """
+        """Codes of what the trained encoder makes of items, those of `fit` or new ones: (I, E) -> (I, L)."""
         return self._paths(checked_vectors(vectors), self._balance)
 
     @torch.no_grad()
