@@ -85,11 +85,7 @@ class Finding:
 
     def cells(self) -> list[Any]:
         """The row of the printed table."""
-        return [*self.as_dict().values(), verdict(self.low, self.high)]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The finding as JSON."""
-        return asdict(self)
+        return [*asdict(self).values(), verdict(self.low, self.high)]
 
 
 def verdict(low: float | None, high: float | None) -> str:

@@ -82,10 +82,9 @@ class CurveLaws:
 
 
 def groups(points: Sequence[Measured]) -> Iterator[LawGroup]:
-    """Guided points of a sweep that differ in C and seed alone, where there are at least five C.
+    """Guided points of a sweep that differ in C and seed alone, if there are at least five C, as it names them first.
 
-    Yields:
-        Groups as the sweep names them first. Seeds are averaged over the C that all of them have.
+    Seeds are averaged over the C that all of them have.
     """
     found: dict[str, dict[Any, dict[float, Measured]]] = {}
     for p in points:
@@ -167,10 +166,7 @@ def table_rows(found: Sequence[CurveLaws]) -> list[list[Any]]:
 
 def write_laws(found: Sequence[CurveLaws], folder: Path) -> dict[str, str]:
     """Write `laws.csv`, and as `.svg` and `.png` the laws of accuracy over C (`law`) and those of HRecall that could
-    be fitted (`level-laws`).
-
-    Returns:
-        The files by name, as the verb reports them.
+    be fitted (`level-laws`); returns the files by name.
     """
     write_csv(pl.DataFrame(law_rows(found), infer_schema_length=None), folder / "laws.csv")
     measured = dict.fromkeys("{data} · {split} split · {users:,} users".format(**of.group.row) for of in found)

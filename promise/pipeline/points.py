@@ -86,7 +86,7 @@ class Point:
 
     @cached_property
     def lists(self) -> dict[str, NDArray[np.int64]]:
-        """Indices of the items that are allowed or denied: see `promise.pipeline.item_files.item_lists`."""
+        """Indices (n,) of the items that are allowed or denied, by the name of the list; absent where there is none."""
         catalogue = self.pipeline.interactions.items["id"]
         return item_lists(self.pipeline.cfg, self.accepts, self.dials["_target_"], catalogue)
 

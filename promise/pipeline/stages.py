@@ -19,7 +19,6 @@ from promise.ids.quantizers.checks import check_encoding
 from promise.ids.quantizers.protocol import Quantizer
 from promise.ids.semantic_ids import SemanticIds
 from promise.ids.trie import Trie
-from promise.models.cooccurrence import set_scale
 from promise.models.generator import Generator
 from promise.models.reward import RewardModel
 from promise.pipeline.config import make, make_with, plain, trainings
@@ -117,11 +116,7 @@ class Pipeline(Preparation):
 
     @cached_property
     def ids(self) -> SemanticIds:
-        """The semantic IDs of the catalogue.
-
-        Raises:
-            ValueError: If a given file holds IDs of another number of items.
-        """
+        """The semantic IDs of the catalogue; ValueError if a given file holds IDs of another number of items."""
         if self.given is not None:
             return self.given.inputs.ids
         ids = SemanticIds.load(self.ids_path)
@@ -143,11 +138,7 @@ class Pipeline(Preparation):
         return Trie(self.ids.codes, self.ids.level_sizes, self.ids.ranks)
 
     def check_inputs(self) -> None:
-        """Read what was given, so that what is wrong with it shows before any training.
-
-        Raises:
-            ValueError: If data, IDs or model are missing, garbled, or don't fit each other.
-        """
+        """Read the data and IDs that were given: a ValueError comes before any training."""
         _ = self.data
         if self.cfg.ids.path is not None:
             _ = self.ids
@@ -202,11 +193,7 @@ class Pipeline(Preparation):
 
     @cached_property
     def model(self) -> Model:
-        """The given model, or the one of the networks that the config trains.
-
-        Raises:
-            ValueError: If the data have items that the given model does not know.
-        """
+        """The given model, or that of the networks that are trained; ValueError if it doesn't know all items."""
         if self.given is not None:
             self.check_inputs()
             return self.given
@@ -228,17 +215,12 @@ class Pipeline(Preparation):
     @property
     def networks(self) -> tuple[Generator, RewardModel | None]:
         """Trained generator and reward model, in evaluation mode, co-occurrence counts weighed as the config asks."""
-        networks = self.model.networks
-        if self.cfg.cooccurrence:
-            set_scale(networks, self.cfg.cooccurrence.scale)
-        return networks
+        return self.model.networks
 
     def datamodule(self, users: int | None = None, history: int | None = None) -> HistoryDataModule:
-        """The one DataModule of every training and evaluation.
+        """The one DataModule of every training and evaluation: of so many users to test, None = all.
 
-        Args:
-            users: Users to test; None = all.
-            history: Most items of a training window of a causal network; None = the generator's rows.
+        Training windows of a causal network have at most `history` items; None = the generator's rows.
         """
         causal = self.cfg.generator.get("attention", "causal") == "causal" or history is not None
         return make(

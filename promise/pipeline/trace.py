@@ -141,11 +141,7 @@ class UserTrace:
 
 
 def trace_user(point: Point, user: int) -> UserTrace:
-    """Search for one user as the point does, and as a plain beam of its width does, on the CPU.
-
-    Args:
-        point: A guided search.
-        user: User index.
+    """Search for one user, by index, as a guided point does, and as a plain beam of its width does, on the CPU.
 
     Raises:
         ValueError: If the search keeps no beams or asks no reward, or there is no such user.
@@ -195,10 +191,7 @@ def rescued_user(record: pl.DataFrame) -> int:
     """The first user who shows best what guidance does: its search lists a target that the plain one loses.
 
     Of those users one whom it loses soonest after the first level, or at the first if there are no others; of these one
-    whose target the reward puts highest at the last level.
-
-    Args:
-        record: What was recorded of some users: see `DriftRecorder.result`.
+    whose target the reward puts highest at the last level. The record is one of `DriftRecorder.result`.
 
     Raises:
         ValueError: If guidance rescues nobody.

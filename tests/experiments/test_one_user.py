@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from promise.experiments import one_user
+from promise.experiments import report as one_user
 from promise.experiments.findings import Measured
 from promise.metrics.ranking import NOT_RANKED
 

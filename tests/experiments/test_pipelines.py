@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from promise.experiments.pipelines import Pipelines
+from promise.experiments.point_outcome import Pipelines
 
 
 def test_pipelines(pipeline_of: Callable[..., Any]) -> None:

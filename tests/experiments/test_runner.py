@@ -49,10 +49,10 @@ def test_launched_points(run: Run, tmp_path: Path, launches: list[list[str]]) ->
 def test_a_worker_that_dies_leaves_no_row(run, tmp_path, launches, monkeypatch):
     grids = "sweep.grids=[{search:[popularity,co_visit]}]"
 
-    def dies(self: Any, cfg: Any) -> None:
+    def dies(shared: int, cfg: Any) -> None:
         raise BrokenPipeError("the worker died\nof this")
 
-    monkeypatch.setattr("promise.experiments.launchers.PointJob.__call__", dies)
+    monkeypatch.setattr("promise.experiments.runner.run_job", dies)
     answer = run("sweep", NAME, grids, store=tmp_path)
     assert answer.code == 1
     assert "the job of point search=popularity ended: the worker died of this" in answer.err

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from promise.pipeline.given_lists import read_lists
+from promise.pipeline.ranker_inputs import read_lists
 
 
 @pytest.fixture(scope="module")

@@ -46,11 +46,7 @@ class Settings:
 
     @classmethod
     def of(cls, given: Mapping[str, Any], where: str) -> "Settings":
-        """The settings of a config, whose values by name are resolved and whose own name is `where`.
-
-        Raises:
-            ValueError: Naming the key, what was expected and what came.
-        """
+        """The settings of a config of the name `where`, values by name resolved; ValueError names a wrong key."""
         values: dict[str, Any] = {
             name: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for name, v in given.items()
         }
@@ -98,11 +94,7 @@ class Settings:
         return {"space": space, "objectives": list(self.objectives), "constraints": self.constraints}
 
     def values(self, row: Mapping[str, Any]) -> list[float]:
-        """The objectives of a row.
-
-        Raises:
-            ValueError: If one is missing in it.
-        """
+        """The objectives of a row; ValueError if one is missing in it."""
         return [measured(row, name) for name in self.objectives]
 
     def excesses(self, row: Mapping[str, Any]) -> dict[str, float]:
@@ -116,11 +108,7 @@ def direction_of(objective: str) -> str:
 
 
 def measured(row: Mapping[str, Any], name: str) -> float:
-    """A figure of a row.
-
-    Raises:
-        ValueError: If the row has none.
-    """
+    """A figure of a row; ValueError if the row has none."""
     if name == "seconds_per_user" and row.get("seconds") is not None and row.get("users"):
         return float(row["seconds"]) / int(row["users"])
     value = row.get(name)

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from promise import configs
 from promise.experiments.identity import pop
-from promise.experiments.tuning.experiment_file import LEFT_OUT, write_experiment
+from promise.experiments.tuning.run import LEFT_OUT, write_experiment
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from promise.experiments.tuning.findings import find, show_findings
+from promise.experiments.tuning.run import find, show_findings
 from tests.experiments.tuning.small_studies import ONE, settings
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from promise.experiments.tuning.storage import JOURNAL, cut_torn_line, open_storage
+from promise.experiments.tuning.study import JOURNAL, cut_torn_line, open_storage
 from promise.pipeline.config import without_passwords
 from tests.experiments.tuning.small_studies import begun, row
 
