@@ -24,17 +24,11 @@ TOLD = re.compile(
 
 @dataclass(frozen=True)
 class SweepPoint:
-    """One point, not yet run.
+    """One point, not yet run."""
 
-    Attributes:
-        overrides: Its own overrides, beside those of the whole sweep.
-        cfg: Its root config, checked.
-        chosen: Names of the options chosen, by group.
-    """
-
-    overrides: list[str]
-    cfg: DictConfig
-    chosen: dict[str, str]
+    overrides: list[str]  # its own overrides, beside those of the whole sweep
+    cfg: DictConfig  # its root config, checked
+    chosen: dict[str, str]  # names of the options chosen, by group
 
     @property
     def name(self) -> str:

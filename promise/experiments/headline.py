@@ -39,19 +39,12 @@ Halves = Mapping[str, NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class Entry:
-    """A measured point, and the words that made it.
+    """A measured point, and the words that made it."""
 
-    Attributes:
-        measured: Its row, and the rank of each user's target, users in ascending order.
-        cfg: Its config.
-        search: Option of the search that was chosen.
-        words: Its overrides, a later one of the same name in force.
-    """
-
-    measured: Measured
+    measured: Measured  # its row, and the rank of each user's target, users in ascending order
     cfg: DictConfig
-    search: str
-    words: Sequence[str]
+    search: str  # option of the search that was chosen
+    words: Sequence[str]  # its overrides, a later one of the same name in force
 
     @property
     def method(self) -> str | None:

@@ -37,17 +37,11 @@ VARYING = ("search.candidates", "search.expansion")
 
 @dataclass(frozen=True)
 class LawGroup:
-    """The guided points of one width, λ and recipe: a curve over C.
+    """The guided points of one width, λ and recipe: a curve over C."""
 
-    Attributes:
-        row: A row of the group, for what all its points share.
-        points: C -> the point of every seed, seeds in the same order for every C; C rising.
-        seeds: The seeds that have all C.
-    """
-
-    row: dict[str, Any]
-    points: dict[float, list[Measured]]
-    seeds: tuple[int, ...]
+    row: dict[str, Any]  # a row of the group, for what all its points share
+    points: dict[float, list[Measured]]  # C -> the point of every seed, seeds in the same order for every C; C rising
+    seeds: tuple[int, ...]  # the seeds that have all C
 
     def values(self, metric: str) -> NDArray[np.float64] | None:
         """(points, users) of a metric, averaged over the seeds of a user; None where some point lacks it."""

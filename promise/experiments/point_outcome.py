@@ -45,19 +45,12 @@ class Pipelines:
 
 @dataclass(frozen=True)
 class PointOutcome:
-    """Row or error of a point.
-
-    Attributes:
-        point: The point.
-        row: Its row for the table, a failed one too.
-        result: What was measured; None where it failed.
-        error: `TypeName: message` on one line; None where it did not fail.
-    """
+    """Row or error of a point."""
 
     point: SweepPoint
-    row: dict[str, Any]
-    result: PointResult | None = None
-    error: str | None = None
+    row: dict[str, Any]  # its row for the table, a failed one too
+    result: PointResult | None = None  # what was measured; None where it failed
+    error: str | None = None  # `TypeName: message` on one line; None where it did not fail
 
 
 class Failure:

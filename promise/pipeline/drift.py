@@ -65,23 +65,14 @@ TABLES = {
 
 
 class Measure(NamedTuple):
-    """One figure of the analysis.
+    """One figure of the analysis."""
 
-    Attributes:
-        depth: 1..L; None = the final lists, or all depths.
-        name: As in the CSV file.
-        users: Users that it is over.
-        value: The figure.
-        low: Lower end of its bootstrap interval over users; None = it has none.
-        high: Upper end.
-    """
-
-    depth: int | None
-    name: str
-    users: int
+    depth: int | None  # 1..L; None = the final lists, or all depths
+    name: str  # as in the CSV file
+    users: int  # users that it is over
     value: float
-    low: float | None = None
-    high: float | None = None
+    low: float | None = None  # lower end of its bootstrap interval over users; None = it has none
+    high: float | None = None  # upper end
 
 
 def analyse_drift(point: Point) -> dict[str, Any]:

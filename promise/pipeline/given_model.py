@@ -27,7 +27,7 @@ def adopted(cfg: DictConfig, model: Model) -> DictConfig:
     place, usual, names = f"checkpoint={cfg.checkpoint}", configs.compose(), typed()
     changed = copy.deepcopy(cfg)
     for group, theirs in {**model.config, **model.origin["config"]}.items():
-        ours, of_model, default = (placeless(group, node) for node in (cfg.get(group), theirs, usual.get(group)))
+        ours, of_model, default = (values_of(group, node) for node in (cfg.get(group), theirs, usual.get(group)))
         if theirs is None:
             if group in names:
                 raise ValueError(f"{place} has no {group}, the config says {group}={names[group]}")
@@ -56,7 +56,7 @@ def typed() -> dict[str, str]:
     return {name: value for name, _, value in words}
 
 
-def placeless(group: str, node: Any) -> dict[str, Any]:
+def values_of(group: str, node: Any) -> dict[str, Any]:
     """The values of a group by their dotted names, but for paths; those of no group are none."""
     values: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
     return flat(without_paths(values or {}), f"{group}.")

@@ -48,21 +48,13 @@ METRICS = {
 
 @dataclass(frozen=True)
 class PointResult:
-    """A row and what paired comparisons need.
+    """A row and what paired comparisons need."""
 
-    Attributes:
-        row: Options, metrics, intervals and costs by their column names; JSON-able.
-        ranks: (n,) 0-based rank of each user's target, users in ascending order.
-        kept: (n, L) whether each target's own prefix was kept, by level; None where that is not known.
-        path: File of the row.
-        searched: True when this call did the search, False when the row was there.
-    """
-
-    row: dict[str, Any]
-    ranks: NDArray[np.int64]
-    kept: NDArray[np.bool_] | None
-    path: Path
-    searched: bool
+    row: dict[str, Any]  # options, metrics, intervals and costs by their column names; JSON-able
+    ranks: NDArray[np.int64]  # (n,) 0-based rank of each user's target, users in ascending order
+    kept: NDArray[np.bool_] | None  # (n, L) whether each target's own prefix was kept, by level; None = not known
+    path: Path  # file of the row
+    searched: bool  # whether this call did the search; else the row was there
 
 
 class Point:

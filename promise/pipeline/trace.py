@@ -65,17 +65,10 @@ class UserTrace:
         return own.select("level", "prefix", "log_prob", "last_kept", "plain", "candidates", *place, "guided")
 
     def kept(self, depth: int, both: bool = True) -> pl.DataFrame:
-        """The prefixes that a search keeps at a level, and the target's own, in the order of their rewards.
+        """The prefixes that a search keeps at a level, 1..L, and the target's own, in the order of their rewards.
 
-        Args:
-            depth: 1..L.
-            both: Whether to show those that both keep.
-
-        Returns:
-            Prefix, number of items below it, what they have in common, log-probability, reward, who keeps it.
-
-        Raises:
-            ValueError: If there is no such level.
+        A row is a prefix, its number of items, what they have in common, log-probability, reward, and who keeps it;
+        those that both keep are left out unless `both`. ValueError if there is no such level.
         """
         most = self.pipeline.trie.levels
         if not 1 <= depth <= most:

@@ -20,29 +20,17 @@ SAMPLERS = ("tpe", "nsgaii", "random")
 
 @dataclass(frozen=True)
 class Settings:
-    """A study as its config describes it.
+    """A study as its config describes it."""
 
-    Attributes:
-        where: The config's own name (`sweep.study`), for errors.
-        name: Name of the study; None = made of what is searched.
-        storage: `journal`, or the URL of a database.
-        sampler: One of `SAMPLERS`.
-        trials: Distinct trials, over all workers and restarts.
-        parallel: Trials asked for at once.
-        objectives: One or two columns of a row.
-        space: What is searched.
-        constraints: Cost -> its ceiling.
-    """
-
-    where: str
-    name: str | None
-    storage: str
-    sampler: str
-    trials: int
-    parallel: int
-    objectives: tuple[str, ...]
-    space: Space
-    constraints: dict[str, float]
+    where: str  # the config's own name (`sweep.study`), for errors
+    name: str | None  # name of the study; None = made of what is searched
+    storage: str  # `journal`, or the URL of a database
+    sampler: str  # one of `SAMPLERS`
+    trials: int  # distinct trials, over all workers and restarts
+    parallel: int  # trials asked for at once
+    objectives: tuple[str, ...]  # one or two columns of a row
+    space: Space  # what is searched
+    constraints: dict[str, float]  # cost -> its ceiling
 
     @classmethod
     def of(cls, given: Mapping[str, Any], where: str) -> "Settings":
