@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from promise import configs
@@ -15,7 +14,7 @@ from promise.experiments.runner import dry_run, run_points
 from promise.pipeline.config import plain, without_passwords
 from promise.pipeline.model_folder import digest
 from promise.pipeline.stages import Pipeline
-from promise.pipeline.verb import app, show
+from promise.pipeline.verb import app, choices, show
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +51,8 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         distinct.append(outcome)
     rows = [outcome.row for outcome in distinct]
     write_results(rows, folder / "results.csv")
-    data = HydraConfig.get().runtime.choices["data"]
-    print(f"\n{cfg.sweep.name}: {data_label(cfg, data)}, history {cfg.datamodule.history}, results in {folder}")
+    data = data_label(cfg, choices()["data"])
+    print(f"\n{cfg.sweep.name}: {data}, history {cfg.datamodule.history}, results in {folder}")
     show_rows(rows)
     paths, findings = sweep_report(cfg, folder, distinct)
     ran = sum(outcome.result is not None and outcome.result.searched for outcome in distinct)
@@ -86,8 +85,7 @@ def results_folder(cfg: DictConfig) -> Path:
     """The folder of a sweep's results, named by everything that they depend on, with `config.yaml` that says it all."""
     sweep = {name: value for name, value in plain(cfg.sweep).items() if name not in ("name", "trace")}
     made_of = {**identity(cfg), "sweep": sweep}
-    data = HydraConfig.get().runtime.choices["data"]
-    name = f"{data}-{cfg.split}-{cfg.seed}-{digest(made_of)[:8]}"
+    name = f"{choices()['data']}-{cfg.split}-{cfg.seed}-{digest(made_of)[:8]}"
     folder = Path(cfg.store) / "sweeps" / str(cfg.sweep.name) / name
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(OmegaConf.create(without_passwords(made_of)), folder / "config.yaml")

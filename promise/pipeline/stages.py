@@ -11,6 +11,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
+from safetensors.torch import load_file
 
 from promise.data.datamodule import HistoryDataModule
 from promise.ids.collisions import popularity_ranks, resolved
@@ -22,7 +23,7 @@ from promise.ids.trie import Trie
 from promise.models.generator import Generator
 from promise.models.reward import RewardModel
 from promise.pipeline.config import make, make_with, plain, trainings
-from promise.pipeline.cooccurrence import cooccurrence_stage, cooccurrence_tables
+from promise.pipeline.cooccurrence import TABLES, cooccurrence_stage
 from promise.pipeline.files import file_fingerprint
 from promise.pipeline.given_model import adopted, without_paths
 from promise.pipeline.model_folder import IDS, Model
@@ -63,8 +64,11 @@ class Pipeline(Preparation):
 
     @cached_property
     def cooccurrence_tables(self) -> dict[str, torch.Tensor]:
-        """The tables and the sequences that were counted, by name."""
-        return cooccurrence_tables(self)
+        """The tables, and the sequences that were counted, which serve training alone, by name."""
+        if self.cooccurrence is None:
+            return {}
+        items, offsets = (torch.from_numpy(np.array(part)) for part in self.histories.training_items())
+        return load_file(self.cooccurrence.path / TABLES) | {"sequences.items": items, "sequences.offsets": offsets}
 
     @cached_property
     def item_vectors(self) -> NDArray[np.float32]:

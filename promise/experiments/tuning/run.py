@@ -30,7 +30,7 @@ from promise.pipeline.errors import is_check, own_words, unwrapped
 from promise.pipeline.files import written_whole
 from promise.pipeline.model_folder import digest
 from promise.pipeline.points import Point
-from promise.pipeline.verb import show
+from promise.pipeline.verb import choices, show
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +64,8 @@ def run_here(cfg: DictConfig) -> dict[str, Any]:
 
     corners = check_space(settings, given)
     identity = study_identity(settings, cfg)
-    data = HydraConfig.get().runtime.choices["data"]
     made_of = digest([settings.identity, identity])[:8]
-    name = settings.name or f"{data}-{cfg.split}-{cfg.seed}-{settings.sampler}-{made_of}"
+    name = settings.name or f"{choices()['data']}-{cfg.split}-{cfg.seed}-{settings.sampler}-{made_of}"
     folder = Path(cfg.store) / "sweeps" / str(cfg.sweep.name) / name
     with closing(Study(settings, name, folder, cfg.seed, identity, cfg.retry_failed)) as study:
         first = point(corners[0])
