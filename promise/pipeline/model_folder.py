@@ -205,7 +205,7 @@ def require_networks(described: Mapping[str, Any], folder: Path) -> None:
             found = called_by(value)
             if not (inspect.isclass(found) and issubclass(found, nn.Module | Ranker)):
                 raise ValueError(f"{folder} is not loaded: {value} is neither a network nor a ranker")
-        elif "${" in str(value):
+        elif isinstance(value, str) and "${" in value:
             raise ValueError(f"{folder} is not loaded: its {name} is to be looked up elsewhere, {value}")
 
 

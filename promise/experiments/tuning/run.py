@@ -63,11 +63,11 @@ def run_here(cfg: DictConfig) -> dict[str, Any]:
             return error
 
     corners = check_space(settings, given)
-    identity = study_identity(settings, cfg)
-    made_of = digest([settings.identity, identity])[:8]
+    shared = study_identity(settings, cfg)
+    made_of = digest([settings.identity, shared])[:8]
     name = settings.name or f"{choices()['data']}-{cfg.split}-{cfg.seed}-{settings.sampler}-{made_of}"
     folder = Path(cfg.store) / "sweeps" / str(cfg.sweep.name) / name
-    with closing(Study(settings, name, folder, cfg.seed, identity, cfg.retry_failed)) as study:
+    with closing(Study(settings, name, folder, cfg.seed, shared, cfg.retry_failed)) as study:
         first = point(corners[0])
         first.pipeline.check_inputs()
         if study.left():
