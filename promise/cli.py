@@ -27,11 +27,11 @@ VERBS = {
     "sweep": ("promise.sweep", "evaluate many points and chart accuracy against compute"),
     "bench": ("promise.bench.run", "time the engine beside peers of equal size and the machine's own limits"),
 }
-RESULTS = "write RESULTS.md from the committed rows; take in those of a run: promise results [add FOLDER ...]"
-ARTIFACTS = "list, remove or verify what the stages keep: promise artifacts ls | rm NAME | verify"
-IDS = "show how good semantic IDs are (.npz, or a model's folder): promise ids report PATH"
-LAUNCHED = ("launcher=joblib", "launcher=slurm", "launcher=ray")
-SUBCOMMANDS = {"results": RESULTS, "artifacts": ARTIFACTS, "ids": IDS}
+SUBCOMMANDS = {
+    "results": "write RESULTS.md from the committed rows; take in those of a run: promise results [add FOLDER ...]",
+    "artifacts": "list, remove or verify what the stages keep: promise artifacts ls | rm NAME | verify",
+    "ids": "show how good semantic IDs are (.npz, or a model's folder): promise ids report PATH",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     configure_runtime()
-    if any(word.startswith(LAUNCHED) for word in words):
+    if any(word.startswith(("launcher=joblib", "launcher=slurm", "launcher=ray")) for word in words):
         # Workers inherit it: side by side, threads of one worker take the cores of another.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     started_by = os.environ.get("PROMISE_VERB") if "LOCAL_RANK" in os.environ else None
@@ -65,14 +65,14 @@ def _run(words: list[str]) -> int:
         print_help(None, {**{name: about for name, (_, about) in VERBS.items()}, **SUBCOMMANDS}, rest)
     elif verb in ("--version", "-V"):
         print(f"promise {promise.__version__}")
-    elif verb == "artifacts":
-        return _artifacts(rest)
-    elif verb == "ids":
-        return _ids(rest)
-    elif verb == "results":
+    elif verb in SUBCOMMANDS:
         from promise import results
 
-        return results.main(rest)
+        try:
+            return {"artifacts": _artifacts, "ids": _ids, "results": results.main}[verb](rest)
+        except (ValueError, OSError) as error:
+            print(f"promise {verb}: {error}", file=sys.stderr)
+            return 2
     elif verb not in VERBS:
         names = [*VERBS, *SUBCOMMANDS]
         close = difflib.get_close_matches(verb, names, n=1)
@@ -123,32 +123,27 @@ def _artifacts(words: Sequence[str]) -> int:
         action.add_argument("--store", default="outputs", help="the folder that `store=` names (default: outputs)")
     arguments = parser.parse_args(words)
     store = Store(Path(arguments.store) / "artifacts")
-    try:
-        if arguments.action == "rm":
-            for name in store.rm(arguments.names):
-                print(f"removed {name}")
-        elif arguments.action == "ls":
-            for row in store.ls():
-                state = f"{row.seconds:>10,.1f} s  {row.created}" if row.complete else "unfinished"
-                print(f"{row.key:<40} {row.size_bytes / 1e6:>10,.1f} MB {state}")
-        else:
-            problems = store.verify()
-            for key, found in problems.items():
-                print(f"{key:<40} {'; '.join(found) or 'ok'}")
-            return 2 if any(problems.values()) else 0
-    except (ValueError, OSError) as error:
-        print(f"promise artifacts: {error}", file=sys.stderr)
-        return 2
+    if arguments.action == "rm":
+        for name in store.rm(arguments.names):
+            print(f"removed {name}")
+    elif arguments.action == "ls":
+        for row in store.ls():
+            state = f"{row.seconds:>10,.1f} s  {row.created}" if row.complete else "unfinished"
+            print(f"{row.key:<40} {row.size_bytes / 1e6:>10,.1f} MB {state}")
+    else:
+        problems = store.verify()
+        for key, found in problems.items():
+            print(f"{key:<40} {'; '.join(found) or 'ok'}")
+        return 2 if any(problems.values()) else 0
     return 0
 
 
 def _ids(words: Sequence[str]) -> int:
-    """The subcommand `promise ids`: 0 when all is well, 2 otherwise."""
+    """The subcommand `promise ids`: 0 when all is well."""
     parser = argparse.ArgumentParser(prog="promise ids", description="What semantic IDs are worth.")
-    report = parser.add_subparsers(dest="action", required=True).add_parser("report", help=IDS, description=IDS)
-    report.add_argument(
-        "path", metavar="PATH", help="paths.ids of `promise prepare`, or paths.model of `promise train`"
-    )
+    about = SUBCOMMANDS["ids"]
+    report = parser.add_subparsers(dest="action", required=True).add_parser("report", help=about, description=about)
+    report.add_argument("path", help="paths.ids of `promise prepare`, or paths.model of `promise train`")
     path = Path(parser.parse_args(words).path)
     from promise.ids.semantic_ids import SemanticIds
     from promise.pipeline.ids_report import show_quality
@@ -157,6 +152,5 @@ def _ids(words: Sequence[str]) -> int:
     try:
         show_quality(SemanticIds.load(path / FILE if path.is_dir() else path))
     except ValueError as error:
-        print(f"promise ids: {str(error).replace('ids.path', 'PATH', 1)}", file=sys.stderr)
-        return 2
+        raise ValueError(str(error).replace("ids.path", "PATH", 1)) from None
     return 0

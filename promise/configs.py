@@ -84,15 +84,7 @@ def register_search_path() -> None:
 
 
 def compose(overrides: Sequence[str] = (), name: str = "config") -> "DictConfig":
-    """The config that a verb gets for these overrides, without Hydra's own part; within a Hydra app and outside.
-
-    Args:
-        overrides: As on the command line (`["search.width=10"]`).
-        name: The root config: see `root_config`.
-
-    Raises:
-        hydra.errors.HydraException: Hydra cannot compose them.
-    """
+    """The config that a verb gets for these overrides, without Hydra's own part; within a Hydra app and outside."""
     return composed(overrides, name)[0]
 
 

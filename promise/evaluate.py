@@ -47,14 +47,8 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     )
     if levels := level_rows(row):
         show("Per level", ["level", *levels[0]], [[b, *values.values()] for b, values in enumerate(levels, 1)])
-    return {
-        "verb": "evaluate",
-        **summary(result),
-        "baselines": {n: metrics(b) for n, b in baselines.items()},
-    } | {
-        "trained": pipeline.built,
-        "paths": paths,
-    }
+    told = {"baselines": {n: metrics(b) for n, b in baselines.items()}, "trained": pipeline.built, "paths": paths}
+    return {"verb": "evaluate", **summary(result), **told}
 
 
 def baseline(pipeline: Pipeline, name: str, chosen: dict[str, str]) -> PointResult:

@@ -48,12 +48,9 @@ EXAMPLES = {
 
 
 def print_help(verb: str | None, verbs: Mapping[str, str], words: Sequence[str]) -> None:
-    """Print the help of one verb, or that of the command itself.
+    """Print the help of one verb, or that of the command itself (None); `verbs` says what each does.
 
-    Args:
-        verb: Its name; None for the command itself.
-        verbs: Name -> what it does, of all that the help is about.
-        words: Overrides; a `GROUP=OPTION` among them shows the keys of that option instead of the default.
+    A `GROUP=OPTION` among the words shows the keys of that option instead of the default.
     """
     root = configs.root() / "conf" / f"{configs.root_config(verb or '')}.yaml"
     usual = configs.defaults(root)
@@ -98,13 +95,7 @@ def _option(group: str, option: str) -> str:
 
 
 def key_lines(path: Path, indent: str = "", skip: int = 0) -> str:
-    """The lines of a config file without its defaults list and without what it tells Hydra.
-
-    Args:
-        path: The file.
-        indent: Put before every line.
-        skip: Lines at its beginning to leave out.
-    """
+    """The lines of a config file, but the first `skip` ones, its defaults list and what it tells Hydra, indented."""
     lines, skipped = [], False
     for line in path.read_text("utf-8").splitlines()[skip:]:
         if line and not line.startswith((" ", "#")):

@@ -62,11 +62,7 @@ def check(options: dict[str, Any]) -> None:
 
 
 def rows_of(model: Model, pattern: str) -> list[dict[str, Any]]:
-    """The evaluations of a model's networks among rows of any, in the order of a sweep's table, as the card has them.
-
-    Raises:
-        ValueError: If a file holds no rows, or none is of these networks.
-    """
+    """The evaluations of a model's networks among rows of any, as the card has them; ValueError if there are none."""
     tables = [table_of(path) for path in found_files("rows", pattern, None)]
     rows = [row for table in tables for row in table.to_dicts()]
     own = [row for row in rows if row.get("networks") == f"sha256:{model.fingerprint}" and row["data"] is not None]
@@ -78,11 +74,7 @@ def rows_of(model: Model, pattern: str) -> list[dict[str, Any]]:
 
 
 def table_of(path: Path) -> pl.DataFrame:
-    """The rows of a `results.csv`, or the one of a `rows/HASH.json`.
-
-    Raises:
-        ValueError: If it is neither.
-    """
+    """The rows of a `results.csv`, or the one of a `rows/HASH.json`; ValueError if it is neither."""
     if path.suffix == ".csv":
         return read_results(path)
     try:

@@ -21,7 +21,7 @@ from promise.data.histories import pad_rows
 from promise.data.tables import found_files
 from promise.pipeline.config import plain
 from promise.pipeline.files import file_fingerprint, require_writable, written_whole
-from promise.pipeline.item_files import LISTS, indices_of, read_ids
+from promise.pipeline.item_files import LISTS, indices_of
 from promise.pipeline.model_folder import DESCRIPTION, Model, digest
 from promise.pipeline.predictions import SUFFIXES, write_table
 from promise.pipeline.store import process_rank
@@ -54,7 +54,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     model = Model.open(str(cfg.model), "model")
     recommender, catalogue = Recommender(model, cfg.remove_seen, fabric.device), model.items["id"]
     named = {name: options[name] for name in LISTS if options[name] is not None}
-    lists = {name: indices_of(name, path, read_ids(name, path), catalogue) for name, path in named.items()}
+    lists = {name: indices_of(name, path, catalogue) for name, path in named.items()}
     ranker = recommender.ranker(cfg.k, lists, **options["search"])
     usual = model.origin.get("dataset", {}).get("columns", {})
     histories = read_histories("histories", str(cfg.histories), catalogue, **options["data"], usual=usual)
@@ -115,9 +115,8 @@ def check(options: dict[str, Any], out: Path) -> None:
     """Raise ValueError for what can be told before anything is read."""
     for name in ("k", "batch_size", "devices", "num_nodes"):
         require(name, options[name], COUNT)
-    for name in ("remove_seen", "data.header"):
-        group, _, key = name.rpartition(".")
-        require(name, (options[group] if group else options)[key], TRUTH)
+    require("remove_seen", options["remove_seen"], TRUTH)
+    require("data.header", options["data"]["header"], TRUTH)
     require("accelerator", options["accelerator"], one_of("cpu", "gpu", "auto"))
     require("fallback", options["fallback"], one_of("popularity", "skip", "error"))
     if out.suffix not in SUFFIXES:
@@ -139,11 +138,7 @@ def popularity(model: Model) -> NDArray[np.int64]:
 def fallback(
     kind: str, k: int, model: Model, lists: dict[str, NDArray[np.int64]], users: pl.Series
 ) -> NDArray[np.int64]:
-    """The items (n,), n <= k, of users without any that the model knows; none where they are skipped.
-
-    Raises:
-        ValueError: If there may be no such user, or the model does not know what is popular.
-    """
+    """The items (n,), n <= k, of users without any that the model knows; none where they are skipped, or ValueError."""
     if kind == "error":
         raise ValueError(f"fallback=error: {len(users)} users have no item that the model knows, first {users[0]!r}")
     if kind == "skip":

@@ -2,7 +2,6 @@
 
 import argparse
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,11 +24,7 @@ TABLES = {"headline.csv": (ROW_COLUMNS, ROW_KEY), "comparisons.csv": (COMPARISON
 
 
 def main(words: Sequence[str]) -> int:
-    """Run the subcommand: 0 when all is well, 2 otherwise.
-
-    Args:
-        words: What stands after `promise results`.
-    """
+    """Run the subcommand by the words after `promise results`; ValueError as `build` and `add` say it."""
     parser = argparse.ArgumentParser(prog="promise results", description="RESULTS.md and the rows behind it.")
     parser.add_argument(
         "--rows", default="sweeps/results", help="folder of the committed rows (default: sweeps/results)"
@@ -41,31 +36,19 @@ def main(words: Sequence[str]) -> int:
     add_parser.add_argument("folders", nargs="+", metavar="FOLDER", help="a run's folder, outputs/sweeps/NAME/DATA-…")
     arguments = parser.parse_args(words)
     rows = Path(arguments.rows)
-    try:
-        if arguments.action == "add":
-            for folder in arguments.folders:
-                for path in add(Path(folder), rows):
-                    print(f"wrote {path}")
-        else:
-            Path(arguments.save).write_text(build(rows), encoding="utf-8")
-            print(f"wrote {arguments.save}")
-    except ValueError as error:
-        print(f"promise results: {error}", file=sys.stderr)
-        return 2
+    if arguments.action == "add":
+        for path in (path for folder in arguments.folders for path in add(Path(folder), rows)):
+            print(f"wrote {path}")
+    else:
+        Path(arguments.save).write_text(build(rows), encoding="utf-8")
+        print(f"wrote {arguments.save}")
     return 0
 
 
 def add(folder: Path, rows: Path) -> list[Path]:
-    """Take in what a sweep or an analysis wrote.
+    """Take in what a sweep or an analysis left in a folder, NAME/DATA-SPLIT-SEED; gives the files that are written.
 
     Headline rows and comparisons are merged; the tables of other sweeps and analyses are copied, named after them.
-
-    Args:
-        folder: The run's folder, NAME/DATA-SPLIT-SEED.
-        rows: Folder of the committed rows.
-
-    Returns:
-        The files that were written.
 
     Raises:
         ValueError: If there is nothing to take in, a point failed, headline rows are of some users only, or comparisons

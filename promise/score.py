@@ -17,11 +17,11 @@ from promise.analysis.report.headline import COMPARED, SEEN
 from promise.analysis.report.results_md import short
 from promise.metrics.intervals import Interval
 from promise.pipeline.files import require_writable
-from promise.pipeline.given_lists import read_lists, targets_of
 from promise.pipeline.leaderboard import SHOWN, Standing, cells, ordered, place_of, read_standings
 from promise.pipeline.model_folder import digest
 from promise.pipeline.overrides import placeless
 from promise.pipeline.points import DEEP, Point
+from promise.pipeline.ranker_inputs import read_lists, targets_of
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.verb import app, choices, show
 
@@ -94,11 +94,7 @@ def described(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def compared(folder: Path, about: Mapping[str, Any]) -> list[Standing]:
-    """The methods of the leaderboard, in the folder of the same data and split.
-
-    Raises:
-        ValueError: If one is of other targets, or was changed.
-    """
+    """The methods of the leaderboard, by the same data and split; ValueError if one is of other targets, or changed."""
     found = read_standings(folder)
     if not found:
         log.info("%s has no ranks to compare with", folder)

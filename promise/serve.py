@@ -62,11 +62,7 @@ def check(options: dict[str, Any]) -> None:
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A socket that listens.
-
-    Raises:
-        ValueError: If the port is taken or the address is not this machine's.
-    """
+    """A socket that listens; ValueError if the port is taken or the address is not this machine's."""
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:

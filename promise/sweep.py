@@ -4,32 +4,32 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from promise import configs
 from promise.analysis.units import flops_text
-from promise.experiments.dry_run import dry_run
 from promise.experiments.grid import compose_points
-from promise.experiments.identity import data_label, identity, short_hash
-from promise.experiments.runner import run_points
+from promise.experiments.identity import data_label, identity
+from promise.experiments.runner import dry_run, run_points
 from promise.pipeline.config import plain, without_passwords
+from promise.pipeline.model_folder import digest
 from promise.pipeline.stages import Pipeline
-from promise.pipeline.verb import app, show
+from promise.pipeline.verb import app, choices, show
 
 log = logging.getLogger(__name__)
 
 
 def run(cfg: DictConfig) -> dict[str, Any]:
     """Run the missing points, then write the table, the figures, the report and the W&B summary."""
-    refuse_single(cfg)
+    check(cfg)
     if cfg.sweep.study is not None:
         if cfg.dry_run:
             raise ValueError("dry_run=true shows the points of sweep.grids; a study chooses its points as it goes")
         if cfg.sweep.trace:
             raise ValueError("sweep.trace=true draws a search among the points of sweep.grids; a study has none")
-        from promise import tune
+        from promise.experiments.tuning.run import run_here
 
-        return tune.run(cfg)
+        return run_here(cfg)
 
     points = compose_points(cfg)
     if cfg.dry_run:
@@ -51,8 +51,8 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         distinct.append(outcome)
     rows = [outcome.row for outcome in distinct]
     write_results(rows, folder / "results.csv")
-    data = HydraConfig.get().runtime.choices["data"]
-    print(f"\n{cfg.sweep.name}: {data_label(cfg, data)}, history {cfg.datamodule.history}, results in {folder}")
+    data = data_label(cfg, choices()["data"])
+    print(f"\n{cfg.sweep.name}: {data}, history {cfg.datamodule.history}, results in {folder}")
     show_rows(rows)
     paths, findings = sweep_report(cfg, folder, distinct)
     ran = sum(outcome.result is not None and outcome.result.searched for outcome in distinct)
@@ -70,8 +70,12 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     }
 
 
-def refuse_single(cfg: DictConfig) -> None:
-    """Raise ValueError if something is asked for that only one search can give."""
+def check(cfg: DictConfig) -> None:
+    """Raise ValueError if no sweep is named, or something is asked for that only one search can give."""
+    if cfg.sweep.name is None and cfg.sweep.study is None and not cfg.sweep.grids:
+        raise ValueError(f"promise sweep needs +sweeps=NAME, one of: {', '.join(configs.groups()['sweeps'])}")
+    if cfg.sweep.name is None:
+        raise ValueError("sweep.name must be given: it names the folder of the results")
     for name in ("predictions", "analysis"):
         if cfg[name] is not None:
             raise ValueError(f"{name}={cfg[name]} is for promise evaluate, one search at a time: a sweep gives none")
@@ -81,8 +85,7 @@ def results_folder(cfg: DictConfig) -> Path:
     """The folder of a sweep's results, named by everything that they depend on, with `config.yaml` that says it all."""
     sweep = {name: value for name, value in plain(cfg.sweep).items() if name not in ("name", "trace")}
     made_of = {**identity(cfg), "sweep": sweep}
-    data = HydraConfig.get().runtime.choices["data"]
-    name = f"{data}-{cfg.split}-{cfg.seed}-{short_hash(made_of)}"
+    name = f"{choices()['data']}-{cfg.split}-{cfg.seed}-{digest(made_of)[:8]}"
     folder = Path(cfg.store) / "sweeps" / str(cfg.sweep.name) / name
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(OmegaConf.create(without_passwords(made_of)), folder / "config.yaml")
@@ -104,4 +107,4 @@ def show_rows(rows: list[dict[str, Any]]) -> None:
     show("Points", ["search", *told.values(), "per user", "seconds"], cells)
 
 
-main = app(run, switches=("dry_run", "retry_failed"))
+main = app(run, switches=True)

@@ -59,10 +59,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
 def model_folder(pipeline: Pipeline, chosen: dict[str, str], words: Iterable[str] | None = None) -> Path:
     """The folder that holds the trained model and all that its answers depend on; the given one, if there is one.
 
-    Args:
-        pipeline: Trains it, if need be.
-        chosen: Names of the options, by group.
-        words: The overrides that ask for it; kept with it, without paths; None = not known.
+    Names of the options, by group, and the overrides, without paths, are kept with it; None = not known.
     """
     model = pipeline.model
     if pipeline.given is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from promise import results
+from promise import cli, results
 from promise.analysis.report.headline import (
     COMPARISON_COLUMNS,
     COMPARISON_KEY,
@@ -53,7 +53,7 @@ def test_rows_are_merged_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture
     second = run_folder(tmp_path / "headline" / "b", [row(seed=1, **{"recall@10": 0.09})])
     kept, page = tmp_path / "kept", tmp_path / "PAGE.md"
     words = ["--rows", str(kept), "--save", str(page)]
-    assert results.main([*words, "add", str(first), str(second)]) == 0
+    assert cli.main(["results", *words, "add", str(first), str(second)]) == 0
     assert (
         capsys.readouterr().out.split()
         == ["wrote", str(kept / "headline.csv"), "wrote", str(kept / "comparisons.csv")] * 2
@@ -62,9 +62,9 @@ def test_rows_are_merged_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture
     assert [(each["seed"], each["recall@10"]) for each in found] == [(0, 0.05), (1, 0.09)]
     assert read_table(kept / "comparisons.csv", COMPARISON_COLUMNS).to_dicts() == [comparison()]
     before = (kept / "headline.csv").read_bytes()
-    assert results.main([*words, "add", str(second)]) == 0
+    assert cli.main(["results", *words, "add", str(second)]) == 0
     assert (kept / "headline.csv").read_bytes() == before
-    assert results.main(words) == 0
+    assert cli.main(["results", *words]) == 0
     assert page.read_text("utf-8") == build(kept)
     assert "| `guided` | 2 |" in page.read_text("utf-8")
 
@@ -98,7 +98,7 @@ def test_what_cannot_be_taken_in_is_one_line(tmp_path: Path, capsys: pytest.Capt
     kept = tmp_path / "kept"
 
     def error(folder: Path) -> str:
-        assert results.main(["--rows", str(kept), "add", str(folder)]) == 2
+        assert cli.main(["results", "--rows", str(kept), "add", str(folder)]) == 2
         assert not kept.exists()
         return capsys.readouterr().err
 
@@ -122,16 +122,16 @@ def test_a_comparison_of_fewer_seeds_replaces_none_of_more(tmp_path: Path, capsy
     both = run_folder(tmp_path / "headline" / "both", [row(), row(seed=1)])
     write_table(pl.DataFrame([comparison(seeds=2)]), both / "comparisons.csv", COMPARISON_KEY)
     one = run_folder(tmp_path / "headline" / "one", [row(**{"recall@10": 0.09})])
-    assert results.main(["--rows", str(kept), "add", str(both)]) == 0
+    assert cli.main(["results", "--rows", str(kept), "add", str(both)]) == 0
     before = {path.name: path.read_bytes() for path in kept.iterdir()}
-    assert results.main(["--rows", str(kept), "add", str(one)]) == 2
+    assert cli.main(["results", "--rows", str(kept), "add", str(one)]) == 2
     said = capsys.readouterr().err
     assert f"compares guided with plain on shop over 1 seeds, {kept} over 2: run the sweep for all of them" in said
     assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
 
 
 def test_no_folder_of_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert results.main(["--rows", str(tmp_path / "none"), "--save", str(tmp_path / "R.md")]) == 2
+    assert cli.main(["results", "--rows", str(tmp_path / "none"), "--save", str(tmp_path / "R.md")]) == 2
     assert capsys.readouterr().err == f"promise results: no folder of results: {tmp_path / 'none'}\n"
     assert not (tmp_path / "R.md").exists()
 

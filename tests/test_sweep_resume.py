@@ -16,7 +16,7 @@ KILLED = """
 import os, signal, sys
 from promise import cli
 from promise.pipeline.points import Point
-from promise.pipeline.epoch_log import EpochLog
+from promise.pipeline.trainer import EpochLog
 
 def stop(*args):
     os.kill(os.getpid(), signal.SIGKILL)

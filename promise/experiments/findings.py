@@ -26,17 +26,11 @@ NETWORKS = ("generator", "reward", "training", "networks")
 
 @dataclass(frozen=True)
 class Measured:
-    """A point's row and what is known of each user's target.
-
-    Attributes:
-        row: The row.
-        ranks: (n,) its 0-based rank.
-        kept: (n, L) whether its own prefix was kept, by level; None where that is not known.
-    """
+    """A point's row and what is known of each user's target."""
 
     row: dict[str, Any]
-    ranks: NDArray[np.int64]
-    kept: NDArray[np.bool_] | None = None
+    ranks: NDArray[np.int64]  # (n,) its 0-based rank
+    kept: NDArray[np.bool_] | None = None  # (n, L) whether its own prefix was kept, by level; None = not known
 
     def values(self, metric: str) -> NDArray[np.float64] | None:
         """(n,) a metric (`recall@10`, `hrecall@2`) of every user; None where it is not known."""
@@ -69,27 +63,16 @@ class Measured:
 
 @dataclass(frozen=True)
 class Finding:
-    """A difference in Recall@10, or in accuracy per level.
+    """A difference in Recall@10, or in accuracy per level."""
 
-    Attributes:
-        text: What is compared with what.
-        difference: First minus second.
-        low: Lower end of the 95 % interval; None where none is computed.
-        high: Upper end.
-    """
-
-    text: str
-    difference: float
-    low: float | None
-    high: float | None
+    text: str  # what is compared with what
+    difference: float  # first minus second
+    low: float | None  # lower end of the 95 % interval; None where none is computed
+    high: float | None  # upper end
 
     def cells(self) -> list[Any]:
         """The row of the printed table."""
-        return [*self.as_dict().values(), verdict(self.low, self.high)]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The finding as JSON."""
-        return asdict(self)
+        return [*asdict(self).values(), verdict(self.low, self.high)]
 
 
 def verdict(low: float | None, high: float | None) -> str:

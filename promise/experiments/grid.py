@@ -24,17 +24,11 @@ TOLD = re.compile(
 
 @dataclass(frozen=True)
 class SweepPoint:
-    """One point, not yet run.
+    """One point, not yet run."""
 
-    Attributes:
-        overrides: Its own overrides, beside those of the whole sweep.
-        cfg: Its root config, checked.
-        chosen: Names of the options chosen, by group.
-    """
-
-    overrides: list[str]
-    cfg: DictConfig
-    chosen: dict[str, str]
+    overrides: list[str]  # its own overrides, beside those of the whole sweep
+    cfg: DictConfig  # its root config, checked
+    chosen: dict[str, str]  # names of the options chosen, by group
 
     @property
     def name(self) -> str:
@@ -51,14 +45,10 @@ def compose_points(cfg: DictConfig) -> list[SweepPoint]:
     """Every point of a sweep, equal overrides once; within a Hydra app.
 
     Raises:
-        ValueError: If no sweep was named, its grids are empty, or an option of a point does not exist or is wrong.
+        ValueError: If its grids are empty, or an option of a point does not exist or is wrong.
     """
     if not cfg.sweep.grids:
-        names = ", ".join(configs.groups().get("sweeps", []))
-        if cfg.sweep.name is not None:
-            raise ValueError("sweep.grids must hold at least one point, got none")
-        raise ValueError(f"promise sweep needs +sweeps=NAME, one of: {names}")
-    require_name(cfg)
+        raise ValueError("sweep.grids must hold at least one point, got none")
     given = list(HydraConfig.get().overrides.task)
     found = []
     for overrides in expand(OmegaConf.to_container(cfg.sweep.grids, resolve=True)):
@@ -67,23 +57,8 @@ def compose_points(cfg: DictConfig) -> list[SweepPoint]:
     return found
 
 
-def require_name(cfg: DictConfig) -> None:
-    """Raise ValueError unless the sweep has a name."""
-    if cfg.sweep.name is None:
-        raise ValueError("sweep.name must be given: it names the folder of the results")
-
-
 def compose_checked(overrides: Sequence[str], where: str, multirun: bool = False) -> tuple[DictConfig, dict[str, str]]:
-    """As `configs.composed`, and checked; within a Hydra app.
-
-    Args:
-        overrides: Overrides of a point or a trial, those of the whole command first.
-        where: Key of the config that its own ones come from, for errors.
-        multirun: Whether several jobs run.
-
-    Raises:
-        ValueError: If Hydra knows no such option, or it is wrong.
-    """
+    """As `configs.composed`, and checked, within a Hydra app; ValueError names `where` the overrides come from."""
     try:
         cfg, chosen = configs.composed(overrides)
     except HydraException as error:

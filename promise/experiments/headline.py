@@ -39,19 +39,12 @@ Halves = Mapping[str, NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class Entry:
-    """A measured point, and the words that made it.
+    """A measured point, and the words that made it."""
 
-    Attributes:
-        measured: Its row, and the rank of each user's target, users in ascending order.
-        cfg: Its config.
-        search: Option of the search that was chosen.
-        words: Its overrides, a later one of the same name in force.
-    """
-
-    measured: Measured
+    measured: Measured  # its row, and the rank of each user's target, users in ascending order
     cfg: DictConfig
-    search: str
-    words: Sequence[str]
+    search: str  # option of the search that was chosen
+    words: Sequence[str]  # its overrides, a later one of the same name in force
 
     @property
     def method(self) -> str | None:
@@ -89,11 +82,6 @@ class Entry:
     def seen(self) -> str:
         """The treatment of past items, `keep` or `remove`."""
         return str(self.measured.row["seen"])
-
-    def values(self, metric: str, users: NDArray[np.bool_]) -> NDArray[np.float64] | None:
-        """A metric (n,) of the users (all of them,) that are marked; None where the lists are too short for it."""
-        values = self.measured.values(metric)
-        return None if values is None else values[users]
 
 
 def write_headline(entries: Sequence[Entry], folder: Path) -> dict[str, str]:
@@ -155,8 +143,8 @@ def headline_rows(entry: Entry, halves: Halves) -> Iterator[dict[str, Any]]:
     row, cfg = entry.measured.row, entry.cfg
     for half, users in halves.items():
         whole = half == "all"
-        values = {metric: entry.values(metric, users) for metric in (*MEASURES, *RETRIEVAL[:-1])}
-        means = {metric: None if each is None else rounded(each.mean()) for metric, each in values.items()}
+        values = {metric: entry.measured.values(metric) for metric in (*MEASURES, *RETRIEVAL[:-1])}
+        means = {metric: None if each is None else rounded(each[users].mean()) for metric, each in values.items()}
         yield {
             "dataset": entry.dataset,
             "method": entry.method,
@@ -181,7 +169,10 @@ def comparisons(entries: Sequence[Entry], halves: Halves) -> Iterator[dict[str, 
         methods.setdefault(str(entry.method), {})[entry.cfg.seed] = entry
     for half, users in halves.items():
         for metric in COMPARED:
-            values = {name: per_seed(by_seed, metric, users) for name, by_seed in methods.items()}
+            values: dict[str, dict[int, NDArray[np.float64]]] = {}  # method -> seed -> users, of lists long enough
+            for name, by_seed in methods.items():
+                every = {seed: entry.measured.values(metric) for seed, entry in by_seed.items()}
+                values[name] = {seed: each[users] for seed, each in every.items() if each is not None}
             guided = values.pop(GUIDED, {})
             alone = [values[name] for name in ("plain", "plain_alone") if values.get(name)]
             if len(alone) == 2:
@@ -208,12 +199,6 @@ def comparisons(entries: Sequence[Entry], halves: Halves) -> Iterator[dict[str, 
                     "users": int(users.sum()),
                     "recipe": entries[0].recipe,
                 }
-
-
-def per_seed(entries: Mapping[int, Entry], metric: str, users: NDArray[np.bool_]) -> dict[int, NDArray[np.float64]]:
-    """Seed -> values (n,) of the users that are marked, for the seeds whose lists are long enough."""
-    found = {seed: entry.values(metric, users) for seed, entry in entries.items()}
-    return {seed: values for seed, values in found.items() if values is not None}
 
 
 def command(entry: Entry) -> str:

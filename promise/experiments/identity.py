@@ -1,16 +1,15 @@
 """Identity of an experiment: every value of its config that its figures depend on, with files by their contents."""
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 import promise
-from promise.pipeline.config import make, plain
+from promise.pipeline.config import flat, make, plain
 from promise.pipeline.files import file_fingerprint
+from promise.pipeline.model_folder import digest
 
 #: Keys of a run that move no figure.
 RUN_ONLY = (
@@ -31,15 +30,7 @@ FILES = ("checkpoint", "ids.path", "ids.codes_path", "evaluation.allow", "evalua
 
 
 def identity(cfg: DictConfig, without: Iterable[str] = ()) -> dict[str, Any]:
-    """Everything that the figures of a root config depend on, by key.
-
-    Args:
-        cfg: The root config.
-        without: Further keys to leave out (`search.width`), such as those that a study searches; a group stays.
-
-    Raises:
-        ValueError: If an input file is missing.
-    """
+    """All that the figures of a config depend on, by key, without those of a study; ValueError if a file is missing."""
     values = plain(cfg)
     files = {name: pop(values, name) for name in FILES}
     known = flat(values)
@@ -50,17 +41,12 @@ def identity(cfg: DictConfig, without: Iterable[str] = ()) -> dict[str, Any]:
     return {**values, "promise": promise.__version__}
 
 
-def short_hash(values: Any) -> str:
-    """Eight hex digits that tell JSON-able values apart."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
-
-
 def path_fingerprint(path: Path) -> str:
     """Hash of the contents of a file, or of all files of a folder and their names."""
     if path.is_file():
         return file_fingerprint(path)
     files = sorted(each for each in path.rglob("*") if each.is_file())
-    return short_hash([[str(each.relative_to(path)), file_fingerprint(each)] for each in files])
+    return digest([[str(each.relative_to(path)), file_fingerprint(each)] for each in files])[:8]
 
 
 def data_label(cfg: DictConfig, option: str) -> str:
@@ -76,15 +62,3 @@ def pop(values: dict[str, Any], name: str) -> Any:
     for parent in parents:
         values = values.get(parent) or {}
     return values.pop(last, None)
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted keys.
-
-    >>> flat({"a": {"b": 1, "c": [2]}, "d": 3})
-    {'a.b': 1, 'a.c': [2], 'd': 3}
-    """
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return found

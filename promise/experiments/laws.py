@@ -37,17 +37,11 @@ VARYING = ("search.candidates", "search.expansion")
 
 @dataclass(frozen=True)
 class LawGroup:
-    """The guided points of one width, λ and recipe: a curve over C.
+    """The guided points of one width, λ and recipe: a curve over C."""
 
-    Attributes:
-        row: A row of the group, for what all its points share.
-        points: C -> the point of every seed, seeds in the same order for every C; C rising.
-        seeds: The seeds that have all C.
-    """
-
-    row: dict[str, Any]
-    points: dict[float, list[Measured]]
-    seeds: tuple[int, ...]
+    row: dict[str, Any]  # a row of the group, for what all its points share
+    points: dict[float, list[Measured]]  # C -> the point of every seed, seeds in the same order for every C; C rising
+    seeds: tuple[int, ...]  # the seeds that have all C
 
     def values(self, metric: str) -> NDArray[np.float64] | None:
         """(points, users) of a metric, averaged over the seeds of a user; None where some point lacks it."""
@@ -82,10 +76,9 @@ class CurveLaws:
 
 
 def groups(points: Sequence[Measured]) -> Iterator[LawGroup]:
-    """Guided points of a sweep that differ in C and seed alone, where there are at least five C.
+    """Guided points of a sweep that differ in C and seed alone, if there are at least five C, as it names them first.
 
-    Yields:
-        Groups as the sweep names them first. Seeds are averaged over the C that all of them have.
+    Seeds are averaged over the C that all of them have.
     """
     found: dict[str, dict[Any, dict[float, Measured]]] = {}
     for p in points:
@@ -167,10 +160,7 @@ def table_rows(found: Sequence[CurveLaws]) -> list[list[Any]]:
 
 def write_laws(found: Sequence[CurveLaws], folder: Path) -> dict[str, str]:
     """Write `laws.csv`, and as `.svg` and `.png` the laws of accuracy over C (`law`) and those of HRecall that could
-    be fitted (`level-laws`).
-
-    Returns:
-        The files by name, as the verb reports them.
+    be fitted (`level-laws`); returns the files by name.
     """
     write_csv(pl.DataFrame(law_rows(found), infer_schema_length=None), folder / "laws.csv")
     measured = dict.fromkeys("{data} · {split} split · {users:,} users".format(**of.group.row) for of in found)

@@ -1,20 +1,36 @@
-"""One table and one CSV file of the jobs of a Hydra multirun (`promise evaluate -m search.width=10,20`)."""
+"""What each job of a Hydra multirun takes part in: one table of all of them, and the end of whoever launched it."""
 
 import json
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
-
-from promise.experiments.launchers import WorkerCallback
 
 #: Result of a job, in its folder.
 RESULT = "result.json"
 
+#: Name of the thread that watches a worker's parent.
+WATCH = "promise-parent"
 
-class MultirunTable(WorkerCallback):
-    """Gathers the results of the jobs; a study of `hydra/sweeper=promise_optuna` has a table of its own."""
+
+class MultirunTable(Callback):
+    """Gathers the results of the jobs, and makes worker processes end with the one that launched them.
+
+    A study of `hydra/sweeper=promise_optuna` has a table of its own.
+    """
+
+    def __init__(self) -> None:
+        self.parent = os.getpid()
+
+    def on_job_start(self, config: DictConfig, *, task_function: Any, **others: Any) -> None:
+        if os.getppid() == self.parent and not any(each.name == WATCH for each in threading.enumerate()):
+            threading.Thread(target=end_with, args=(self.parent,), name=WATCH, daemon=True).start()
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **others: Any) -> None:
         """Leave the result of a job in its folder."""
@@ -58,3 +74,10 @@ def job_row(result: dict[str, Any]) -> dict[str, Any]:
     row = json.loads(path.read_text()) if path.is_file() else result
     values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in row.items()}
     return {name: value for name, value in values.items() if not isinstance(value, dict)}
+
+
+def end_with(parent: int) -> None:
+    """Kill this process as soon as its parent is gone: another process is its parent then."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Outcome of a point of a sweep: its row, or its error, which the store keeps so that it isn't tried again."""
+"""A point of a sweep, run: its row, or its error, which the store keeps so that it isn't tried again."""
 
 import json
 import logging
@@ -8,32 +8,49 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig
+
 from promise.experiments.grid import SweepPoint
-from promise.experiments.identity import data_label, identity, short_hash
+from promise.experiments.identity import data_label, identity
 from promise.pipeline.config import plain
 from promise.pipeline.errors import is_check, own_words
 from promise.pipeline.files import written_whole
+from promise.pipeline.model_folder import digest
 from promise.pipeline.points import Point, PointResult, seen_of
 from promise.pipeline.stages import Pipeline
 
 log = logging.getLogger(__name__)
 
+#: Keys that a pipeline reads anew whenever it is asked: points that differ in nothing else share it.
+READ_ANEW = ("search", "evaluation", "split", "sweep", "analysis", "predictions")
+
+
+class Pipelines:
+    """Pipelines by config, the last one kept: what is loaded for a point serves the next; `built` names all stages."""
+
+    def __init__(self) -> None:
+        self.built: list[str] = []
+        self._pipeline: Pipeline | None = None
+        self._key = ""
+
+    def of(self, cfg: DictConfig) -> Pipeline:
+        """The pipeline of a checked root config."""
+        key = repr([(name, value) for name, value in plain(cfg).items() if name not in READ_ANEW])
+        if self._pipeline is None or key != self._key:
+            self._pipeline, self._key = Pipeline(cfg), key
+            self._pipeline.built = self.built
+        self._pipeline.cfg = cfg
+        return self._pipeline
+
 
 @dataclass(frozen=True)
 class PointOutcome:
-    """Row or error of a point.
-
-    Attributes:
-        point: The point.
-        row: Its row for the table, a failed one too.
-        result: What was measured; None where it failed.
-        error: `TypeName: message` on one line; None where it did not fail.
-    """
+    """Row or error of a point."""
 
     point: SweepPoint
-    row: dict[str, Any]
-    result: PointResult | None = None
-    error: str | None = None
+    row: dict[str, Any]  # its row for the table, a failed one too
+    result: PointResult | None = None  # what was measured; None where it failed
+    error: str | None = None  # `TypeName: message` on one line; None where it did not fail
 
 
 class Failure:
@@ -44,13 +61,9 @@ class Failure:
 
     @cached_property
     def path(self) -> Path:
-        """The file of the record.
-
-        Raises:
-            ValueError: If an input file is missing.
-        """
+        """The file of the record; ValueError if an input file is missing."""
         logger = {name: value for name, value in plain(self.point.cfg.logger).items() if name != "save_dir"}
-        return Path(self.point.cfg.store) / "failures" / f"{short_hash([identity(self.point.cfg), logger])}.json"
+        return Path(self.point.cfg.store) / "failures" / f"{digest([identity(self.point.cfg), logger])[:8]}.json"
 
     @property
     def error(self) -> str | None:

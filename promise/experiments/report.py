@@ -1,32 +1,44 @@
 """Files that a sweep or a study leaves beside its table: figures, laws, findings, one page, W&B's summary run."""
 
 import json
+import logging
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.loggers import TensorBoardLogger
 from matplotlib.image import imread
+from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
+from promise.analysis.plots.drawing import save_figure
 from promise.analysis.plots.gallery import FIGURES, compared, supported, write_figures
+from promise.analysis.plots.trace import tree_figure
 from promise.analysis.report.html import Page, report_html
 from promise.analysis.results import results_table
 from promise.analysis.wandb_summary import STEP, points_by_cost, summary_run
 from promise.data.card import card_lines
+from promise.data.datasets import draw_users
 from promise.experiments.findings import Measured, findings
 from promise.experiments.headline import Entry, write_headline
 from promise.experiments.laws import LAWS_COLUMNS, LAWS_TITLE, laws_of, table_rows, write_laws
-from promise.experiments.one_user import draw_user
 from promise.experiments.point_outcome import PointOutcome
 from promise.pipeline.config import plain, without_passwords
 from promise.pipeline.files import written_whole
+from promise.pipeline.points import Point
 from promise.pipeline.preparation import Preparation
+from promise.pipeline.stages import Pipeline
+from promise.pipeline.trace import trace_user
 from promise.pipeline.trainer import finish, make_logger
 from promise.pipeline.verb import show
+from promise.tasks.drift import LISTED
+
+log = logging.getLogger(__name__)
 
 #: Figures that other parts of a sweep write, with their headings in the page.
 OTHERS = {
@@ -39,11 +51,7 @@ OTHERS = {
 def sweep_report(
     cfg: DictConfig, folder: Path, outcomes: Sequence[PointOutcome]
 ) -> tuple[dict[str, str], list[dict[str, Any]]]:
-    """Write everything that a sweep shows, and print its tables.
-
-    Returns:
-        The files by name, and the findings, JSON-able.
-    """
+    """Write everything that a sweep shows, and print its tables; returns the files by name, and findings for JSON."""
     given = list(HydraConfig.get().overrides.task)
     done = [(each, Measured(each.row, each.result.ranks, each.result.kept)) for each in outcomes if each.result]
     measured = [each for _, each in done]
@@ -55,7 +63,7 @@ def sweep_report(
         ]
         paths |= write_headline(entries, folder)
     found = findings(measured)
-    said = [each.as_dict() for each in found]
+    said = [asdict(each) for each in found]
     if found:
         title = "Findings (paired bootstrap over users, 95 %; steps in C: 95 % for all of them together)"
         show(title, ["", "difference", "from", "to", ""], [each.cells() for each in found])
@@ -67,9 +75,7 @@ def sweep_report(
     if cfg.sweep.trace:
         paths |= draw_user(done, folder)
     if measured:
-        paths |= write_report(
-            cfg, [outcome.row for outcome in outcomes], folder, said, paths, card=shared_card(outcomes)
-        )
+        paths |= write_report(cfg, [each.row for each in outcomes], folder, said, paths, card=shared_card(outcomes))
     return paths, said
 
 
@@ -87,27 +93,22 @@ def write_report(
 
     Args:
         cfg: The root config.
-        rows: The rows of the table.
-        folder: Where the table lies.
-        findings: Paired differences as `Finding.as_dict` gives them.
+        rows: The rows of the table that lies in `folder`.
+        folder: Where the files go, which are returned by name.
+        findings: As dictionaries.
         paths: Files that the sweep has written so far, by name: its laws are taken into the page.
         lead: The page's opening sentence; None = the first finding's.
         command: The command as typed; None = `promise sweep` with the overrides of this job.
         card: What is known of the data, as pairs of a name and words.
-
-    Returns:
-        The files and the run's folder by name.
     """
     before = paths or {}
     table = results_table(rows)
     written = write_figures(table, folder)
     drawings = [Path(path) for name, path in written.items() if name.endswith("_svg")]
-    if command is None:
-        command = f"promise sweep {shlex.join(without_passwords(list(HydraConfig.get().overrides.task)))}"
     config = without_passwords(plain(cfg))
     page = Page(
         name=str(cfg.sweep.name),
-        command=command,
+        command=command or f"promise sweep {shlex.join(without_passwords(list(HydraConfig.get().overrides.task)))}",
         config=OmegaConf.to_yaml(OmegaConf.create(config)),
         findings=findings,
         lead=lead,
@@ -147,3 +148,46 @@ def log_points(cfg: DictConfig, table: pl.DataFrame, images: Sequence[str]) -> N
         for path in images:
             logger.experiment.add_image(f"figures/{Path(path).stem}", imread(path), dataformats="HWC")
     finish(logger)
+
+
+def draw_user(done: Sequence[tuple[PointOutcome, Measured]], folder: Path) -> dict[str, str]:
+    """Draw the search of the first user whose target guided search returns and a plain beam of its width loses.
+
+    Guided search is the point of most candidates that has such a plain beam beside it, on the same users and networks.
+    The files of the drawing are returned by name; there are none where no points or no user fit, which the log says.
+    """
+    pairs = [
+        (outcome, guided, plain)
+        for outcome, guided in done
+        for _, plain in done
+        if (guided.row["search"], plain.row["search"], guided.shuffled) == ("guided", "plain", False)
+        and (guided.users, guided.networks, guided.dial("width")) == (plain.users, plain.networks, plain.dial("width"))
+    ]
+    if not pairs:
+        log.warning("sweep.trace=true draws nobody's search: no guided point has a plain one of its width beside it")
+        return {}
+    outcome, guided, plain = max(pairs, key=lambda pair: np.mean(pair[1].dial("candidates")))
+    gained, missed = rescued(guided, plain), rescued(plain, guided)
+    if not gained.any():
+        log.warning("sweep.trace=true draws nobody's search: the guided one returns no target that plain beams lose")
+        return {}
+    pipeline = Pipeline(outcome.point.cfg)
+    cfg = pipeline.cfg
+    user = int(draw_users(pipeline.histories.evaluated(cfg.split), cfg.evaluation.users)[gained.argmax()])
+    trace = trace_user(Point(pipeline, cfg.search, outcome.point.chosen), user)
+    name = pipeline.interactions.users[user]
+    note = (
+        f"Picked for illustration, it proves nothing: the first user whose target guided search has among its first "
+        f"{LISTED} items, W = {guided.dial('width')}, C = {guided.dial('candidates')}, while the plain beam of that "
+        f"width has lost it. There are {gained.sum():,} such users of {len(gained):,}; the reverse holds of "
+        f"{missed.sum():,}. Shown are the best items of both searches and, at every level, the likeliest prefix that "
+        "guided search cut."
+    )
+    drawn = save_figure(tree_figure(trace.tree(), f"One user's search: {name}", note), folder / "one_user")
+    return dict(zip(("one_user_svg", "one_user"), map(str, drawn), strict=True))
+
+
+def rescued(one: Measured, other: Measured) -> NDArray[np.bool_]:
+    """(n,) users whose target one beam search has among its first items while the other has lost it."""
+    assert other.kept is not None  # beams keep prefixes
+    return (one.ranks < LISTED) & ~other.kept[:, -1]

@@ -1,37 +1,41 @@
-"""Runs the points of a sweep that are missing, here or through a launcher, and collects the outcome of all."""
+"""Runs the points of a sweep that are missing, here or through a launcher, or shows what would be run."""
 
 import logging
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.core.utils import configure_log
+from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import Progress
 
 from promise.experiments.grid import SweepPoint
-from promise.experiments.launchers import in_this_process, launch
-from promise.experiments.pipelines import Pipelines
-from promise.experiments.point_outcome import Failure, PointOutcome, failed, point_outcome
+from promise.experiments.point_outcome import Failure, Pipelines, PointOutcome, failed, point_outcome
+from promise.pipeline.config import without_passwords
 from promise.pipeline.errors import own_words
 from promise.pipeline.points import Point
 from promise.pipeline.store import NotBuilt, Store
+from promise.pipeline.verb import choices, show
 
 log = logging.getLogger(__name__)
 
+#: Pipelines that the jobs of one worker process share.
+PIPELINES = Pipelines()
+
 
 def run_points(points: Sequence[SweepPoint], name: str, built: Sequence[str]) -> tuple[list[PointOutcome], list[str]]:
-    """Run what is missing; within a Hydra app.
-
-    Returns:
-        Every point's outcome, in their order, and the names of the stages that were built, each once.
-    """
-    return run_here(points, name, built) if in_this_process() else run_launched(points, built)
-
-
-def run_here(points: Sequence[SweepPoint], name: str, built: Sequence[str]) -> tuple[list[PointOutcome], list[str]]:
-    """`run_points` one after the other in this process."""
+    """Every point's outcome, in their order, and the stages that were built, each once; within a Hydra app."""
+    if not in_this_process():
+        return run_launched(points, built)
     pipelines, outcomes = Pipelines(), []
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(f"sweep {name}", total=len(points))
@@ -71,11 +75,7 @@ def changed(point: SweepPoint, **values: Any) -> SweepPoint:
 
 
 def point_state(point: SweepPoint, pipelines: Pipelines) -> tuple[str, NotBuilt | str | None]:
-    """The state of a point, and what it lacks or its error; nothing is built.
-
-    Returns:
-        `there` (its row is), `to run`, `would fail`, or `failed earlier`, which is not to be tried again.
-    """
+    """`there`, `to run`, `would fail` or `failed earlier`, and what a point lacks or its error; nothing is built."""
     if (error := Failure(point).error) is not None:
         return "failed earlier", error
     refusing = changed(point, build="never")
@@ -86,3 +86,76 @@ def point_state(point: SweepPoint, pipelines: Pipelines) -> tuple[str, NotBuilt 
     except ValueError as wrong:
         return "would fail", own_words(wrong)
     return "there" if found else "to run", None
+
+
+def dry_run(points: Sequence[SweepPoint]) -> dict[str, Any]:
+    """Show and return the state of some points; nothing is built or trained; within a Hydra app."""
+    pipelines = Pipelines()
+    trainings: dict[str, str] = {}
+    states = {"to run": "to_run", "there": "there", "failed earlier": "failed_earlier"}
+    rows: list[dict[str, Any]] = []
+    for point in points:
+        state, why = point_state(point, pipelines)
+        missing = why.key if isinstance(why, NotBuilt) else None
+        if isinstance(why, NotBuilt) and why.training is not None:
+            networks = filter(None, why.training.networks().values())
+            size = sum(p.numel() for network in networks for p in network.parameters())
+            trainings[why.key] = f"training {why.training.name}: {size:,} parameters"
+        error = why if isinstance(why, str) else None
+        rows.append({"point": point.overrides, "state": state, "missing": missing, "error": error})
+    cells = [[" ".join(row["point"]), row["state"], row["missing"] or row["error"]] for row in rows]
+    show("Points", ["", "state", "first missing, or error"], cells)
+    if trainings:
+        show("Trainings", ["missing", ""], list(trainings.items()))
+    to_run = [row for row in rows if row["state"] == "to run"]
+    print(f"\npoints to run: {len(to_run)} of {len(rows)}; first trainings to do: {len(trainings)}")
+    given = [word for word in HydraConfig.get().overrides.task if not word.startswith(("dry_run=", "launcher="))]
+    commands = [shlex.join(["promise", "evaluate", *without_passwords(given), *row["point"]]) for row in to_run]
+    return {
+        "verb": "sweep",
+        "dry_run": True,
+        "points": len(rows),
+        **{name: sum(row["state"] == state for row in rows) for state, name in states.items()},
+        "trainings": trainings,
+        "plan": rows,
+        "commands": commands,
+    }
+
+
+def in_this_process() -> bool:
+    """Whether the launcher chosen is Hydra's own, which runs one job after the other here."""
+    return str(HydraConfig.get().launcher["_target_"]).endswith(".BasicLauncher")
+
+
+def launch(points: Sequence[SweepPoint]) -> None:
+    """Run points through the launcher that the config chose, and wait for them; within a Hydra app.
+
+    A worker that dies takes none of the other points' rows with it: they are in the store.
+    """
+    hydra = GlobalHydra.instance().hydra
+    assert hydra is not None
+    own = HydraConfig.get()
+    given = list(own.overrides.task)
+    words = [*own.overrides.hydra, *given]
+    config = hydra.compose_config("config", words, run_mode=RunMode.MULTIRUN, with_log_configuration=False)
+    context = HydraContext(hydra.config_loader, Callbacks(config))
+    launcher = Plugins.instance().instantiate_launcher(context, partial(run_job, len(given)), config)
+    try:
+        jobs = launcher.launch([[*given, *point.overrides] for point in points], initial_job_idx=0)
+        for point, job in zip(points, jobs, strict=True):
+            if isinstance(job._return_value, BaseException):
+                log.error("the job of point %s ended: %s", point.name, own_words(job._return_value))
+    except Exception as error:  # each launcher has its own for a worker that died
+        log.error("the launcher ended: %s: %s", type(error).__name__, own_words(error))
+    finally:
+        # Launchers leave their own logging behind; submitit even cuts off handlers that it does not know.
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.FileHandler) and handler.baseFilename.startswith(own.runtime.output_dir):
+                handler.close()
+        configure_log(cast(DictConfig, own.job_logging), own.verbose)
+
+
+def run_job(shared: int, cfg: DictConfig) -> str | None:
+    """Run a point as a Hydra job; its first overrides, so many, all jobs share. Its error, or None: it has a row."""
+    overrides = list(HydraConfig.get().overrides.task)[shared:]
+    return point_outcome(SweepPoint(overrides, cfg, choices()), PIPELINES.of(cfg)).error

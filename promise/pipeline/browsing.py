@@ -22,11 +22,7 @@ def item_table(pipeline: Pipeline, items: ArrayLike) -> pl.DataFrame:
 
 
 def history_table(pipeline: Pipeline, user: int) -> pl.DataFrame:
-    """The items of a user, oldest first, with the part of the split that each belongs to.
-
-    Raises:
-        ValueError: If there is no such user.
-    """
+    """The items of a user, oldest first, and the part of the split of each; ValueError if there is no such user."""
     require_user(pipeline, user)
     histories = pipeline.histories
     items = histories.items[histories.offsets[user] : histories.offsets[user + 1]]
@@ -40,13 +36,7 @@ def require_user(pipeline: Pipeline, user: int) -> None:
 
 
 def nearest_table(pipeline: Pipeline, item: int, count: int = 8) -> pl.DataFrame:
-    """An item and those of the most similar embeddings, by cosine, with the codes that they share with it.
-
-    Args:
-        pipeline: Gives embeddings, texts and IDs.
-        item: Item index.
-        count: Rows besides the item itself.
-    """
+    """An item, by index, and `count` of the most similar embeddings, by cosine, with the codes they share with it."""
     vectors = pipeline.item_vectors
     norms = np.linalg.norm(vectors, axis=1)
     cosines = vectors @ vectors[item] / np.maximum(norms * norms[item], np.finfo(np.float32).tiny)

@@ -127,11 +127,7 @@ def check_parameters(cfg: DictConfig) -> None:
 
 
 def apply(rules: Mapping[str, options.Rule], group: str, values: Any) -> None:
-    """Apply the rules of those keys that are there.
-
-    Raises:
-        ValueError: As `check`.
-    """
+    """Apply the rules of those keys that are there."""
     node = OmegaConf.create(values)
     for name, rule in rules.items():
         value = OmegaConf.select(node, name, default=values)
@@ -142,11 +138,7 @@ def apply(rules: Mapping[str, options.Rule], group: str, values: Any) -> None:
 
 
 def check_files(cfg: DictConfig) -> None:
-    """Check the files that are read and the one that is written.
-
-    Raises:
-        ValueError: As `check`.
-    """
+    """Check the files that are read and the one that is written."""
     for name in LISTS:
         if (path := cfg.evaluation[name]) is not None:
             read_ids(f"evaluation.{name}", path)
@@ -159,11 +151,7 @@ def check_files(cfg: DictConfig) -> None:
 
 
 def check_networks(cfg: DictConfig) -> None:
-    """Check the sizes of the networks, and those that belong together.
-
-    Raises:
-        ValueError: As `check`.
-    """
+    """Check the sizes of the networks, and those that belong together."""
     for name in ("generator", "sasrec.network"):
         network = plain(OmegaConf.select(cfg, name))
         apply(NETWORK, name, network)
@@ -178,11 +166,7 @@ def check_networks(cfg: DictConfig) -> None:
 
 
 def check_logger(cfg: DictConfig) -> None:
-    """Check that W&B can work online if it should, or fall back if that was asked for.
-
-    Raises:
-        ValueError: If W&B has no key or can't be reached, and logger.fallback is null.
-    """
+    """Raise ValueError if W&B can't work online but should, or fall back if that was asked for."""
     logger = cfg.logger
     if logger.get("mode", "offline") == "offline" or (why := why_not_online()) is None:
         return
@@ -214,11 +198,7 @@ def fall_back(why: str) -> None:
 
 
 def check_judge(cfg: DictConfig) -> None:
-    """Check that a search which trusts a reward model will have one.
-
-    Raises:
-        ValueError: If only a generator would be trained.
-    """
+    """Raise ValueError if a search trusts a reward model, and only a generator would be trained."""
     weight = plain(cfg.search).get("weight", 0)
     if cfg.checkpoint is None and not any(map(trains_reward, trainings(cfg))) and any(options.entries(weight)):
         raise ValueError(
@@ -228,11 +208,7 @@ def check_judge(cfg: DictConfig) -> None:
 
 
 def check_analysis(cfg: DictConfig) -> None:
-    """Check that the analysis is a known one and has two searches to compare.
-
-    Raises:
-        ValueError: If it is none, the search keeps no beams, or asks no reward, or an option means nothing to it.
-    """
+    """Raise ValueError if the analysis is none, its search keeps no beams or asks no reward, or an option is idle."""
     if cfg.analysis != "drift":
         raise ValueError(f"analysis must be drift or null, got {cfg.analysis}")
     search = plain(cfg.search)

@@ -21,11 +21,7 @@ def trainings(cfg: DictConfig) -> list[dict[str, Any]]:
 
 
 def plain(node: Any) -> dict[str, Any]:
-    """A config node as a resolved dictionary.
-
-    Raises:
-        ValueError: If a mandatory value (`???`) is missing; it is named.
-    """
+    """A config node as a resolved dictionary; ValueError names the mandatory values (`???`) that are missing."""
     require_values(node)
     container = OmegaConf.to_container(node, resolve=True)
     assert isinstance(container, dict)
@@ -39,36 +35,19 @@ def require_values(node: Any) -> None:
 
 
 def make(node: Any, **run_time: Any) -> Any:
-    """The object of a node's `_target_`, given the run-time objects that no config can hold.
-
-    Args:
-        node: A config node or dictionary with a `_target_`.
-        run_time: Passed on as they are (Hydra would turn a dataclass into a config).
-    """
+    """The object of a node's `_target_`, given run-time objects as they are (Hydra makes configs of dataclasses)."""
     return instantiate(node, _partial_=True, _convert_="all")(**run_time)
 
 
 def make_with(node: Any, makers: Mapping[str, Callable[[], Any]]) -> Any:
-    """The object of a node's `_target_`, given those run-time arguments that its constructor names.
-
-    Args:
-        node: A config node or dictionary with a `_target_`; what it holds itself is not given again.
-        makers: Argument name -> what makes it; only those that are named get called.
-
-    Raises:
-        ValueError: As `check_call`.
-    """
+    """The object of a node's `_target_`, given the run-time arguments that its constructor names and it lacks."""
     asked = parameters_of(node["_target_"])
     check_call(node["_target_"], {*node, *makers}, makers)
     return make(node, **{name: maker() for name, maker in makers.items() if name in asked and name not in node})
 
 
 def called_by(target: str) -> Any:
-    """The class or function that a `_target_` names.
-
-    Raises:
-        ValueError: If there is none, or its module cannot be imported.
-    """
+    """The class or function that a `_target_` names; ValueError if there is none, or its module cannot be imported."""
     module, _, name = target.rpartition(".")
     try:
         return pkgutil.resolve_name(f"{module}:{name}")  # with dots alone, what fails inside the module would be hidden
@@ -79,16 +58,7 @@ def called_by(target: str) -> Any:
 
 
 def check_call(target: str, given: Collection[str], run_time: Collection[str] = ()) -> None:
-    """Refuse a `_target_` that lacks methods, or needs arguments that nobody gives.
-
-    Args:
-        target: The class or function.
-        given: Names of the arguments that it gets.
-        run_time: Those of them that are no options, for the error.
-
-    Raises:
-        ValueError: Naming what is missing.
-    """
+    """Raise ValueError if a `_target_` lacks methods, or arguments that are not given; `run_time` are no options."""
     called = called_by(target)
     if inspect.isabstract(called):
         raise ValueError(f"{target} must define {', '.join(sorted(called.__abstractmethods__))}")
@@ -128,6 +98,18 @@ def named(value: Any, prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, each in inner:
         found |= {f"{prefix}{key}": each, **named(each, f"{prefix}{key}.")}
+    return found
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys.
+
+    >>> flat({"a": {"b": 1, "c": [2]}, "d": 3})
+    {'a.b': 1, 'a.c': [2], 'd': 3}
+    """
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
     return found
 
 

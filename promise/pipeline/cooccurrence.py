@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from scipy import sparse
 from torch import Tensor
 
@@ -54,18 +54,6 @@ def cooccurrence_stage(pipeline: Any) -> Artifact | None:
         }
 
     return pipeline.stage("cooccurrence", config, {"data": pipeline.data.fingerprint}, build)
-
-
-def cooccurrence_tables(pipeline: Any) -> dict[str, Tensor]:
-    """Tensors for `promise.models.cooccurrence.wrap`, by name: the stage's tables, and the sequences that were counted.
-
-    The sequences (`sequences.items`, `sequences.offsets`) serve training alone.
-    """
-    artifact = pipeline.cooccurrence
-    if artifact is None:
-        return {}
-    items, offsets = (torch.from_numpy(np.array(part)) for part in pipeline.histories.training_items())
-    return load_file(artifact.path / TABLES) | {"sequences.items": items, "sequences.offsets": offsets}
 
 
 def fingerprint_of_tables(config: dict[str, Any], tables: dict[str, Tensor]) -> str:

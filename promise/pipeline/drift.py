@@ -65,30 +65,18 @@ TABLES = {
 
 
 class Measure(NamedTuple):
-    """One figure of the analysis.
+    """One figure of the analysis."""
 
-    Attributes:
-        depth: 1..L; None = the final lists, or all depths.
-        name: As in the CSV file.
-        users: Users that it is over.
-        value: The figure.
-        low: Lower end of its bootstrap interval over users; None = it has none.
-        high: Upper end.
-    """
-
-    depth: int | None
-    name: str
-    users: int
+    depth: int | None  # 1..L; None = the final lists, or all depths
+    name: str  # as in the CSV file
+    users: int  # users that it is over
     value: float
-    low: float | None = None
-    high: float | None = None
+    low: float | None = None  # lower end of its bootstrap interval over users; None = it has none
+    high: float | None = None  # upper end
 
 
 def analyse_drift(point: Point) -> dict[str, Any]:
-    """Let the guided search of a point and its rivals run, measure, show and write.
-
-    Returns:
-        The verb's JSON without its name.
+    """Let the guided search of a point and its rivals run, measure, show and write; the verb's JSON without its name.
 
     Raises:
         ValueError: If the trainer has several processes, or the networks lack a reward model.
@@ -121,11 +109,7 @@ def analyse_drift(point: Point) -> dict[str, Any]:
 
 
 def recorded(point: Point) -> tuple[pl.DataFrame, list[Level]]:
-    """Run the searches over the users of the split.
-
-    Returns:
-        What they did (`DriftRecorder.result`), and what the guided search does at each level.
-    """
+    """What the searches did over the users (`DriftRecorder.result`), and what the guided one does at each level."""
     pipeline, cfg = point.pipeline, point.pipeline.cfg
     trainer = make_trainer(cfg, precision=cfg.evaluation.precision, default_root_dir=cfg.store)
     if trainer.world_size > 1:
@@ -142,12 +126,7 @@ def searches(point: Point, device: torch.device) -> tuple[GuidedSearch, GuidedSe
 
 
 def measured(record: pl.DataFrame, widths: list[int]) -> Iterator[Measure]:
-    """All measures.
-
-    Args:
-        record: What was recorded: see `DriftRecorder.result`.
-        widths: W of each of the L levels.
-    """
+    """All measures of what was recorded (see `DriftRecorder.result`) by a guided search of W beams at each level."""
     for depth, width in enumerate(widths, 1):
         here = record.filter(depth=depth)
         for name, value in (PER_LEVEL | COMPARED | {"proposal_recall": pl.col("proposed")}).items():

@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 
 import hydra
 from hydra.errors import HydraException, InstantiationException, OverrideParseException
@@ -21,11 +20,7 @@ BAD_INPUT = 2
 
 @contextmanager
 def ending_checks() -> Iterator[None]:
-    """End the process with one line where a check fails, unless HYDRA_FULL_ERROR=1 asks for all of it.
-
-    Raises:
-        SystemExit: With exit code 2.
-    """
+    """End the process with one line and code 2 where a check fails, unless HYDRA_FULL_ERROR=1 asks for all of it."""
     try:
         yield
     except Exception as error:
@@ -69,16 +64,13 @@ def is_check(error: BaseException) -> bool:
     if isinstance(inner, OSError):
         return inner.filename is not None
     frames = traceback.extract_tb(inner.__traceback__)
-    raised_in = {package.__name__ for package in (promise, hydra) if _is_within(frames[-1].filename, package)}
+    file = Path(frames[-1].filename)
+    raised_in = {each.__name__ for each in (promise, hydra) if file.is_relative_to(Path(str(each.__file__)).parent)}
     return (
         isinstance(inner, HydraException | OmegaConfBaseException)
         or (isinstance(inner, ValueError) and "promise" in raised_in)
         or (isinstance(inner, ImportError) and (inner is not error or "hydra" in raised_in))
     )
-
-
-def _is_within(path: str, package: ModuleType) -> bool:
-    return Path(path).is_relative_to(Path(str(package.__file__)).parent)
 
 
 def unwrapped(error: BaseException) -> BaseException:

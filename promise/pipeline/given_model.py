@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from promise import configs
 from promise.ids.semantic_ids import SemanticIds
-from promise.pipeline.config import named
+from promise.pipeline.config import flat
 from promise.pipeline.model_folder import Model
 
 #: Options of networks that act in a search alone: they may differ from those of the training.
@@ -17,13 +17,9 @@ OF_THE_SEARCH = ("cooccurrence.scale",)
 
 
 def adopted(cfg: DictConfig, model: Model) -> DictConfig:
-    """The config with the networks of a given model.
+    """The root config with the networks of the model that its `checkpoint` names.
 
     An option counts as chosen if it was typed, or differs from the root config's.
-
-    Args:
-        cfg: The root config, whose `checkpoint` names the model.
-        model: That model.
 
     Raises:
         ValueError: If a chosen option contradicts the model; the option and both values are named.
@@ -31,7 +27,7 @@ def adopted(cfg: DictConfig, model: Model) -> DictConfig:
     place, usual, names = f"checkpoint={cfg.checkpoint}", configs.compose(), typed()
     changed = copy.deepcopy(cfg)
     for group, theirs in {**model.config, **model.origin["config"]}.items():
-        ours, of_model, default = (flat(group, node) for node in (cfg.get(group), theirs, usual.get(group)))
+        ours, of_model, default = (values_of(group, node) for node in (cfg.get(group), theirs, usual.get(group)))
         if theirs is None:
             if group in names:
                 raise ValueError(f"{place} has no {group}, the config says {group}={names[group]}")
@@ -60,11 +56,10 @@ def typed() -> dict[str, str]:
     return {name: value for name, _, value in words}
 
 
-def flat(group: str, node: Any) -> dict[str, Any]:
+def values_of(group: str, node: Any) -> dict[str, Any]:
     """The values of a group by their dotted names, but for paths; those of no group are none."""
     values: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-    every = named(without_paths(values or {}), f"{group}.")
-    return {name: value for name, value in every.items() if not isinstance(value, dict)}
+    return flat(without_paths(values or {}), f"{group}.")
 
 
 def without_paths(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Files of item ids, one per line: read, checked, and turned into item indices."""
 
-from collections.abc import Collection
+from collections.abc import Set
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +13,9 @@ LISTS = ("allow", "deny")
 
 
 def read_ids(name: str, path: str | Path) -> pl.Series:
-    """Reads the item ids of a text file.
+    """The stripped lines (String) of a text file of one id a line, null where one is blank; the option `name` gives it.
 
-    Args:
-        name: The dial that names the file.
-        path: One id a line, as the input file has it; blank lines are skipped.
-
-    Returns:
-        The stripped lines (String), null where one is blank.
-
-    Raises:
-        ValueError: If the file is missing, is no .txt, or holds no id at all.
+    ValueError if it is missing, is no .txt, or holds no id at all.
     """
     path = Path(str(path))  # a number is typed as easily
     if path.suffix != ".txt":
@@ -39,22 +31,14 @@ def read_ids(name: str, path: str | Path) -> pl.Series:
     return pl.Series("id", lines, dtype=pl.String)
 
 
-def indices_of(name: str, path: str | Path, lines: pl.Series, catalogue: pl.Series) -> NDArray[np.int64]:
-    """Finds items by their ids.
-
-    Args:
-        name: The dial that named them.
-        path: The file that they are of.
-        lines: What `read_ids` read.
-        catalogue: (I,) id of every item.
-
-    Returns:
-        (n,) item indices, ascending, each once.
+def indices_of(name: str, path: str | Path, catalogue: pl.Series) -> NDArray[np.int64]:
+    """Indices (n,) of the items that a file names, ascending, each once, by the ids of a catalogue (I,).
 
     Raises:
-        ValueError: If an id is no integer where the catalogue's are, or not of the catalogue; the first one is named
-            and all are counted.
+        ValueError: As `read_ids`; or if an id is no integer where the catalogue's are, or not of the catalogue; the
+            first one is named and all are counted.
     """
+    lines = read_ids(name, path)
     ids = lines.cast(catalogue.dtype, strict=False)
     if (wrong := ids.is_null() & lines.is_not_null()).any():
         row = wrong.arg_max() or 0
@@ -67,27 +51,16 @@ def indices_of(name: str, path: str | Path, lines: pl.Series, catalogue: pl.Seri
     return np.array(sorted(places[item] for item in distinct))
 
 
-def item_lists(
-    cfg: DictConfig, accepts: Collection[str], target: str, catalogue: pl.Series
-) -> dict[str, NDArray[np.int64]]:
-    """Indices of the items that are allowed or denied, by the name of the list; absent where there is none.
-
-    Args:
-        cfg: The root config, which may name their files.
-        accepts: Parameters of the ranker.
-        target: The ranker, for the error.
-        catalogue: (I,) id of every item.
+def item_lists(cfg: DictConfig, accepts: Set[str], target: str, catalogue: pl.Series) -> dict[str, NDArray[np.int64]]:
+    """Indices (n,) of the items of a catalogue (I,) that the config allows or denies, by the name of the list, if any.
 
     Raises:
-        ValueError: If a file holds no item ids of these data, the ranker takes no such list, or no item is left.
+        ValueError: If a file holds no item ids of these data, `target` takes no such list, or no item is left.
     """
-    found = {}
-    for name in LISTS:
-        if (path := cfg.evaluation[name]) is not None:
-            if name not in accepts:
-                raise ValueError(f"evaluation.{name}={path} means nothing to {target}")
-            lines = read_ids(f"evaluation.{name}", path)
-            found[name] = indices_of(f"evaluation.{name}", path, lines, catalogue)
+    files = {name: path for name in LISTS if (path := cfg.evaluation[name]) is not None}
+    for name in files.keys() - accepts:
+        raise ValueError(f"evaluation.{name}={files[name]} means nothing to {target}")
+    found = {name: indices_of(f"evaluation.{name}", path, catalogue) for name, path in files.items()}
     if not len(np.setdiff1d(found.get("allow", np.arange(len(catalogue))), found.get("deny", ()))):
         raise ValueError(f"evaluation.deny={cfg.evaluation.deny} leaves no item to rank")
     return found

@@ -77,20 +77,12 @@ def place_of(about: Mapping[str, Any]) -> str:
 
 
 def read_standings(folder: Path) -> list[Standing]:
-    """The standings in a folder and those below it, by folder and name; none where there is no such folder.
-
-    Raises:
-        ValueError: If a file is not what `Standing.write` made of it.
-    """
+    """The standings in a folder and those below it, by folder and name; ValueError if one is not as it was written."""
     return [read_standing(path) for path in sorted(folder.rglob("*.parquet"))]
 
 
 def read_standing(path: Path) -> Standing:
-    """One file of the leaderboard.
-
-    Raises:
-        ValueError: If it is not what `Standing.write` made of it, or elsewhere.
-    """
+    """One file of the leaderboard; ValueError if it is not what `Standing.write` made of it, or elsewhere."""
     try:
         about = json.loads(pl.read_parquet_metadata(path)["promise"])
         seal, table = about.pop("seal"), pl.read_parquet(path, glob=False)

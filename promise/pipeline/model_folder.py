@@ -196,30 +196,23 @@ def description(folder: Path, option: str = "checkpoint") -> dict[str, Any]:
 
 
 def require_networks(described: Mapping[str, Any], folder: Path) -> None:
-    """Refuse a model that would run anything but networks and rankers, such as a command: it may be from anywhere.
+    """Raise ValueError for a model that would run anything but networks and rankers: it may be from anywhere.
 
-    Raises:
-        ValueError: If a `_target_` of its config is no class of these, or a value of it is to be looked up elsewhere.
+    No value of its config may be looked up elsewhere, for that may run anything, too.
     """
     for name, value in named({"config": described["config"], "search": described["search"]}).items():
         if name.endswith("._target_"):
             found = called_by(value)
             if not (inspect.isclass(found) and issubclass(found, nn.Module | Ranker)):
                 raise ValueError(f"{folder} is not loaded: {value} is neither a network nor a ranker")
-        elif "${" in str(value):
+        elif isinstance(value, str) and "${" in value:
             raise ValueError(f"{folder} is not loaded: its {name} is to be looked up elsewhere, {value}")
 
 
 def in_catalogue(interactions: Interactions, model: Model, place: str) -> Interactions:
     """The interactions with the catalogue of a model, items found by their ids; they themselves where it is the same.
 
-    Args:
-        interactions: Of the data; not every item of the model need occur.
-        model: The model.
-        place: What names the model, for the error.
-
-    Raises:
-        ValueError: If an item is unknown to the model; the first one is named and all are counted.
+    ValueError names the first item that is unknown to the model, which `place` names, and counts all.
     """
     own, theirs = model.items["id"].to_list(), interactions.items["id"].to_list()
     if own == theirs:

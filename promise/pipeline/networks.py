@@ -123,11 +123,7 @@ def save_weights(path: Path, networks: Mapping[str, nn.Module | None]) -> None:
 
 
 def load_weights(path: Path, networks: Mapping[str, nn.Module | None]) -> None:
-    """Give networks their weights, and switch them to evaluation mode.
-
-    Raises:
-        ValueError: If the file is garbled, or holds the weights of other networks.
-    """
+    """Give networks their weights, and switch them to evaluation mode; ValueError if the file holds none of these."""
     try:
         state = load_file(path)
         for name, network in networks.items():
@@ -136,10 +132,5 @@ def load_weights(path: Path, networks: Mapping[str, nn.Module | None]) -> None:
                 network.load_state_dict(own)
                 network.eval()
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{path} does not hold the weights of these networks: {shortened(str(error))}") from error
-
-
-def shortened(text: str, most: int = 300) -> str:
-    """A message on one line, cut after so many characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= most else f"{line[:most]} …"
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} does not hold the weights of these networks: {reason[:300]}") from error

@@ -25,14 +25,9 @@ DIM = 96
 
 
 def unknown_items(model: Model, items: pl.DataFrame) -> pl.DataFrame:
-    """The rows of a table of items that a model does not have yet, ids in the model's form.
+    """The rows of a table of items (id, text, title, category) that a model does not have yet, ids in its form.
 
-    Args:
-        model: The model.
-        items: id, text, title, category.
-
-    Raises:
-        ValueError: If the model's ids are integers and one of these is none.
+    ValueError if the model's ids are integers and one of these is none.
     """
     own, ids = model.items["id"], integers_if_all_are(items["id"].cast(pl.String))
     if own.dtype.is_integer() and not ids.dtype.is_integer():
@@ -43,17 +38,9 @@ def unknown_items(model: Model, items: pl.DataFrame) -> pl.DataFrame:
 
 
 def described_by_words(model: Model, items: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.float32]]:
-    """New items with a word that other items have, too, and vectors of the words of all items.
+    """The N new items with a word that others have too, and vectors of the words of all (I + N, E), of length 1 or 0.
 
-    Args:
-        model: The model.
-        items: The new items.
-
-    Returns:
-        N of them, and (I + N, E), rows of length 1 or 0.
-
-    Raises:
-        ValueError: If no item of the model has a text, or no new one has a word of theirs.
+    ValueError if no item of the model has a text, or no new one has a word of theirs.
     """
     texts = pl.concat([model.items["text"], items["text"]])
     words = None if model.items["text"].null_count() == len(model.items) else word_weights(texts, 2, 2)
@@ -123,12 +110,7 @@ def with_new_items(model: Model, items: pl.DataFrame, vectors: NDArray[np.float3
 
 
 def mapped(vectors: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Content vectors (N, C) of new items, as long as the old ones (I, C) are on average.
-
-    Args:
-        vectors: (I + N, E) of all items, of which the first I are the old ones.
-        known: (I, C) of the old ones.
-    """
+    """Content vectors (N, C) of new items by vectors (I + N, E) of all, as long as the old ones (I, C) on average."""
     linear = np.linalg.lstsq(vectors[: len(known)], known)[0]
     return unit_rows(vectors[len(known) :] @ linear) * np.linalg.norm(known, axis=1).mean()
 

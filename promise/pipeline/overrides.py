@@ -57,11 +57,7 @@ def placeless(words: Iterable[str]) -> dict[str, str]:
 
 
 def flags_first(words: Sequence[str]) -> list[str]:
-    """The words after a verb with flags before overrides: Hydra takes none among them.
-
-    Raises:
-        ValueError: If a flag does not exist or lacks its value.
-    """
+    """The words after a verb, flags before overrides, as Hydra wants them; ValueError if a flag is wrong."""
     overrides, flags = _parser().parse_intermixed_args(list(words)).overrides, list(words)
     for override in overrides:
         flags.remove(override)
@@ -83,8 +79,7 @@ def _parser() -> ArgumentParser:
 def checked_command(words: Sequence[str], config_name: str) -> Iterator[None]:
     """Around a verb: checks the words after it, overrides only where Hydra would take what does not exist, or fails.
 
-    Raises:
-        ValueError: If a flag, key, option, folder or library does not exist, or the store can't be written.
+    ValueError if a flag, key, option, folder or library does not exist, or the store can't be written.
     """
     command = _parser().parse_args(words)
     folder = command.config_dir
@@ -124,12 +119,7 @@ def installed(module: str) -> bool:
 
 
 def check_overrides(words: Sequence[str], config_name: str = "config", folder: str | None = None) -> None:
-    """Check overrides, and what the chosen experiment and sweep set, as far as Hydra doesn't.
-
-    Args:
-        words: As typed (`search.width=10`).
-        config_name: The root config.
-        folder: A further folder of configs (`--config-dir`).
+    """Check overrides, and what the chosen experiment and sweep set, as far as Hydra doesn't; `folder` is --config-dir.
 
     Raises:
         ValueError: If a key or option does not exist, may not go, or was renamed.
@@ -169,16 +159,12 @@ def _check(parsed: Sequence[Override], config_name: str, path: list[str]) -> Non
             chosen.append(f"{override.get_key_element()}={values[0]}")
         elif not group.startswith("hydra."):
             keys.append(override)
-    cfg = _compose(config_name, [*path, *chosen])
+    cfg = hydra.compose(config_name, [*path, *chosen], return_hydra_config=True)
     names = _names(cfg)
     for override in keys:
         value = None if override.is_sweep_override() else override.value()
         _check_key(override.key_or_group, value, names)
     _check_files(cfg, names, config_name, path, usual)
-
-
-def _compose(config_name: str, words: list[str]) -> DictConfig:
-    return hydra.compose(config_name, words, return_hydra_config=True)
 
 
 def _check_key(key: str, value: Any, names: dict[str, Any]) -> None:
@@ -206,7 +192,7 @@ def _check_files(
         for group, option in choices.items()
         if option is not None and not group.startswith("hydra/")
     ]
-    names = _names(_compose(config_name, [*path, *words]))
+    names = _names(hydra.compose(config_name, [*path, *words], return_hydra_config=True))
     for key in set_there:
         if isinstance(set_there.get(key.rpartition(".")[0]), list):
             continue  # an entry of a list, whose length is free

@@ -48,21 +48,13 @@ METRICS = {
 
 @dataclass(frozen=True)
 class PointResult:
-    """A row and what paired comparisons need.
+    """A row and what paired comparisons need."""
 
-    Attributes:
-        row: Options, metrics, intervals and costs by their column names; JSON-able.
-        ranks: (n,) 0-based rank of each user's target, users in ascending order.
-        kept: (n, L) whether each target's own prefix was kept, by level; None where that is not known.
-        path: File of the row.
-        searched: True when this call did the search, False when the row was there.
-    """
-
-    row: dict[str, Any]
-    ranks: NDArray[np.int64]
-    kept: NDArray[np.bool_] | None
-    path: Path
-    searched: bool
+    row: dict[str, Any]  # options, metrics, intervals and costs by their column names; JSON-able
+    ranks: NDArray[np.int64]  # (n,) 0-based rank of each user's target, users in ascending order
+    kept: NDArray[np.bool_] | None  # (n, L) whether each target's own prefix was kept, by level; None = not known
+    path: Path  # file of the row
+    searched: bool  # whether this call did the search; else the row was there
 
 
 class Point:
@@ -86,7 +78,7 @@ class Point:
 
     @cached_property
     def lists(self) -> dict[str, NDArray[np.int64]]:
-        """Indices of the items that are allowed or denied: see `promise.pipeline.item_files.item_lists`."""
+        """Indices (n,) of the items that are allowed or denied, by the name of the list; absent where there is none."""
         catalogue = self.pipeline.interactions.items["id"]
         return item_lists(self.pipeline.cfg, self.accepts, self.dials["_target_"], catalogue)
 

@@ -27,13 +27,7 @@ def write_table(table: pl.LazyFrame, path: Path) -> None:
 
 
 def write_predictions(point: Point, found: EvaluationResult, path: Path) -> None:
-    """Write user, target, items (ranked, not padded), their titles where there are any, and scores of every user.
-
-    Args:
-        point: The point that was evaluated.
-        found: Its answers.
-        path: The file, Parquet, or JSON lines where its name ends so; it appears whole.
-    """
+    """Write user, target, items (ranked, not padded), their titles where there are any, and scores of every user."""
     interactions, real = point.pipeline.interactions, found.items >= 0
     ids, titles = interactions.items["id"], interactions.items["title"]
     rows = [pl.Series(row[there]) for row, there in zip(found.items, real, strict=True)]

@@ -68,15 +68,18 @@ class Preparation:
     def data(self) -> Artifact:
         """Interactions (Parquet) and histories (.npy), named by the contents of the source.
 
-        With a given model the catalogue is the model's: the items of the data are found in it by their ids.
-
-        Raises:
-            ValueError: If the data have items that the given model does not know.
+        A given model's catalogue is theirs: items are found in it by their ids; ValueError tells of those that are not.
         """
         source: Source = make_with(self.cfg.data, {})
         require_members(self.cfg.data["_target_"], source, Source)
+
+        def read_all(folder: Path) -> dict[str, Any]:
+            interactions = source.read()
+            require_members(f"what {type(source).__name__}.read gave", interactions, Interactions)
+            return save_data(interactions, folder)
+
         inputs = {"source": source.fingerprint()}
-        read = self.stage("data", {}, inputs, lambda folder: save_data(read_by(source), folder))
+        read = self.stage("data", {}, inputs, read_all)
         if self.given is None:
             return read
         interactions, place = Interactions.load(read.path), f"checkpoint={self.cfg.checkpoint}"
@@ -96,11 +99,7 @@ class Preparation:
 
     @cached_property
     def conditional(self) -> Any:
-        """What the users of a simulated source do next, by all that the simulation knows.
-
-        Raises:
-            ValueError: If the source simulates nothing.
-        """
+        """What the users of a simulated source do next, by all that the simulation knows; ValueError if it is none."""
         source = make_with(self.cfg.data, {})
         if not hasattr(source, "conditional"):
             raise ValueError(f"search=oracle needs a simulated shop (data=synthetic), got {self.cfg.data['_target_']}")
@@ -108,11 +107,7 @@ class Preparation:
 
     @cached_property
     def words(self) -> sparse.csr_matrix:
-        """TF-IDF of the single words of the items' texts (I, V).
-
-        Raises:
-            ValueError: If no item has a text with a word in it.
-        """
+        """TF-IDF of the single words of the items' texts (I, V); ValueError if no item has a text with a word in it."""
         if self.item_words is None:
             raise ValueError("search=co_visit_text needs item texts, the data have none: use search=co_visit")
         return self.item_words
@@ -149,13 +144,11 @@ class Preparation:
 
         def build(folder: Path) -> dict[str, Any]:
             try:
-                vectors = embedding.embed(self.interactions.items, self.histories, self.cfg.seed)
+                vectors = checked_vectors(embedding.embed(self.interactions.items, self.histories, self.cfg.seed))
             except NothingToEmbed:
                 if not or_nothing:
                     raise
                 vectors = np.zeros((self.histories.item_count, 0), np.float32)
-            else:
-                vectors = checked_vectors(vectors)
             if len(vectors) != self.histories.item_count:
                 items = self.histories.item_count
                 raise ValueError(f"{name} must have a vector of each of {items} items, got {len(vectors)}")
@@ -165,17 +158,6 @@ class Preparation:
         require_members(self.cfg[name]["_target_"], embedding, ItemEmbedding)
         inputs = {"data": self.data.fingerprint, "embedding": embedding.fingerprint()}
         return self.stage(name, {"seed": self.cfg.seed}, inputs, build)
-
-
-def read_by(source: Source) -> Interactions:
-    """What a source reads.
-
-    Raises:
-        ValueError: If it is anything else than interactions.
-    """
-    interactions = source.read()
-    require_members(f"what {type(source).__name__}.read gave", interactions, Interactions)
-    return interactions
 
 
 def save_data(interactions: Interactions, folder: Path) -> dict[str, Any]:

@@ -1,15 +1,14 @@
 """Model folders that go elsewhere: copied whole, to and from a repository of the Hugging Face Hub, and refused."""
 
-import inspect
-import os
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from promise.pipeline.config import called_by, named
+from promise.pipeline.config import named
 from promise.pipeline.files import file_fingerprint
 from promise.pipeline.model_folder import DESCRIPTION, FILES, description
 
@@ -31,22 +30,17 @@ def copied_whole(source: Path, target: Path, option: str) -> Iterator[Path]:
 
     Where `target` holds the same model already, only its card is replaced.
 
-    Args:
-        source: The model folder, checked; files that are none of a model's are left behind.
-        target: The folder to appear.
-        option: What names it, for the error.
-
     Raises:
-        ValueError: If `target` holds something else, or a file of the source has changed meanwhile.
+        ValueError: If `target`, which `option` names, holds something else, or a file of the source changes meanwhile.
     """
     described, there = description(source), target.exists() and not (target.is_dir() and not any(target.iterdir()))
     text = (source / DESCRIPTION).read_bytes()
     if there and not ((target / DESCRIPTION).is_file() and (target / DESCRIPTION).read_bytes() == text):
         raise ValueError(f"{option}={target} holds something else already: name a folder that is not there")
-    part = target.absolute().with_name(f".{target.absolute().name}-{os.getpid()}")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    folder = target.absolute().parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{target.name}-", dir=folder) as beside:
+        (part := Path(beside) / target.name).mkdir()
         (part / DESCRIPTION).write_bytes(text)
         for name in FILES:
             shutil.copyfile(source / name, part / name)
@@ -57,45 +51,18 @@ def copied_whole(source: Path, target: Path, option: str) -> Iterator[Path]:
             part.rename(target)
         elif (part / CARD).is_file():
             (part / CARD).replace(target / CARD)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def foreign_classes(described: dict[str, Any]) -> list[str]:
-    """What loading a model would run that is not promise's own: classes, functions, interpolations; all left alone.
-
-    Args:
-        described: See `promise.pipeline.model_folder.description`.
-    """
+    """What a model's description would load that is no part of promise; what is, `Model.open` checks."""
     found = named({"config": described["config"], "search": described["search"]})
-    texts = {name: value for name, value in found.items() if isinstance(value, str)}
-    return sorted(
-        {value for name, value in texts.items() if "${" in value or (name.endswith("._target_") and not is_own(value))}
-    )
-
-
-def is_own(target: str) -> bool:
-    """Whether a `_target_` is a class that a module of promise defines, not one that it imports from elsewhere.
-
-    >>> is_own("promise.models.reward.DotReward"), is_own("promise.cli.argparse.ArgumentParser"), is_own("os.system")
-    (True, False, False)
-    """
-    if not target.startswith("promise."):
-        return False
-    try:
-        found = called_by(target)
-    except ValueError:
-        return False
-    return inspect.isclass(found) and found.__module__.startswith("promise.")
+    targets = {str(value) for name, value in found.items() if name.endswith("._target_")}
+    return sorted(target for target in targets if not target.startswith("promise."))
 
 
 @contextmanager
 def reached(option: str, repository: str) -> Iterator[Any]:
-    """Gives the library huggingface_hub; what it can't do ends in one line.
-
-    Raises:
-        ValueError: If the library is not installed, or the Hub is out of reach or refuses.
-    """
+    """Gives the library huggingface_hub; ValueError if it is not installed, or the Hub is out of reach or refuses."""
     try:
         import huggingface_hub
         from huggingface_hub import errors
@@ -112,14 +79,9 @@ def reached(option: str, repository: str) -> Iterator[Any]:
 
 
 def upload(folder: Path, card: str, repository: str, private: bool) -> str:
-    """Commit a model folder, checked, and its card to a repository of the Hub, which is made if there is none.
+    """Commit a model folder, checked, and its card to a repository of the Hub, made if there is none; gives an address.
 
-    Returns:
-        Address of the commit.
-
-    Raises:
-        ValueError: If the Hub cannot be used, or has a repository of this name that holds something else or is public
-            where a private one is wanted, or the other way round.
+    ValueError if the Hub cannot be used, or its repository holds something else or is not as private as wanted.
     """
     with reached("to", repository) as hub:
         api = hub.HfApi()
@@ -139,10 +101,6 @@ def upload(folder: Path, card: str, repository: str, private: bool) -> str:
 
 
 def download(repository: str) -> Path:
-    """The folder in the Hub's cache that holds the model and the card of a repository.
-
-    Raises:
-        ValueError: If the Hub cannot be used.
-    """
+    """The folder in the Hub's cache that holds the model and the card of a repository; raises as `reached`."""
     with reached("from", repository) as hub:
         return Path(hub.snapshot_download(repository, allow_patterns=[CARD, DESCRIPTION, *FILES]))

@@ -11,12 +11,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(SystemExit):
-    """A signal asked the command to end; nothing but `handle_signals` catches it.
-
-    Args:
-        number: The signal.
-        kept: What was saved on the way out, for the one line that is said; "" = nothing.
-    """
+    """A signal asked the command to end; `kept` is what was saved on the way. Only `handle_signals` catches it."""
 
     def __init__(self, number: int, kept: str = "") -> None:
         super().__init__(128 + number)
@@ -42,11 +37,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def handle_signals() -> Iterator[None]:
-    """Around a command: SIGTERM ends it with exit code 143, SIGINT with 130, and one line on stderr.
-
-    Raises:
-        SystemExit: A signal came.
-    """
+    """Around a command: SystemExit with code 143 after SIGTERM, with 130 after SIGINT, and one line on stderr."""
     before = {}
     if current_thread() is main_thread():  # no other may set handlers
         before = {number: signal.signal(number, _handle) for number in SIGNALS}

@@ -11,6 +11,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
+from safetensors.torch import load_file
 
 from promise.data.datamodule import HistoryDataModule
 from promise.ids.collisions import popularity_ranks, resolved
@@ -19,11 +20,10 @@ from promise.ids.quantizers.checks import check_encoding
 from promise.ids.quantizers.protocol import Quantizer
 from promise.ids.semantic_ids import SemanticIds
 from promise.ids.trie import Trie
-from promise.models.cooccurrence import set_scale
 from promise.models.generator import Generator
 from promise.models.reward import RewardModel
 from promise.pipeline.config import make, make_with, plain, trainings
-from promise.pipeline.cooccurrence import cooccurrence_stage, cooccurrence_tables
+from promise.pipeline.cooccurrence import TABLES, cooccurrence_stage
 from promise.pipeline.files import file_fingerprint
 from promise.pipeline.given_model import adopted, without_paths
 from promise.pipeline.model_folder import IDS, Model
@@ -64,8 +64,11 @@ class Pipeline(Preparation):
 
     @cached_property
     def cooccurrence_tables(self) -> dict[str, torch.Tensor]:
-        """The tables and the sequences that were counted, by name."""
-        return cooccurrence_tables(self)
+        """The tables, and the sequences that were counted, which serve training alone, by name."""
+        if self.cooccurrence is None:
+            return {}
+        items, offsets = (torch.from_numpy(np.array(part)) for part in self.histories.training_items())
+        return load_file(self.cooccurrence.path / TABLES) | {"sequences.items": items, "sequences.offsets": offsets}
 
     @cached_property
     def item_vectors(self) -> NDArray[np.float32]:
@@ -117,11 +120,7 @@ class Pipeline(Preparation):
 
     @cached_property
     def ids(self) -> SemanticIds:
-        """The semantic IDs of the catalogue.
-
-        Raises:
-            ValueError: If a given file holds IDs of another number of items.
-        """
+        """The semantic IDs of the catalogue; ValueError if a given file holds IDs of another number of items."""
         if self.given is not None:
             return self.given.inputs.ids
         ids = SemanticIds.load(self.ids_path)
@@ -143,11 +142,7 @@ class Pipeline(Preparation):
         return Trie(self.ids.codes, self.ids.level_sizes, self.ids.ranks)
 
     def check_inputs(self) -> None:
-        """Read what was given, so that what is wrong with it shows before any training.
-
-        Raises:
-            ValueError: If data, IDs or model are missing, garbled, or don't fit each other.
-        """
+        """Read the data and IDs that were given: a ValueError comes before any training."""
         _ = self.data
         if self.cfg.ids.path is not None:
             _ = self.ids
@@ -202,11 +197,7 @@ class Pipeline(Preparation):
 
     @cached_property
     def model(self) -> Model:
-        """The given model, or the one of the networks that the config trains.
-
-        Raises:
-            ValueError: If the data have items that the given model does not know.
-        """
+        """The given model, or that of the networks that are trained; ValueError if it doesn't know all items."""
         if self.given is not None:
             self.check_inputs()
             return self.given
@@ -228,17 +219,12 @@ class Pipeline(Preparation):
     @property
     def networks(self) -> tuple[Generator, RewardModel | None]:
         """Trained generator and reward model, in evaluation mode, co-occurrence counts weighed as the config asks."""
-        networks = self.model.networks
-        if self.cfg.cooccurrence:
-            set_scale(networks, self.cfg.cooccurrence.scale)
-        return networks
+        return self.model.networks
 
     def datamodule(self, users: int | None = None, history: int | None = None) -> HistoryDataModule:
-        """The one DataModule of every training and evaluation.
+        """The one DataModule of every training and evaluation: of so many users to test, None = all.
 
-        Args:
-            users: Users to test; None = all.
-            history: Most items of a training window of a causal network; None = the generator's rows.
+        Training windows of a causal network have at most `history` items; None = the generator's rows.
         """
         causal = self.cfg.generator.get("attention", "causal") == "causal" or history is not None
         return make(

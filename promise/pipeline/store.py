@@ -48,19 +48,12 @@ class NotBuilt(ValueError):
 
 @dataclass(frozen=True)
 class Artifact:
-    """One finished stage.
+    """One finished stage."""
 
-    Attributes:
-        path: its folder; what is in there is the stage's own business.
-        fingerprint: hash of its contents, one of the `inputs` of the stages behind it.
-        manifest: what made it (stage, config, inputs, version), the seconds that took, and its files.
-        built: True when this call built it, False when it was there.
-    """
-
-    path: Path
-    fingerprint: str
-    manifest: dict[str, Any]
-    built: bool
+    path: Path  # its folder; what is in there is the stage's own business
+    fingerprint: str  # hash of its contents, one of the `inputs` of the stages behind it
+    manifest: dict[str, Any]  # what made it (stage, config, inputs, version), the seconds that took, and its files
+    built: bool  # whether this call built it
 
 
 @dataclass(frozen=True)

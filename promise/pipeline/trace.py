@@ -65,17 +65,10 @@ class UserTrace:
         return own.select("level", "prefix", "log_prob", "last_kept", "plain", "candidates", *place, "guided")
 
     def kept(self, depth: int, both: bool = True) -> pl.DataFrame:
-        """The prefixes that a search keeps at a level, and the target's own, in the order of their rewards.
+        """The prefixes that a search keeps at a level, 1..L, and the target's own, in the order of their rewards.
 
-        Args:
-            depth: 1..L.
-            both: Whether to show those that both keep.
-
-        Returns:
-            Prefix, number of items below it, what they have in common, log-probability, reward, who keeps it.
-
-        Raises:
-            ValueError: If there is no such level.
+        A row is a prefix, its number of items, what they have in common, log-probability, reward, and who keeps it;
+        those that both keep are left out unless `both`. ValueError if there is no such level.
         """
         most = self.pipeline.trie.levels
         if not 1 <= depth <= most:
@@ -141,11 +134,7 @@ class UserTrace:
 
 
 def trace_user(point: Point, user: int) -> UserTrace:
-    """Search for one user as the point does, and as a plain beam of its width does, on the CPU.
-
-    Args:
-        point: A guided search.
-        user: User index.
+    """Search for one user, by index, as a guided point does, and as a plain beam of its width does, on the CPU.
 
     Raises:
         ValueError: If the search keeps no beams or asks no reward, or there is no such user.
@@ -195,10 +184,7 @@ def rescued_user(record: pl.DataFrame) -> int:
     """The first user who shows best what guidance does: its search lists a target that the plain one loses.
 
     Of those users one whom it loses soonest after the first level, or at the first if there are no others; of these one
-    whose target the reward puts highest at the last level.
-
-    Args:
-        record: What was recorded of some users: see `DriftRecorder.result`.
+    whose target the reward puts highest at the last level. The record is one of `DriftRecorder.result`.
 
     Raises:
         ValueError: If guidance rescues nobody.

@@ -1,9 +1,11 @@
-"""Lightning's Trainer and loggers, made of the config: quiet on stdout, bars on stderr, one W&B group a sweep."""
+"""Lightning's Trainer, callbacks and loggers: quiet on stdout, bars and a log on stderr, one W&B group a sweep."""
 
 import logging
+import math
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,17 +58,7 @@ def quiet() -> None:
 
 
 def make_trainer(cfg: DictConfig, extra_callbacks: Sequence[Callback] = (), **settings: Any) -> Trainer:
-    """The configured trainer with a progress bar on stderr.
-
-    Args:
-        cfg: The root config.
-        extra_callbacks: Callbacks beside the progress bar.
-        settings: Further arguments of Lightning's Trainer; they win over the config. A precision `auto` is what
-            `arithmetic` says.
-
-    Raises:
-        ValueError: If Lightning can't do what the config says, on this machine or at all.
-    """
+    """The trainer of the config with a bar on stderr; `settings` win; ValueError if Lightning can't do as it says."""
     quiet()
     bar = [RichProgressBar(console_kwargs={"stderr": True})] if sys.stderr.isatty() else []
     defaults: dict[str, Any] = {
@@ -105,10 +97,8 @@ def arithmetic(precision: str, accelerator: str) -> str:
 def trainer_options(cfg: DictConfig) -> dict[str, Any]:
     """The trainer's options that can move weights, its precision as it becomes here, and the number of processes.
 
-    Processes draw their own dropout and negatives, so their number moves weights at one global batch too.
-
-    Raises:
-        ValueError: If nothing would be kept of a training.
+    Processes draw their own dropout and negatives, so their number moves weights at one global batch too. ValueError if
+    nothing would be kept of a training.
     """
     options = {name: value for name, value in plain(cfg.trainer).items() if name not in IDLE}
     if options.pop("fast_dev_run", False):
@@ -129,9 +119,6 @@ class StopAtStep(Checkpoint):
 
     In validation and after an epoch's last step a signal acts at once: the epoch before is what is kept then. As a
     `Checkpoint` it comes after all callbacks that take part in a step.
-
-    Args:
-        path: The checkpoint.
     """
 
     def __init__(self, path: Path) -> None:
@@ -178,6 +165,68 @@ class StopAtStep(Checkpoint):
         let_wait(False)
 
 
+class EpochLog(Callback):
+    """Says in the log what is trained, what each epoch brought and how long the rest takes at the measured rate."""
+
+    #: Seconds of steps that the first estimate of the rest is made of.
+    MEASURED = 10.0
+
+    def __init__(self, name: str = "networks") -> None:
+        self.name = name
+        self._before = 0.0
+        self._part = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """How long the training took up to now, its parts before a resume included."""
+        return self._before + time.perf_counter() - self._part
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._before = state_dict["seconds"]
+
+    def on_train_start(self, trainer: Trainer, task: LightningModule) -> None:
+        size = sum(p.numel() for p in task.parameters())
+        steps = f"at most {trainer.max_epochs} epochs of {trainer.num_training_batches} steps"
+        log.info("training %s: %s parameters, %s", self.name, f"{size:,}", steps)
+        self._epoch = time.perf_counter()  # also of a part that begins within an epoch
+        self._first: tuple[float, int] | None = None  # when the first step of this part ended, and its number
+        self._estimated = False
+
+    def on_train_epoch_start(self, trainer: Trainer, task: LightningModule) -> None:
+        self._epoch = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: Trainer, task: LightningModule, outputs: Any, batch: Any, index: int) -> None:
+        now, steps = time.perf_counter(), int(trainer.num_training_batches)
+        done = trainer.current_epoch * steps + index + 1
+        if self._first is None:
+            self._first = now, done
+        elif not self._estimated and now - self._first[0] >= self.MEASURED:
+            rate = (now - self._first[0]) / (done - self._first[1])
+            log.info("%s left, validation aside", minutes(rate * ((trainer.max_epochs or 0) * steps - done)))
+            self._estimated = True
+
+    def on_train_epoch_end(self, trainer: Trainer, task: LightningModule) -> None:
+        values = sorted(trainer.callback_metrics.items())
+        figures = ", ".join(f"{name} {float(value):.4f}" for name, value in values if "learning_rate" not in name)
+        seconds, epoch = time.perf_counter() - self._epoch, trainer.current_epoch + 1
+        left = (trainer.max_epochs or 0) - epoch
+        self._estimated = True
+        rest = f"; {minutes(seconds * left)} left" if left else ""
+        log.info("epoch %d of %s: %s (%.0f s%s)", epoch, trainer.max_epochs, figures, seconds, rest)
+
+
+def minutes(seconds: float) -> str:
+    """An upper end of a time in words.
+
+    >>> minutes(50), minutes(500)
+    ('at most about 1 min', 'at most about 9 min')
+    """
+    return f"at most about {math.ceil(seconds / 60)} min"
+
+
 def resumable(path: Path) -> Path | None:
     """The checkpoint that a training goes on from, if it is there and whole."""
     try:
@@ -192,16 +241,7 @@ def resumable(path: Path) -> Path | None:
 
 
 def make_logger(cfg: DictConfig, name: str, job_type: str) -> Logger:
-    """The configured logger for one run; it knows the run's config.
-
-    Args:
-        cfg: The root config.
-        name: Name of the run.
-        job_type: `train` or `evaluate` (W&B).
-
-    Raises:
-        ValueError: If there is no such logger, it takes no name, or its library is not installed.
-    """
+    """The logger of the config, which it is told, for a run (`train`, `evaluate`); ValueError if there is none."""
     quiet()
     options = {key: value for key, value in plain(cfg.logger).items() if key not in OURS}
     given = {"name": f"{job_type}-{name}"}
@@ -219,15 +259,7 @@ def make_logger(cfg: DictConfig, name: str, job_type: str) -> Logger:
 
 
 def log_file(logger: Logger, cfg: DictConfig, name: str, path: Path, made: bool) -> None:
-    """Keep a file as a W&B artifact, when artifacts are asked for.
-
-    Args:
-        logger: The logger of the run.
-        cfg: The root config.
-        name: Name of the artifact, such as `semantic-ids`.
-        path: The file.
-        made: Whether the run made it; else the run started from it.
-    """
+    """Keep a file as a W&B artifact, when artifacts are asked for: one that the run made, else one it started from."""
     if not isinstance(logger, WandbLogger) or not cfg.logger.get("artifacts"):
         return
     import wandb

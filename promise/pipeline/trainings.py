@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from hydra.utils import get_class
 from lightning.pytorch import LightningDataModule
@@ -20,11 +19,11 @@ from promise.ids.trie import Trie
 from promise.models.generator import Generator
 from promise.models.reward import RewardModel
 from promise.pipeline.config import make, make_with, parameters_of, plain
-from promise.pipeline.epoch_log import EpochLog
 from promise.pipeline.files import file_fingerprint
 from promise.pipeline.networks import WEIGHTS, build_networks, load_weights, network_config, save_weights
 from promise.pipeline.store import Artifact
 from promise.pipeline.trainer import (
+    EpochLog,
     StopAtStep,
     finish,
     log_file,
@@ -153,10 +152,7 @@ class TrainingStage(ABC):
 class NetworkTraining(TrainingStage):
     """Training of generator, reward model or both by a task of the group `training`: joint, generator, reward.
 
-    Args:
-        pipeline: Gives data, IDs and config.
-        settings: Config of the task (`_target_` and its options).
-        before: The training whose networks this one starts from; None = from scratch.
+    It starts from the networks of the training `before`; None = from scratch.
     """
 
     version = 4
@@ -190,16 +186,14 @@ class NetworkTraining(TrainingStage):
         return {"generator": generator, "reward": reward}
 
     def task(self, networks: Mapping[str, Any]) -> Any:
-        cfg, histories, trie = self.pipeline.cfg, self.pipeline.histories, self.pipeline.network_inputs.trie
+        cfg, trie = self.pipeline.cfg, self.pipeline.network_inputs.trie
         generator, reward = networks["generator"], networks["reward"]
         makers: dict[str, Callable[[], Any]] = {
             "generator": lambda: generator,
             "reward": lambda: reward,
             "trie": lambda: trie,
             "ranker": lambda: selecting_search(cfg, generator, reward, trie),
-            "item_counts": lambda: torch.from_numpy(
-                np.bincount(histories.training_items()[0], minlength=histories.item_count)
-            ),
+            "item_counts": lambda: torch.from_numpy(self.pipeline.training_counts),
             "seed": lambda: cfg.seed,
         }
         return make_with(self.settings, makers)

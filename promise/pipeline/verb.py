@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from typing import Any
 
 import hydra
@@ -22,21 +23,17 @@ from promise.pipeline.store import process_rank
 #: Exit code of a sweep whose points all failed.
 ALL_FAILED = 1
 
-#: Root options that are true or false and that some verbs know nothing of.
+#: Root options that are true or false and mean something to a sweep alone.
 SWITCHES = ("dry_run", "retry_failed")
 
 
 def app(
-    run: Callable[[DictConfig], dict[str, Any]], config_name: str = "config", switches: Collection[str] = ()
+    run: Callable[[DictConfig], dict[str, Any]], config_name: str = "config", switches: bool = False
 ) -> Callable[[], None]:
-    """Make a verb's Hydra app: check the config, run, print the result's JSON as the last line of stdout.
+    """Make a verb's Hydra app: check the config, run, print the result's JSON as the last line of stdout, once.
 
-    A result in which all points failed ends with exit code 1.
-
-    Args:
-        run: The verb; takes the root config, checked when it is `config`, and returns its result.
-        config_name: The root config.
-        switches: Those of `SWITCHES` that mean something to the verb.
+    A result in which all points failed ends with exit code 1. The config is checked when it is `config`, the root of
+    most verbs; `switches` says whether `SWITCHES` mean something to this one.
     """
     configs.register_search_path()
 
@@ -45,8 +42,10 @@ def app(
         with ending_checks():
             if config_name == "config":
                 check(cfg, multirun=HydraConfig.get().mode == RunMode.MULTIRUN)
-                refuse_switches(cfg, switches)
-            with said_once():
+                for name in () if switches else SWITCHES:
+                    if cfg[name]:
+                        raise ValueError(f"{name}=true means something to promise sweep alone")
+            with open(os.devnull, "w") as nowhere, redirect_stdout(sys.stdout if process_rank() == 0 else nowhere):
                 result = run(cfg)
                 print(json.dumps(result), flush=True)
             if result.get("failed") and result["failed"] == result["points"]:
@@ -54,23 +53,6 @@ def app(
         return result
 
     return main
-
-
-def refuse_switches(cfg: DictConfig, known: Collection[str]) -> None:
-    """Raise ValueError if a switch is on that means nothing to the verb."""
-    for name in SWITCHES:
-        if cfg[name] and name not in known:
-            raise ValueError(f"{name}=true means something to promise sweep alone")
-
-
-@contextmanager
-def said_once() -> Iterator[None]:
-    """Give stdout to the first process of a distributed run alone."""
-    if process_rank() == 0:
-        yield
-    else:
-        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
-            yield
 
 
 def choices() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What a sweep shows: which points are compared, and that the differences are those of the ranks."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def test_a_difference_is_that_of_the_recalls() -> None:
     assert found.low is not None and found.high is not None
     assert found.low < found.difference < found.high
     assert found.cells() == [found.text, found.difference, found.low, found.high, "above 0"]
-    assert found.as_dict() == {
+    assert asdict(found) == {
         "text": found.text, "difference": found.difference, "low": found.low, "high": found.high
     }  # fmt: skip
 

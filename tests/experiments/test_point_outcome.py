@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from promise import configs
 from promise.experiments.grid import SweepPoint
-from promise.experiments.point_outcome import Failure, point_outcome, succeeded
+from promise.experiments.point_outcome import Failure, Pipelines, point_outcome, succeeded
 from promise.pipeline.points import Point, PointResult
 from promise.pipeline.stages import Pipeline
 
@@ -71,3 +71,18 @@ def test_a_failure_that_cannot_be_recorded_is_told(point_of: Made, caplog: pytes
     OmegaConf.update(point.cfg, "data.sequences", "nowhere.txt")
     Failure(point).record("ValueError: x")
     assert "the failure of point search=popularity could not be recorded: data.sequences: no such fi" in caplog.text
+
+
+def test_pipelines(pipeline_of: Callable[..., Any]) -> None:
+    pipelines = Pipelines()
+    one, same, users, other = (
+        pipeline_of(*words).cfg
+        for words in ((), ("search=plain", "search.width=3"), ("evaluation.users=9", "split=test"), ("seed=1",))
+    )
+    first = pipelines.of(one)
+    networks = first.networks
+    assert pipelines.of(same) is first and first.cfg is same and first.networks is networks
+    assert pipelines.of(users) is first
+    second = pipelines.of(other)
+    assert second is not first and second.cfg is other
+    assert pipelines.of(one) is not first  # only the last one is kept

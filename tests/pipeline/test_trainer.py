@@ -16,8 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from promise import configs
-from promise.pipeline.epoch_log import EpochLog
-from promise.pipeline.trainer import arithmetic, finish, log_file, make_logger, make_trainer, resumable
+from promise.pipeline.trainer import EpochLog, arithmetic, finish, log_file, make_logger, make_trainer, resumable
 from tests.wandb_file import finished, items
 
 BASE = configs.compose(["logger=csv", "trainer.precision=32-true"])
@@ -144,7 +143,7 @@ def test_epochs_their_size_and_the_rest_of_the_time_are_logged(tmp_path, caplog,
     trainer = make_trainer(
         BASE, max_epochs=2, default_root_dir=tmp_path, enable_checkpointing=False, extra_callbacks=[epochs]
     )
-    with caplog.at_level(logging.INFO, "promise.pipeline.epoch_log"):
+    with caplog.at_level(logging.INFO, "promise.pipeline.trainer"):
         trainer.fit(Small(), DataLoader([1.0, 2.0, 3.0], batch_size=None))
     said = [record.message for record in caplog.records]
     assert said[0] == "training small: 3 parameters, at most 2 epochs of 3 steps"

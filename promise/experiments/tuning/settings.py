@@ -20,37 +20,21 @@ SAMPLERS = ("tpe", "nsgaii", "random")
 
 @dataclass(frozen=True)
 class Settings:
-    """A study as its config describes it.
+    """A study as its config describes it."""
 
-    Attributes:
-        where: The config's own name (`sweep.study`), for errors.
-        name: Name of the study; None = made of what is searched.
-        storage: `journal`, or the URL of a database.
-        sampler: One of `SAMPLERS`.
-        trials: Distinct trials, over all workers and restarts.
-        parallel: Trials asked for at once.
-        objectives: One or two columns of a row.
-        space: What is searched.
-        constraints: Cost -> its ceiling.
-    """
-
-    where: str
-    name: str | None
-    storage: str
-    sampler: str
-    trials: int
-    parallel: int
-    objectives: tuple[str, ...]
-    space: Space
-    constraints: dict[str, float]
+    where: str  # the config's own name (`sweep.study`), for errors
+    name: str | None  # name of the study; None = made of what is searched
+    storage: str  # `journal`, or the URL of a database
+    sampler: str  # one of `SAMPLERS`
+    trials: int  # distinct trials, over all workers and restarts
+    parallel: int  # trials asked for at once
+    objectives: tuple[str, ...]  # one or two columns of a row
+    space: Space  # what is searched
+    constraints: dict[str, float]  # cost -> its ceiling
 
     @classmethod
     def of(cls, given: Mapping[str, Any], where: str) -> "Settings":
-        """The settings of a config, whose values by name are resolved and whose own name is `where`.
-
-        Raises:
-            ValueError: Naming the key, what was expected and what came.
-        """
+        """The settings of a config of the name `where`, values by name resolved; ValueError names a wrong key."""
         values: dict[str, Any] = {
             name: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for name, v in given.items()
         }
@@ -98,11 +82,7 @@ class Settings:
         return {"space": space, "objectives": list(self.objectives), "constraints": self.constraints}
 
     def values(self, row: Mapping[str, Any]) -> list[float]:
-        """The objectives of a row.
-
-        Raises:
-            ValueError: If one is missing in it.
-        """
+        """The objectives of a row; ValueError if one is missing in it."""
         return [measured(row, name) for name in self.objectives]
 
     def excesses(self, row: Mapping[str, Any]) -> dict[str, float]:
@@ -116,11 +96,7 @@ def direction_of(objective: str) -> str:
 
 
 def measured(row: Mapping[str, Any], name: str) -> float:
-    """A figure of a row.
-
-    Raises:
-        ValueError: If the row has none.
-    """
+    """A figure of a row; ValueError if the row has none."""
     if name == "seconds_per_user" and row.get("seconds") is not None and row.get("users"):
         return float(row["seconds"]) / int(row["users"])
     value = row.get(name)

@@ -111,11 +111,7 @@ class Space:
 
 
 def dimension(name: str, entry: Any, known: Mapping[str, Sequence[Any]], where: str) -> SearchDimension:
-    """A checked dimension; `known` are the choices of the earlier categorical ones.
-
-    Raises:
-        ValueError: If the entry is wrong; `where` names it.
-    """
+    """A checked dimension, or ValueError at `where`; `known` are the choices of the earlier categorical ones."""
     if isinstance(entry, list):
         entry = {"type": "categorical", "choices": entry}
     if not isinstance(entry, Mapping) or entry.get("type") not in TYPES:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import logging
+import os
 import socket
 import uuid
 import warnings
@@ -15,17 +16,20 @@ import numpy as np
 import optuna
 from filelock import FileLock, Timeout
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
 
-from promise.experiments.identity import flat
 from promise.experiments.tuning.settings import Settings
-from promise.experiments.tuning.storage import open_storage
-from promise.pipeline.config import without_passwords
+from promise.pipeline.config import flat, without_passwords
 
 log = logging.getLogger(__name__)
 
 #: Attribute of a study: everything that its objective depends on beside what it searches.
 IDENTITY = "promise:identity"
+
+#: File of a journal, in the folder of its study.
+JOURNAL = "study.log"
 
 #: Attributes of a trial: its overrides, its worker's lock file, its row, why it failed.
 OVERRIDES, WORKER, ROW, ERROR = "overrides", "worker", "row", "error"
@@ -100,10 +104,6 @@ class Study:
             if OVERRIDES in trial.user_attrs and (told or trial.state is TrialState.RUNNING):
                 known[trial.user_attrs[OVERRIDES]] = trial
         return sorted((t for t in known.values() if t.number not in self.again), key=lambda trial: trial.number)
-
-    def running(self) -> list[FrozenTrial]:
-        """Trials that some worker is at."""
-        return [trial for trial in self.counted() if trial.state is TrialState.RUNNING]
 
     def left(self) -> int:
         """How many trials are still to be asked for."""
@@ -204,11 +204,7 @@ class Study:
 
 
 def load_study(folder: Path, name: str, settings: Settings, identity: dict[str, Any]) -> optuna.Study:
-    """The study of a name, made when there is none.
-
-    Raises:
-        ValueError: If a study of this name searches something else, or its storage cannot be opened.
-    """
+    """The study of a name, made when there is none; ValueError if it searches something else, or cannot be opened."""
     storage = open_storage(settings.storage, folder, settings.where)
     directions: Any = settings.directions
     study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
@@ -225,3 +221,31 @@ def load_study(folder: Path, name: str, settings: Settings, identity: dict[str, 
         where = f"{settings.where}.name={name}"
         raise ValueError(without_passwords(f"{where} is a study with {told}: give this one another name"))
     return study
+
+
+def open_storage(storage: str, folder: Path, where: str) -> BaseStorage:
+    """The storage that a config of the name `where` asks for, as Optuna's tools open it; ValueError if it can't be."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every table that it looks at
+    try:
+        if storage == "journal":
+            cut_torn_line(folder / JOURNAL)
+            return JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+        return RDBStorage(storage)
+    except Exception as error:  # every driver has its own kinds
+        reason = (str(error.__cause__ or error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(without_passwords(f"{where}.storage={storage} cannot be opened: {reason}")) from error
+
+
+def cut_torn_line(path: Path) -> None:
+    """Cut off a last line that was being written when the power went: Optuna could read nothing after it."""
+    if not path.exists():
+        return
+    lock = JournalFileSymlinkLock(str(path))
+    lock.acquire()
+    try:
+        content = path.read_bytes()
+        if not content.endswith(b"\n"):
+            os.truncate(path, content.rfind(b"\n") + 1)
+    finally:
+        lock.release()

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,7 @@ class TrialJob:
 
 
 def sweep(config: DictConfig, launcher: Launcher, arguments: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Run what is left of a study, and tell what it found.
-
-    Returns:
-        What it found, as on the last line of stdout.
+    """Run what is left of a study, and tell what it found: on the last line of stdout, which is returned too.
 
     Raises:
         SystemExit: With exit code 2, after one line, if what was asked for is wrong.
@@ -65,14 +63,11 @@ def sweep(config: DictConfig, launcher: Launcher, arguments: Sequence[str], give
         folder = Path(config.hydra.sweep.dir)
         if settings.name is not None:
             folder = Path(cfg.store) / "studies" / settings.name
-        study = Study(settings, settings.name or folder.name, folder, cfg.seed, study_identity(settings, cfg))
-        cfg.sweep.name = study.name
-        try:
-            typed = f"promise evaluate -m {shlex.join(['hydra/sweeper=promise_optuna', *without_passwords(arguments)])}"
+        cfg.sweep.name = settings.name or folder.name
+        typed = f"promise evaluate -m {shlex.join(['hydra/sweeper=promise_optuna', *without_passwords(arguments)])}"
+        with closing(Study(settings, cfg.sweep.name, folder, cfg.seed, study_identity(settings, cfg))) as study:
             run_jobs = partial(launch, launcher, study, fixed)
             result = {"verb": "evaluate", **conduct(study, fixed, run_jobs, cfg, typed)}
-        finally:
-            study.close()
         print(json.dumps(result), flush=True)
         return result
 
@@ -80,11 +75,7 @@ def sweep(config: DictConfig, launcher: Launcher, arguments: Sequence[str], give
 def launch(
     launcher: Launcher, study: Study, given: Sequence[str], trials: Sequence[Asked]
 ) -> list[dict[str, Any] | Exception]:
-    """Run trials as jobs, side by side where the launcher can; each learns its number, which also names its folder.
-
-    Returns:
-        The row, or what was raised, of each.
-    """
+    """Rows of trials, or what they raised: jobs, side by side where the launcher can, in folders of their numbers."""
     jobs = []
     for asked in trials:
         own = [f"hydra.sweep.subdir={asked.number}", f"sweep.name={study.name}", f"sweep.trial={asked.number}"]
@@ -102,11 +93,7 @@ def outcome(job: JobReturn) -> dict[str, Any] | Exception:
 
 
 def entry(override: Override) -> dict[str, Any]:
-    """Several values of the command line as an entry of the space.
-
-    Raises:
-        ValueError: If they are of a kind that no study has.
-    """
+    """Several values of the command line as an entry of the space; ValueError if no study has their kind."""
     sweep = override.value()
     if isinstance(sweep, ChoiceSweep):
         texts = [each.text if isinstance(each, QuotedString) else each for each in sweep.list]
