@@ -89,7 +89,10 @@ def catalogue(items: int, levels: int = LEVELS, codes: int = CODES) -> NDArray[n
 
     The first level is as wide as it can be and the others grow by one factor: 12,101 items make 256, 926, 3,347 and
     12,101 prefixes. No search can leave out a decoder row here, as it can where a prefix has a single child.
+    ValueError if there are not so many paths.
     """
+    if not 1 <= items <= codes**levels:
+        raise ValueError(f"items must lie in 1 .. {codes**levels}, got {items}")
     random = np.random.default_rng(0)
     first = max(1, min(codes, items // 2 ** (levels - 1)))
     growth = (items / first) ** (1 / (levels - 1))

@@ -97,10 +97,10 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Te
 
 def fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
     """torch's fused attention; on a CPU in float32, as its backward pass takes up to twelve times as long in bf16."""
-    if query.is_cpu:
-        query, key, value = query.float(), key.float(), value.float()
-    with torch.autocast(query.device.type, enabled=not query.is_cpu):
+    if not query.is_cpu or query.dtype.itemsize >= 4:
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
+    with torch.autocast("cpu", enabled=False):
+        return fused(query.float(), key.float(), value.float(), mask, causal).to(query.dtype)
 
 
 class RMSNorm(nn.RMSNorm):
@@ -137,7 +137,8 @@ class Normed(torch.autograd.Function):
 
 def inverse_root(x: Tensor, epsilon: float) -> Tensor:
     """1 / √(mean x² + ε) over the last dimension, which stays with size 1; in the type of x."""
-    squares = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32).square_()
+    wide = torch.promote_types(x.dtype, torch.float32)
+    squares = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=wide).square_()
     return squares.div_(x.shape[-1]).add_(epsilon).rsqrt_().to(x.dtype)
 
 

@@ -16,3 +16,9 @@ def test_ids_are_unique_and_every_prefix_branches_where_it_can(items: int) -> No
     if items >= 60:
         assert all(int(trie.child_counts(depth).min()) >= 2 for depth in range(4))
     assert max(trie.nodes[1], 1) == max(1, min(256, items // 8))
+
+
+@pytest.mark.parametrize("items", [0, 82])
+def test_more_items_than_paths(items: int) -> None:
+    with pytest.raises(ValueError, match=rf"items must lie in 1 \.\. 81, got {items}"):
+        worlds.catalogue(items, levels=4, codes=3)

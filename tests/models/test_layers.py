@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from promise.models.layers import Attention, DecoderBlock, Dropout, RMSNorm, initialise
+from promise.models.layers import Attention, DecoderBlock, Dropout, EncoderBlock, RMSNorm, initialise
 from promise.models.packed_beams import PackedBeams
 
 
@@ -133,3 +133,13 @@ def test_dropout_drops_as_often_as_it_says_and_keeps_the_mean(probability):
     assert drop.eval()(x) is x
     half = Dropout(0.5)(torch.ones(64, dtype=torch.bfloat16))
     assert half.dtype == torch.bfloat16 and set(half.tolist()) == {0.0, 2.0}
+
+
+@pytest.mark.parametrize(("dtype", "near"), [(torch.float64, 1e-4), (torch.bfloat16, 0.1)])
+def test_blocks_train_in_every_precision(dtype: torch.dtype, near: float) -> None:
+    torch.manual_seed(0)
+    block = EncoderBlock(12, 3, dropout=0.0)
+    x = torch.randn(2, 5, 12, requires_grad=True)
+    (expected,) = torch.autograd.grad(block(x, None, True).square().sum(), x)
+    (found,) = torch.autograd.grad(block.to(dtype)(x.to(dtype), None, True).square().sum(), x)
+    assert (found - expected).norm() < near * expected.norm()

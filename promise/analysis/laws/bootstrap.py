@@ -75,7 +75,7 @@ def resampled(x: ArrayLike, values: ArrayLike, resamples: int = RESAMPLES, seed:
     Args:
         x: (points,) places along x, in any order, > 0 and distinct; in any unit.
         values: (points, users) one value per user, averaged over the user's seeds first.
-        resamples: Number of bootstrap resamples.
+        resamples: Number of bootstrap resamples, >= 1.
         seed: Seed of the resampling.
 
     Returns:
@@ -91,6 +91,8 @@ def resampled(x: ArrayLike, values: ArrayLike, resamples: int = RESAMPLES, seed:
         raise ValueError(f"x must be > 0, finite and distinct, got {places.tolist()}")
     if not np.isfinite(per_user).all():
         raise ValueError(f"values must be finite, got {np.count_nonzero(~np.isfinite(per_user))} NaN or infinite")
+    if resamples < 1:
+        raise ValueError(f"resamples must be >= 1, got {resamples}")
     order = np.argsort(places)
     rows = per_user[order].T  # (users, points)
     distinct, counts = np.unique(rows, axis=0, return_counts=True)

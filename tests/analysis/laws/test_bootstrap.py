@@ -48,6 +48,7 @@ def test_a_resample_has_the_same_users_at_all_points() -> None:
         ([0, 1], [[1.0], [1.0]], 9, r"x must be > 0, finite and distinct, got \[0.0, 1.0\]"),
         ([1, 1], [[1.0], [1.0]], 9, r"x must be > 0, finite and distinct, got \[1.0, 1.0\]"),
         ([1, 2], [[1.0], [np.nan]], 9, r"values must be finite, got 1 NaN or infinite"),
+        ([1], [[1.0]], 0, r"resamples must be >= 1, got 0"),
     ],
 )
 def test_errors(x, values, resamples: int, message: str) -> None:
