@@ -1,6 +1,7 @@
 """`promise bench`: the verb; which measurements there are, which of them to make, and what comes of them."""
 
 import importlib
+import itertools
 import logging
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from promise.bench.measure import Measure, Measurement, Skipped
+from promise.bench.measure import Measure, Measurement, Skipped, middle
 from promise.bench.report import save, show_table, summary
 from promise.pipeline.verb import app
 from promise.search.options import COUNT, TRUTH, one_of, require
@@ -47,7 +48,13 @@ def chosen(cfg: DictConfig) -> dict[str, Measurement]:
     for name in wanted or ():
         if name not in offered:
             raise ValueError(f"bench.measures must be of {', '.join(offered)}, got {name}")
-    for name, rule in (("repeats", COUNT), ("quick", TRUTH), ("device", one_of("cpu", "cuda"))):
+    for name, rule in (
+        ("repeats", COUNT),
+        ("runs", COUNT),
+        ("events", COUNT),
+        ("quick", TRUTH),
+        ("device", one_of("cpu", "cuda")),
+    ):
         require(f"bench.{name}", dials[name], rule)
     if dials.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("bench.device=cuda needs a GPU, there is none")
@@ -67,14 +74,16 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     functions = chosen(cfg)
     if cfg.bench.quick:
         cfg.bench.repeats = 1
+    runs: dict[str, list[Measure]] = {}
     found: list[Measure] = []
     keep(cfg, found)
     skipped: dict[str, str] = {}
-    for name, function in functions.items():
-        log.info("measuring %s", name)
+    for number, (name, function) in itertools.product(range(cfg.bench.runs), functions.items()):
+        log.info("measuring %s%s", name, f" ({number + 1} of {cfg.bench.runs})" if cfg.bench.runs > 1 else "")
         began = time.perf_counter()
         try:
-            found.extend(function(cfg))
+            for measure in function(cfg):
+                runs.setdefault(measure.name, []).append(measure)
         except Skipped as reason:
             skipped[name] = str(reason)
             log.warning("%s is skipped: %s", name, reason)
@@ -82,6 +91,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
             skipped[name] = f"failed: {type(error).__name__}: {error}"
             log.exception("%s failed", name)
         log.info("%s took %.0f s", name, time.perf_counter() - began)
+        found = [middle(measures) for measures in runs.values()]
         keep(cfg, found)
     if found:
         show_table(f"promise bench what={cfg.what}{', tiny sizes' if cfg.bench.quick else ''}", found)

@@ -40,7 +40,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_that_fails_does_not_take_the_others_with_it(fake, quick, here, capsys):
-    quick.what, quick.bench.save, quick.bench.repeats = "all", str(here / "bench.csv"), 7
+    quick.what, quick.bench.save, quick.bench.repeats, quick.bench.runs = "all", str(here / "bench.csv"), 7, 3
     assert run.run(quick) == {
         "verb": "bench",
         "ratios": {"fine": 1.0, "before": 2.0, "half": 1.0},
@@ -62,6 +62,8 @@ HERE = Path(__file__).parent
         ({"bench.measures": ["fine", "x"]}, r"bench\.measures must be of fine, missing, broken, got x"),
         ({"bench.measures": []}, r"bench\.measures must name a measurement, got none"),
         ({"bench.repeats": 0}, r"bench\.repeats must be an integer >= 1, got 0"),
+        ({"bench.runs": 0}, r"bench\.runs must be an integer >= 1, got 0"),
+        ({"bench.events": 1e6}, r"bench\.events must be an integer >= 1, got 1000000\.0"),
         ({"bench.quick": "yes"}, r"bench\.quick must be true or false, got yes"),
         ({"bench.device": "tpu"}, r"bench\.device must be cpu or cuda, got tpu"),
         ({"bench.device": "cuda"}, r"bench\.device=cuda needs a GPU, there is none"),
