@@ -4,13 +4,14 @@ import logging
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from promise.analysis.report.headline import (
     BETTER_PLAIN,
@@ -58,6 +59,11 @@ class Entry:
             return "plain_alone"
         if name == "exhaustive" and row["search.weight"] != 1:
             return None
+        option = partial(OmegaConf.select, self.cfg)
+        if name == "orm" and option("search.candidates") == option("search.width"):
+            return "orm_equal_flops"
+        if option("training.shuffle_histories"):
+            return "shuffled_histories" if name == GUIDED else None
         return name if name in METHODS else None
 
     @property

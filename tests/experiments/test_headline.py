@@ -27,7 +27,9 @@ def ranks(share: float, seed: int = 0) -> np.ndarray:
 
 
 def entry(search: str, share: float = 0.3, seed: int = 0, seen: str = "keep", **row: Any) -> Entry:
-    settings = {"seed": seed, "split": "test", "evaluation": {"users": None}}
+    settings = {"seed": seed, "split": "test", "evaluation": {"users": None}} | row.pop(
+        "options", {"search": {"width": 20}}
+    )
     base = {
         "data": "shop",
         "seen": seen,
@@ -54,8 +56,11 @@ def entry(search: str, share: float = 0.3, seed: int = 0, seen: str = "keep", **
         (entry("plain", training="joint"), "plain"),
         (entry("plain", training="generator"), "plain_alone"),
         (entry("plain", training="generator", chosen="guided"), "plain_alone"),
-        (entry("orm", training="joint"), "orm"),
-        (entry("orm", training="joint", chosen="second_scorer"), "second_scorer"),
+        (entry("orm", options={"search": {"width": 20, "candidates": 200}}), "orm"),
+        (entry("orm", options={"search": {"width": 20, "candidates": 20}}), "orm_equal_flops"),
+        (entry("guided", options={"training": {"shuffle_histories": True}}), "shuffled_histories"),
+        (entry("plain", options={"training": {"shuffle_histories": True}}), None),
+        (entry("orm", options={"search": {"width": 20}}, chosen="second_scorer"), "second_scorer"),
         (entry("exhaustive", search_weight=1.0), "exhaustive"),
         (entry("exhaustive", search_weight=0.0), None),
         (entry("best_of_n"), None),

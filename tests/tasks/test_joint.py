@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from promise.models.cooccurrence import wrap
+from promise.tasks import joint
 from promise.tasks.generator import next_code_logits, next_code_loss
 from promise.tasks.reward import path_loss
 from tests.models.conftest import Preference
@@ -26,6 +27,23 @@ def test_the_loss_is_the_weighted_sum(kind, weight, world, monkeypatch):
     assert torch.allclose(task.training_step(batch, 0), codes.sum() + weight * paths.sum())
     assert torch.allclose(logged["train/next_code_loss"], codes.sum())
     assert torch.allclose(logged["train/path_loss"], paths.sum())
+
+
+def test_with_shuffled_histories_the_reward_alone_learns_targets_of_others(world, monkeypatch):
+    task, batch = world.task("joint", shuffle_histories=True).eval(), world.batch()
+    logged, seen = {}, []
+    monkeypatch.setattr(task, "log_dict", lambda values, **_: logged.update(values))
+    monkeypatch.setattr(joint, "path_loss", lambda *given: seen.append(given[2].targets) or path_loss(*given))
+    task.training_step(batch, 0)
+    users = task.generator.encode(batch.history, batch.lengths)
+    logits = next_code_logits(task.generator, users, batch, task.items)
+    codes = next_code_loss(logits, batch, task.items, world.trie, "allowed")
+    assert torch.allclose(logged["train/next_code_loss"], codes.sum())
+    (dealt,) = seen
+    assert torch.equal(dealt < 0, batch.targets < 0) and not torch.equal(dealt, batch.targets)
+    assert torch.equal(dealt.flatten().sort().values, batch.targets.flatten().sort().values)
+    with pytest.raises(ValueError, match=r"training\.shuffle_histories needs negatives .+, got hard"):
+        world.task("joint", shuffle_histories=True, negatives="hard", negative_count=30)
 
 
 @pytest.mark.parametrize("how", [None, "hard"])
