@@ -23,6 +23,7 @@ _WRONG = {
     "packed": "is packed by another program than gzip: unpack it first",
     "utf-16": "is UTF-16 text: make it UTF-8 first (iconv -f UTF-16 -t UTF-8)",
     "binary": "is no text file (it holds NUL bytes)",
+    "cr": "ends its lines in carriage returns alone: make them newlines first (tr '\\r' '\\n')",
     "bom": "begins with a byte order mark, which JSON lines may not: remove it first (tail -c +4)",
     "json": "is one JSON document: it must hold one object a line; files of LC-Rec: use data=lcrec data.root=FOLDER",
     "python": "holds Python literals, as the review data of 2014 do: use data=amazon_reviews",
@@ -60,6 +61,8 @@ def kind_of(start: bytes) -> str:
     text = start.removeprefix(b"\xef\xbb\xbf").strip()
     if not text:
         return "empty"
+    if b"\r" in text and b"\n" not in text:
+        return "cr"
     if text.startswith(b"[") or (text.startswith(b"{") and text[1:].split(b"\n")[0].strip() == b""):
         return "json"
     if text.startswith(b"{"):

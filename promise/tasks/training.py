@@ -256,7 +256,7 @@ def mean(decay: float, averaged: Tensor, current: Tensor, steps: Tensor) -> Tens
         current: The weight now, of the same shape.
         steps: Number of steps in the mean so far, a scalar.
     """
-    return averaged.lerp(current, 1 - min(decay, (1 + int(steps)) / (10 + int(steps))))
+    return averaged.lerp(current.to(averaged.dtype), 1 - min(decay, (1 + int(steps)) / (10 + int(steps))))
 
 
 def real_targets(batch: Batch) -> Tensor:

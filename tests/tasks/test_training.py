@@ -6,7 +6,7 @@ import torch
 from lightning.pytorch import Callback
 
 from promise.metrics.ranking import ndcg_values, recall_values
-from promise.tasks.training import SELECTION, RunningMean, Targets
+from promise.tasks.training import SELECTION, RunningMean, Targets, mean
 
 
 def test_targets_are_the_paths_of_the_items(world):
@@ -145,3 +145,9 @@ def test_a_checkpoint_holds_weights_and_nothing_else(world):
     for kind in ("generator", "reward", "joint", "sasrec"):
         task = world.task(kind)
         assert set(task.state_dict()) == {name for name, _ in task.named_parameters()}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_the_running_mean_keeps_its_type_whatever_the_weights_have(dtype):
+    found = mean(0.9, torch.zeros(2), torch.ones(2, dtype=dtype), torch.tensor(90))
+    assert found.dtype == torch.float32 and torch.allclose(found, torch.full((2,), 0.1))

@@ -29,6 +29,7 @@ BAD: list[tuple[str | bytes, str]] = [
     ('\ufeff{"user": 1, "item": 2, "time": 3}\n', "data.events: events.csv begins with a byte order mark"),
     (csv_of(EVENTS).encode() + b"caf\xe9,c,7\n", "data.events: events.csv:8: not UTF-8 text"),
     (csv_of(EVENTS).encode("utf-16"), "data.events: events.csv is UTF-16 text: make it UTF-8 first"),
+    (csv_of(EVENTS).replace("\n", "\r").encode(), "data.events: events.csv ends its lines in carriage returns alone"),
     (csv_of(EVENTS).encode("utf-16-le"), "data.events: events.csv is UTF-16 text: make it UTF-8 first"),
     (b"\0\1\2\3" * 9, "data.events: events.csv is no text file"),
     (b"PK\3\4rest", "data.events: events.csv is a zip archive: unpack it first"),
