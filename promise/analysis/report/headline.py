@@ -1,5 +1,6 @@
 """Headline rows and comparisons: their columns, their CSV files, what makes a claim, and what they allow to say."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,13 +154,22 @@ class Headline:
         """Guided search against a method, by metric; empty where they were not compared."""
         return self.claims.get((dataset, seen, half, against), {})
 
-    def not_won(self) -> dict[tuple[str, str], list[dict[str, dict[str, Any]]]]:
-        """Methods not shown to be beaten in some metric: (against, dataset) -> comparison for each of `SEEN`."""
+    def not_won(self) -> list[dict[str, Any]]:
+        """Data sets and protocols with a method not shown to be beaten: by metric, its name with the comparison."""
         order = [*METHODS, BETTER_PLAIN]
-        found = {(against, dataset) for (dataset, _, half, against), claim in self.claims.items()
-                 if half == "all" and any(claimed(row) <= 0 for row in claim.values())}  # fmt: skip
-        pairs = sorted(found, key=lambda pair: (order.index(pair[0]) if pair[0] in order else len(order), pair[1]))
-        return {pair: [self.claim(pair[1], seen, pair[0]) for seen in SEEN] for pair in pairs}
+        found = []
+        for dataset, seen in itertools.product(self.datasets, SEEN):
+            rows: dict[str, list[tuple[str, dict[str, Any]]]] = {metric: [] for metric in COMPARED}
+            for (data, treated, half, against), claim in self.claims.items():
+                if (data, treated, half) == (dataset, seen, "all"):
+                    for metric in COMPARED:
+                        if metric in claim and claimed(claim[metric]) <= 0:
+                            rows[metric].append((against, claim[metric]))
+            for each in rows.values():
+                each.sort(key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order))
+            if any(rows.values()):
+                found.append({"dataset": dataset, "seen": seen, **rows})
+        return found
 
     def count(self, against: str, metric: str) -> dict[str, int]:
         """In how many comparisons with a method guided search is better, not told apart and worse."""

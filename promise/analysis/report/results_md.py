@@ -32,8 +32,8 @@ def build(folder: Path) -> str:
     sweeps = list(kept_sweeps(folder))
     notes = folder / "notes.md"
     filters = {
-        "metric": metric, "signed": signed, "claim": claim, "short": short, "titled": titled, "cell": cell,
-        "flops": flops_text, "protocol": protocol, "thousands": "{:,}".format,
+        "metric": metric, "signed": signed, "claim": claim, "difference": difference, "short": short,
+        "titled": titled, "cell": cell, "flops": flops_text, "protocol": protocol, "thousands": "{:,}".format,
     }  # fmt: skip
     text = filled(
         "results.md.j2",
@@ -76,16 +76,18 @@ def signed(value: float | None) -> str:
     return metric(value, "+")
 
 
+def difference(row: Mapping[str, Any]) -> str:
+    """A comparison's difference, bold where it is claimed."""
+    return f"**{signed(row['difference'])}**" if claimed(row) else signed(row["difference"])
+
+
 def claim(row: Mapping[str, Any] | None) -> str:
-    """A comparison's difference, bold where it is claimed, with its interval; a dash where nothing was compared.
+    """The same with its interval; a dash where nothing was compared.
 
     >>> claim({"difference": 0.01, "low": 0.005, "high": 0.015, "seed_min": 0.009, "seed_max": 0.011})
     '**+.0100** (.0050 to .0150)'
     """
-    if not row:
-        return MISSING
-    text = f"**{signed(row['difference'])}**" if claimed(row) else signed(row["difference"])
-    return f"{text} ({metric(row['low'])} to {metric(row['high'])})"
+    return f"{difference(row)} ({metric(row['low'])} to {metric(row['high'])})" if row else MISSING
 
 
 def short(name: str) -> str:

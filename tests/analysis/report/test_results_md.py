@@ -64,7 +64,9 @@ def test_rows_notes_goals_and_figures_from_elsewhere(tmp_path: Path) -> None:
     figure = {"dataset": "my_shop", "seen": "keep", "source": "a paper"}
     rows_of(tmp_path, "published.csv",
             ("dataset", "seen", "method", "recall@5", "ndcg@5", "recall@10", "ndcg@10", "source", "note"),
-            figure | {"method": "HIGH", "recall@10": 0.06}, figure | {"method": "LOW", "ndcg@10": 0.01})  # fmt: skip
+            *(figure | {"method": name} | {metric: value} for name, metric, value in (
+                ("HIGH", "recall@10", 0.06), ("LOW", "ndcg@10", 0.01), ("HIGHER", "recall@10", 0.07),
+                ("SHARP", "ndcg@10", 0.03))))  # fmt: skip
     (tmp_path / "notes.md").write_text("Rows of *sasrec* were taken out.\n")
     rows = [measured(seed=0), measured(seed=1, **{"recall@10": 0.07}), measured("plain", further="counts")]
     rows += [measured("sasrec", split="validation"), measured("new_one")]
@@ -79,9 +81,10 @@ def test_rows_notes_goals_and_figures_from_elsewhere(tmp_path: Path) -> None:
     assert part(text, "Notes on these rows") == "Rows of *sasrec* were taken out."
     assert "**My Shop**, W = 30\n" in text and "`sasrec`" not in part(text, "Headline")
     lost = part(text, "Where guided search does not win")
-    assert "| `orm` | My Shop | +.0010 (−.0090 to .0110) | – | – | – |" in lost
-    assert "| `new_one` | My Shop | **−.0200** (−.0300 to −.0100) |" in lost and "`plain`" not in lost
-    assert "| HIGH | .0600 | .0600 |" not in lost and "LOW" not in lost  # reached by the mean over seeds
+    assert "| My Shop | kept | `orm` +.0010, `new_one` **−.0200** | – |" in lost
+    assert (
+        "| My Shop | kept | .0600/.0200 | HIGHER .0700/–; SHARP –/.0300 |" in lost
+    )  # means over seeds reach the others
     found = part(text, "Goals")
     assert "| `guided` | goal | .0500 | .0600 | .0200 | .0200 | met |" in found and "1 of 3" in found
     assert "| `orm` | must | .0100 | – | .0100 | – | not run |" in found
