@@ -224,8 +224,8 @@ class Recommender:
     def batch(self, histories: Sequence[Sequence[Hashable]], first: int) -> UserRows:
         """Some histories as item indices; `first` is the number of their first user, for the error."""
         for user, history in enumerate(histories, first):
-            if isinstance(history, str):
-                raise ValueError(f"the history of user {user} must be a list of item ids, got the text {history!r}")
+            if isinstance(history, str) or not hasattr(history, "__len__"):
+                raise ValueError(f"the history of user {user} must be a list of item ids, got {history!r}")
             if not len(history):
                 raise ValueError(f"the history of user {user} is empty")
         flat = [

@@ -121,7 +121,7 @@ def _artifacts(words: Sequence[str]) -> int:
         if name == "rm":
             action.add_argument("names", nargs="+", metavar="NAME", help="as ls prints it; may hold * and ?")
         action.add_argument("--store", default="outputs", help="the folder that `store=` names (default: outputs)")
-    arguments = parser.parse_args(words)
+    arguments = parser.parse_args([f"--{word}" if word.startswith("store=") else word for word in words])
     store = Store(Path(arguments.store) / "artifacts")
     if arguments.action == "rm":
         for name in store.rm(arguments.names):

@@ -39,7 +39,7 @@ EXAMPLES = {
     "pull": [("from=owner/name out=model", "then: promise recommend model=model ...")],
     "sweep": [
         ("+sweeps=candidates data=amazon_beauty data.root=DIR split=test", "the scaling curve"),
-        ("+sweeps=width dry_run=true", "points, what is there, minutes and FLOPs"),
+        ("+sweeps=width dry_run=true", "its points, and what they lack"),
         ("+sweeps=width launcher=joblib hydra.launcher.n_jobs=4", "four points at once"),
         ("+sweeps=tune data=amazon_beauty data.root=DIR", "a study: options that are worth their compute"),
     ],
@@ -62,7 +62,8 @@ def print_help(verb: str | None, verbs: Mapping[str, str], words: Sequence[str])
         if option in groups.get(group, []):
             # An experiment chooses options of other groups.
             chosen |= {group: option} | configs.defaults(configs.option_path(group.partition("@")[0], option))
-    print(f"promise {verb or 'VERB'}{' [GROUP=OPTION ...]' if groups else ''} [KEY=VALUE ...]\n")
+    takes = [*(["[FILE]"] if verb == "score" else []), *(["[GROUP=OPTION ...]"] if groups else []), "[KEY=VALUE ...]"]
+    print(f"promise {verb or 'VERB'} {' '.join(takes)}\n")
     print(*(f"  {name:<10} {about}" for name, about in verbs.items()), sep="\n")
     if groups:
         print("\nGroups and their options (* is in force); the keys of an option: promise VERB GROUP=OPTION --help")

@@ -73,7 +73,8 @@ def run(cfg: DictConfig) -> dict[str, Any]:
 def check(cfg: DictConfig) -> None:
     """Raise ValueError if no sweep is named, or something is asked for that only one search can give."""
     if cfg.sweep.name is None and cfg.sweep.study is None and not cfg.sweep.grids:
-        raise ValueError(f"promise sweep needs +sweeps=NAME, one of: {', '.join(configs.groups()['sweeps'])}")
+        names = ", ".join(configs.groups()["sweeps"])
+        raise ValueError(f"promise sweep needs +sweeps=NAME, one of: {names}; or sweep.grids=[...] and sweep.name")
     if cfg.sweep.name is None:
         raise ValueError("sweep.name must be given: it names the folder of the results")
     for name in ("predictions", "analysis"):

@@ -45,8 +45,10 @@ def test_wrong_histories(model: Path) -> None:
         recommender.recommend([[7, 10], [7, 8]])
     with pytest.raises(ValueError, match=r"^the history of user 0 is empty$"):
         recommender.recommend([[]])
-    with pytest.raises(ValueError, match=r"^the history of user 0 must be a list of item ids, got the text 'B7'$"):
+    with pytest.raises(ValueError, match=r"^the history of user 0 must be a list of item ids, got 'B7'$"):
         recommender.recommend(["B7"])
+    with pytest.raises(ValueError, match=r"^the history of user 0 must be a list of item ids, got 7$"):
+        recommender.recommend([7, 10])  # type: ignore[list-item]
     assert list(recommender.titles) == recommender.ids
     with pytest.raises(ValueError, match=r"^history must be an integer >= 1, got 0$"):
         recommender.export("search.pt2", history=0)
@@ -203,6 +205,8 @@ def test_items_of_other_data_are_found_by_their_ids(run, run_bare, world, model,
     words = [*data, "split=test", f"checkpoint={model}"]
     said = run_bare("evaluate", *words, "predictions=few.parquet").json
     assert said["trained"] == ["data", "data"] and said["users"] == len(few)
+    unasked = run_bare("evaluate", f"checkpoint={model}", "store=other").error
+    assert unasked == f"checkpoint={model} was trained on data=s3rec, this run has data=synthetic: type the data, too"
     assert said["baselines"]["popularity"]["recall@20"] is not None
     first, found = (
         pl.read_parquet(path).filter(pl.col("user").is_in(list(few))) for path in (everybody, "few.parquet")

@@ -141,7 +141,7 @@ def test_a_table_of_any_ids_is_prepared_with_its_card(run: Run, run_bare: Run, w
     assert "events: data.user=user data.item=item data.time=time" in answer.err
     (tmp_path / "deny.txt").write_text("\n".join(f"i{item}" for item in range(7, 100)))
     rest = [*words, "search=popularity", "split=test", f"evaluation.deny={tmp_path / 'deny.txt'}"]
-    message = "evaluation.deny names 62 of 93 items that the data don't have, first i8"
+    message = "evaluation.deny names 62 of 93 items that the catalogue does not have, first i8"
     assert run_bare("evaluate", *rest).error == message
 
 

@@ -189,7 +189,7 @@ def test_a_run_that_was_stopped_goes_on(recommend, world, here, monkeypatch):
         (["model=nowhere"], "model=nowhere is no folder"),
         (["model=p.pickle"], "model=p.pickle is a file"),
         (["deny=deny.csv"], "deny must name a .txt file, got deny.csv"),
-        (["deny=deny.txt"], "deny names 1 of 1 items that the data don't have, first 8"),
+        (["deny=deny.txt"], "deny names 1 of 1 items that the catalogue does not have, first 8"),
         (["search.weight=2"], "search.weight must be a number in [0, 1], got 2"),
     ],
 )
@@ -208,7 +208,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(recommend: Any, here: Path, wo
 
 
 def test_what_must_be_given_is_named(run_bare: Run, here: Path) -> None:
-    assert run_bare("recommend").error == "histories, model, out must be given"
+    assert run_bare("recommend").error == "histories, model, out must be given: --help says what it is"
     assert run_bare("recommend", "widht=5").error == "widht: unknown; did you mean search.width?"
     assert "a row per user and rank" in run_bare("recommend", "--help").out
 

@@ -108,7 +108,9 @@ def dry_run(points: Sequence[SweepPoint]) -> dict[str, Any]:
     if trainings:
         show("Trainings", ["missing", ""], list(trainings.items()))
     to_run = [row for row in rows if row["state"] == "to run"]
-    print(f"\npoints to run: {len(to_run)} of {len(rows)}; first trainings to do: {len(trainings)}")
+    early = any(row["missing"] not in (None, *trainings) for row in to_run)  # which networks, their IDs will tell
+    count = "not known before promise prepare has made data and IDs" if early else len(trainings)
+    print(f"\npoints to run: {len(to_run)} of {len(rows)}; trainings that come first: {count}")
     given = [word for word in HydraConfig.get().overrides.task if not word.startswith(("dry_run=", "launcher="))]
     commands = [shlex.join(["promise", "evaluate", *without_passwords(given), *row["point"]]) for row in to_run]
     return {
@@ -116,7 +118,7 @@ def dry_run(points: Sequence[SweepPoint]) -> dict[str, Any]:
         "dry_run": True,
         "points": len(rows),
         **{name: sum(row["state"] == state for row in rows) for state, name in states.items()},
-        "trainings": trainings,
+        "trainings": None if early else trainings,
         "plan": rows,
         "commands": commands,
     }

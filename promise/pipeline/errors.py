@@ -13,6 +13,7 @@ from hydra.errors import HydraException, InstantiationException, OverrideParseEx
 from omegaconf.errors import OmegaConfBaseException
 
 import promise
+from promise import configs
 
 #: Exit code of bad input, whether Hydra or we find it.
 BAD_INPUT = 2
@@ -90,6 +91,12 @@ def told(error: BaseException) -> str:
         return (
             f"{error.override} cannot be read: if it is meant so, type it in quotes of its own: \"{name}='{quoted}'\""
         )
+    if isinstance(error, OverrideParseException):
+        groups = [group for group, options in configs.groups().items() if error.override in options]
+        hint = f", such as {groups[0]}={error.override}" if groups else ""
+        return f"{error.override} cannot be read: what stands behind a verb is KEY=VALUE{hint}"
+    if again := re.match(r"Multiple values for ([\w@/]+)\.", str(error)):
+        return f"+{again[1]}: leave the + out, it is there already"
     said = [" ".join(re.split(r"\nSee |\n\n", str(error).strip())[0].split())]
     said += str(error.__cause__ or "").strip().splitlines()[:1]
     key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None)

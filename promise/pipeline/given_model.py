@@ -1,6 +1,7 @@
 """A config and a given model: what the user chose must not contradict the model, all else is the model's."""
 
 import copy
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from promise import configs
 from promise.ids.semantic_ids import SemanticIds
 from promise.pipeline.config import flat
 from promise.pipeline.model_folder import Model
+
+log = logging.getLogger(__name__)
 
 #: Options of networks that act in a search alone: they may differ from those of the training.
 OF_THE_SEARCH = ("cooccurrence.scale",)
@@ -39,13 +42,30 @@ def adopted(cfg: DictConfig, model: Model) -> DictConfig:
                 if chosen and name in ours:
                     theirs = {**theirs, name.rpartition(".")[2]: value}
             elif chosen and value != own:
-                raise ValueError(f"{place} has {name}={own}, the config says {value}: leave that out")
+                raise ValueError(f"{place} has {name}={own}, the config says {value}: leave out what sets that")
         if group in model.config:
             with open_dict(changed):
                 changed[group] = theirs
     if cfg.ids.path is not None and SemanticIds.load(cfg.ids.path).fingerprint != model.inputs.ids.fingerprint:
         raise ValueError(f"{place} has other semantic IDs than ids.path={cfg.ids.path}: leave that out")
     return changed
+
+
+def require_its_data(place: str, model: Model, fingerprint: str) -> None:
+    """Warn of data other than those that a model was trained on; ValueError where nobody chose them.
+
+    Args:
+        place: The option that names the model.
+        model: The model.
+        fingerprint: Of the run's data.
+    """
+    if fingerprint == model.origin["data"]:
+        return
+    theirs, names = model.origin.get("dataset", {}).get("name"), typed()
+    ours = HydraConfig.get().runtime.choices["data"] if HydraConfig.initialized() else theirs
+    if theirs not in (None, ours) and not any(name.partition(".")[0] in ("data", "experiment") for name in names):
+        raise ValueError(f"{place} was trained on data={theirs}, this run has data={ours}: type the data, too")
+    log.warning("%s was trained on other data than these, whose items it knows by their ids", place)
 
 
 def typed() -> dict[str, str]:

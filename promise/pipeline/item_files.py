@@ -46,7 +46,7 @@ def indices_of(name: str, path: str | Path, catalogue: pl.Series) -> NDArray[np.
     distinct, places = ids.drop_nulls().unique(maintain_order=True), {item: at for at, item in enumerate(catalogue)}
     if unknown := [item for item in distinct if item not in places]:
         raise ValueError(
-            f"{name} names {len(unknown)} of {len(distinct)} items that the data don't have, first {unknown[0]}"
+            f"{name} names {len(unknown)} of {len(distinct)} items that the catalogue does not have, first {unknown[0]}"
         )
     return np.array(sorted(places[item] for item in distinct))
 

@@ -184,7 +184,8 @@ def description(folder: Path, option: str = "checkpoint") -> dict[str, Any]:
             raise ValueError(f"{path} is of format {described['format']}, this version reads {FORMAT}")
         expected, files = described.pop("hash"), described["files"]
     except FileNotFoundError:
-        raise ValueError(f"{path} is missing: {option}={folder} is no model folder") from None
+        what = f"{option}={folder} is no model folder (paths.model of `promise train`)"
+        raise ValueError(f"{path} is missing: {what}") from None
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
         raise ValueError(f"{path} has changed since the model was written") from None
     if digest(described) != expected:

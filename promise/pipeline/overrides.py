@@ -68,9 +68,10 @@ def _parser() -> ArgumentParser:
     """Hydra's parser of a command, which raises ValueError."""
 
     def refuse(message: str) -> NoReturn:
-        raise ValueError(f"{message} (--hydra-help lists Hydra's flags)")
+        raise ValueError(f"{message}; options have no dashes, KEY=VALUE (--hydra-help lists Hydra's flags)")
 
     parser = get_args_parser()
+    parser.allow_abbrev = False
     parser.error = refuse  # type: ignore[method-assign]
     return parser
 

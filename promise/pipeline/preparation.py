@@ -22,6 +22,7 @@ from promise.data.splits import histories_of
 from promise.ids.next_purchase import Purchases
 from promise.ids.quantizers.checks import checked_vectors
 from promise.pipeline.config import make_with
+from promise.pipeline.given_model import require_its_data
 from promise.pipeline.model_folder import Model, fingerprint_of, in_catalogue
 from promise.pipeline.store import Artifact, Store
 from promise.search.protocols import require_members
@@ -83,6 +84,7 @@ class Preparation:
         if self.given is None:
             return read
         interactions, place = Interactions.load(read.path), f"checkpoint={self.cfg.checkpoint}"
+        require_its_data(place, self.given, read.fingerprint)
         numbered = in_catalogue(interactions, self.given, place)
         if numbered is interactions:
             return read

@@ -48,7 +48,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("catalogue", [NUMBERS, NUMBERS.cast(pl.String)])
 def test_unknown_ids_are_counted_and_the_first_is_named(tmp_path: Path, catalogue: pl.Series) -> None:
-    message = r"^evaluation\.deny names 2 of 3 items that the data don't have, first 8$"
+    message = r"^evaluation\.deny names 2 of 3 items that the catalogue does not have, first 8$"
     with pytest.raises(ValueError, match=message):
         indices(tmp_path, "7\n8\n99\n8\n", catalogue)
 

@@ -214,7 +214,7 @@ def test_the_key_holds_what_the_lists_say_and_not_where(point_of: PointOf, tmp_p
 def test_unknown_items_and_rankers_without_lists_are_refused(point_of, tmp_path, monkeypatch):
     monkeypatch.setattr(Pipeline, "model", property(lambda self: pytest.fail("too late")))
     unknown = ids_file(tmp_path / "unknown.txt", [7, 8, 9])
-    message = r"^evaluation\.deny names 2 of 3 items that the data don't have, first 8$"
+    message = r"^evaluation\.deny names 2 of 3 items that the catalogue does not have, first 8$"
     with pytest.raises(ValueError, match=message):
         point_of(f"evaluation.deny={unknown}").result()
     point = point_of(f"evaluation.allow={ids_file(tmp_path / 'known.txt', [7])}")

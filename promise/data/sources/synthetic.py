@@ -130,7 +130,9 @@ class Synthetic:
             "item": simulation.number[simulation.bought[user, time]].astype(np.int32),
             "time": time,
         }
-        items = {"id": np.arange(1, self.items + 1), "text": texts[np.argsort(simulation.number)]}
+        texts = texts[np.argsort(simulation.number)]
+        titles = texts.str.extract(r"^(.*?)(?:\. )?(?:Categories: .*)?$").replace("", None)
+        items = {"id": np.arange(1, self.items + 1), "text": texts, "title": titles}
         return Interactions(
             events=pl.DataFrame(events, schema_overrides={"time": pl.Int64}),
             users=pl.Series("user", [f"user{index}" for index in range(1, self.users + 1)]),
