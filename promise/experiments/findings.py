@@ -147,7 +147,7 @@ def differences(points: Sequence[Measured]) -> Iterator[Finding]:
     if guided:
         most = guided[max(guided)][-1]
         widest.append((f"guided W={most.dial('width')} C={candidates(most)}", most))
-    for baseline in (p for p in points if p.row["search"] in COUNTS):
+    for baseline in (p for p in points if p.row["search"] in COUNTS and p.row["search"] != "oracle"):
         for name, point in widest:
             yield difference(name, point, str(baseline.dial("file") or baseline.row["search"]), baseline)
 

@@ -3,6 +3,7 @@
 Tables are as `results_table` makes them; a metric that is no column of them raises ValueError.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +17,8 @@ from matplotlib.figure import Figure
 from promise.analysis.plots import drawing
 from promise.analysis.plots.curves import BEAMS, COUNTS, WEIGHTED, SearchCurve, curves, spelled
 
-LINES = {"plain": "--", "orm": "-.", "exhaustive": ":", "sasrec": ":", **dict.fromkeys(COUNTS, ":")}
+LINES = {"plain": "--", "orm": "-.", "exhaustive": ":", "sasrec": ":"}
+LINES |= zip(COUNTS, itertools.cycle((":", "-.", "--")))
 MARKERS = {"plain": "s", "orm": "^", "exhaustive": "D", "sasrec": "P", **dict.fromkeys(COUNTS, "v")}
 REFERENCES = ("plain", "exhaustive", "sasrec", *COUNTS)
 
@@ -136,7 +138,8 @@ def _draw_references(ax: Axes, curve: SearchCurve, look: drawing.Look) -> None:
     style: Any = {"color": look.color, "linestyle": look.line, "linewidth": 1.4, "zorder": 2}
     for point in curve.points:
         if bottom <= point.value <= top:
-            ax.axhline(point.value, label=curve.name, **style)
+            told = f" {point.value:.4f}" if curve.search in COUNTS else ""  # their lines look much alike
+            ax.axhline(point.value, label=f"{curve.name}{told}", **style)
             if np.isfinite([point.low, point.high]).all():
                 ax.axhspan(point.low, point.high, color=look.color, alpha=0.05, linewidth=0, zorder=0)
         else:

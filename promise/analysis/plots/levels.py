@@ -1,6 +1,6 @@
 """The figure of HRecall over the levels of semantic IDs: where the true prefixes are lost."""
 
-from itertools import count, takewhile
+from itertools import count, cycle, takewhile
 
 import numpy as np
 import polars as pl
@@ -39,8 +39,9 @@ def kept_prefixes(rows: pl.DataFrame) -> dict[str, tuple[drawing.Look, list[floa
         if curve.search == "guided":
             name = f"{curve.name}, C = {curve.points[-1].candidates:g}"
             guided[name] = curve.points[-1].width, (style[curve.name], shares[-1])
-        for point, each in zip(curve.points, shares, strict=True) if curve.search == "plain" else ():
-            plain[f"{curve.name}, W = {point.width:g}"] = point.width, (style[curve.name], each)
+        for mark, point, each in zip(cycle("svDPX"), curve.points, shares) if curve.search == "plain" else ():
+            look = style[curve.name]._replace(marker=mark)
+            plain[f"{curve.name}, W = {point.width:g}"] = point.width, (look, each)
     most = dict(sorted(guided.items(), key=lambda item: -item[1][1][1][-1])[:MOST])
     widths = {width for width, _ in (most or plain).values()}
     return {name: shown for name, (width, shown) in {**plain, **most}.items() if width in widths}

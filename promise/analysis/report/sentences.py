@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from promise.analysis.results import METRIC
+from promise.analysis.results import COUNTS, METRIC
 from promise.analysis.units import flops_text
 
 
@@ -46,8 +46,9 @@ def point_sentence(row: Mapping[str, Any], role: str) -> str:
 
 
 def best_sentence(rows: pl.DataFrame) -> str:
-    """The most accurate of some finished points, as a sentence."""
+    """The most accurate search of some finished points, as a sentence; counts and a ceiling are none."""
+    rows = rows.filter(~pl.col("search").is_in(COUNTS))
     if rows.is_empty():
-        return f"No finished point has {METRIC}."
+        return f"No finished search has {METRIC}."
     best = rows.sort(METRIC, descending=True, maintain_order=True).row(0, named=True)
-    return point_sentence(best, "The most accurate point, being the highest of several somewhat flattered")
+    return point_sentence(best, "The most accurate search, being the highest of several somewhat flattered")

@@ -85,4 +85,4 @@ def test_failed_points_show_their_error(sweep) -> None:
     failed = {"search": "plain", "status": "failed", "error": "ValueError: too wide"}
     text = report_html(results_table([*sweep, failed]), page())
     assert "14 points, 13 done, 1 failed." in text and "ValueError: too wide" in text
-    assert "No finished point has recall@10." in report_html(results_table([failed]), page())
+    assert "No finished search has recall@10." in report_html(results_table([failed]), page())
