@@ -9,12 +9,13 @@ STAMP := .venv/.ready
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml
+	@echo "installing into .venv, which takes some minutes"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[dev]'
 	@touch $@
 
 quickstart: setup
-	$(BIN)/promise sweep +sweeps=quickstart experiment=quickstart
+	$(BIN)/promise sweep +sweeps=quickstart
 
 results: setup
 	$(BIN)/promise results
