@@ -123,7 +123,7 @@ def advice(quality: dict[str, Any]) -> list[str]:
     shared, moved = quality.get("collision_rate_before", 0), quality.get("moved", 0)
     if shared > MANY_SHARED:
         said.append(
-            f"{100 * shared:.0f} % of the items share a path before repair: raise ids.codes or ids.levels, "
+            f"{100 * shared:.0f} % of the items share a path: raise ids.codes or ids.levels, "
             "or set ids.balance=last_level"
         )
     own = quality.get("own_levels", quality["levels"])
