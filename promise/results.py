@@ -1,6 +1,7 @@
 """`promise results`: writes RESULTS.md from the committed rows; `promise results add` takes in those of a run."""
 
 import argparse
+import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,8 +52,8 @@ def add(folder: Path, rows: Path) -> list[Path]:
     Headline rows and comparisons are merged; the tables of other sweeps and analyses are copied, named after them.
 
     Raises:
-        ValueError: If there is nothing to take in, a point failed, headline rows are of some users only, or comparisons
-            are of fewer seeds than those that they would replace.
+        ValueError: If there is nothing to take in, a point failed, headline rows are of some users only or of other
+            networks than those that they would replace, or comparisons are of fewer seeds.
     """
     folder = folder.resolve()
     kind, run = folder.parent.name, folder.name
@@ -73,6 +74,12 @@ def add(folder: Path, rows: Path) -> list[Path]:
             raise ValueError(
                 f"{folder} holds rows of some users only ({some['command'][0]}): leave out evaluation.users"
             )
+        there = read_table(rows / "headline.csv", ROW_COLUMNS)
+        same = tables["headline.csv"].join(there, on=[*ROW_KEY[:-1]], suffix="_there", nulls_equal=True)
+        for new, old in same.select("command", "command_there").unique(maintain_order=True).iter_rows():
+            if networks_of(new) != networks_of(old):
+                made = f"made by {new}, there by {old}"
+                raise ValueError(f"{folder} has rows of other networks than {rows} under the same name: {made}")
     if "results.csv" in copies and (failed := sum(read_results(found["results.csv"])["status"] == "failed")):
         raise ValueError(f"{found['results.csv']} holds {failed} points that failed: run the sweep again")
     if "comparisons.csv" in tables:
@@ -90,3 +97,12 @@ def add(folder: Path, rows: Path) -> list[Path]:
     for name, copy in copies.items():
         shutil.copyfile(found[name], rows / copy)
     return [rows / name for name in (*tables, *copies.values())]
+
+
+def networks_of(command: str) -> set[str]:
+    """The words of a row's command that say which networks it is of: all but the search and the seed.
+
+    >>> sorted(networks_of("promise evaluate experiment=x generator=small seed=1 search=plain search.width=20"))
+    ['evaluate', 'experiment=x', 'generator=small', 'promise']
+    """
+    return {word for word in shlex.split(command) if not word.startswith(("search", "seed="))}
