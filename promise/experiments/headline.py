@@ -4,7 +4,6 @@ import logging
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +58,9 @@ class Entry:
             return "plain_alone"
         if name == "exhaustive" and row["search.weight"] != 1:
             return None
-        option = partial(OmegaConf.select, self.cfg)
-        if name == "orm" and option("search.candidates") == option("search.width"):
+        if self.search == "orm" and name == GUIDED:  # of C = W, which cuts nothing before the end
             return "orm_equal_flops"
-        if option("training.shuffle_histories"):
+        if OmegaConf.select(self.cfg, "training.shuffle_histories"):
             return "shuffled_histories" if name == GUIDED else None
         return name if name in METHODS else None
 
