@@ -1,6 +1,7 @@
 """`promise results`: writes RESULTS.md from the committed rows; `promise results add` takes in those of a run."""
 
 import argparse
+import re
 import shlex
 import shutil
 from collections.abc import Sequence
@@ -52,8 +53,8 @@ def add(folder: Path, rows: Path) -> list[Path]:
     Headline rows and comparisons are merged; the tables of other sweeps and analyses are copied, named after them.
 
     Raises:
-        ValueError: If there is nothing to take in, a point failed, headline rows are of some users only or of other
-            networks than those that they would replace, or comparisons are of fewer seeds.
+        ValueError: If there is nothing to take in, a point failed, headline rows are of some users only or of networks
+            by other options than those of the same name, or comparisons are of fewer seeds.
     """
     folder = folder.resolve()
     kind, run = folder.parent.name, folder.name
@@ -75,7 +76,8 @@ def add(folder: Path, rows: Path) -> list[Path]:
                 f"{folder} holds rows of some users only ({some['command'][0]}): leave out evaluation.users"
             )
         there = read_table(rows / "headline.csv", ROW_COLUMNS)
-        same = tables["headline.csv"].join(there, on=[*ROW_KEY[:-1]], suffix="_there", nulls_equal=True)
+        learnt = tables["headline.csv"].filter(pl.col("parameters").is_not_null())
+        same = learnt.join(there, on=[*ROW_KEY[:-1]], suffix="_there", nulls_equal=True)
         for new, old in same.select("command", "command_there").unique(maintain_order=True).iter_rows():
             if networks_of(new) != networks_of(old):
                 made = f"made by {new}, there by {old}"
@@ -100,9 +102,11 @@ def add(folder: Path, rows: Path) -> list[Path]:
 
 
 def networks_of(command: str) -> set[str]:
-    """The words of a row's command that say which networks it is of: all but the search and the seed.
+    """The words of a row's command that say which networks it is of.
 
-    >>> sorted(networks_of("promise evaluate experiment=x generator=small seed=1 search=plain search.width=20"))
-    ['evaluate', 'experiment=x', 'generator=small', 'promise']
+    >>> sorted(networks_of("promise evaluate experiment=x generator.dim=8 seed=1 evaluation.batch=9 search.width=20"))
+    ['experiment=x', 'generator.dim=8']
     """
-    return {word for word in shlex.split(command) if not word.startswith(("search", "seed="))}
+    groups = ("experiment", "data", "embeddings", "ids", "content", "generator", "reward", "training", "cooccurrence")
+    words = (word for word in shlex.split(command) if "=" in word)
+    return {word for word in words if re.split(r"[.@=]", word.lstrip("+"))[0] in (*groups, "sasrec", "datamodule")}

@@ -64,7 +64,9 @@ def test_rows_are_merged_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture
     before = (kept / "headline.csv").read_bytes()
     assert cli.main(["results", *words, "add", str(second)]) == 0
     assert (kept / "headline.csv").read_bytes() == before
-    other = run_folder(tmp_path / "headline" / "c", [row(seed=2, command="promise evaluate generator=base seed=2")])
+    other = run_folder(
+        tmp_path / "headline" / "c", [row(seed=2, parameters=9, command="promise evaluate generator=base seed=2")]
+    )
     assert cli.main(["results", *words, "add", str(other)]) == 2
     assert f"rows of other networks than {kept} under the same name: made by" in capsys.readouterr().err
     assert cli.main(["results", *words]) == 0

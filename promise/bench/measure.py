@@ -113,7 +113,7 @@ def middle(runs: Sequence[Measure]) -> Measure:
     """
     known = sorted((run for run in runs if run.value is not None), key=lambda run: run.value or 0.0)
     if len(known) < 2:
-        return runs[-1]
+        return known[0] if known else runs[-1]
     return replace(known[(len(known) - 1) // 2], low=known[0].value, high=known[-1].value)
 
 

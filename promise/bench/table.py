@@ -38,7 +38,7 @@ def table(cfg: DictConfig) -> Iterator[Measure]:
 
 
 def write_events(path: Path, events: int) -> None:
-    """Random users, items by Zipf's law, random seconds; in parts, so that a file of any size can be written."""
+    """Random users, items by Zipf's law, random seconds; drawn and written part by part."""
     parts = [_events(events, start) for start in range(0, events, PART)]
     pl.concat(parts).sink_parquet(path)
 

@@ -58,10 +58,11 @@ class Entry:
             return "plain_alone"
         if name == "exhaustive" and row["search.weight"] != 1:
             return None
-        if self.search == "orm" and name == GUIDED:  # of C = W, which cuts nothing before the end
-            return "orm_equal_flops"
         if OmegaConf.select(self.cfg, "training.shuffle_histories"):
-            return "shuffled_histories" if name == GUIDED else None
+            return "shuffled_histories" if self.search == name == GUIDED else None
+        if self.search == "orm" and name == GUIDED:  # of C = W, which cuts nothing before the end
+            alike = row["search.candidates"] == row["search.width"] and row["search.weight"] == 1
+            return "orm_equal_flops" if alike else None
         return name if name in METHODS else None
 
     @property

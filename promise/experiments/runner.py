@@ -109,8 +109,8 @@ def dry_run(points: Sequence[SweepPoint]) -> dict[str, Any]:
         show("Trainings", ["missing", ""], list(trainings.items()))
     to_run = [row for row in rows if row["state"] == "to run"]
     early = any(row["missing"] not in (None, *trainings) for row in to_run)  # which networks, their IDs will tell
-    count = "not known before promise prepare has made data and IDs" if early else len(trainings)
-    print(f"\npoints to run: {len(to_run)} of {len(rows)}; trainings that come first: {count}")
+    more = ", others not known before promise prepare has made data and IDs" if early else ""
+    print(f"\npoints to run: {len(to_run)} of {len(rows)}; trainings that come first: {len(trainings)}{more}")
     given = [word for word in HydraConfig.get().overrides.task if not word.startswith(("dry_run=", "launcher="))]
     commands = [shlex.join(["promise", "evaluate", *without_passwords(given), *row["point"]]) for row in to_run]
     return {
@@ -118,7 +118,7 @@ def dry_run(points: Sequence[SweepPoint]) -> dict[str, Any]:
         "dry_run": True,
         "points": len(rows),
         **{name: sum(row["state"] == state for row in rows) for state, name in states.items()},
-        "trainings": None if early else trainings,
+        "trainings": trainings or (None if early else {}),
         "plan": rows,
         "commands": commands,
     }

@@ -91,11 +91,15 @@ def told(error: BaseException) -> str:
         return (
             f"{error.override} cannot be read: if it is meant so, type it in quotes of its own: \"{name}='{quoted}'\""
         )
+    root = configs.root_config(os.environ.get("PROMISE_VERB", ""))
+    usual = configs.defaults(configs.root() / "conf" / f"{root}.yaml")  # none where a verb has no groups
     if isinstance(error, OverrideParseException):
-        groups = [group for group, options in configs.groups().items() if error.override in options]
-        hint = f", such as {groups[0]}={error.override}" if groups else ""
+        names = [name for name, options in configs.groups().items() if error.override in options]
+        typed = {name: name for name in usual} | ({"sweeps": "+sweeps"} if usual else {})
+        hint = next((f", such as {typed[name]}={error.override}" for name in names if name in typed), "")
         return f"{error.override} cannot be read: what stands behind a verb is KEY=VALUE{hint}"
-    if again := re.match(r"Multiple values for ([\w@/]+)\.", str(error)):
+    again = re.match(r"Multiple values for ([\w@/]+)\.", str(error))
+    if again and again[1] in usual and any(word.startswith(f"+{again[1]}=") for word in sys.argv):
         return f"+{again[1]}: leave the + out, it is there already"
     said = [" ".join(re.split(r"\nSee |\n\n", str(error).strip())[0].split())]
     said += str(error.__cause__ or "").strip().splitlines()[:1]

@@ -51,20 +51,21 @@ def adopted(cfg: DictConfig, model: Model) -> DictConfig:
     return changed
 
 
-def require_its_data(place: str, model: Model, fingerprint: str) -> None:
-    """Warn of data other than those that a model was trained on; ValueError where nobody chose them.
+def require_its_data(cfg: DictConfig, model: Model, fingerprint: str) -> None:
+    """Warn of data other than those that a model was trained on; ValueError if they are the root config's own.
 
     Args:
-        place: The option that names the model.
-        model: The model.
-        fingerprint: Of the run's data.
+        cfg: The root config of a point.
+        model: The model that its `checkpoint` names.
+        fingerprint: Of its data.
     """
     if fingerprint == model.origin["data"]:
         return
-    theirs, names = model.origin.get("dataset", {}).get("name"), typed()
-    ours = HydraConfig.get().runtime.choices["data"] if HydraConfig.initialized() else theirs
-    if theirs not in (None, ours) and not any(name.partition(".")[0] in ("data", "experiment") for name in names):
-        raise ValueError(f"{place} was trained on data={theirs}, this run has data={ours}: type the data, too")
+    place, theirs = f"checkpoint={cfg.checkpoint}", model.origin.get("dataset", {}).get("name")
+    usual = configs.defaults(configs.root() / "conf" / "config.yaml")["data"]
+    chosen = cfg.data != configs.compose().data or any(name.partition(".")[0] == "data" for name in typed())
+    if HydraConfig.initialized() and theirs not in (None, usual) and not chosen:
+        raise ValueError(f"{place} was trained on data={theirs}, this run has data={usual}: type the data, too")
     log.warning("%s was trained on other data than these, whose items it knows by their ids", place)
 
 

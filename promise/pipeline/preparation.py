@@ -84,7 +84,7 @@ class Preparation:
         if self.given is None:
             return read
         interactions, place = Interactions.load(read.path), f"checkpoint={self.cfg.checkpoint}"
-        require_its_data(place, self.given, read.fingerprint)
+        require_its_data(self.cfg, self.given, read.fingerprint)
         numbered = in_catalogue(interactions, self.given, place)
         if numbered is interactions:
             return read

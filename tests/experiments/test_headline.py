@@ -18,6 +18,7 @@ from promise.metrics.intervals import paired_interval
 from promise.metrics.ranking import NOT_RANKED, ndcg_values, recall_values
 
 USERS = 300
+EQUAL = {"search_width": 20, "search_candidates": 20, "search_weight": 1.0}
 EVERYONE = {"all": np.ones(USERS, dtype=bool)}
 
 
@@ -57,7 +58,10 @@ def entry(search: str, share: float = 0.3, seed: int = 0, seen: str = "keep", **
         (entry("plain", training="generator"), "plain_alone"),
         (entry("plain", training="generator", chosen="guided"), "plain_alone"),
         (entry("orm", training="joint"), "orm"),
-        (entry("guided", chosen="orm"), "orm_equal_flops"),
+        (entry("guided", chosen="orm", **EQUAL), "orm_equal_flops"),
+        (entry("guided", chosen="orm", **EQUAL | {"search_weight": 0.5}), None),
+        (entry("guided", chosen="orm", **EQUAL | {"search_candidates": 200}), None),
+        (entry("guided", chosen="orm", **EQUAL, options={"training": {"shuffle_histories": True}}), None),
         (entry("guided", options={"training": {"shuffle_histories": True}}), "shuffled_histories"),
         (entry("plain", options={"training": {"shuffle_histories": True}}), None),
         (entry("orm", training="joint", chosen="second_scorer"), "second_scorer"),

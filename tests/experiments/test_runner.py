@@ -82,7 +82,7 @@ DRY = (
 def test_nothing_is_there(run: Run, tmp_path: Path) -> None:
     answer = run("sweep", *DRY, "dry_run=true", store=tmp_path)
     said = answer.json
-    assert "trainings that come first: not known before promise prepare has made data and IDs" in answer.out
+    assert "trainings that come first: 0, others not known before promise prepare has made data and IDs" in answer.out
     assert [said[name] for name in ("points", "to_run", "there", "trainings")] == [5, 5, 0, None]
     assert all(each["missing"].startswith("data-") for each in said["plan"])
     assert {path.name for path in tmp_path.iterdir()} == {"runs"}  # Hydra's own folder

@@ -23,7 +23,7 @@ METHODS = {
     "shuffled_histories": "guided search by a reward trained with the histories of others: it knows items alone",
     "last_level": "guided search whose reward is asked at the last level alone",
     "orm": "a plain beam as wide as C, ranked once at the end by the reward alone",
-    "orm_equal_flops": "the same with a plain beam as wide as W, which costs what guided search does",
+    "orm_equal_flops": "a plain beam as wide as W, ranked at the end by the reward: as dear as guided search",
     "second_scorer": "a plain beam as wide as C, ranked once at the end by likelihood and reward added up",
     "exhaustive": "the reward of every item of the catalogue",
     "guided": "beam search that the reward model guides at every level",
@@ -170,6 +170,14 @@ class Headline:
             if any(rows.values()):
                 found.append({"dataset": dataset, "seen": seen, **rows})
         return found
+
+    def cost(self, method: str) -> float | None:
+        """FLOPs of a method over those of guided search, past items kept, of the first data set that has both."""
+        for dataset in self.datasets:
+            theirs, ours = (self.mean(dataset, SEEN[0], name).get("flops_per_user") for name in (method, GUIDED))
+            if theirs is not None and ours:
+                return float(theirs / ours)
+        return None
 
     def count(self, against: str, metric: str) -> dict[str, int]:
         """In how many comparisons with a method guided search is better, not told apart and worse."""

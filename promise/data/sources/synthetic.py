@@ -146,7 +146,7 @@ class Synthetic:
 
     def fingerprint(self) -> str:
         """A hash of the parameters and of the process's version."""
-        return hashlib.sha256(json.dumps(["synthetic-1", asdict(self)]).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(["synthetic-2", asdict(self)]).encode()).hexdigest()[:16]
 
     def _simulate(self) -> tuple[Simulation, pl.Series]:
         """Everything that happens, and the texts of the shop's items."""
