@@ -34,7 +34,6 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         folder = folder.resolve() if folder.is_dir() else folder  # a link may point elsewhere while it is read
         return Answers(Recommender.load(folder, cfg.remove_seen), options["search"])
 
-    log.info("loading %s", cfg.model)
     loaded = Loaded(load)
     batcher = Batcher(cfg.batch_users, cfg.deadline_ms / 1000, cfg.queue_users)
     with listening(str(cfg.host), cfg.port) as opened:

@@ -208,7 +208,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(recommend: Any, here: Path, wo
 
 
 def test_what_must_be_given_is_named(run_bare: Run, here: Path) -> None:
-    assert run_bare("recommend").error == "histories, model, out must be given: --help says what it is"
+    assert run_bare("recommend").error == "histories, model, out must be given"
     assert run_bare("recommend", "widht=5").error == "widht: unknown; did you mean search.width?"
     assert "a row per user and rank" in run_bare("recommend", "--help").out
 

@@ -31,7 +31,7 @@ def plain(node: Any) -> dict[str, Any]:
 def require_values(node: Any) -> None:
     """Raise ValueError if a mandatory value (`???`) is missing; all that are get named."""
     if missing := sorted(OmegaConf.missing_keys(node)):
-        raise ValueError(f"{', '.join(missing)} must be given: --help says what it is")
+        raise ValueError(f"{', '.join(missing)} must be given")
 
 
 def make(node: Any, **run_time: Any) -> Any:
