@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from promise import configs
 from promise.analysis.report.headline import COMPARED, COUNT_FREE, METHODS, SEEN, Headline, claimed, read_headline
 from promise.analysis.report.sweep_tables import DRIFT_MEASURES, KEPT, drift_table, kept_sweeps, law_table
 from promise.analysis.report.templates import filled
@@ -130,9 +129,6 @@ def command(headline: Headline, words: str, data: str, split: str) -> str:
     lines = commands(headline, data) or commands(headline, data + COUNT_FREE)
     found = (re.search(r"experiment=(\S+)", line) for line in lines)
     name = data.partition(" (")[0]
-    recipes = {option: configs.option_path("experiment", option) for option in configs.groups()["experiment"]}
-    fitting = (option for option, path in recipes.items() if configs.defaults(path).get("data") == name)
-    usual = next((f"experiment={option}" for option in fitting), f"data={name}")
-    experiment = next((each[0] for each in found if each), usual)
+    experiment = next((each[0] for each in found if each), f"data={name}")
     place = "" if name.startswith("synthetic") else " data.root=DIR"  # a simulated shop has no files
     return f"promise {words} {experiment}{place}{' split=test' if split == 'test' else ''}"
