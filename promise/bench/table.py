@@ -38,7 +38,7 @@ def table(cfg: DictConfig) -> Iterator[Measure]:
 
 
 def write_events(path: Path, events: int) -> None:
-    """Random users, items by Zipf's law, random seconds; drawn and written part by part."""
+    """Random users, items by Zipf's law, random seconds; whose texts are made part by part while they are written."""
     parts = [_events(events, start) for start in range(0, events, PART)]
     pl.concat(parts).sink_parquet(path)
 

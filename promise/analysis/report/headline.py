@@ -156,17 +156,18 @@ class Headline:
 
     def not_won(self) -> list[dict[str, Any]]:
         """Data sets and protocols with a method not shown to be beaten: by metric, its name with the comparison."""
-        order = [*METHODS, BETTER_PLAIN]
+        others, order = {against for *_, against in self.claims}, [*METHODS, BETTER_PLAIN]
+        names = [*(name for name in order if name in others), *sorted(others - set(order))]
         found = []
         for dataset, seen in itertools.product(self.datasets, SEEN):
-            rows: dict[str, list[tuple[str, dict[str, Any]]]] = {metric: [] for metric in COMPARED}
-            for (data, treated, half, against), claim in self.claims.items():
-                if (data, treated, half) == (dataset, seen, "all"):
-                    for metric in COMPARED:
-                        if metric in claim and claimed(claim[metric]) <= 0:
-                            rows[metric].append((against, claim[metric]))
-            for each in rows.values():
-                each.sort(key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order))
+            rows = {
+                metric: [
+                    (name, row)
+                    for name in names
+                    if (row := self.claim(dataset, seen, name).get(metric)) is not None and claimed(row) <= 0
+                ]
+                for metric in COMPARED
+            }
             if any(rows.values()):
                 found.append({"dataset": dataset, "seen": seen, **rows})
         return found
