@@ -55,6 +55,7 @@ KEPT = {
     "ids": KeptSweep("Semantic IDs", "sweep +sweeps=ids"),
     "scaling": KeptSweep("Sizes, beams and candidates together", "sweep +sweeps=scaling"),
     "regret": KeptSweep("Beams against the reward of every item", "sweep +sweeps=regret experiment=large_world"),
+    "catalogue": KeptSweep("Size of the catalogue", "sweep +sweeps=catalogue"),
     "tune": KeptSweep("A study of the search's options", "sweep +sweeps=tune"),
 }
 """By the name that its files begin with."""
