@@ -32,7 +32,7 @@ def build(folder: Path) -> str:
     sweeps = list(kept_sweeps(folder))
     notes = folder / "notes.md"
     filters = {
-        "metric": metric, "signed": signed, "claim": claim, "difference": difference, "short": short,
+        "metric": metric, "signed": signed, "claim": claim, "difference": difference, "short": short, "band": band,
         "titled": titled, "cell": cell, "flops": flops_text, "protocol": protocol, "thousands": "{:,}".format,
     }  # fmt: skip
     text = filled(
@@ -88,6 +88,17 @@ def claim(row: Mapping[str, Any] | None) -> str:
     '**+.0100** (.0050 to .0150)'
     """
     return f"{difference(row)} ({metric(row['low'])} to {metric(row['high'])})" if row else MISSING
+
+
+def band(row: Mapping[str, Any], name: str, sign: str = "") -> str:
+    """A value with its interval; a dash where the row has none.
+
+    >>> band({"c": 1.2, "c_low": 0.9, "c_high": 1.6}, "c"), band({"c": None}, "c")
+    ('1.2000 (.9000 to 1.6000)', '–')
+    """
+    if row[name] is None:
+        return MISSING
+    return f"{metric(row[name], sign)} ({metric(row[f'{name}_low'])} to {metric(row[f'{name}_high'])})"
 
 
 def short(name: str) -> str:

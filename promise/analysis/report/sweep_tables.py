@@ -14,8 +14,8 @@ from promise.analysis.results import read_results
 
 DRIFT_COLUMNS = ("dataset", "split", "seed", "seen", "users", "W", "C", "depth", "measure", "value", "low", "high")
 LAW_COLUMNS = (
-    "group", "data", "users", "generator", "reward", "seeds", "width", "metric", "along", "law", "verdict", "reason",
-    "preferred", "aicc", "a", "a_low", "a_high", "error", "error_low", "error_high",
+    "group", "data", "users", "generator", "reward", "further", "seeds", "width", "metric", "along", "law", "verdict",
+    "reason", "preferred", "aicc", "a", "a_low", "a_high", "c", "c_low", "c_high", "error", "error_low", "error_high",
 )  # fmt: skip
 DRIFT_MEASURES = {
     "teacher_forced": "likeliest code is the true one, after the true codes",
@@ -111,6 +111,7 @@ def law_table(path: Path) -> tuple[str, list[dict[str, Any]]]:
     rows = rows.filter(pl.col("along") == "candidates", pl.col("metric").str.contains("recall"))
     order = [pl.col("reason").is_not_null(), ~pl.col("preferred").cast(pl.Boolean), "aicc"]
     curve = pl.format("{}, {}, W = {}", pl.col("generator").fill_null("–"), "reward", "width")
+    curve = pl.concat_str(curve, "further", separator=", ", ignore_nulls=True)
     shown = rows.with_columns(curve=curve).group_by("group", "metric", maintain_order=True)
     ending = path.name.removeprefix("laws")
     points = {name: kept for name, kept in KEPT.items() if kept.table == "results.csv"}
