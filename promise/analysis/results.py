@@ -13,7 +13,8 @@ COUNTS = ("popularity", "co_visit", "co_visit_text", "cooccurrence", "prediction
 """Rankers without networks of ours: those that count, lists of a file, a simulation's own knowledge."""
 
 SEARCHES = (
-    *COUNTS, "sasrec", "plain", "pmi", "guided", "last_level", "fusion", "orm", "best_of_n", "certified", "exhaustive",
+    *COUNTS, "sasrec", "plain", "pmi", "guided", "last_level", "fusion", "orm", "best_of_n", "certified", "reward_beam",
+    "exhaustive",
 )  # fmt: skip
 """The order in which kinds of search stand in tables and figures; unknown ones follow."""
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from promise.search.protocols import Ranker, UserRows
 from promise.search.rankers.best_of_n import BestOfN
 from promise.search.rankers.certified import CertifiedSearch
+from promise.search.rankers.reward_beam import RewardBeam
 from tests.search.oracles import DictTrie, exhaustive_scores
 from tests.search.strategies import TOY, dials, repeatable, toy_world, worlds
 from tests.search.toys import PoisonedCodes, PoisonedRewards, ToyCodes
@@ -24,7 +25,7 @@ FAR = 1000  # wider than any catalogue here
 
 def rankers(world: World, data: st.DataObject, **given: Any) -> Ranker:
     """Any search of this world."""
-    kind = data.draw(st.sampled_from(["guided", "adaptive", "exhaustive", "best_of_n", "certified"]))
+    kind = data.draw(st.sampled_from(["guided", "adaptive", "exhaustive", "best_of_n", "certified", "reward_beam"]))
     if kind == "guided":
         return world.guided(**data.draw(dials(world.levels)), **given)
     if kind == "adaptive":
@@ -38,6 +39,8 @@ def rankers(world: World, data: st.DataObject, **given: Any) -> Ranker:
     if kind == "certified":
         offers.pop("reward")
         return CertifiedSearch(data.draw(st.integers(1, 9)), data.draw(st.integers(1, 99)), **offers)
+    if kind == "reward_beam":
+        return RewardBeam(data.draw(st.integers(1, 9)), **offers)
     return BestOfN(data.draw(st.integers(1, 9)), 1.0, 0.5, **offers)
 
 

@@ -25,6 +25,7 @@ METHODS = {
     "orm": "a plain beam as wide as C, ranked once at the end by the reward alone",
     "orm_equal_flops": "a plain beam as wide as W, ranked at the end by the reward: as dear as guided search",
     "second_scorer": "a plain beam as wide as C, ranked once at the end by likelihood and reward added up",
+    "reward_beam": "beams of the same width cut by the reward alone among all their children: no generator proposes",
     "exhaustive": "the reward of every item of the catalogue",
     "guided": "beam search that the reward model guides at every level",
 }

@@ -1,0 +1,68 @@
+"""RewardBeam: beam search by the reward alone, over all children of its beams; the generator proposes nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from promise.search.beams import Beams
+from promise.search.cost import cost_of
+from promise.search.filters.restriction import Restriction
+from promise.search.options import per_level
+from promise.search.parts import CHILD_BYTES, TreeRanker, users_at_once
+from promise.search.protocols import Ranking, UserRows
+from promise.search.scoring import blend, refuse_nan, rewards_of
+
+#: Working memory beyond networks and tables; a batch that would take more is searched in parts.
+MAX_BYTES = 2**30
+
+
+@dataclass(eq=False)
+class RewardBeam(TreeRanker):
+    """A control: guided search with λ = 1 whose candidates are all children of its beams, so that none is decoded.
+
+    Of the generator it takes the user states alone. Tree retrieval works so (Zhu et al. 2018, arXiv 1801.02294); what
+    guided search has over it is what the generator's proposals are worth.
+
+    Args:
+        width: Beams W kept at a level; a number or one per level. What else it is made with is `TreeRanker`'s.
+
+    Raises:
+        ValueError: As `TreeRanker`.
+    """
+
+    width: int | Sequence[int]
+
+    def __post_init__(self) -> None:
+        self.weight = 1.0
+        super().__post_init__()
+        assert self.reward is not None
+        self.widths = per_level("width", self.width, self.trie.levels)
+        fan_out = [*self.trie.fan_out, self.trie.leaf_size]
+        steps = [(0, 0, beams * most) for beams, most in zip([1, *self.widths], fan_out, strict=True)]
+        self.users_at_once = users_at_once(MAX_BYTES, self.generator, steps, self.reward.path_bytes, CHILD_BYTES)
+
+    def search(self, k: int, users: UserRows, restriction: Restriction, first: int) -> Ranking:
+        """The search; at most the items of the last level's beams: see `PartRanker.search`."""
+        assert self.reward is not None
+        states = self.generator.encode(users.history, users.lengths)
+        context = self.reward.start(states)
+        beams = Beams.root(len(users.history), users.history.device)
+        found, judged, kept = {}, [], []
+        for depth, width in enumerate(self.widths, start=1):
+            children = restriction.children(depth - 1, beams.nodes)  # (B, W, M)
+            absent = ~children.valid | (beams.log_probs == -torch.inf).unsqueeze(-1)
+            counts = (~absent).flatten(1).sum(1)
+            alike = torch.zeros(absent.shape, device=absent.device).masked_fill(absent, -torch.inf)
+            drafts = beams.extend(children, alike, max(int(counts.max()), min(width, self.trie.nodes[depth])))
+            last, cut = depth == len(self.widths), drafts.nodes.shape[1] > width
+            rewards = rewards_of(self.reward, context, depth, drafts.nodes) if last or cut else None
+            order = self.trie.item_of(drafts.nodes) if last else None  # decides ties
+            beams, found[depth] = drafts.select(blend(drafts.log_probs, rewards, 1.0, 1.0), width, order)
+            judged.append(0 if rewards is None else counts.tolist())
+            kept.append(beams.kept())
+        refuse_nan(found, found, first)
+        history = users.lengths.clamp_max(self.generator.history).tolist()
+        cost = cost_of(self.generator.flops, self.reward.flops, history, [], judged)
+        items, scores = restriction.items(kept[-1], found[len(self.widths)], k)
+        return Ranking(items, scores, cost, kept)
