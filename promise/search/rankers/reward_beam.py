@@ -54,7 +54,12 @@ class RewardBeam(TreeRanker):
             absent = ~children.valid | (beams.log_probs == -torch.inf).unsqueeze(-1)
             counts = (~absent).flatten(1).sum(1)
             alike = torch.zeros(absent.shape, device=absent.device).masked_fill(absent, -torch.inf)
-            drafts = beams.extend(children, alike, max(int(counts.max()), min(width, self.trie.nodes[depth])))
+            most = max(int(counts.max()), min(width, self.trie.nodes[depth]))
+            if 2 * most < absent[0].numel():
+                drafts = beams.extend(children, alike, most)
+            else:  # to sort the absent ones out would take longer than to score them
+                every = torch.arange(absent[0].numel(), device=absent.device).expand(len(absent), -1)
+                drafts = Beams.chosen(children, every, alike.flatten(1))
             last, cut = depth == len(self.widths), drafts.nodes.shape[1] > width
             rewards = rewards_of(self.reward, context, depth, drafts.nodes) if last or cut else None
             order = self.trie.item_of(drafts.nodes) if last else None  # decides ties
