@@ -37,7 +37,8 @@ class RewardBeam(TreeRanker):
         self.weight = 1.0
         super().__post_init__()
         assert self.reward is not None
-        self.widths = per_level("width", self.width, self.trie.levels)
+        wanted = per_level("width", self.width, self.trie.levels)
+        self.widths = [min(width, nodes) for width, nodes in zip(wanted, self.trie.nodes[1:], strict=True)]
         fan_out = [*self.trie.fan_out, self.trie.leaf_size]
         steps = [(0, 0, beams * most) for beams, most in zip([1, *self.widths], fan_out, strict=True)]
         self.users_at_once = users_at_once(MAX_BYTES, self.generator, steps, self.reward.path_bytes, CHILD_BYTES)
@@ -54,7 +55,7 @@ class RewardBeam(TreeRanker):
             absent = ~children.valid | (beams.log_probs == -torch.inf).unsqueeze(-1)
             counts = (~absent).flatten(1).sum(1)
             alike = torch.zeros(absent.shape, device=absent.device).masked_fill(absent, -torch.inf)
-            most = max(int(counts.max()), min(width, self.trie.nodes[depth]))
+            most = max(int(counts.max()), width)
             if 2 * most < absent[0].numel():
                 drafts = beams.extend(children, alike, most)
             else:  # to sort the absent ones out would take longer than to score them
