@@ -55,13 +55,14 @@ class RewardBeam(TreeRanker):
             absent = ~children.valid | (beams.log_probs == -torch.inf).unsqueeze(-1)
             counts = (~absent).flatten(1).sum(1)
             alike = torch.zeros(absent.shape, device=absent.device).masked_fill(absent, -torch.inf)
-            most = max(int(counts.max()), width)
+            there = int(counts.max())
+            most = max(there, width)
             if 2 * most < absent[0].numel():
                 drafts = beams.extend(children, alike, most)
             else:  # to sort the absent ones out would take longer than to score them
                 every = torch.arange(absent[0].numel(), device=absent.device).expand(len(absent), -1)
                 drafts = Beams.chosen(children, every, alike.flatten(1))
-            last, cut = depth == len(self.widths), drafts.nodes.shape[1] > width
+            last, cut = depth == len(self.widths), there > width
             rewards = rewards_of(self.reward, context, depth, drafts.nodes) if last or cut else None
             order = self.trie.item_of(drafts.nodes) if last else None  # decides ties
             beams, found[depth] = drafts.select(blend(drafts.log_probs, rewards, 1.0, 1.0), width, order)
