@@ -102,13 +102,15 @@ def drift_table(path: Path) -> tuple[dict[str, Any], list[str], dict[str, dict[s
 
 
 def law_table(path: Path) -> tuple[str, list[dict[str, Any]]]:
-    """Laws of recall over C: for every curve and metric the law to show first (the preferred, or the lowest AICc).
+    """Laws over C of R@10 and of the last level's HRecall: for every curve the law to show first (preferred, or of the
+    lowest AICc).
 
     Returns:
         The words that make them, those of the sweep whose kept table has the same ending, and the rows.
     """
     rows = read_columns(path, LAW_COLUMNS)
-    rows = rows.filter(pl.col("along") == "candidates", pl.col("metric").str.contains("recall"))
+    deepest = rows["metric"].filter(rows["metric"].str.starts_with("hrecall")).max()
+    rows = rows.filter(pl.col("along") == "candidates", pl.col("metric").is_in(["recall@10", deepest]))
     order = [pl.col("reason").is_not_null(), ~pl.col("preferred").cast(pl.Boolean), "aicc"]
     curve = pl.format("{}, {}, W = {}", pl.col("generator").fill_null("–"), "reward", "width")
     curve = pl.concat_str(curve, "further", separator=", ", ignore_nulls=True)
