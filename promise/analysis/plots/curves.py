@@ -21,6 +21,7 @@ NAMES = {
     "co_visit_text": "co-visit × text",
     "sasrec": "SASRec",
     "last_level": "reward at the last level alone",
+    "reward_beam": "reward beam",
 }
 """Names of kinds of search in figures, where they are not those of the rows."""
 BEAMS = frozenset(("plain", "guided", "orm"))
@@ -155,15 +156,17 @@ def curves(rows: pl.DataFrame, metric: str, along: Along) -> list[SearchCurve]:
         for row in found
     ]
     varying = [name for name in _CONTEXT if len({context[name] for context in contexts if name in context}) > 1]
-    groups: dict[tuple[str, ...], list[SearchPoint]] = {}
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row, context in zip(found, contexts, strict=True):
         named = filter(None, (context.get(name) for name in varying))
-        groups.setdefault((row["search"], *named), []).append(_point(row, metric))
+        groups.setdefault((row["search"], *named), []).append(row)
     drawn = []
-    for (search, *words), members in groups.items():
+    for (search, *words), its_rows in groups.items():
         scattered = "trial" in rows.columns and search in BEAMS
+        members = [_point(row, metric) for row in its_rows]
+        labels = _labels(search, members, along) if search in BEAMS else _dials(search, its_rows, members, along)
         same: dict[str, dict[Any, list[SearchPoint]]] = {}
-        for point, label in zip(members, _labels(search, members, along), strict=True):
+        for point, label in zip(members, labels, strict=True):
             seeds = same.setdefault("dials vary" if scattered else label, {})
             seeds.setdefault((point.widths, str(point.candidates), point.weights), []).append(point)
         for label, by_dials in same.items():
@@ -237,3 +240,20 @@ def _labels(search: str, points: list[SearchPoint], along: Along) -> list[str]:
             label.append(f"λ = {spelled(p.weights)}")
         labels.append(", ".join([*label, *([p.control] if p.control else [])]))
     return labels
+
+
+def _dials(search: str, rows: list[dict[str, Any]], points: list[SearchPoint], along: Along) -> list[str]:
+    """Name all dials that tell the points of a kind of search without a line apart: only seeds may be averaged."""
+    told = {*_CONTEXT, "search.control", "search.expansion", *(["search.weight"] if search in WEIGHTED else ())}
+    names = [name for name in rows[0] if name.startswith("search.") and name not in told]
+    varying = [name for name in names if len({str(row[name]) for row in rows}) > 1]
+    short = {"search.width": "W =", "search.candidates": "C ="}
+    words = [
+        [
+            f"{short.get(name, name.removeprefix('search.'))} {str(row[name]).strip('[]').replace(', ', '-')}"
+            for name in varying
+        ]
+        for row in rows
+    ]
+    labels = zip(_labels(search, points, along), words, strict=True)
+    return [", ".join(filter(None, (label, *each))) for label, each in labels]

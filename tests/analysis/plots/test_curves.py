@@ -41,6 +41,19 @@ def test_seeds_become_one_point(row) -> None:
     assert point.seeds == (0.04, 0.05, 0.06)
 
 
+def test_other_dials_of_searches_without_a_line_are_no_seeds(row) -> None:
+    rows = [row("reward_beam", 0.04, 1e6, width=w, seed=seed) for w in (20, 100) for seed in (0, 1)]
+    rows += [row("pmi", 0.03, 1e6, width=20) | {"search.beta": beta} for beta in (0.1, 0.2)]
+    rows += [row("last_level", 0.05, 1e6, width=20, candidates=c, weight="[0, 0, 1]") for c in (20, 200)]
+    assert names(rows) == [
+        "pmi, beta 0.1", "pmi, beta 0.2",
+        "reward at the last level alone, C = 20", "reward at the last level alone, C = 200",
+        "reward beam, W = 20", "reward beam, W = 100",
+    ]  # fmt: skip
+    assert all(len(curve.points) == 1 for curve in curves(results_table(rows), "recall@10", "candidates"))
+    assert names(rows[:2]) == ["reward beam"]  # of two seeds
+
+
 def test_dials_without_a_column_are_no_seeds(row) -> None:
     kinds = (None, "training.negatives=hard", "training.negatives=frequent training.learning_rate=0.002")
     rows = [row("guided", 0.05, 1e8, width=20, candidates=200) | {"further": kind} for kind in kinds]
