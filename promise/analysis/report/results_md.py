@@ -140,6 +140,7 @@ def command(headline: Headline, words: str, data: str, split: str) -> str:
     lines = commands(headline, data) or commands(headline, data + COUNT_FREE)
     found = (re.search(r"experiment=(\S+)", line) for line in lines)
     name = data.partition(" (")[0]
-    experiment = next((each[0] for each in found if each), f"data={name}")
+    usual = {"synthetic_large": "experiment=large_world"}.get(name, f"data={name}")
+    experiment = next((each[0] for each in found if each), usual)
     place = "" if name.startswith("synthetic") else " data.root=DIR"  # a simulated shop has no files
     return f"promise {words} {experiment}{place}{' split=test' if split == 'test' else ''}"

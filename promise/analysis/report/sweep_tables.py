@@ -54,7 +54,7 @@ KEPT = {
     "size": KeptSweep("Size of the generator", "sweep +sweeps=size"),
     "ids": KeptSweep("Semantic IDs", "sweep +sweeps=ids"),
     "scaling": KeptSweep("Sizes, beams and candidates together", "sweep +sweeps=scaling"),
-    "regret": KeptSweep("Beams against the reward of every item", "sweep +sweeps=regret experiment=large_world"),
+    "regret": KeptSweep("Beams against the reward of every item", "sweep +sweeps=regret"),
     "catalogue": KeptSweep("Size of the catalogue", "sweep +sweeps=catalogue"),
     "tune": KeptSweep("A study of the search's options", "sweep +sweeps=tune"),
 }
