@@ -50,12 +50,17 @@ class Recommender:
         titles: Title of each, by its id; None where it has none.
 
     Raises:
-        ValueError: If the model's search needs training data, such as a baseline that counts.
+        ValueError: If the model's search needs data, such as a baseline that counts, or adaptive candidates.
     """
 
     def __init__(self, model: Model, remove_seen: bool = False, device: str | torch.device = "cpu") -> None:
         if needed := sorted(parameters_of(model.search["_target_"]) & OF_DATA):
             raise ValueError(f"the model's search {model.search['_target_']} needs data: {', '.join(needed)}")
+        if (told := model.search.get("adaptive", "none")) != "none":
+            raise ValueError(
+                f"the model's search.adaptive={told} needs validation users: `promise train` with search.adaptive=none "
+                "makes a folder of the same networks"
+            )
         self.model, self.device = model, torch.device(device)
         self.ids = model.items["id"].to_list()
         self.index = {item: index for index, item in enumerate(self.ids)}

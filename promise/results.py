@@ -1,11 +1,11 @@
 """`promise results`: writes RESULTS.md from the committed rows; `promise results add` takes in those of a run."""
 
 import argparse
-import re
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -53,8 +53,8 @@ def add(folder: Path, rows: Path) -> list[Path]:
     Headline rows and comparisons are merged; the tables of other sweeps and analyses are copied, named after them.
 
     Raises:
-        ValueError: If there is nothing to take in, a point failed, headline rows are of some users only or of networks
-            by other options than those of the same name, or comparisons are of fewer seeds.
+        ValueError: If there is nothing to take in, a point failed, headline rows are of some users only or made by
+            other options than those of the same method, or comparisons are of fewer seeds than the rows.
     """
     folder = folder.resolve()
     kind, run = folder.parent.name, folder.name
@@ -75,38 +75,56 @@ def add(folder: Path, rows: Path) -> list[Path]:
             raise ValueError(
                 f"{folder} holds rows of some users only ({some['command'][0]}): leave out evaluation.users"
             )
-        there = read_table(rows / "headline.csv", ROW_COLUMNS)
-        learnt = tables["headline.csv"].filter(pl.col("parameters").is_not_null())
-        same = learnt.join(there, on=[*ROW_KEY[:-1]], suffix="_there", nulls_equal=True)
-        for new, old in same.select("command", "command_there").unique(maintain_order=True).iter_rows():
-            if networks_of(new) != networks_of(old):
-                made = f"made by {new}, there by {old}"
-                raise ValueError(f"{folder} has rows of other networks than {rows} under the same name: {made}")
     if "results.csv" in copies and (failed := sum(read_results(found["results.csv"])["status"] == "failed")):
         raise ValueError(f"{found['results.csv']} holds {failed} points that failed: run the sweep again")
+    whole = {name: read_table(rows / name, columns) for name, (columns, _) in TABLES.items()}
+    whole |= {name: merged(whole[name], table, TABLES[name][1]) for name, table in tables.items()}
+    if "headline.csv" in tables:
+        refuse_mixed(folder, tables["headline.csv"], whole["headline.csv"])
     if "comparisons.csv" in tables:
-        there = read_table(rows / "comparisons.csv", COMPARISON_COLUMNS)
-        fewer = tables["comparisons.csv"].join(there, on=COMPARISON_KEY, suffix="_there", nulls_equal=True)
-        for row in fewer.filter(pl.col("seeds") < pl.col("seeds_there")).head(1).iter_rows(named=True):
-            raise ValueError(
-                f"{folder} compares {row['method']} with {row['against']} on {row['dataset']} over {row['seeds']} "
-                f"seeds, {rows} over {row['seeds_there']}: run the sweep for all of them together (sweep.seeds)"
-            )
+        refuse_fewer_seeds(folder, tables["comparisons.csv"], whole)
     rows.mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
-        columns, key = TABLES[name]
-        write_table(merged(read_table(rows / name, columns), table, key), rows / name, key)
+    for name in tables:
+        write_table(whole[name], rows / name, TABLES[name][1])
     for name, copy in copies.items():
         shutil.copyfile(found[name], rows / copy)
     return [rows / name for name in (*tables, *copies.values())]
 
 
-def networks_of(command: str) -> set[str]:
-    """The words of a row's command that say which networks it is of.
+def refuse_mixed(folder: Path, new: pl.DataFrame, whole: pl.DataFrame) -> None:
+    """Raise ValueError if a method that was added would have rows by different words, seeds and treatments aside."""
+    place = ("dataset", "recipe", "split", "method")
+    same = whole.join(new.select(place).unique(), on=place, nulls_equal=True)
+    first: dict[tuple[Any, ...], str] = {}
+    for *key, command in same.select(*place, "command").iter_rows():
+        there = first.setdefault(tuple(key), command)
+        if words_of(command) != words_of(there):
+            raise ValueError(f"{folder} mixes {key[-1]} of different options on {key[0]}: {there}; {command}")
 
-    >>> sorted(networks_of("promise evaluate experiment=x generator.dim=8 seed=1 evaluation.batch=9 search.width=20"))
+
+def words_of(command: str) -> set[str]:
+    """The words of a row's command that all rows of its method have to share.
+
+    >>> sorted(words_of("promise evaluate experiment=x generator.dim=8 seed=1 evaluation.remove_seen=true"))
     ['experiment=x', 'generator.dim=8']
     """
-    groups = ("experiment", "data", "embeddings", "ids", "content", "generator", "reward", "training", "cooccurrence")
-    words = (word for word in shlex.split(command) if "=" in word)
-    return {word for word in words if re.split(r"[.@=]", word.lstrip("+"))[0] in (*groups, "sasrec", "datamodule")}
+    own = ("seed", "split", "evaluation.remove_seen")
+    return {word for word in shlex.split(command) if "=" in word and word.partition("=")[0] not in own}
+
+
+def refuse_fewer_seeds(folder: Path, new: pl.DataFrame, whole: Mapping[str, pl.DataFrame]) -> None:
+    """Raise ValueError if two methods that were added would be compared over fewer seeds than both have rows of."""
+    place = ["dataset", "recipe", "split", "seen", "half"]
+    rows = whole["comparisons.csv"].join(new.select(place).unique(), on=place, nulls_equal=True)
+    seeds = {
+        tuple(key): set(found)
+        for *key, found in whole["headline.csv"].group_by([*place, "method"]).agg("seed").iter_rows()
+    }
+    for row in rows.iter_rows(named=True):
+        ours, theirs = (seeds.get((*(row[name] for name in place), row[key]), set()) for key in ("method", "against"))
+        if len(both := ours & theirs) > row["seeds"]:
+            compared = f"{row['method']} and {row['against']} on {row['dataset']} compared over {row['seeds']}"
+            named = ", ".join(map(str, sorted(both)))
+            raise ValueError(
+                f"{folder} leaves {compared} of seeds {named}: run the sweep for all of them together (sweep.seeds)"
+            )

@@ -54,7 +54,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     data = data_label(cfg, choices()["data"])
     print(f"\n{cfg.sweep.name}: {data}, history {cfg.datamodule.history}, results in {folder}")
     show_rows(rows)
-    paths, findings = sweep_report(cfg, folder, distinct)
+    paths, findings = sweep_report(cfg, folder, outcomes, rows)
     ran = sum(outcome.result is not None and outcome.result.searched for outcome in distinct)
     failed = sum(outcome.error is not None for outcome in distinct)
     return {

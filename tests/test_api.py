@@ -72,6 +72,9 @@ def test_wrong_histories(model: Path) -> None:
         other.recommend([[7]], width=9)
     with pytest.raises(ValueError, match=r"^explain needs a beam search, the model's is promise.*ExhaustiveSearch$"):
         other.explain([7], 10)
+    adaptive = dataclasses.replace(recommender.model, search=recommender.model.search | {"adaptive": "entropy"})
+    with pytest.raises(ValueError, match=r"^the model's search\.adaptive=entropy needs validation users: "):
+        Recommender(adaptive)
     recommender.model.search["_target_"] = "promise.search.rankers.counts.Popularity"
     with pytest.raises(ValueError, match=r"^the model's search .* needs data: training$"):
         Recommender(recommender.model)

@@ -64,11 +64,13 @@ def test_rows_are_merged_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture
     before = (kept / "headline.csv").read_bytes()
     assert cli.main(["results", *words, "add", str(second)]) == 0
     assert (kept / "headline.csv").read_bytes() == before
-    other = run_folder(
-        tmp_path / "headline" / "c", [row(seed=2, parameters=9, command="promise evaluate generator=base seed=2")]
-    )
-    assert cli.main(["results", *words, "add", str(other)]) == 2
-    assert f"rows of other networks than {kept} under the same name: made by" in capsys.readouterr().err
+    for word in ("generator=base", "search.width=50", "checkpoint=FILE", "trainer.limit_train_batches=5"):
+        other = run_folder(tmp_path / "headline" / "c", [row(seed=2, command=f"promise evaluate {word} seed=2")])
+        capsys.readouterr()
+        assert cli.main(["results", *words, "add", str(other)]) == 2
+        assert f"mixes guided of different options on shop: promise evaluate seed=0; promise evaluate {word}" in (
+            capsys.readouterr().err
+        )
     assert cli.main(["results", *words]) == 0
     assert page.read_text("utf-8") == build(kept)
     assert "| `guided` | 2 |" in page.read_text("utf-8")
@@ -122,16 +124,19 @@ def test_what_cannot_be_taken_in_is_one_line(tmp_path: Path, capsys: pytest.Capt
     assert "headline.csv must have the columns dataset, method, " in error(some)
 
 
-def test_a_comparison_of_fewer_seeds_replaces_none_of_more(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("first", [2, 1])
+def test_a_comparison_is_of_all_seeds(first: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept = tmp_path / "kept"
-    both = run_folder(tmp_path / "headline" / "both", [row(), row(seed=1)])
-    write_table(pl.DataFrame([comparison(seeds=2)]), both / "comparisons.csv", COMPARISON_KEY)
-    one = run_folder(tmp_path / "headline" / "one", [row(**{"recall@10": 0.09})])
-    assert cli.main(["results", "--rows", str(kept), "add", str(both)]) == 0
+    there, one = (
+        run_folder(tmp_path / name, [row(seed=seed, method=method) for seed in seeds for method in ("guided", "plain")])
+        for name, seeds in (("there", range(first)), ("one", [1]))
+    )
+    write_table(pl.DataFrame([comparison(seeds=first)]), there / "comparisons.csv", COMPARISON_KEY)
+    assert cli.main(["results", "--rows", str(kept), "add", str(there)]) == 0
     before = {path.name: path.read_bytes() for path in kept.iterdir()}
     assert cli.main(["results", "--rows", str(kept), "add", str(one)]) == 2
-    said = capsys.readouterr().err
-    assert f"compares guided with plain on shop over 1 seeds, {kept} over 2: run the sweep for all of them" in said
+    said = "leaves guided and plain on shop compared over 1 of seeds 0, 1: run the sweep for all of them together"
+    assert said in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
 
 

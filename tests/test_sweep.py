@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -104,23 +105,35 @@ def test_wandb_gets_a_run_per_point_and_a_summary(run: Run, tmp_path: Path) -> N
 
 
 def test_a_headline_sweep_writes_its_rows_and_comparisons(run: Run) -> None:
-    grids = "[{evaluation.remove_seen:[false,true],search:[popularity,plain,guided]},{search:guided,search.weight:0.5}]"
+    grids = (
+        "[{seed:[0,1],search:[popularity,plain,guided]},{search:guided,search.weight:0.5},"
+        "{evaluation.remove_seen:true,search:[popularity,plain,guided]}]"
+    )
     words = ("sweep.name=head", "sweep.headline=true", f"sweep.grids={grids}", "data.order_field=text")
     answer = run("sweep", *words)
     paths = {name: Path(answer.json["paths"][name]) for name in ("headline", "comparisons", "results")}
     assert len({path.parent for path in paths.values()}) == 1
     table = read_results(paths["results"])
     rows = read_table(paths["headline"], ROW_COLUMNS).to_dicts()
-    assert len(rows) == 2 * 3 * 3  # past items, halves, methods
-    everyone = {(row["seen"], row["method"]): row["recall@10"] for row in rows if row["half"] == "all"}
-    for (seen, method), recall in everyone.items():
-        found = table.row(by_predicate=(pl.col("seen") == seen) & (pl.col("search") == method)
-                          & (pl.col("search.weight").fill_null(1) != 0.5), named=True)  # fmt: skip
+    assert len(rows) == (2 + 1) * 3 * 3  # past items kept by two seeds, removed by one; halves, methods
+    assert len(table.filter(search="popularity", seen="keep")) == 1  # no seed moves it
+    everyone = {(row["seen"], row["seed"], row["method"]): row["recall@10"] for row in rows if row["half"] == "all"}
+    for (seen, seed, method), recall in everyone.items():
+        is_it = (pl.col("seen") == seen) & (pl.col("search") == method)
+        of_seed = (pl.col("seed") == seed) & (pl.col("search.weight").fill_null(1) != 0.5)
+        found = table.row(by_predicate=is_it & (of_seed | (method == "popularity")), named=True)
         assert found["recall@10"] == pytest.approx(recall, abs=1e-6)
     assert "a second point is guided of seed 0; the first one counts" in answer.err
-    assert (
-        len(read_table(paths["comparisons"], COMPARISON_COLUMNS)) == 2 * 2 * 3 * 2
-    )  # past items, against, halves, metrics
+    compared = read_table(paths["comparisons"], COMPARISON_COLUMNS).to_dicts()
+    assert len(compared) == 2 * 2 * 3 * 2  # past items, against, halves, metrics
+    assert all(each["seeds"] == (2 if each["seen"] == "keep" else 1) for each in compared)
+    kept = [each for each in compared if (each["seen"], each["half"], each["metric"]) == ("keep", "all", "recall@10")]
+    for each in kept:
+        by_seed = [everyone["keep", seed, "guided"] - everyone["keep", seed, each["against"]] for seed in (0, 1)]
+        assert each["difference"] == pytest.approx(np.mean(by_seed), abs=1e-5)
+        assert (each["seed_min"], each["seed_max"]) == pytest.approx((min(by_seed), max(by_seed)), abs=1e-5)
+    said = [found["text"] for found in answer.json["findings"]]
+    assert any("seed=1 " in text and text.endswith("− popularity") for text in said)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +144,10 @@ def test_a_headline_sweep_writes_its_rows_and_comparisons(run: Run) -> None:
         ([], "promise sweep needs +sweeps=NAME, one of: candidates, "),
         (["sweep.grids=[{search:plain}]"], "sweep.name must be given: it names the folder of the results"),
         (["sweep.name=x", "sweep.grids=[{search:guided}]", "training=generator"], "search.weight=1.0 needs a reward m"),
+        (
+            ["sweep.name=x", "sweep.grids=[{search:reward_beam}]", "training=generator"],
+            "search=RewardBeam needs a reward model and training=generator trains none: use search=plain",
+        ),
         (["sweep.name=x", "sweep.grids=[{search:plain,search.width:[10,0]}]"], "search.width must be an integer >= 1"),
     ],
 )  # fmt: skip

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from abc import ABC, abstractmethod
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +87,16 @@ class EventSource(ABC):
     def paths(self) -> list[Path]:
         """All files that are read, which are there."""
 
+    def roles(self) -> list[list[Path]]:
+        """The same files by what they hold, events first, where a pattern may name any number of them."""
+        return [self.paths()]
+
     def fingerprint(self) -> str:
         """A hash of the contents of the files, which are there, and of all options but their names."""
         digest = hashlib.sha256(f"{type(self).__name__} {_VERSION}".encode())
-        for path in self.paths():
+        if len(roles := self.roles()) > 1:
+            digest.update(str([len(files) for files in roles]).encode())
+        for path in chain.from_iterable(roles):
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         digest.update(json.dumps(self.options, sort_keys=True).encode())

@@ -1,6 +1,8 @@
 """Identity of an experiment: every value of its config that its figures depend on, with files by their contents."""
 
+import os
 from collections.abc import Iterable
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ RUN_ONLY = (
 )
 
 #: Keys that name files or folders; what these hold counts, not where they lie.
-FILES = ("checkpoint", "ids.path", "ids.codes_path", "evaluation.allow", "evaluation.deny")
+FILES = ("checkpoint", "ids.path", "ids.codes_path", "evaluation.allow", "evaluation.deny", "search.file")
 
 
 def identity(cfg: DictConfig, without: Iterable[str] = ()) -> dict[str, Any]:
@@ -42,11 +44,12 @@ def identity(cfg: DictConfig, without: Iterable[str] = ()) -> dict[str, Any]:
 
 
 def path_fingerprint(path: Path) -> str:
-    """Hash of the contents of a file, or of all files of a folder and their names."""
+    """Hash of the contents of a file, or of all files of a folder, or of a pattern, and their names."""
     if path.is_file():
         return file_fingerprint(path)
-    files = sorted(each for each in path.rglob("*") if each.is_file())
-    return digest([[str(each.relative_to(path)), file_fingerprint(each)] for each in files])[:8]
+    found = path.rglob("*") if path.is_dir() else map(Path, glob(str(path), recursive=True))
+    files = sorted(each for each in found if each.is_file())
+    return digest([[os.path.relpath(each, path), file_fingerprint(each)] for each in files])[:8]
 
 
 def data_label(cfg: DictConfig, option: str) -> str:

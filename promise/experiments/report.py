@@ -49,11 +49,23 @@ OTHERS = {
 
 
 def sweep_report(
-    cfg: DictConfig, folder: Path, outcomes: Sequence[PointOutcome]
+    cfg: DictConfig, folder: Path, outcomes: Sequence[PointOutcome], rows: Sequence[Mapping[str, Any]]
 ) -> tuple[dict[str, str], list[dict[str, Any]]]:
-    """Write everything that a sweep shows, and print its tables; returns the files by name, and findings for JSON."""
+    """Write everything that a sweep shows, and print its tables; returns the files by name, and findings for JSON.
+
+    Args:
+        cfg: The root config.
+        folder: Where the files go.
+        outcomes: Of every point; what depends on no seed has the row of one for all of them.
+        rows: The distinct rows.
+    """
     given = list(HydraConfig.get().overrides.task)
-    done = [(each, Measured(each.row, each.result.ranks, each.result.kept)) for each in outcomes if each.result]
+    by_seed = {(each.row["hash"], each.point.cfg.seed): each for each in reversed(outcomes) if each.result}
+    done = [
+        (each, Measured(each.row | {"seed": seed}, each.result.ranks, each.result.kept))
+        for (_, seed), each in reversed(by_seed.items())
+        if each.result
+    ]
     measured = [each for _, each in done]
     paths = {"results": str(folder / "results.csv")}
     if cfg.sweep.headline and done:
@@ -75,7 +87,7 @@ def sweep_report(
     if cfg.sweep.trace:
         paths |= draw_user(done, folder)
     if measured:
-        paths |= write_report(cfg, [each.row for each in outcomes], folder, said, paths, card=shared_card(outcomes))
+        paths |= write_report(cfg, rows, folder, said, paths, card=shared_card(outcomes))
     return paths, said
 
 

@@ -199,12 +199,14 @@ def fall_back(why: str) -> None:
 
 def check_judge(cfg: DictConfig) -> None:
     """Raise ValueError if a search trusts a reward model, and only a generator would be trained."""
-    weight = plain(cfg.search).get("weight", 0)
+    search: Any = get_class(cfg.search["_target_"])
+    given = plain(cfg.search).get("weight")
+    weight = getattr(search, "weight", 0) if given is None else given  # a ranker's own λ is no option
     if cfg.checkpoint is None and not any(map(trains_reward, trainings(cfg))) and any(options.entries(weight)):
-        raise ValueError(
-            f"search.weight={weight} needs a reward model and training=generator trains none: "
-            "use search=plain, or search.weight=0"
-        )
+        what, instead = f"search={search.__name__}", "search=plain"
+        if given is not None:
+            what, instead = f"search.weight={given}", f"{instead}, or search.weight=0"
+        raise ValueError(f"{what} needs a reward model and training=generator trains none: use {instead}")
 
 
 def check_analysis(cfg: DictConfig) -> None:

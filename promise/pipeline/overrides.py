@@ -36,7 +36,7 @@ PLUGINS = {
 }
 
 #: Overrides that say where and how something ran, not what was made or measured.
-ELSEWHERE = ("store", "build", "predictions", "logger", "trainer", "score", "sweep", "sweeps", "hydra", "launcher")
+ELSEWHERE = ("store", "build", "predictions", "logger", "score", "sweep", "sweeps", "hydra", "launcher")
 
 #: Options that name a place, and what stands for it in a command that others read; other paths become FILE.
 PLACES = {"data.root": "DIR", "search.file": "FILE"}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from hydra.utils import get_class
+from lightning.fabric.utilities import move_data_to_device
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from torch import nn
@@ -210,7 +211,8 @@ class Point:
                 value.to(device)
         ranker = make({**self.dials, **changed}, **given)
         if "adaptive" in self.acting and not changed:
-            ranker.calibrate(self.pipeline.datamodule().val_dataloader())
+            batches = self.pipeline.datamodule().val_dataloader()
+            ranker.calibrate(move_data_to_device(batch, device) for batch in batches)
         return ranker
 
     def names(self) -> dict[str, Any]:

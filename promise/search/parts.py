@@ -122,8 +122,10 @@ class TreeRanker(PartRanker):
             require_members(
                 f"the reward model {type(self.reward).__name__}", self.reward, PathRewards, but={"score_all"}
             )
-        weight = vars(self)["weight"]
+        own: Any = self
+        weight = own.weight
         if any(entries(weight)) and self.reward is None:
-            raise ValueError(f"search.weight={weight} needs a reward model, got a generator alone")
+            what = f"search.weight={weight}" if "weight" in vars(self) else type(self).__name__
+            raise ValueError(f"{what} needs a reward model, got a generator alone")
         self.asked = self.reward if any(entries(weight)) else None
         self.restrictions = Restrictions(self.trie, remove_seen=self.remove_seen, allow=self.allow, deny=self.deny)

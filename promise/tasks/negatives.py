@@ -107,8 +107,8 @@ class Negatives:
         if self.shares is None:
             return Drawn(distinct_nodes(size, count, device))
         share = self.shares[depth - 1].to(device)
-        nodes = torch.multinomial(share, count, replacement=True)
-        return Drawn(nodes, (count * share[nodes]).log())
+        nodes, times = torch.multinomial(share, count, replacement=True).unique(return_counts=True)
+        return Drawn(nodes, (count * share[nodes] / times).log())  # n copies are one of n times the weight
 
 
 def unshared(negatives: str) -> str:

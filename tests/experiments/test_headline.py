@@ -192,7 +192,7 @@ def test_a_command_makes_its_row_anywhere() -> None:
     point = entry("guided")
     line = command(Entry(point.measured, cfg, "guided", words))
     assert line == (
-        "promise evaluate data=amazon_beauty data.root=DIR checkpoint=FILE search=guided seed=2 "
+        "promise evaluate data=amazon_beauty data.root=DIR checkpoint=FILE trainer=gpu search=guided seed=2 "
         "'search.weight=[0, 0, 0, 1]' evaluation.remove_seen=true split=validation"
     )
     composed = configs.compose(shlex.split(line)[2:])

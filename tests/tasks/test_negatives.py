@@ -71,6 +71,7 @@ def test_corrected_frequent_negatives_sum_to_the_whole_softmax_in_the_mean(world
     sums = []
     for _ in range(4000):
         drawn = plan.draw(depth, positive, size)
+        assert len(drawn.nodes.unique()) == len(drawn.nodes)
         kept = (logits[drawn.nodes] - drawn.log_expected).masked_fill(drawn.nodes == 5, -torch.inf)
         sums.append(kept.exp().sum())
     sums = torch.stack(sums)

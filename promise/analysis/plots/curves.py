@@ -51,9 +51,17 @@ _CONTEXT: dict[str, Callable[[Any], str]] = {
     "training": str,
     "search.temperature": "temperature {:g}".format,
     "search.file": lambda file: PurePath(file).name,
+    "data.split": lambda rule: f"split {rule}" if rule else "",
+    "allow": lambda items: f"allow {items}" if items else "",
+    "deny": lambda items: f"deny {items}" if items else "",
+    "cooccurrence.scale": lambda scale: f"scale {scale:g}" if scale else "",
+    "search.adaptive": lambda told: told or "",
+    "search.adaptive_cap": lambda most: f"cap {most:g}" if most else "",
     "further": words_of,
 }
-_MEASURED = ("data", "split", "users", "seen", "search.file")
+_MEASURED = ("data", "split", "users", "seen", "search.file", "data.split", "allow", "deny")
+_OR_NOT = tuple(_CONTEXT)[-7:]
+"""Those that a point without a value differs in from one with a value."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +159,7 @@ def curves(rows: pl.DataFrame, metric: str, along: Along) -> list[SearchCurve]:
         {
             name: words(row.get(name))
             for name, words in _CONTEXT.items()
-            if (row["search"] not in COUNTS or name in _MEASURED) and (row.get(name) is not None or name == "further")
+            if (row["search"] not in COUNTS or name in _MEASURED) and (row.get(name) is not None or name in _OR_NOT)
         }
         for row in found
     ]
@@ -166,9 +174,10 @@ def curves(rows: pl.DataFrame, metric: str, along: Along) -> list[SearchCurve]:
         members = [_point(row, metric) for row in its_rows]
         labels = _labels(search, members, along) if search in BEAMS else _dials(search, its_rows, members, along)
         same: dict[str, dict[Any, list[SearchPoint]]] = {}
-        for point, label in zip(members, labels, strict=True):
+        for row, point, label in zip(its_rows, members, labels, strict=True):
             seeds = same.setdefault("dials vary" if scattered else label, {})
-            seeds.setdefault((point.widths, str(point.candidates), point.weights), []).append(point)
+            dials = (point.widths, str(point.candidates), str(row.get("search.candidates")), point.weights)
+            seeds.setdefault(dials, []).append(point)
         for label, by_dials in same.items():
             order = attrgetter("width" if search == "plain" else along)
             points = tuple(sorted(map(_mean, by_dials.values()), key=order))

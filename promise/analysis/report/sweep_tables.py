@@ -71,7 +71,7 @@ def kept_sweeps(folder: Path) -> Iterator[dict[str, Any]]:
             rows = done(path)
             best = {row["search"]: row for row in rows.sort("recall@10", maintain_order=True).to_dicts()}
             figure, shared = path.with_suffix(".svg"), rows.row(0, named=True)
-            if shared.get("cooccurrence.scale") is not None:
+            if "cooccurrence.scale" in rows.columns and rows["cooccurrence.scale"].is_not_null().any():
                 shared["data"] += " (counts)"
             yield {
                 "name": name, "title": kept.title, "words": kept.words, "path": path, "points": len(rows),

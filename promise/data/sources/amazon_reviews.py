@@ -30,8 +30,11 @@ class AmazonReviews(EventSource):
 
     def paths(self) -> list[Path]:
         """The files of reviews and of products."""
+        return [path for files in self.roles() for path in files]
+
+    def roles(self) -> list[list[Path]]:
         named = (("data.reviews", self.reviews), ("data.products", self.products))
-        return [path for name, pattern in named for path in found_files(name, pattern, self.root)]
+        return [found_files(name, pattern, self.root) for name, pattern in named]
 
     def events(self) -> Events:
         """The reviews; ValueError if they are of none of the three forms."""

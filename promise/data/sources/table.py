@@ -56,8 +56,11 @@ class Table(EventSource):
 
     def paths(self) -> list[Path]:
         """The files of events and of items."""
+        return [path for files in self.roles() for path in files]
+
+    def roles(self) -> list[list[Path]]:
         named = (("data.events", self.events_pattern), ("data.items", self.items_pattern))
-        return [path for name, pattern in named for path in found_files(name, pattern, self.root)]
+        return [found_files(name, pattern, self.root) for name, pattern in named]
 
     def events(self) -> Events:
         """The files of events; which columns are taken is said."""

@@ -34,9 +34,9 @@ class Drawn(NamedTuple):
     """Negatives of a batch at one depth; none of them counts for a target whose positive it is.
 
     Attributes:
-        nodes: (N,) shared by all targets, or (B, P, N) of each target's own.
-        log_expected: Of the same shape: log of how often a node is drawn in the mean, to be taken from its logit;
-            None = nothing.
+        nodes: (N,) shared by all targets, all distinct, or (B, P, N) of each target's own.
+        log_expected: Of the same shape: log of how often a node is drawn in the mean, over how often it was where
+            copies are one node, to be taken from its logit; None = nothing.
         repeated: (B, P, N), True where a negative repeats another and doesn't count; None = nowhere.
     """
 

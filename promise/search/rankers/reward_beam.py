@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -32,9 +33,9 @@ class RewardBeam(TreeRanker):
     """
 
     width: int | Sequence[int]
+    weight: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
-        self.weight = 1.0
         super().__post_init__()
         assert self.reward is not None
         wanted = per_level("width", self.width, self.trie.levels)
@@ -49,7 +50,7 @@ class RewardBeam(TreeRanker):
         states = self.generator.encode(users.history, users.lengths)
         context = self.reward.start(states)
         beams = Beams.root(len(users.history), users.history.device)
-        found, judged, kept = {}, [], []
+        found, proposed, judged, kept = {}, {}, [], []
         for depth, width in enumerate(self.widths, start=1):
             children = restriction.children(depth - 1, beams.nodes)  # (B, W, M)
             absent = ~children.valid | (beams.log_probs == -torch.inf).unsqueeze(-1)
@@ -62,13 +63,17 @@ class RewardBeam(TreeRanker):
             else:  # to sort the absent ones out would take longer than to score them
                 every = torch.arange(absent[0].numel(), device=absent.device).expand(len(absent), -1)
                 drafts = Beams.chosen(children, every, alike.flatten(1))
-            last, cut = depth == len(self.widths), there > width
-            rewards = rewards_of(self.reward, context, depth, drafts.nodes) if last or cut else None
+            last = depth == len(self.widths)
+            asked = counts > (0 if last else width)  # where nothing is cut before the end, no reward is asked
+            rewards = None
+            if asked.any():
+                rewards = rewards_of(self.reward, context, depth, drafts.nodes).masked_fill(~asked[:, None], 0.0)
             order = self.trie.item_of(drafts.nodes) if last else None  # decides ties
             beams, found[depth] = drafts.select(blend(drafts.log_probs, rewards, 1.0, 1.0), width, order)
-            judged.append(0 if rewards is None else counts.tolist())
+            proposed[depth] = drafts.log_probs
+            judged.append((counts * asked).tolist())
             kept.append(beams.kept())
-        refuse_nan(found, found, first)
+        refuse_nan(found, proposed, first)
         history = users.lengths.clamp_max(self.generator.history).tolist()
         cost = cost_of(self.generator.flops, self.reward.flops, history, [], judged)
         items, scores = restriction.items(kept[-1], found[len(self.widths)], k)

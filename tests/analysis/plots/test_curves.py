@@ -1,6 +1,7 @@
 """Which rows make one curve, what it is called, and what its points say."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -64,6 +65,27 @@ def test_dials_without_a_column_are_no_seeds(row) -> None:
     many = [row("guided", x / 100, 1e8, width=20, candidates=100 + x) | {"trial": x} for x in range(1, 12)]
     (curve,) = curves(results_table(many), "recall@10", "candidates")
     assert curve.scattered and sorted(point.seeds for point in curve.points) == [(x / 100,) for x in range(1, 12)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("search.adaptive", "entropy", "entropy"),
+        ("cooccurrence.scale", 3, "scale 3"),
+        ("allow", "sha256:a", "allow sha256:a"),
+        ("deny", "sha256:a", "deny sha256:a"),
+        ("data.split", "time", "split time"),
+    ],
+)
+def test_what_a_point_has_and_another_has_not_makes_no_seeds(row, name: str, value: Any, told: str) -> None:
+    one = row("guided", 0.05, 1e8, width=20, candidates=200)
+    assert set(names([one, one | {"seed": 1}, one | {name: value}])) == {"guided, W = 20", f"{told}, guided, W = 20"}
+
+
+def test_candidates_by_level_are_no_seeds_of_their_largest(row) -> None:
+    rows = [row("guided", x / 100, 1e8, width=20, candidates=c) for x, c in ((1, [200, 200]), (2, [40, 200]))]
+    (curve,) = curves(results_table(rows), "recall@10", "candidates")
+    assert sorted(point.seeds for point in curve.points) == [(0.01,), (0.02,)]
 
 
 def test_labels_name_what_differs_and_only_that(row) -> None:

@@ -265,3 +265,5 @@ def test_the_fingerprint_is_of_contents_and_options(tmp_path: Path) -> None:
     assert fingerprint("a.csv") == fingerprint("b.csv") != fingerprint("c.csv")
     variants = [{"ties": "shuffle"}, {"repeats": "last"}, {"min_item_events": 2}, {"item": "user"}, {"items": "b.csv"}]
     assert len({fingerprint("a.csv"), *(fingerprint("a.csv", **each) for each in variants)}) == 6
+    assert fingerprint("[ab].csv", items="c.csv") != fingerprint("a.csv", items="[bc].csv")  # the same files in turn
+    assert fingerprint("[ab].csv") != fingerprint("a.csv", items="b.csv")

@@ -1,15 +1,19 @@
 """Beam search by the reward alone is guided search with λ = 1 and all children as candidates, without a decoder."""
 
+import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from promise.search.protocols import UserRows, split
 from promise.search.rankers.reward_beam import RewardBeam
 from tests.search.strategies import repeatable, restrictions, worlds
-from tests.search.worlds import World
+from tests.search.toys import PoisonedRewards
+from tests.search.worlds import World, toy_world
 
 
 def reward_beam(world: World, width: Any, **offers: Any) -> RewardBeam:
@@ -30,6 +34,25 @@ def test_it_is_guided_search_over_all_children(world: World, width: int, k: int,
         exact = world.exhaustive(1.0, **always).rank(world.batch, k)
         there = exact.items[:, : found.items.shape[1]]
         assert torch.equal(found.items, there)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_nobody_is_judged_for_the_sake_of_others(width: int) -> None:
+    """Code 0 has twelve items below it, the others one each: some users have something to cut where others have not."""
+    codes = np.array([[a, b, c] for a in range(3) for b in range(1 if a else 3) for c in range(1 if a else 4)])
+    users = UserRows(torch.arange(len(codes))[:, None], torch.ones(len(codes), dtype=torch.int64))
+    for seed in range(5):
+        search = reward_beam(toy_world(codes, (3, 3, 4), seed, users, history=1), width)
+        alone = [search.rank(row, 3) for _, row in split(users, 1)]
+        together = search.rank(users, 3)
+        assert together.cost.prm_paths == sum(ranking.cost.prm_paths for ranking in alone)
+        assert together.items.tolist() == [ranking.items[0].tolist() for ranking in alone]
+
+
+def test_a_nan_is_the_rewards(drawn: Any) -> None:
+    poisoned = PoisonedRewards(drawn.reward, {(2, 0): slice(0, 1)}, math.nan)
+    with pytest.raises(ValueError, match=r"^the reward model gave NaN at level 2 for row 0 of the batch$"):
+        reward_beam(drawn, 2, reward=poisoned).rank(drawn.batch, 3)
 
 
 def test_the_drawn_world(drawn: Any) -> None:
