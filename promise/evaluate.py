@@ -22,7 +22,6 @@ SHOWN = tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in KS)
 def run(cfg: DictConfig) -> dict[str, Any]:
     """Rank, measure, compare."""
     check_judge(cfg)
-    require_writable("store", cfg.store, cfg.store)
     if cfg.predictions is not None:
         require_writable("predictions", cfg.predictions, Path(cfg.predictions).parent)
     pipeline = Pipeline(cfg)

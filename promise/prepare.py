@@ -5,7 +5,6 @@ from typing import Any
 from omegaconf import DictConfig
 
 from promise.data.card import card_lines
-from promise.pipeline.files import require_writable
 from promise.pipeline.ids_report import show_quality
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.verb import app, show
@@ -13,7 +12,6 @@ from promise.pipeline.verb import app, show
 
 def run(cfg: DictConfig) -> dict[str, Any]:
     """Build what is missing and report what there is."""
-    require_writable("store", cfg.store, cfg.store)
     pipeline = Pipeline(cfg)
     ids, facts = pipeline.ids, pipeline.data.manifest
     _ = pipeline.content, pipeline.cooccurrence

@@ -13,12 +13,12 @@ from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from torch import Tensor
-from tqdm import tqdm
 
 from promise.api import Recommender
 from promise.data.given_histories import GivenHistories, read_histories
 from promise.data.histories import pad_rows
 from promise.data.tables import found_files
+from promise.ids.progress import progress
 from promise.pipeline.config import plain
 from promise.pipeline.files import file_fingerprint, require_writable, written_whole
 from promise.pipeline.item_files import LISTS, indices_of
@@ -80,20 +80,18 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     parts = {first: folder / f"{first:012d}.parquet" for first in range(0, len(histories.users), count)}
     own = list(parts.items())[fabric.global_rank :: fabric.world_size]
     began, searched = time.perf_counter(), 0
-    total, quiet = sum(min(count, len(histories.users) - first) for first, _ in own), not fabric.is_global_zero
-    with tqdm(total=total, desc="recommending", unit="user", unit_scale=True, delay=1, disable=quiet) as bar:
-        for first, path in own:
-            users = np.arange(first, min(first + count, len(histories.users)))
-            if not path.exists():
-                items, scores = ranked(ranker, histories, users, cfg.k, cfg.batch_size, fabric.device)
-                if len(popular):
-                    empty = np.diff(histories.offsets)[users] == 0
-                    items[empty, : len(popular)] = popular
-                    scores[empty, : len(popular)] = popularity(model)[popular]
-                with written_whole(path) as part:
-                    table(model, histories.users.gather(users), items, scores).write_parquet(part)
-                searched += len(users)
-            bar.update(len(users))
+    sizes = [min(count, len(histories.users) - first) for first, _ in own]
+    for first, path in progress(own, "recommending", sizes, "users") if fabric.is_global_zero else own:
+        users = np.arange(first, min(first + count, len(histories.users)))
+        if not path.exists():
+            items, scores = ranked(ranker, histories, users, cfg.k, cfg.batch_size, fabric.device)
+            if len(popular):
+                empty = np.diff(histories.offsets)[users] == 0
+                items[empty, : len(popular)] = popular
+                scores[empty, : len(popular)] = popularity(model)[popular]
+            with written_whole(path) as part:
+                table(model, histories.users.gather(users), items, scores).write_parquet(part)
+            searched += len(users)
     searched = int(cast(Tensor, fabric.all_reduce(torch.tensor(searched, device=fabric.device), reduce_op="sum")))
     seconds = time.perf_counter() - began
     if fabric.is_global_zero:

@@ -19,7 +19,7 @@ from promise.analysis.report.headline import (
     write_table,
 )
 from promise.analysis.report.results_md import build
-from promise.analysis.report.sweep_tables import ABLATION, KEPT
+from promise.analysis.report.sweep_tables import KEPT
 from promise.analysis.results import read_results
 
 TABLES = {"headline.csv": (ROW_COLUMNS, ROW_KEY), "comparisons.csv": (COMPARISON_COLUMNS, COMPARISON_KEY)}
@@ -61,8 +61,8 @@ def add(folder: Path, rows: Path) -> list[Path]:
     found = {path.name: path for path in folder.glob("*.csv")} if folder.is_dir() else {}
     tables = {name: read_table(found[name], columns) for name, (columns, _) in TABLES.items() if name in found}
     copies = {kept.table: f"{name}-{run}.csv" for name, kept in KEPT.items() if kept.table == f"{name}.csv"}
-    if kind in KEPT or kind.startswith(ABLATION):
-        copies[KEPT[kind].table if kind in KEPT else "results.csv"] = f"{kind}-{run}.csv"
+    if kind in KEPT:
+        copies[KEPT[kind].table] = f"{kind}-{run}.csv"
     copies = {name: copy for name, copy in copies.items() if name in found}
     if not tables and not copies:
         raise ValueError(

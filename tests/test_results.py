@@ -82,21 +82,20 @@ def point(**values: Any) -> dict[str, Any]:
 
 
 def test_tables_of_other_runs_are_copied_under_their_name(tmp_path: Path) -> None:
-    weight, mine, scaling = (tmp_path / name / "shop-test-0" for name in ("weight", "ablation-mine", "scaling"))
-    for folder in (weight, mine, scaling):
+    weight, scaling = (tmp_path / name / "shop-test-0" for name in ("weight", "scaling"))
+    for folder in (weight, scaling):
         write_results([point()], folder / "results.csv")
     (scaling / "laws.csv").write_text("a\n1\n")
     drift = tmp_path / "drift" / "shop-test-0"
     drift.mkdir(parents=True)
     (drift / "drift.csv").write_text("a\n1\n")
     kept = tmp_path / "kept"
-    written = [path.name for folder in (weight, scaling, drift, mine) for path in results.add(folder, kept)]
+    written = [path.name for folder in (weight, scaling, drift) for path in results.add(folder, kept)]
     assert written == [
         "weight-shop-test-0.csv",
         "laws-shop-test-0.csv",
         "scaling-shop-test-0.csv",
         "drift-shop-test-0.csv",
-        "ablation-mine-shop-test-0.csv",
     ]
     assert (kept / written[0]).read_bytes() == (weight / "results.csv").read_bytes()
 

@@ -17,16 +17,11 @@ def pareto(cost: ArrayLike, accuracy: ArrayLike) -> NDArray[np.bool_]:
     Returns:
         (n,) bool.
 
-    Raises:
-        ValueError: If the two are not one-dimensional and equally long.
-
     Example:
         >>> pareto([1, 2, 3], [0.1, 0.3, 0.2]).tolist()
         [True, True, False]
     """
     costs, values = np.asarray(cost, dtype=np.float64), np.asarray(accuracy, dtype=np.float64)
-    if costs.ndim != 1 or costs.shape != values.shape:
-        raise ValueError(f"cost and accuracy must be (n,), got {costs.shape} and {values.shape}")
     # (n, n): whether a point of the columns is as good as one of the rows in both, and better in one
     as_good = (costs <= costs[:, None]) & (values >= values[:, None])
     better = (costs < costs[:, None]) | (values > values[:, None])
@@ -43,9 +38,6 @@ def knee(cost: ArrayLike, accuracy: ArrayLike) -> int | None:
 
     Returns:
         Index of the knee; the cheapest of equally far ones; None without any point.
-
-    Raises:
-        ValueError: If cost and accuracy are not one-dimensional and equally long.
 
     Example:
         >>> knee([1, 10, 100, 1000], [0.1, 0.4, 0.45, 0.46])

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Split = Literal["train", "validation", "test"]
+Split = Literal["validation", "test"]
 
 _TARGETS = {"validation": 1, "test": 2}  # their columns of `parts`
 
@@ -45,21 +45,6 @@ class Histories:
     item_count: int
     folder: Path | None = None
     parts: NDArray[np.int64] | None = None
-
-    def __post_init__(self) -> None:
-        if self.items.ndim != 1 or self.offsets.ndim != 1 or len(self.offsets) < 2:
-            raise ValueError("histories must be two flat arrays and hold at least one user")
-        if self.offsets[0] != 0 or self.offsets[-1] != len(self.items):
-            raise ValueError(f"offsets must run from 0 to {len(self.items)}, the number of items")
-        counts = np.diff(self.offsets)
-        if self.parts is not None:
-            self._check(self.parts)
-        elif counts.min() < 3:
-            user = int(counts.argmin())
-            raise ValueError(f"every user must have >= 3 items, user {user} has {counts[user]}")
-        # A memory map was checked before it was saved: reading all of it here would undo what the map is for.
-        if self.folder is None and not 0 <= self.items.min() <= self.items.max() < self.item_count:
-            raise ValueError(f"items must lie in 0..{self.item_count - 1}, got {self.items.min()}..{self.items.max()}")
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -103,13 +88,13 @@ class Histories:
         """The items before the target of a split.
 
         Args:
-            split: whose target; the "train" target is the last training item.
+            split: whose target.
             users: (B,) user indices.
             limit: longest history H, the newest items are kept; None = everything before the target.
 
         Returns:
             Items (B, H), padded on the right with 0, H being the longest history of these users (at least 1);
-            lengths (B,), >= 1 except for "train", where a user of one training item has no history.
+            lengths (B,), >= 1.
 
         Raises:
             ValueError: a user has no such target.
@@ -130,14 +115,9 @@ class Histories:
 
     def evaluated(self, split: Split) -> NDArray[np.int64]:
         """The users (n,) that have a target of a split, ascending."""
-        if self.parts is None or split == "train":
+        if self.parts is None:
             return np.arange(len(self))
         return np.flatnonzero(self.parts[:, _TARGETS[split]] >= 0)
-
-    def counts(self, users: NDArray[Any]) -> NDArray[np.int64]:
-        """All items of each of `users` (B,) -> (B,), the targets included."""
-        users = np.asarray(users)
-        return np.asarray(self.offsets[users + 1] - self.offsets[users])
 
     def training_counts(self, users: NDArray[Any] | None = None) -> NDArray[np.int64]:
         """How many items the training part of each of `users` (B,) has -> (B,); None = of all users."""
@@ -166,8 +146,6 @@ class Histories:
 
     def _target_positions(self, split: Split, users: NDArray[Any]) -> NDArray[np.int64]:
         """Where in the flat array the targets (B,) of a split stand."""
-        if split not in ("train", *_TARGETS):
-            raise ValueError(f"split must be train, validation or test, got {split}")
         users = np.asarray(users)
         places = self._places(split, users)
         if (places < 0).any():
@@ -176,24 +154,6 @@ class Histories:
 
     def _places(self, split: str, users: NDArray[Any]) -> NDArray[np.int64]:
         """The same, -1 for users without a target."""
-        if split == "train":
-            return self._training_ends(users) - 1
         if self.parts is None:
             return self._training_ends(users) + _TARGETS[split] - 1
         return np.asarray(self.parts[users, _TARGETS[split]])
-
-    def _check(self, parts: NDArray[np.int64]) -> None:
-        """Raise ValueError if positions lie outside their user or out of order."""
-        if parts.shape != (len(self), 3):
-            raise ValueError(f"parts must have the shape {(len(self), 3)}, got {parts.shape}")
-        if self.folder is not None:
-            return
-        begin, end = self.offsets[:-1], self.offsets[1:]
-        training, *targets = parts.T
-        wrong = (training <= begin) | (training > end)
-        for places in targets:
-            wrong |= (places >= 0) & ((places < training) | (places >= end))
-        if wrong.any():
-            user = int(wrong.argmax())
-            wanted = "positions of their own user, training first"
-            raise ValueError(f"parts must be {wanted}, user {user} has {parts[user]}")

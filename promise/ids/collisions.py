@@ -50,14 +50,7 @@ def make_unique(
         codes (I, L + 1), or (I, L) where nothing collides; items of one path are numbered in item order.
         level sizes, the last one as large as the fullest path.
         moved, the number of items that left their own path.
-
-    Raises:
-        ValueError: limit < 1, or as many vectors as items are not there.
     """
-    if limit < 1:
-        raise ValueError(f"limit must be >= 1, got {limit}")
-    if len(vectors) != len(codes):
-        raise ValueError(f"vectors must have {len(codes)} rows, got {len(vectors)}")
     level_sizes = tuple(len(codebook) for codebook in codebooks)
     paths, path_of = _distinct_paths(codes)
     needed = -(-len(vectors) // math.prod(level_sizes))

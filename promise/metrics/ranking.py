@@ -1,13 +1,9 @@
 """Recall and NDCG at k, computed from the rank of each user's one target item."""
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchmetrics import Metric
 
 NOT_RANKED: int = 2**31 - 1
 """The rank of a target that is not in the list."""
@@ -47,11 +43,8 @@ def recall_values(ranks: NDArray[np.integer], k: int) -> NDArray[np.float64]:
 
     Returns:
         (n,) 0.0 or 1.0.
-
-    Raises:
-        ValueError: If k < 1.
     """
-    return _recall(torch.tensor(ranks), _checked(k)).numpy()
+    return (ranks < k).astype(np.float64)
 
 
 def ndcg_values(ranks: NDArray[np.integer], k: int) -> NDArray[np.float64]:
@@ -63,60 +56,5 @@ def ndcg_values(ranks: NDArray[np.integer], k: int) -> NDArray[np.float64]:
 
     Returns:
         (n,) values in [0, 1].
-
-    Raises:
-        ValueError: If k < 1.
     """
-    return _ndcg(torch.tensor(ranks), _checked(k)).numpy()
-
-
-def _recall(ranks: Tensor, k: int) -> Tensor:
-    return (ranks < k).to(torch.float64)
-
-
-def _ndcg(ranks: Tensor, k: int) -> Tensor:
-    return (ranks < k) / torch.log2(ranks.to(torch.float64) + 2)
-
-
-def _checked(k: int) -> int:
-    if k < 1:
-        raise ValueError(f"k must be >= 1, got {k}")
-    return k
-
-
-class _MeanOverUsers(Metric):
-    """Mean over users of one value per target rank; states are sums, so processes add up exactly."""
-
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = False
-    values: Callable[[Tensor, int], Tensor]
-    total: Tensor
-    users: Tensor
-
-    def __init__(self, k: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.k = _checked(k)
-        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("users", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, ranks: Tensor) -> None:
-        """Add the users of one batch, given their target ranks (B,)."""
-        self.total += self.values(ranks, self.k).sum()
-        self.users += ranks.numel()
-
-    def compute(self) -> Tensor:
-        """Return the mean over all users so far: a float64 scalar in [0, 1], NaN without users."""
-        return self.total / self.users
-
-
-class Recall(_MeanOverUsers):
-    """Recall@k over target ranks: see `recall_values`."""
-
-    values = staticmethod(_recall)
-
-
-class NDCG(_MeanOverUsers):
-    """NDCG@k over target ranks: see `ndcg_values`."""
-
-    values = staticmethod(_ndcg)
+    return (ranks < k) / np.log2(ranks.astype(np.float64) + 2)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 
@@ -20,9 +20,6 @@ def true_rank(scores: Tensor, nodes: Tensor, true: Tensor) -> Tensor:
 
     Returns:
         (B,) float64, 1 = first; NaN where the true prefix is no candidate.
-
-    Raises:
-        ValueError: If the shapes do not fit.
     """
     found = _found(scores, nodes, true)
     own = scores.double().masked_fill(~found, -torch.inf).amax(1, keepdim=True)  # (B, 1)
@@ -53,9 +50,6 @@ def belief(scores: Tensor, nodes: Tensor, true: Tensor) -> Belief:
         scores: (B, C) of the candidates.
         nodes: (B, C) their trie nodes, distinct within a row; -1 = no candidate.
         true: (B,) trie node of the target's prefix.
-
-    Raises:
-        ValueError: If the shapes do not fit.
     """
     found = _found(scores, nodes, true)
     probabilities = scores.double().masked_fill(nodes < 0, -torch.inf).softmax(1)
@@ -64,51 +58,23 @@ def belief(scores: Tensor, nodes: Tensor, true: Tensor) -> Belief:
     return Belief(confidence.masked_fill(~found.any(1), torch.nan), right)
 
 
-class Reliability(NamedTuple):
-    """Users in bins of like confidence, least confident first, equally many in each.
+def calibration_error(confidence: ArrayLike, right: ArrayLike, bins: int = 10) -> float:
+    """Expected calibration error in [0, 1]: mean over users of |accuracy - confidence| of their bin.
 
-    Attributes:
-        users: (n,) int64 users of each bin.
-        confidence: (n,) mean confidence.
-        accuracy: (n,) share that was right.
-    """
-
-    users: NDArray[np.int64]
-    confidence: NDArray[np.float64]
-    accuracy: NDArray[np.float64]
-
-    @property
-    def error(self) -> float:
-        """Expected calibration error in [0, 1]: mean over users of |accuracy - confidence| of their bin."""
-        return float(np.average(np.abs(self.accuracy - self.confidence), weights=self.users))
-
-
-def reliability(confidence: ArrayLike, right: ArrayLike, bins: int = 10) -> Reliability:
-    """Compares confidence with accuracy in bins.
+    Bins hold equally many users of like confidence; there are no more than users.
 
     Args:
-        confidence: (n,) in [0, 1].
+        confidence: (n,) in [0, 1], n >= 1.
         right: (n,) bool.
-        bins: Number of bins, >= 1; there are no more than users.
-
-    Raises:
-        ValueError: If the shapes differ, there is no user, or `bins` is below 1.
+        bins: Number of bins, >= 1.
 
     Example:
-        >>> reliability([0.2, 0.4, 0.9, 0.9], [False, False, True, False], bins=2).error.__round__(6)
+        >>> round(calibration_error([0.2, 0.4, 0.9, 0.9], [False, False, True, False], bins=2), 6)
         0.35
     """
     values, hits = np.asarray(confidence, dtype=np.float64), np.asarray(right, dtype=np.float64)
-    if values.ndim != 1 or values.shape != hits.shape or not len(values):
-        raise ValueError(f"confidence and right must be (n,) with n >= 1, got {values.shape} and {hits.shape}")
-    if bins < 1:
-        raise ValueError(f"bins must be >= 1, got {bins}")
     parts = np.array_split(np.argsort(values, kind="stable"), min(bins, len(values)))
-    return Reliability(
-        np.array([len(part) for part in parts]),
-        np.array([values[part].mean() for part in parts]),
-        np.array([hits[part].mean() for part in parts]),
-    )
+    return float(sum(abs((hits[part] - values[part]).sum()) for part in parts) / len(values))
 
 
 def median_interval(values: ArrayLike) -> tuple[float, float, float]:
@@ -123,14 +89,9 @@ def median_interval(values: ArrayLike) -> tuple[float, float, float]:
 
     Returns:
         The median (the lower of two middle values), and the ends of its interval.
-
-    Raises:
-        ValueError: If there is no value, or one is not finite.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64).ravel())
     count = len(ordered)
-    if not count or not np.isfinite(ordered).all():
-        raise ValueError("values must be finite numbers of at least one user")
     middle = (count + 1) // 2  # the middle of n uniform draws is Beta(middle, n + 1 - middle)
     ends = np.quantile(np.random.default_rng(0).beta(middle, count + 1 - middle, 10_000), [0.025, 0.975])
     low, high = ordered[np.minimum((ends * count).astype(np.int64), count - 1)]
@@ -139,9 +100,4 @@ def median_interval(values: ArrayLike) -> tuple[float, float, float]:
 
 def _found(scores: Tensor, nodes: Tensor, true: Tensor) -> Tensor:
     """(B, C) bool, True at the true prefix."""
-    if nodes.ndim != 2 or scores.shape != nodes.shape or true.shape != nodes.shape[:1] or not nodes.shape[1]:
-        raise ValueError(
-            f"scores and nodes must be (B, C) with C >= 1 and true (B,), "
-            f"got {tuple(scores.shape)}, {tuple(nodes.shape)} and {tuple(true.shape)}"
-        )
     return (nodes == true[:, None]) & (true[:, None] >= 0)

@@ -145,12 +145,7 @@ class PathTable(nn.Module):
             moved: For each depth 1..L the new node of every old one.
             content: As in the constructor, for the larger trie; needed where there was content. An old prefix keeps
                 the content that it was trained with.
-
-        Raises:
-            ValueError: If content is needed and not there.
         """
-        if self.projection is not None and content is None:
-            raise ValueError("reward.content=true needs the content vectors of the new items, got none")
         content = (content if self.projection is not None else None) or []
         moved = [places.to(self.get_buffer("prefixes_1").device) for places in moved]
         if self.own_vectors is not None and not self.hashed:

@@ -8,7 +8,7 @@ import polars as pl
 import torch
 
 from promise.metrics.intervals import mean_interval
-from promise.metrics.rescue import median_interval, reliability
+from promise.metrics.rescue import calibration_error, median_interval
 from promise.pipeline.files import written_whole
 from promise.pipeline.points import Point
 from promise.pipeline.trainer import make_trainer
@@ -149,11 +149,8 @@ def judged(
     yield Measure(depth, f"{judge}_median_rank", len(ranks), *median_interval(ranks))
     yield mean(depth, f"{judge}_mrr", 1 / ranks)
     yield mean(depth, f"{judge}_top_width", ranks <= width)
-    bins = reliability(confidence, right)
-    yield Measure(depth, f"{judge}_ece", len(ranks), bins.error)  # a resample's is larger: no interval
-    for number, (users, said, was) in enumerate(zip(*bins, strict=True), 1):
-        yield Measure(depth, f"{judge}_bin{number}_confidence", int(users), float(said))
-        yield Measure(depth, f"{judge}_bin{number}_accuracy", int(users), float(was))
+    # A resample's is larger: no interval.
+    yield Measure(depth, f"{judge}_ece", len(ranks), calibration_error(confidence, right))
 
 
 def mean(depth: int | None, name: str, values: pl.Series) -> Measure:
@@ -173,11 +170,9 @@ def as_table(measures: list[Measure], names: dict[str, Any], levels: list[Level]
 
 
 def by_name(measures: list[Measure], levels: int) -> dict[str, Any]:
-    """Values by name, one per level where they have a depth (None = not measured there); without the bins."""
+    """Values by name, one per level where they have a depth (None = not measured there)."""
     found: dict[str, Any] = {}
     for measure in measures:
-        if "_bin" in measure.name:
-            continue
         if measure.depth is None:
             found[measure.name] = measure.value
         else:

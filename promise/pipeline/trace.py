@@ -1,6 +1,5 @@
 """One user's plain and guided search as tables: what each level keeps, in words, and where the target is lost."""
 
-from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +12,8 @@ from promise.pipeline.browsing import item_table, items_below, require_user, spe
 from promise.pipeline.drift import searches
 from promise.pipeline.points import Point
 from promise.pipeline.stages import Pipeline
-from promise.search.beams import Step
-from promise.search.guided import GuidedSearch
+from promise.search.explanation import stepped
 from promise.search.options import entries
-from promise.search.protocols import Batch
 from promise.tasks.drift import LISTED
 
 MARK = "✓"
@@ -146,7 +143,7 @@ def trace_user(point: Point, user: int) -> UserTrace:
     batch = EvaluationDataset(pipeline.histories, cfg.split, np.array([user]))[np.array([0])]
     target = int(batch.targets[0, 0])
     guided, plain = searches(point, torch.device("cpu"))
-    (met, found), (beams, listed) = stepped(guided, batch), stepped(plain, batch)
+    (met, found), (beams, listed) = (stepped(each, batch, LISTED) for each in (guided, plain))
     reward = guided.judge.reward
     assert reward is not None  # a weight above 0 needs one
     with torch.inference_mode():
@@ -170,14 +167,6 @@ def trace_user(point: Point, user: int) -> UserTrace:
         )
         levels.append(level.with_columns(pl.col("log_prob").cast(pl.Float64)))
     return UserTrace(pipeline, target, pl.concat(levels), {"plain": listed, "guided": found})
-
-
-def stepped(search: GuidedSearch, users: Batch) -> tuple[list[Step], list[int]]:
-    """The steps of a search for one user, and the items that it returns; the search stays as it is."""
-    steps: list[Step] = []
-    watched = copy(search)
-    watched.observer = steps.append
-    return steps, watched.rank(users, LISTED).items[0].tolist()
 
 
 def rescued_user(record: pl.DataFrame) -> int:

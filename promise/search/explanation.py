@@ -8,7 +8,7 @@ import torch
 
 from promise.search.beams import Step, allowed_log_softmax
 from promise.search.guided import GuidedSearch
-from promise.search.protocols import UserRows
+from promise.search.protocols import Batch, UserRows
 from promise.search.scoring import blend, next_logits
 
 
@@ -34,7 +34,7 @@ def explained(search: GuidedSearch, user: UserRows, item: int) -> list[dict[str,
     restriction: Any = search.restrictions.of(user)
     node = code = parent = torch.zeros(1, 1, dtype=torch.int64)
     rows: list[dict[str, Any]] = []
-    for step, plain, level in zip(stepped(search, user), stepped(beam, user), search.levels, strict=True):
+    for step, plain, level in zip(stepped(search, user)[0], stepped(beam, user)[0], search.levels, strict=True):
         children = restriction.children(step.depth - 1, node)
         logits, cache = next_logits(generator, cache, parent, code)
         log_probs = allowed_log_softmax(logits, children, trie.level_sizes[step.depth - 1])
@@ -58,10 +58,9 @@ def explained(search: GuidedSearch, user: UserRows, item: int) -> list[dict[str,
     return rows
 
 
-def stepped(search: GuidedSearch, user: UserRows) -> list[Step]:
-    """The levels of a search for one user."""
+def stepped(search: GuidedSearch, user: Batch, k: int = 1) -> tuple[list[Step], list[int]]:
+    """The levels of a search for one user, and the k items that it returns; the search stays as it is."""
     steps: list[Step] = []
     watched = copy(search)
     watched.observer = steps.append
-    watched.rank(user, 1)
-    return steps
+    return steps, watched.rank(user, k).items[0].tolist()

@@ -196,15 +196,10 @@ def oracle_of(guided: GuidedSearch) -> tuple[GuidedSearch, OracleRewards]:
 
 def likeliest_codes(generator: Generator, users: SearchBatch, targets: Tensor, items: Targets, trie: Trie) -> Tensor:
     """Likeliest allowed codes (B, L), each after the true ones of the targets (B,)."""
-    logits = allowed_logits(generator, users, targets, items, trie)
-    return torch.stack([each.argmax(-1) for each in logits], 1)
-
-
-def allowed_logits(
-    generator: Generator, users: SearchBatch, targets: Tensor, items: Targets, trie: Trie
-) -> Iterator[Tensor]:
-    """For each level logits (B, K) after the true codes of the targets (B,), -inf where the trie allows no code."""
     states = generator.encode(users.history, users.lengths)
     last = (states.lengths - 1).unsqueeze(1)
+    found = []
     for depth, logits in enumerate(generator.teacher_forced(states, last, items.codes[targets].unsqueeze(1))):
-        yield logits[:, 0].masked_fill(~trie.allowed(depth, items.nodes[targets, depth]), -torch.inf)
+        allowed = trie.allowed(depth, items.nodes[targets, depth])
+        found.append(logits[:, 0].masked_fill(~allowed, -torch.inf).argmax(-1))
+    return torch.stack(found, 1)

@@ -10,10 +10,11 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
 from torch import Tensor, nn
+from torchmetrics import MeanMetric
 
 from promise.data.batch import Batch
 from promise.ids.trie import Trie
-from promise.metrics.ranking import NDCG, Recall, target_ranks
+from promise.metrics.ranking import ndcg_values, recall_values, target_ranks
 from promise.search.protocols import NotANumber, Ranker
 from promise.tasks.schedule import LAZY_STEPS, adamw, clip, make_sparse
 
@@ -195,7 +196,7 @@ class RankingSelectedTask(TrainingTask):
     def __init__(self, *, ranker: Ranker, seed: int, **schedule: Any) -> None:
         super().__init__(**schedule, seed=seed, monitor=SELECTION, mode="max")
         self.ranker = ranker
-        self.recall, self.ndcg = Recall(10), NDCG(10)
+        self.recall, self.ndcg = (MeanMetric().set_dtype(torch.float64) for _ in range(2))  # sums: processes add up
 
     def validation_step(self, batch: Batch, index: int) -> None:
         # Rewards of neighbouring candidates differ by less than bf16 can tell.
@@ -205,8 +206,8 @@ class RankingSelectedTask(TrainingTask):
             except NotANumber as error:
                 raise ValueError(f"{error} {self.where()}") from error
         ranks = target_ranks(items, batch.targets[:, 0])
-        self.recall.update(ranks)
-        self.ndcg.update(ranks)
+        for metric, values in ((self.recall, recall_values), (self.ndcg, ndcg_values)):
+            metric.update(torch.from_numpy(values(ranks.cpu().numpy(), 10)).to(self.device))
         self.log(SELECTION, self.recall, prog_bar=True, batch_size=len(ranks))
         self.log("validation/ndcg@10", self.ndcg, batch_size=len(ranks))
 

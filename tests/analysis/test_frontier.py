@@ -1,7 +1,5 @@
 """The frontier against the definition, point by point."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -33,9 +31,3 @@ def test_the_knee() -> None:
     assert knee([1, 10, 100], [0.1, 0.2, 0.3]) == 0  # a straight line: the cheapest
     assert knee([5], [0.1]) == 0
     assert knee([], []) is None
-
-
-@pytest.mark.parametrize("function", [pareto, knee])
-def test_error_shapes(function: Any) -> None:
-    with pytest.raises(ValueError, match=r"^cost and accuracy must be \(n,\), got \(2,\) and \(1,\)$"):
-        function([1, 2], [1])

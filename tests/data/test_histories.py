@@ -23,7 +23,7 @@ def test_history_is_the_plain_slice(seed, tmp_path):
     users = np.array([draw.randrange(len(lists)) for _ in range(draw.randint(1, 10))])
     limit = draw.choice([None, 1, 2, 5, 100])
     for one in (memory, Histories.open(tmp_path)):
-        for split, end in (("test", -1), ("validation", -2), ("train", -3)):
+        for split, end in (("test", -1), ("validation", -2)):
             expected = [lists[user][:end][-limit if limit else None :] for user in users]
             items, lengths = one.history(split, users, limit)
             assert lengths.tolist() == [len(row) for row in expected]
@@ -69,37 +69,11 @@ def test_parts_of_another_split(tmp_path):
     opened = Histories.open(tmp_path)
     for one in (made, opened, pickle.loads(pickle.dumps(made)), pickle.loads(pickle.dumps(opened))):
         assert [part.tolist() for part in one.training_items()] == [[1, 5], [0, 1, 2]]
-        assert [one.evaluated(split).tolist() for split in ("train", "validation", "test")] == [[0, 1], [0], [0]]
-        assert [one.targets(split, np.array([0])).item() for split in ("train", "validation", "test")] == [1, 3, 4]
+        assert [one.evaluated(split).tolist() for split in ("validation", "test")] == [[0], [0]]
+        assert [one.targets(split, np.array([0])).item() for split in ("validation", "test")] == [3, 4]
         assert one.history("test", np.array([0]))[0].tolist() == [[1, 2, 3]]
         assert one.lengths("test", np.array([0])).tolist() == [3]
         assert [one.parts_of(user) for user in (0, 1)] == [["training", "none", "validation", "test"], ["training"]]
         with pytest.raises(ValueError, match=r"^user 1 has no test target$"):
             one.targets("test", np.array([0, 1]))
     assert histories([1, 2, 3, 4]).parts_of(0) == ["training", "training", "validation", "test"]
-
-
-ITEMS = np.array([1, 2, 3], dtype=np.int32)
-
-
-@pytest.mark.parametrize(
-    ("build", "message"),
-    [
-        (lambda: Histories(ITEMS, np.array([0]), 4), "must be two flat arrays and hold at least one user"),
-        (lambda: Histories(ITEMS[None], np.array([0, 3]), 4), "must be two flat arrays"),
-        (lambda: Histories(ITEMS, np.array([0, 4]), 4), "offsets must run from 0 to 3"),
-        (lambda: histories([1, 2, 3], [1, 2]), "every user must have >= 3 items, user 1 has 2"),
-        (lambda: histories([1, 2, 3], item_count=3), "items must lie in 0..2, got 1..3"),
-        (lambda: parted([1, 2, 3]), r"parts must have the shape \(2, 3\), got \(1, 3\)"),
-        (lambda: parted([1, 2, 3], [4, -1, -1]), r"training first, user 1 has \[ 4 -1 -1\]"),
-        (lambda: parted([2, 1, 3], [5, -1, -1]), "parts must be positions of their own user, training first, user 0"),
-        (lambda: parted([2, 3, 4], [5, -1, -1]), "training first, user 0"),
-        (
-            lambda: histories([1, 2, 3]).targets("dev", np.array([0])),
-            "split must be train, validation or test, got dev",
-        ),
-    ],
-)
-def test_wrong_arrays_are_refused(build, message):
-    with pytest.raises(ValueError, match=message):
-        build()

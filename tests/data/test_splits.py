@@ -41,7 +41,7 @@ def test_split_is_the_plain_one(seed):
     for user in range(users):
         mine = [item for _, item, _ in sorted((r for r in rows if r[0] == user), key=lambda row: row[2])]
         one = np.array([user])
-        for split, end in (("test", -1), ("validation", -2), ("train", -3)):
+        for split, end in (("test", -1), ("validation", -2)):
             assert histories.targets(split, one).tolist() == [mine[end]]
             padded, lengths = histories.history(split, one)
             assert padded[0, : lengths[0]].tolist() == mine[:end]

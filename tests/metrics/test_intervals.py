@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from promise.metrics.intervals import Interval, mean_interval, paired_interval
+from promise.metrics.intervals import mean_interval, paired_interval
 
 
 def naive(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
@@ -55,7 +55,7 @@ def test_paired_is_the_mean_of_differences() -> None:
     b = (rng.random(400) < 0.3).astype(float)
     a = np.maximum(b, rng.random(400) < 0.1)
     assert paired_interval(a, b, seed=3) == mean_interval(a - b, seed=3)
-    assert paired_interval(a, b).holds
+    assert paired_interval(a, b).low > 0
     # Pairing is what makes it sharp: the two means' own intervals overlap.
     assert mean_interval(a).low < mean_interval(b).high
 
@@ -68,35 +68,9 @@ def test_seeds_are_averaged_within_a_user_first() -> None:
     assert len(paired_interval(values, values[::-1]).seed_means) == 3
 
 
-def test_a_claim_holds_in_every_seed_only() -> None:
-    assert Interval(0.2, 0.1, 0.3, (0.1, 0.3)).holds
-    assert Interval(-0.2, -0.3, -0.1, (-0.2,)).holds
-    assert not Interval(0.2, 0.1, 0.3, (-0.1, 0.5)).holds
-    assert not Interval(0.2, -0.1, 0.3, (0.2,)).holds
-
-
 def test_counting_and_drawing_users_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.where(np.random.default_rng(10).random(400) < 0.2, 0.5, 0.0)
     counted = mean_interval(values, resamples=20_000)
     monkeypatch.setattr("promise.metrics.intervals.MULTINOMIAL_COST", 10**9)
     drawn = mean_interval(values, resamples=20_000)
     assert (drawn.low, drawn.high) == pytest.approx((counted.low, counted.high), abs=0.002)
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: mean_interval([]), "values must hold at least one user, got none"),
-        (lambda: mean_interval(np.zeros((2, 0))), "values must hold at least one user, got none"),
-        (lambda: mean_interval(1.0), "values must be (n,) or (seeds, n), got 0 dimensions"),
-        (lambda: mean_interval([1, np.nan, np.inf]), "values must be finite, got 2 NaN or infinite"),
-        (lambda: mean_interval([1], resamples=0), "resamples must be >= 1, got 0"),
-        (lambda: mean_interval([1], level=1.0), "level must be between 0 and 1, got 1.0"),
-        (lambda: paired_interval([1], []), "b must hold at least one user, got none"),
-        (lambda: paired_interval([1], [1, 2]), "a and b must hold the same users, got shapes (1,) and (2,)"),
-    ],
-)
-def test_errors(call, message: str) -> None:
-    with pytest.raises(ValueError) as error:
-        call()
-    assert str(error.value) == message

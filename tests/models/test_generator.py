@@ -203,24 +203,6 @@ def test_new_items_join_histories_and_change_nothing_else(changes, make_generato
     assert torch.equal(fresh.item_tokens(torch.arange(32)), generator.item_tokens(torch.arange(32)))
 
 
-@pytest.mark.parametrize(
-    ("codes", "content", "message"),
-    [
-        ([0, 0, 0], (2, 4), r"codes must be a table \(items, 3\), got shape \(3,\)"),
-        ([[0, 0], [1, 1]], (2, 4), r"codes must be a table \(items, 3\), got shape \(2, 2\)"),
-        ([[0, 0, 0], [1, 5, 1]], (2, 4), r"codes must lie below level sizes \(4, 5, 3\), got \[1, 5, 1\]"),
-        ([[0, 0, 0], [1, -1, 1]], (2, 4), r"codes must lie below level sizes \(4, 5, 3\), got \[1, -1, 1\]"),
-        ([[0, 0, 0], [1, 1, 1]], None, r"content must be a table \(2, 4\), got none"),
-        ([[0, 0, 0], [1, 1, 1]], (2, 3), r"content must be a table \(2, 4\), got shape \(2, 3\)"),
-    ],
-)
-def test_appended_items_that_do_not_fit_are_refused(codes, content, message, make_generator):
-    generator = make_generator(content=True, content_vectors=torch.zeros(30, 4))
-    with pytest.raises(ValueError, match=message):
-        generator.append_items(torch.tensor(codes), None if content is None else torch.zeros(content))
-    assert len(generator.codes) == len(generator.content_vectors) == 30
-
-
 @torch.no_grad()
 @pytest.mark.parametrize("item", [-1, 10_000])
 def test_histories_that_would_give_garbage_are_refused_outside_training(make_generator, catalogue, item):

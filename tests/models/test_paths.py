@@ -160,13 +160,6 @@ def test_without_a_product_old_vectors_stay_exactly(kind, catalogue, grown):
     assert all(torch.equal(whole(paths, d)[moved[d - 1]], before[d - 1]) for d in depths)
 
 
-def test_a_larger_catalogue_needs_its_content(catalogue):
-    paths = table(catalogue, content=content_of(catalogue.prefixes))
-    moved = [torch.arange(len(codes)) for codes in catalogue.prefixes]
-    with pytest.raises(ValueError, match=r"reward\.content=true needs the content vectors of the new items, got none"):
-        paths.extend(catalogue.prefixes, moved, None)
-
-
 def test_the_kind_of_a_prefix_table():
     assert [hashed_rows(kind) for kind in ("full", "none", "own", "hashed:1", "hashed:65536")] == [0, 0, 0, 1, 65536]
     for kind in ("half", "hashed", "hashed:", "hashed:0", "hashed:-1", "hashed:07", "hashed:1.5", "hashed:9 ", 5, None):

@@ -165,6 +165,3 @@ def test_the_ranker_sums_the_tables_similarities_by_age():
             assert ranking.scores[row][real].numpy() == pytest.approx(np.sort(scores)[::-1][: real.sum()], rel=1e-5)
     plain = [ranker.rank(batch, ITEMS) for ranker in (Cooccurrence(ITEMS, 0, **given), CoVisit(**given))]
     assert torch.equal(plain[0].items, plain[1].items)
-    for name, wrong in (("neighbours", {"neighbours": 0}), ("window", {"window": 0}), ("decay", {"decay": -1})):
-        with pytest.raises(ValueError, match=rf"search.{name} must be"):
-            Cooccurrence(**{"neighbours": 1, "text_weight": 0, **given, **wrong})

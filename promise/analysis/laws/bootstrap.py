@@ -80,19 +80,8 @@ def resampled(x: ArrayLike, values: ArrayLike, resamples: int = RESAMPLES, seed:
 
     Returns:
         The curve, sorted along x.
-
-    Raises:
-        ValueError: If the shapes do not fit, x is not positive and distinct, or a value is not finite.
     """
     places, per_user = np.asarray(x, dtype=np.float64), np.asarray(values, dtype=np.float64)
-    if places.ndim != 1 or per_user.ndim != 2 or len(places) != len(per_user) or per_user.size == 0:
-        raise ValueError(f"x must be (points,) and values (points, users), got {places.shape} and {per_user.shape}")
-    if not (np.isfinite(places) & (places > 0)).all() or len(np.unique(places)) < len(places):
-        raise ValueError(f"x must be > 0, finite and distinct, got {places.tolist()}")
-    if not np.isfinite(per_user).all():
-        raise ValueError(f"values must be finite, got {np.count_nonzero(~np.isfinite(per_user))} NaN or infinite")
-    if resamples < 1:
-        raise ValueError(f"resamples must be >= 1, got {resamples}")
     order = np.argsort(places)
     rows = per_user[order].T  # (users, points)
     distinct, counts = np.unique(rows, axis=0, return_counts=True)

@@ -103,9 +103,6 @@ def fit_all(x: ArrayLike, values: ArrayLike, resamples: int = RESAMPLES, seed: i
     Returns:
         The fits, each with a reason in place of numbers where there are fewer than 4 points, too short a range, no
         trend, or an exponent that the points do not determine; and the verdict.
-
-    Raises:
-        ValueError: As `bootstrap.resampled`.
     """
     curve = resampled(x, values, resamples, seed)
     fits = tuple(fit_law(curve, law) for law in Law)

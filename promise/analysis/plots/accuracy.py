@@ -1,7 +1,4 @@
-"""Accuracy against candidates, against compute and against λ.
-
-Tables are as `results_table` makes them; a metric that is no column of them raises ValueError.
-"""
+"""Accuracy against candidates, against compute and against λ; tables are as `results_table` makes them."""
 
 import itertools
 from collections.abc import Iterator, Sequence

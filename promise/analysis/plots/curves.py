@@ -125,14 +125,7 @@ class SearchCurve:
 
 
 def usable(rows: pl.DataFrame, metric: str) -> pl.DataFrame:
-    """The rows of finished points that have the metric, of a table as `results_table` makes it.
-
-    Raises:
-        ValueError: If there is no such column.
-    """
-    if metric not in rows.columns:
-        known = ", ".join(name for name in rows.columns if "@" in name and "_" not in name)
-        raise ValueError(f"metric must be a column of the results ({known}), got {metric}")
+    """The rows of finished points that have the metric, of a table as `results_table` makes it."""
     keep = pl.col(metric).cast(pl.Float64).is_finite().fill_null(False)
     if "status" in rows.columns:
         keep &= pl.col("status").fill_null("done") == "done"
@@ -150,9 +143,6 @@ def curves(rows: pl.DataFrame, metric: str, along: Along) -> list[SearchCurve]:
 
     Returns:
         The curves, in the order of `SEARCHES`, then as the rows stand.
-
-    Raises:
-        ValueError: If there is no such metric.
     """
     found = usable(rows, metric).to_dicts()
     contexts = [

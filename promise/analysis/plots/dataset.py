@@ -22,14 +22,8 @@ def dataset_figure(lengths: ArrayLike, sales: ArrayLike, prefixes: Sequence[Arra
 
     Returns:
         A figure of three panels.
-
-    Raises:
-        ValueError: If there is no user, no item or no level.
     """
     histories, sold = np.asarray(lengths), np.asarray(sales)
-    if not len(histories) or not len(sold) or not len(prefixes):
-        got = f"{len(histories)}, {len(sold)} and {len(prefixes)}"
-        raise ValueError(f"a data set needs users, items and levels, got {got}")
     with drawing.page((13.0, 4.2), title, "") as figure:
         left, middle, right = figure.subplots(1, 3)
         longest = int(histories.max())

@@ -82,19 +82,12 @@ def page(size: tuple[float, float], title: str, note: str) -> Iterator[Figure]:
 
 @contextmanager
 def sweep_page(rows: pl.DataFrame, metric: str, size: tuple[float, float], note: str) -> Iterator[Figure]:
-    """A page that says what the rows were measured on, and how many of them are left out; raises as `usable`."""
+    """A page that says what the rows were measured on, and how many of them are left out."""
     done = usable(rows, metric)
     if missing := len(rows) - len(done):
         note += f" Left out: {missing} of {len(rows)} points, failed or without {metric}."
     with page(size, measured_on(done), note) as figure:
         yield figure
-
-
-def require_columns(rows: pl.DataFrame, columns: Sequence[str], what: str) -> None:
-    """Raise ValueError unless the table of `what` has these columns and a row."""
-    missing = [name for name in columns if name not in rows.columns]
-    if missing or rows.is_empty():
-        raise ValueError(f"no table of {what}: it lacks {', '.join(missing) or 'rows'}")
 
 
 def measured_on(rows: pl.DataFrame) -> str:

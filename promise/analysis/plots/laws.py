@@ -46,12 +46,7 @@ def law_figure(panels: Sequence[LawPanel], title: str = "") -> Figure:
 
     Returns:
         A figure two panels wide; the legend says which law is preferred. Parameters are in `laws.csv`.
-
-    Raises:
-        ValueError: If there is no panel.
     """
-    if not panels:
-        raise ValueError("panels must hold at least one curve, got none")
     columns = min(2, len(panels))
     rows = math.ceil(len(panels) / columns)
     with drawing.page((6.2 * columns, 4.0 * rows + 0.9), title, LAW_NOTE) as figure:

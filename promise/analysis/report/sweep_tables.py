@@ -60,13 +60,10 @@ KEPT = {
 }
 """By the name that its files begin with."""
 
-ABLATION = "ablation-"
-"""Sweeps of such a name are kept too."""
-
 
 def kept_sweeps(folder: Path) -> Iterator[dict[str, Any]]:
     """Every kept table of points: `title`, `words`, `path`, `figure`, what all points share, and its best points."""
-    for name, kept in {**KEPT, ABLATION.removesuffix("-"): KeptSweep("A further ablation", "sweep")}.items():
+    for name, kept in KEPT.items():
         for path in sorted(folder.glob(f"{name}-*.csv")) if kept.table == "results.csv" else ():
             rows = done(path)
             best = {row["search"]: row for row in rows.sort("recall@10", maintain_order=True).to_dicts()}

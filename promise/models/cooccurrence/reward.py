@@ -145,8 +145,7 @@ class CooccurrenceReward(RewardModel):
     def extend(
         self, prefixes: Tensors, moved: Tensors, content: Tensors | None = None, item_nodes: Tensor | None = None
     ) -> None:
-        if item_nodes is None:
-            raise ValueError("a reward with co-occurrence counts needs the trie nodes of the items, got none")
+        assert item_nodes is not None
         self.inner.extend(prefixes, moved, content, item_nodes)
         self.nodes = item_nodes.to(self.nodes.device)
         self.bias.own.shares = prefix_shares(self.nodes)

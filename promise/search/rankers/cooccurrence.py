@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from promise.search.nearest import cosines, largest, row_blocks
-from promise.search.options import check_options
 from promise.search.rankers.counts import CoVisit, co_visits, rarities
 
 
@@ -91,7 +90,6 @@ class Cooccurrence(CoVisit):
     def __init__(
         self, neighbours: int, text_weight: float, *, item_words: sparse.csr_matrix | None = None, **co_visit: Any
     ) -> None:
-        check_options({"neighbours": neighbours, "text_weight": text_weight})
         super().__init__(**co_visit)
         counting = {name: co_visit[name] for name in ("training", "window", "decay", "backward", "rarity")}
         shape = self.item_count, self.item_count

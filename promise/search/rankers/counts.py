@@ -7,7 +7,6 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from promise.search.options import check_options
 from promise.search.protocols import UserRows
 from promise.search.rankers.all_items import AllItems
 
@@ -66,8 +65,6 @@ class CoVisit(AllItems):
         item_count: int,
         **lists: Any,
     ) -> None:
-        options = {"window": window, "decay": decay, "backward": backward, "rarity": rarity, "recent": recent}
-        check_options(options)
         super().__init__(item_count=item_count, **lists)
         self.recent = recent
         scale = sparse.diags_array(rarities(training[0], item_count, rarity))
@@ -103,7 +100,6 @@ class CoVisitText(CoVisit):
     """
 
     def __init__(self, text_weight: float, *, words: sparse.csr_array, **co_visit: Any) -> None:
-        check_options({"text_weight": text_weight})
         super().__init__(**co_visit)
         self.text_weight = text_weight
         self.words, self.by_word = words.tocsr(), words.T.tocsr()

@@ -1,36 +1,27 @@
 """Oracle: ranks by the distribution that a simulated purchase is drawn from, which no search can beat."""
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from promise.search.protocols import Batch, Ranking, UserRows
 from promise.search.rankers.all_items import AllItems
 
 
-class NextPurchase(Protocol):
-    """A simulation that knows what may happen next, such as `Conditional` of the simulated shop."""
-
-    def probabilities(self, user: int, length: int) -> NDArray[np.floating]:
-        """Of every item (I,) to be what a user takes after the first `length` items."""
-        ...
-
-
 class Oracle(AllItems):
     """Ranks items by their probabilities, which rest on all that a simulation knows of a user; those of 0 are none.
 
     Args:
-        conditional: Gives the probabilities.
+        conditional: Gives (I,) `probabilities(user, length)`, such as `Conditional` of the simulated shop.
         all_items: As `AllItems`.
 
     Raises:
         ValueError: If a list is wrong.
     """
 
-    def __init__(self, *, conditional: NextPurchase, **all_items: Any) -> None:
+    def __init__(self, *, conditional: Any, **all_items: Any) -> None:
         super().__init__(**all_items)
         self.conditional = conditional
 

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from promise.ids.trie import Trie
+from promise.models.flops import RewardFlops
 from promise.search.cost import Cost
 from promise.search.guided import GuidedSearch
-from promise.search.options import PerLevel, check_options
+from promise.search.options import PerLevel
 from promise.search.protocols import Items, NextCodes
 
 
@@ -51,7 +52,6 @@ class PMISearch(GuidedSearch):
         allow: Items | None = None,
         deny: Items | None = None,
     ) -> None:
-        check_options({"beta": beta, "smoothing": smoothing})
         reward = Rarity(trie, torch.from_numpy(np.bincount(training[0], minlength=trie.items)) + smoothing)
         lists: dict[str, Any] = {"remove_seen": remove_seen, "allow": allow, "deny": deny}
         super().__init__(
@@ -63,16 +63,6 @@ class PMISearch(GuidedSearch):
         return replace(super().cost(history, decoded, judged), prm_paths=0)
 
 
-class Lookup:
-    """Cost of a table: none."""
-
-    def start(self, history: Sequence[int]) -> int:
-        return 0
-
-    def score(self, history: Sequence[int], paths: int | Sequence[int]) -> int:
-        return 0
-
-
 class Rarity:
     """The reward -log p(prefix), the same for every user.
 
@@ -81,7 +71,7 @@ class Rarity:
         counts: (I,) what every item counts, > 0.
     """
 
-    flops = Lookup()
+    flops = RewardFlops()  # a table costs none
     path_bytes = 8
 
     def __init__(self, trie: Trie, counts: Tensor) -> None:

@@ -1,7 +1,7 @@
 """SASRecRanker: ranks by a network that scores every item at once; one product, then the best k."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from torch import Tensor
 
@@ -10,38 +10,11 @@ from promise.search.protocols import UserRows
 from promise.search.rankers.all_items import AllItems
 
 
-class ItemScoresCost(Protocol):
-    """FLOPs of a network that scores items, summed over users whose histories have the given lengths."""
-
-    def encode(self, history: Sequence[int]) -> int: ...
-    def score(self, history: Sequence[int], items: int) -> int: ...
-
-
-class ItemScores(Protocol):
-    """A model that scores every item as the next one, such as `promise.models.sasrec.SASRec`."""
-
-    @property
-    def flops(self) -> ItemScoresCost: ...
-
-    @property
-    def history(self) -> int:
-        """The most items H that it reads, the newest ones."""
-        ...
-
-    def encode(self, history: Tensor, lengths: Tensor) -> Tensor:
-        """User states (B, D)."""
-        ...
-
-    def scores(self, users: Tensor) -> Tensor:
-        """Scores (B, I)."""
-        ...
-
-
 class SASRecRanker(AllItems):
     """Ranks the whole catalogue by the scores of a network.
 
     Args:
-        sasrec: Scores every item.
+        sasrec: Scores every item, as `promise.models.sasrec.SASRec` does: `encode`, `scores`, `history`, `flops`.
         all_items: As `AllItems`.
 
     Raises:
@@ -50,7 +23,7 @@ class SASRecRanker(AllItems):
 
     scores_at_once = 1 << 24
 
-    def __init__(self, *, sasrec: ItemScores, **all_items: Any) -> None:
+    def __init__(self, *, sasrec: Any, **all_items: Any) -> None:
         super().__init__(**all_items)
         self.sasrec = sasrec
 

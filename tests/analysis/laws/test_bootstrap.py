@@ -38,19 +38,3 @@ def test_a_resample_has_the_same_users_at_all_points() -> None:
     curve = resampled([1, 2, 3], values, resamples=30)
     np.testing.assert_array_equal(curve.draws[:, 0], curve.draws[:, 1])
     assert (curve.draws[:, 2] > curve.draws[:, 1]).all()
-
-
-@pytest.mark.parametrize(
-    ("x", "values", "resamples", "message"),
-    [
-        ([1, 2], [[1.0, 0.0]], 9, r"x must be \(points,\) and values \(points, users\), got \(2,\) and \(1, 2\)"),
-        ([1], [[]], 9, r"x must be \(points,\) and values \(points, users\), got \(1,\) and \(1, 0\)"),
-        ([0, 1], [[1.0], [1.0]], 9, r"x must be > 0, finite and distinct, got \[0.0, 1.0\]"),
-        ([1, 1], [[1.0], [1.0]], 9, r"x must be > 0, finite and distinct, got \[1.0, 1.0\]"),
-        ([1, 2], [[1.0], [np.nan]], 9, r"values must be finite, got 1 NaN or infinite"),
-        ([1], [[1.0]], 0, r"resamples must be >= 1, got 0"),
-    ],
-)
-def test_errors(x, values, resamples: int, message: str) -> None:
-    with pytest.raises(ValueError, match=f"^{message}$"):
-        resampled(x, values, resamples)

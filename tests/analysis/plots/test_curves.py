@@ -124,8 +124,3 @@ def test_unfinished_rows_and_missing_values(row) -> None:
     points = {p.width: p for curve in curves(table, "recall@10", "candidates") for p in curve.points}
     assert math.isnan(points[10].flops) and math.isnan(points[50].low)
     assert names([]) == []
-
-
-def test_error_metric(sweep) -> None:
-    with pytest.raises(ValueError, match=r"^metric must be a column of the results \(recall@5, .*\), got recal@10$"):
-        usable(results_table(sweep), "recal@10")

@@ -84,10 +84,3 @@ def test_what_is_not_there_is_left_out(left_out: str) -> None:
         some = {"teacher_forced": [0.5]}
     assert len(drift_figure(made(some)).axes) == 6
     assert "W = 20, C = 200" in drift_figure(made(some, users=7)).get_suptitle()
-
-
-def test_errors() -> None:
-    with pytest.raises(ValueError, match=r"^no table of the drift analysis: it lacks C, measure$"):
-        drift_figure(made(MEASURES).drop("C", "measure"))
-    with pytest.raises(ValueError, match=r"^no table of the drift analysis: it lacks rows$"):
-        drift_figure(made({}))

@@ -61,8 +61,3 @@ def test_over_compute_and_without_a_law() -> None:
     assert (
         set(lines(flat)) == {"measured", "held out"} and flat.get_legend().get_title().get_text() == "preferred: none"
     )
-
-
-def test_errors() -> None:
-    with pytest.raises(ValueError, match=r"^panels must hold at least one curve, got none$"):
-        law_figure([])

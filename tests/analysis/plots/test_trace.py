@@ -1,7 +1,6 @@
 """What the figure of one user's search draws."""
 
 import polars as pl
-import pytest
 
 from promise.analysis.plots.trace import trace_figure
 
@@ -35,9 +34,3 @@ def test_marks_cuts_and_the_target() -> None:
 def test_a_level_without_beams_or_target() -> None:
     (ax,) = trace_figure(ROWS[3:4]).axes
     assert ax.get_title("left") == "Level 1" and len(ax.lines) == 1
-
-
-@pytest.mark.parametrize(("rows", "lacks"), [(ROWS.drop("reward", "plain"), "reward, plain"), (ROWS[:0], "rows")])
-def test_no_table_of_a_trace(rows: pl.DataFrame, lacks: str) -> None:
-    with pytest.raises(ValueError, match=rf"^no table of a trace: it lacks {lacks}$"):
-        trace_figure(rows)

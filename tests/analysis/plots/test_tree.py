@@ -1,9 +1,8 @@
 """What the figure of a search tree draws, and where."""
 
 import polars as pl
-import pytest
 
-from promise.analysis.plots.trace import TREE_COLUMNS, heights, tree_figure
+from promise.analysis.plots.trace import heights, tree_figure
 
 NAMES = ("level", "node", "parent", "prefix", "items", "holds", "log_prob", "reward", "plain", "guided", "target")
 NODES = pl.DataFrame(
@@ -20,9 +19,6 @@ NODES = pl.DataFrame(
 
 def test_what_has_nothing_below_it_has_a_row() -> None:
     assert heights(NODES) == {(2, 2): 0, (2, 7): 1, (1, 5): 0.5, (1, 9): 2}
-    assert set(NAMES) == {*TREE_COLUMNS}
-    with pytest.raises(KeyError, match=r"no parent: \(1, 5\)"):
-        heights(NODES[1:])
 
 
 def test_boxes_lines_and_texts() -> None:
@@ -38,9 +34,3 @@ def test_boxes_lines_and_texts() -> None:
     thick = [line for line in ax.lines if line.get_linewidth() == 2.4]
     assert [list(line.get_ydata()) for line in thick] == [[1, 0.5], [0.5, 1]]
     assert str(figure.get_supxlabel()).startswith("Picked. Each box: a prefix")
-
-
-@pytest.mark.parametrize(("rows", "lacks"), [(NODES.drop("reward", "plain"), "reward, plain"), (NODES[:0], "rows")])
-def test_no_table_of_a_tree(rows: pl.DataFrame, lacks: str) -> None:
-    with pytest.raises(ValueError, match=rf"^no table of a tree: it lacks {lacks}$"):
-        tree_figure(rows)

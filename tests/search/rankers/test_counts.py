@@ -152,24 +152,3 @@ def test_batch_order_and_padding_do_not_matter() -> None:
             ranking = ranker.rank(shop.batch, 3)
             assert torch.equal(ranker.rank(flipped, 3).items.flip(0), ranking.items)
             assert ranking.kept == [] and (ranking.cost.users, ranking.cost.decoder_tokens) == (4, 0)
-
-
-@pytest.mark.parametrize(
-    ("dials", "recent", "message"),
-    [
-        (Counting(0), None, r"^search\.window must be an integer >= 1, got 0$"),
-        (Counting(1, decay=-1), None, r"^search\.decay must be a number >= 0, got -1$"),
-        (Counting(1, backward=math.nan), None, r"^search\.backward must be a number >= 0, got nan$"),
-        (Counting(1, rarity=math.inf), None, r"^search\.rarity must be a number >= 0, got inf$"),
-        (Counting(1), 0, r"^search\.recent must be an integer >= 1, got 0$"),
-    ],
-)
-def test_bad_dials_are_refused(dials: Counting, recent: int | None, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        CoVisit(*dials, recent, training=(np.array([0]), np.array([0, 1])), item_count=1)
-
-
-@pytest.mark.parametrize("text_weight", [-0.5, math.nan, math.inf])
-def test_a_text_weight_must_be_a_number_from_0_on(text_weight: float) -> None:
-    with pytest.raises(ValueError, match=rf"^search\.text_weight must be a number >= 0, got {text_weight}$"):
-        co_visit_text(text_weight, SHOPS[1])
