@@ -15,7 +15,7 @@ METHODS = {
     "co_visit": "items that stood near the user's items in other users' histories",
     "co_visit_text": "the same, but first those whose texts are like that of the user's last item",
     "cooccurrence": "the counts of neighbouring items alone, which both networks take as a term",
-    "sasrec": "SASRec, full softmax, item numbers only; published runs of it reach more: compare with those",
+    "sasrec": "SASRec, item numbers only, full softmax (the union: drawn items); published runs of it reach more",
     "plain_alone": "plain beam search of a generator that was trained without a reward model",
     "plain": "plain beam search of the generator that was trained with the reward model",
     "pmi": "log p minus β times the log of the prefix's share of the training items; no reward model",
