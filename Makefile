@@ -36,4 +36,4 @@ test: setup
 	$(MAKE) --no-print-directory -j2 pytest lint
 
 pytest: setup
-	OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules promise tests
+	OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --doctest-modules promise tests
