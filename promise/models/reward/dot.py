@@ -14,7 +14,7 @@ from promise.models.paths import PathTable
 from promise.models.reward.model import Drawn, RewardCache, RewardModel, Tensors
 from promise.models.users import EncoderOutput, take_rows
 
-#: Bytes of path vectors that a CPU scores at once.
+#: Bytes of path vectors that a CPU scores at once: those that leave its cache take twice as long.
 AT_ONCE = 1 << 19
 
 
@@ -79,14 +79,17 @@ class DotReward(RewardModel):
         return RewardCache(self.query(users.last))
 
     def score(self, cache: RewardCache, depth: int, nodes: Tensor) -> Tensor:
-        users = len(nodes)
-        if nodes.is_cpu and not torch.compiler.is_compiling():  # vectors that leave the cache take twice as long
-            users = max(1, AT_ONCE // (4 * self.dim * nodes.shape[1]))
-        found = []
-        for query, part in zip(cache.values[:, depth - 1 : depth].split(users), nodes.split(users), strict=True):
-            vectors = self.paths.look_up(depth, part)  # (b, C, dim)
-            found.append(torch.bmm(query.to(vectors.dtype), vectors.transpose(1, 2)).squeeze(1))
-        return found[0] if len(found) == 1 else torch.cat(found)
+        query = cache.values[:, depth - 1 : depth]  # (B, 1, dim)
+        if not nodes.is_cpu or torch.compiler.is_compiling():
+            return self.products(query, depth, nodes)
+        users = max(1, AT_ONCE // (4 * self.dim * nodes.shape[1]))
+        parts = zip(query.split(users), nodes.split(users), strict=True)
+        return torch.cat([self.products(some, depth, of_some) for some, of_some in parts])
+
+    def products(self, query: Tensor, depth: int, nodes: Tensor) -> Tensor:
+        """Products (B, C) of queries (B, 1, dim) with the vectors of nodes (B, C)."""
+        vectors = self.paths.look_up(depth, nodes)  # (B, C, dim)
+        return torch.bmm(query.to(vectors.dtype), vectors.transpose(1, 2)).squeeze(1)
 
     def score_all(self, cache: RewardCache, depth: int) -> Tensor:
         """Rewards (B, N_depth) of every prefix of a depth: one matrix product for each part of the table."""
