@@ -76,11 +76,6 @@ def summary(result: PointResult) -> dict[str, Any]:
             name: None if row[name] is None else [row[f"{name}_low"], row[f"{name}_high"]] for name in METRICS
         },
         "hrecall": [level["hrecall"] for level in levels if "hrecall" in level],
-        "drift": {
-            name: [level[name] for level in levels]
-            for name in ("teacher_forced", "free_running")
-            if name in (levels or [{}])[0]
-        },
         **{name: row[name] for name in ("recall_ceiling", "certified") if name in row},
         **{name: row.get(name) for name in ("invalid_rate", "duplicate_rate", "incomplete_users", "parameters")},
         "cost": {name: row[name] for name in costs},

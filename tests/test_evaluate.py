@@ -32,7 +32,7 @@ def test_the_contract(run: Run) -> None:
             assert 0 <= interval[0] <= value <= interval[1] <= 1
     assert set(said["baselines"]) == {"popularity", "co_visit"}
     assert all(None not in baseline.values() and list(baseline) == METRICS for baseline in said["baselines"].values())
-    assert said["drift"] == {} and Path(said["paths"]["row"]).is_file()
+    assert Path(said["paths"]["row"]).is_file()
     assert len(said["hrecall"]) >= 3 and said["hrecall"] == sorted(said["hrecall"], reverse=True)
     assert said["hrecall"][-1] <= said["recall_ceiling"] <= said["hrecall"][-2]
     assert said["hrecall"][-1] == pytest.approx(said["metrics"]["recall@10"])
@@ -87,7 +87,7 @@ def test_files_that_do_not_fit(run: Run, tmp_path: Path) -> None:
 )
 def test_tiny_catalogues(pipeline_of: Callable[..., Any], tmp_path: Path, lines: str) -> None:
     (tmp_path / "tiny.txt").write_text(lines)
-    files = [f"data.sequences={tmp_path / 'tiny.txt'}", "data.items=null", "evaluation.drift=true", "ids.codes=256"]
+    files = [f"data.sequences={tmp_path / 'tiny.txt'}", "data.items=null", "ids.codes=256"]
     for search, remove in (("guided", False), ("orm", True), ("exhaustive", False)):
         pipeline = pipeline_of(*files, f"search={search}", f"evaluation.remove_seen={remove}", store=tmp_path)
         row = Point(pipeline, pipeline.cfg.search, CHOICES | {"search": search}).result()[0].row

@@ -28,7 +28,7 @@ def summary_run(
     """Write the summary run of a sweep, beside the runs of its jobs.
 
     It holds the table `results`, every point as `search/KIND/METRIC` over `search/flops`, W&B's own
-    charts (`accuracy_over_candidates`, `accuracy_over_flops`, `hrecall_per_level`, `drift_per_level`), and the
+    charts (`accuracy_over_candidates`, `accuracy_over_flops`, `hrecall_per_level`), and the
     figures as images. A run that is already active is left alone.
 
     Args:
@@ -95,14 +95,8 @@ def _charts(rows: pl.DataFrame) -> dict[str, Any]:
         pairs = {name: xy[:, np.isfinite(xy[0])].tolist() for name, xy in pairs.items() if np.isfinite(xy[0]).any()}
         lines[f"accuracy_over_{place}"] = pairs, METRIC, unit
     kept = {name: shares for name, (_, shares) in kept_prefixes(rows).items()}
-    greedy = {
-        name: row
-        for name in ("teacher_forced", "free_running")
-        for row in rows.select(f"^{name}@[0-9]+$").drop_nulls().head(1).rows()
-    }
-    for name, title, shares in (("hrecall", "HRecall", kept), ("drift", "accuracy of the greedy code", greedy)):
-        per_level = {key: (list(range(1, len(values) + 1)), list(values)) for key, values in shares.items()}
-        lines[f"{name}_per_level"] = per_level, title, "level"
+    per_level = {name: (list(range(1, len(shares) + 1)), list(shares)) for name, shares in kept.items()}
+    lines["hrecall_per_level"] = per_level, "HRecall", "level"
     found = {}
     for name, (pairs, title, unit) in lines.items():
         if pairs:

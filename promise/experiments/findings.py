@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import count, pairwise, takewhile
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -87,7 +87,7 @@ def findings(points: Sequence[Measured]) -> list[Finding]:
 
     Returns:
         Guided against plain at equal width; steps in C; plain beams made wider; the shuffled reward; baselines;
-        drift; smaller generators with guidance against larger ones without. Only points on the same users, and but for
+        smaller generators with guidance against larger ones without. Only points on the same users, and but for
         the last for searches with the same networks, are compared; where there are several such groups, a text begins
         with what tells its group from the others.
     """
@@ -100,7 +100,7 @@ def findings(points: Sequence[Measured]) -> list[Finding]:
     found = [
         replace(finding, text=" ".join([*(f"{name}={row.get(name)}" for name in differing), finding.text]))
         for row, group in zip(rows, compared, strict=True)
-        for finding in (*differences(group), *drift(group))
+        for finding in differences(group)
     ]
     return [*found, *sizes(points)]
 
@@ -167,15 +167,6 @@ def difference(name: str, first: Measured, other: str, second: Measured, level: 
     hits, others = (VALUES["recall"](point.ranks, 10) for point in (first, second))
     found = paired_interval(hits, others, seed=0, level=level)
     return Finding(f"recall@10: {name} − {other}", found.mean, found.low, found.high)
-
-
-def drift(points: Sequence[Measured]) -> Iterator[Finding]:
-    """Accuracy per level after the true codes minus after the model's own, of the first point that has it."""
-    row = next((p.row for p in points if "teacher_forced@1" in p.row), {})
-    for level in takewhile(lambda level: f"teacher_forced@{level}" in row, count(1)):
-        forced, free = row[f"teacher_forced@{level}"], row[f"free_running@{level}"]
-        text = f"accuracy at level {level}: teacher-forced {forced:.3f} − free-running {free:.3f}"
-        yield Finding(text, forced - free, None, None)
 
 
 def sizes(points: Sequence[Measured]) -> Iterator[Finding]:

@@ -33,7 +33,7 @@ RULES: dict[str, dict[str, options.Rule]] = {
         "split": options.one_of("validation", "test"),
         "build": options.one_of("auto", "never"),
         "ids.collisions": options.one_of(*POLICIES),
-        **dict.fromkeys(("dry_run", "retry_failed", "evaluation.remove_seen", "evaluation.drift"), options.TRUTH),
+        **dict.fromkeys(("dry_run", "retry_failed", "evaluation.remove_seen"), options.TRUTH),
         "evaluation.users": options.or_null(options.COUNT),
         "evaluation.precision": options.one_of("32-true", "bf16-mixed"),
         **dict.fromkeys(

@@ -130,7 +130,7 @@ class Point:
         if found := fingerprints(pipeline, self.accepts):
             key |= found | {"precision": cfg.evaluation.precision}
         if self.with_networks:
-            key["drift"] = cfg.evaluation.drift
+            key["drift"] = False  # rows of before had a choice
             key |= self.trust
         if "seed" in self.accepts and (not self.ranker.beam_options or self.acting.get("shuffle_rewards")):
             key["seed"] = cfg.seed
@@ -191,7 +191,6 @@ class Point:
                 item_count=pipeline.histories.item_count,
                 depth=max(DEEP),
                 trie=pipeline.trie if self.with_networks else None,
-                drift_of=pipeline.networks[0] if self.with_networks and cfg.evaluation.drift else None,
             )
             trainer.test(task, datamodule=pipeline.datamodule(cfg.evaluation.users), verbose=False)
             found = task.result()
@@ -268,8 +267,7 @@ class Point:
                 interval = mean_interval(function(found.ranks), seed=0)
                 values = interval.mean, interval.low, interval.high
             row |= zip((column, f"{column}_low", f"{column}_high"), values, strict=True)
-        for name in ("hrecall", "teacher_forced", "free_running"):
-            row |= {f"{name}@{level}": share for level, share in enumerate(getattr(found, name), start=1)}
+        row |= {f"hrecall@{level}": share for level, share in enumerate(found.hrecall, start=1)}
         row |= found.shares | {"invalid_rate": found.invalid_rate, "duplicate_rate": found.duplicate_rate}
         # Lists shorter than the longest that is measured, as far as the catalogue has so many items.
         wanted = min(max(KS), self.width, self.pipeline.histories.item_count)

@@ -14,12 +14,9 @@ from promise.data.batch import Batch
 from promise.ids.trie import Trie
 from promise.metrics.drift import prefix_hits
 from promise.metrics.ranking import target_ranks
-from promise.models.generator import Generator
 from promise.search.cost import Cost
-from promise.search.guided import GuidedSearch
 from promise.search.protocols import Ranker, Ranking
 from promise.search.scoring import shaped
-from promise.tasks.drift import likeliest_codes
 from promise.tasks.training import Targets
 
 
@@ -37,8 +34,6 @@ class EvaluationResult:
             `certified`, that of the users whose answer is proved to be the best; only those that the ranker tells.
         kept: (n, L) whether the target's own prefix was kept, by level; None for a ranker that keeps no prefixes.
         hrecall: Share of users whose true prefix was kept, one per level; empty likewise.
-        teacher_forced: Share of codes predicted right given the true codes before; empty unless asked for.
-        free_running: The same, each code given the model's own codes before.
         invalid_rate: Share of returned entries that name no item of the catalogue.
         duplicate_rate: Share of returned entries that repeat an earlier one of their list.
         cost: Sums over the users.
@@ -52,8 +47,6 @@ class EvaluationResult:
     shares: dict[str, float]
     kept: NDArray[np.bool_] | None
     hrecall: list[float]
-    teacher_forced: list[float]
-    free_running: list[float]
     invalid_rate: float
     duplicate_rate: float
     cost: Cost
@@ -66,33 +59,17 @@ class RankingEvaluator(LightningModule):
         k: Length of the answers that are kept.
         ranker: Anything that ranks.
         trie: The catalogue's trie; None for a ranker without one.
-        drift_of: A generator whose level accuracy is measured beside the ranking; None = not measured.
         item_count: Items of the catalogue.
         depth: Items that the ranker is asked for, and how deep the ranks go, >= k; None = k.
-
-    Raises:
-        ValueError: If drift is asked for without a trie.
     """
 
     def __init__(
-        self,
-        k: int,
-        *,
-        ranker: Ranker,
-        item_count: int,
-        trie: Trie | None = None,
-        drift_of: Generator | None = None,
-        depth: int | None = None,
+        self, k: int, *, ranker: Ranker, item_count: int, trie: Trie | None = None, depth: int | None = None
     ) -> None:
         super().__init__()
-        if drift_of is not None and trie is None:
-            raise ValueError("drift_of needs a trie, got none")
         self.k, self.depth = k, depth or k
-        self.ranker, self.item_count, self.trie = ranker, item_count, trie
+        self.ranker, self.item_count = ranker, item_count
         self.items = Targets(trie) if trie else None
-        self.drift_of = drift_of
-        if drift_of is not None and trie is not None:
-            self.greedy = GuidedSearch(1, 1, None, 0.0, 1.0, generator=drift_of, reward=None, trie=trie)
         self.found: list[tuple[NDArray[np.generic], ...]] = []
         self.entries = torch.zeros(3, dtype=torch.int64)  # returned, invalid, duplicate
         self.cost = Cost()
@@ -106,7 +83,7 @@ class RankingEvaluator(LightningModule):
         self.cost = self.cost + ranking.cost
         self.entries += count_entries(ranking.items, self.item_count).cpu()
         targets = batch.targets[:, 0]
-        kept = forced = free = within = certified = targets.new_zeros(len(targets), 0, dtype=torch.bool)
+        kept = within = certified = targets.new_zeros(len(targets), 0, dtype=torch.bool)
         if self.items:
             nodes = self.items.nodes[targets]  # (B, L+1)
             if ranking.kept:
@@ -115,20 +92,9 @@ class RankingEvaluator(LightningModule):
                 within = prefix_hits(ranking.candidates, nodes[:, -1])[:, None]
         if ranking.certified is not None:
             certified = ranking.certified[:, None]
-        if self.drift_of is not None:
-            forced, free = self.drift(batch)
         ranks, answer = target_ranks(ranking.items, targets), (ranking.items[:, : self.k], ranking.scores[:, : self.k])
-        columns = (batch.users, targets, ranks, *answer, kept, forced, free, within, certified)
+        columns = (batch.users, targets, ranks, *answer, kept, within, certified)
         self.found.append(tuple(column.cpu().numpy() for column in columns))
-
-    @torch.inference_mode()
-    def drift(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Whether the likeliest allowed codes are true, after the true codes and after the model's own: (B, L) each."""
-        assert self.drift_of is not None and self.items is not None and self.trie is not None
-        targets = batch.targets[:, 0]
-        forced = likeliest_codes(self.drift_of, batch, targets, self.items, self.trie)
-        free = self.items.codes[self.greedy.rank(batch, 1).items[:, 0]]
-        return forced == self.items.codes[targets], free == self.items.codes[targets]
 
     def result(self) -> EvaluationResult:
         """The result over all processes, users in ascending order."""
@@ -140,9 +106,9 @@ class RankingEvaluator(LightningModule):
             entries = torch.stack([part[1] for part in parts]).sum(0)
             cost = sum((part[2] for part in parts), Cost())
         order = np.argsort(np.concatenate([batch[0] for batch in found]))
-        fills = (0, 0, 0, -1, -np.inf, *[False] * 5)
+        fills = (0, 0, 0, -1, -np.inf, *[False] * 3)
         columns: Any = [joined(parts, fill)[order] for parts, fill in zip(zip(*found, strict=True), fills, strict=True)]
-        users, targets, ranks, items, scores, kept, forced, free, within, certified = columns
+        users, targets, ranks, items, scores, kept, within, certified = columns
         returned, invalid, duplicate = entries.tolist()
         shares = {"recall_ceiling": within, "certified": certified}
         return EvaluationResult(
@@ -154,8 +120,6 @@ class RankingEvaluator(LightningModule):
             shares={name: float(each.mean()) for name, each in shares.items() if each.shape[1]},
             kept=kept if kept.shape[1] else None,
             hrecall=kept.mean(0).tolist(),
-            teacher_forced=forced.mean(0).tolist(),
-            free_running=free.mean(0).tolist(),
             invalid_rate=invalid / max(1, returned),
             duplicate_rate=duplicate / max(1, returned),
             cost=cost,

@@ -49,7 +49,6 @@ def test_offline_run_holds_the_tables_the_charts_and_the_images(sweep, row, tmp_
         ("accuracy_over_candidates", {"plain beam", "guided, W = 20"}),
         ("accuracy_over_flops", {"exhaustive, λ = 1", "guided, W = 10"}),
         ("hrecall_per_level", {"guided, W = 10, C = 100", "plain beam, W = 20"}),
-        ("drift_per_level", {"teacher_forced", "free_running"}),
     ):
         series = content(f"{name}_table")
         assert keys <= {dict(zip(series["columns"], cells, strict=True))["lineKey"] for cells in series["data"]}, name

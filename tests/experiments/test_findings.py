@@ -110,15 +110,6 @@ def test_groups_are_told_apart() -> None:
     assert findings(same_names)[0].text == "networks=a recall@10: guided W=10 C=20 − plain W=10"
 
 
-def test_drift_is_told_once_a_group() -> None:
-    levels = {"teacher_forced@1": 0.5, "free_running@1": 0.5, "teacher_forced@2": 0.75, "free_running@2": 0.5}
-    found = findings([plain(10, **levels), plain(20, **levels)])
-    assert [(f.text, f.difference, f.cells()[-1]) for f in found] == [
-        ("accuracy at level 1: teacher-forced 0.500 − free-running 0.500", 0.0, ""),
-        ("accuracy at level 2: teacher-forced 0.750 − free-running 0.500", 0.25, ""),
-    ]
-
-
 PARAMETERS = {"tiny": 10, "small": 20, "base": 30}
 
 

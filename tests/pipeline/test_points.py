@@ -66,7 +66,7 @@ def test_equal_searches_share_a_row(point_of: PointOf, one: list[str], other: li
     [
         ["search.width=10"], ["search.expansion=2"], ["search.weight=0.5"], ["search=orm"], ["search=plain"],
         ["search=exhaustive"], ["search.shuffle_rewards=true"], ["split=test"], ["evaluation.users=30"],
-        ["evaluation.remove_seen=true"], ["evaluation.drift=true"], ["evaluation.precision=bf16-mixed"], ["seed=1"],
+        ["evaluation.remove_seen=true"], ["evaluation.precision=bf16-mixed"], ["seed=1"],
         ["search.adaptive=entropy"], ["search=best_of_n"],
     ],
 )  # fmt: skip
