@@ -146,7 +146,7 @@ def test_a_headline_sweep_writes_its_rows_and_comparisons(run: Run) -> None:
         (["sweep.name=x", "sweep.grids=[{search:guided}]", "training=generator"], "search.weight=1.0 needs a reward m"),
         (
             ["sweep.name=x", "sweep.grids=[{search:reward_beam}]", "training=generator"],
-            "search=RewardBeam needs a reward model and training=generator trains none: use search=plain",
+            "RewardBeam needs a reward model and training=generator trains none: use search=plain",
         ),
         (["sweep.name=x", "sweep.grids=[{search:plain,search.width:[10,0]}]"], "search.width must be an integer >= 1"),
     ],

@@ -203,7 +203,7 @@ def check_judge(cfg: DictConfig) -> None:
     given = plain(cfg.search).get("weight")
     weight = getattr(search, "weight", 0) if given is None else given  # a ranker's own λ is no option
     if cfg.checkpoint is None and not any(map(trains_reward, trainings(cfg))) and any(options.entries(weight)):
-        what, instead = f"search={search.__name__}", "search=plain"
+        what, instead = search.__name__, "search=plain"
         if given is not None:
             what, instead = f"search.weight={given}", f"{instead}, or search.weight=0"
         raise ValueError(f"{what} needs a reward model and training=generator trains none: use {instead}")
