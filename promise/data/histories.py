@@ -144,6 +144,11 @@ class Histories:
         """Where in the flat array the training parts of users (B,) end."""
         return np.asarray(self.offsets[users + 1]) - 2 if self.parts is None else np.asarray(self.parts[users, 0])
 
+    def counts(self, users: NDArray[Any]) -> NDArray[np.int64]:
+        """All items of each of `users` (B,) -> (B,), the targets included."""
+        users = np.asarray(users)
+        return np.asarray(self.offsets[users + 1] - self.offsets[users])
+
     def _target_positions(self, split: Split, users: NDArray[Any]) -> NDArray[np.int64]:
         """Where in the flat array the targets (B,) of a split stand."""
         users = np.asarray(users)
