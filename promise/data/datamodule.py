@@ -114,6 +114,9 @@ class HistoryDataModule(LightningDataModule):
         users: how many users to test, the same ones for every seed; None = all.
         validation_users: how many users to validate on, likewise; None = all.
         seed: of the training order.
+
+    Raises:
+        ValueError: a size is below 1, or a name is not one of the above.
     """
 
     def __init__(
@@ -131,6 +134,16 @@ class HistoryDataModule(LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
+        sizes = {"history": history, "batch_size": batch_size, "evaluation_batch_size": evaluation_batch_size}
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"datamodule.{name} must be >= 1, got {size}")
+        if workers < 0:
+            raise ValueError(f"datamodule.workers must be >= 0, got {workers}")
+        if rows not in ("windows", "prefixes"):
+            raise ValueError(f"rows must be windows or prefixes, got {rows}")
+        if split not in ("validation", "test"):
+            raise ValueError(f"split must be validation or test, got {split}")
         self._batch_size, self._evaluation_batch_size = batch_size, evaluation_batch_size
         self._workers, self._seed = workers, seed
         self._train = (Windows if rows == "windows" else Prefixes)(histories, history)

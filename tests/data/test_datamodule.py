@@ -164,6 +164,13 @@ def test_lightning_tells_the_sampler_its_rank():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
+        (lambda: module(history=0), "datamodule.history must be >= 1, got 0"),
+        (lambda: module(batch_size=0), "datamodule.batch_size must be >= 1, got 0"),
+        (lambda: module(evaluation_batch_size=0), "datamodule.evaluation_batch_size must be >= 1, got 0"),
+        (lambda: module(workers=-1), "datamodule.workers must be >= 0, got -1"),
+        (lambda: module(split="train"), "split must be validation or test, got train"),
+        (lambda: module(users=0), "users must be >= 1 or null, got 0"),
+        (lambda: module(rows="sentences"), "rows must be windows or prefixes, got sentences"),
         (
             lambda: LengthSampler(EvaluationDataset(histories(2), "test", np.arange(2)), 8, True, 0, 0, 3),
             "3 processes need a row each, there are 2",

@@ -60,7 +60,7 @@ _CONTEXT: dict[str, Callable[[Any], str]] = {
     "further": words_of,
 }
 _MEASURED = ("data", "split", "users", "seen", "search.file", "data.split", "allow", "deny")
-_OR_NOT = tuple(_CONTEXT)[-7:]
+_OR_NOT = ("data.split", "allow", "deny", "cooccurrence.scale", "search.adaptive", "search.adaptive_cap", "further")
 """Those that a point without a value differs in from one with a value."""
 
 
