@@ -130,10 +130,13 @@ HistoryRows = Windows | Prefixes | EvaluationDataset
 def draw_users(users: RowNumbers, size: int | None) -> RowNumbers:
     """A random subset of users (n,), in their order; a smaller one is part of a larger one, None = all.
 
-    The draw is the same whatever the seed of a run: runs of several seeds are compared user by user.
+    The draw is the same whatever the seed of a run: runs of several seeds are compared user by user. ValueError if
+    `size` is below 1.
     """
     if size is None:
         return users
+    if size < 1:
+        raise ValueError(f"evaluation.users and checkpoint_selection.users must be >= 1 or null, got {size}")
     return users[np.sort(np.random.default_rng(0).permutation(len(users))[:size])]
 
 

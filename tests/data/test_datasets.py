@@ -111,3 +111,5 @@ def test_draw_users():
     assert set(four) < set(ten)
     assert ten.tolist() == sorted(set(ten)) == draw_users(many, 10).tolist()
     assert draw_users(many + 7, 4).tolist() == (four + 7).tolist()
+    with pytest.raises(ValueError, match="users must be >= 1 or null, got 0"):
+        draw_users(five, 0)
