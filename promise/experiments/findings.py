@@ -21,7 +21,7 @@ VALUES = {"recall": recall_values, "ndcg": ndcg_values}
 
 #: Columns that must agree for two points to be compared user by user, and those that name their networks.
 USERS = ("data", "data_fingerprint", "split", "users", "seed", "seen", "allow", "deny")
-NETWORKS = ("generator", "reward", "training", "networks")
+NETWORKS = ("generator", "reward", "training", "networks", "cooccurrence.scale")
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,10 @@ def findings(points: Sequence[Measured]) -> list[Finding]:
         the last for searches with the same networks, are compared; where there are several such groups, a text begins
         with what tells its group from the others.
     """
+    # Fewer than 10 beams have no Recall@10; the C of adaptive candidates is a mean, and no step beside fixed ones.
+    points = [p for p in points if p.row.get("recall@10") is not None and p.dial("adaptive") is None]
     compared = list(groups(points))
+    together = sum(len(steps) - 1 for group in compared for steps in by_width(group).values() if len(steps) > 2)
     rows = [group[0].row for group in compared]
     differing = [name for name in (*USERS, *NETWORKS) if len({row.get(name) for row in rows}) > 1]
     readable = [name for name in differing if name != "networks"]  # a hash, told only where it is needed
@@ -100,7 +103,7 @@ def findings(points: Sequence[Measured]) -> list[Finding]:
     found = [
         replace(finding, text=" ".join([*(f"{name}={row.get(name)}" for name in differing), finding.text]))
         for row, group in zip(rows, compared, strict=True)
-        for finding in differences(group)
+        for finding in differences(group, together)
     ]
     return [*found, *sizes(points)]
 
@@ -115,22 +118,25 @@ def groups(points: Sequence[Measured]) -> Iterator[list[Measured]]:
             yield [p for p in searches if p.networks == networks] + counts
 
 
-def differences(points: Sequence[Measured]) -> Iterator[Finding]:
-    """Differences in Recall@10 between points that may be compared; one of fewer than 10 beams has no Recall@10."""
-    points = [p for p in points if p.row.get("recall@10") is not None]
+def by_width(points: Sequence[Measured]) -> dict[Any, list[Measured]]:
+    """Guided points at λ = 1 by width, in the order of their C."""
+    found: dict[Any, list[Measured]] = {}
+    for point in sorted((p for p in points if judged(p) and not p.shuffled and number(candidates(p))), key=candidates):
+        found.setdefault(point.dial("width"), []).append(point)
+    return found
+
+
+def differences(points: Sequence[Measured], together: int) -> Iterator[Finding]:
+    """Differences in Recall@10 between points that may be compared; intervals of `together` steps in C hold at once."""
     plain = {p.dial("width"): p for p in points if p.row["search"] == "plain" and number(p.dial("width"))}
-    judged = [p for p in points if p.row["search"] == "guided" and p.dial("weight") == 1]
-    guided: dict[Any, list[Measured]] = {}
-    for point in sorted((p for p in judged if not p.shuffled and number(p.dial("candidates"))), key=candidates):
-        guided.setdefault(point.dial("width"), []).append(point)
-    together = sum(len(steps) - 1 for steps in guided.values() if len(steps) > 2)
+    guided = by_width(points)
     for width, steps in guided.items():
         most = steps[-1]
         name = f"guided W={width} C={candidates(most)}"
         for other in (width, min((w for w in plain if w >= 4 * width), default=None)):
             if other in plain:
                 yield difference(name, most, f"plain W={other}", plain[other])
-        for control in (p for p in judged if p.shuffled and p.dial("width") == width and width in plain):
+        for control in (p for p in points if judged(p) and p.shuffled and p.dial("width") == width and width in plain):
             text = f"guided W={width} C={candidates(control)}, reward shuffled"
             yield difference(text, control, f"plain W={width}", plain[width])
         for last in (p for p in points if p.row["search"] == "last_level" and p.dial("width") == width):
@@ -150,6 +156,11 @@ def differences(points: Sequence[Measured]) -> Iterator[Finding]:
     for baseline in (p for p in points if p.row["search"] in COUNTS and p.row["search"] != "oracle"):
         for name, point in widest:
             yield difference(name, point, str(baseline.dial("file") or baseline.row["search"]), baseline)
+
+
+def judged(point: Measured) -> bool:
+    """Whether the reward alone guides the point's search."""
+    return bool(point.row["search"] == "guided" and point.dial("weight") == 1)
 
 
 def number(value: Any) -> bool:
@@ -174,15 +185,16 @@ def sizes(points: Sequence[Measured]) -> Iterator[Finding]:
 
     Only points on the same users, trained in the same way with the same kind of reward, are compared.
     """
-    usable = [p for p in points if p.row.get("recall@10") is not None and p.row.get("parameters") is not None]
+    usable = [p for p in points if p.row.get("parameters") is not None]
     usable = [p for p in usable if number(p.dial("width")) and number(candidates(p)) and not p.shuffled]
     plain: dict[tuple[Any, str], Measured] = {}
     guided: dict[tuple[Any, str], Measured] = {}
+    shared = (*USERS, "reward", "training", "cooccurrence.scale", "search.width")
     for p in sorted(usable, key=lambda p: (p.row["parameters"], candidates(p))):
-        key = tuple(p.row.get(name) for name in (*USERS, "reward", "training", "search.width")), p.row["generator"]
+        key = tuple(p.row.get(name) for name in shared), p.row["generator"]
         if p.row["search"] == "plain":
             plain[key] = p
-        elif p.row["search"] == "guided" and p.dial("weight") == 1:
+        elif judged(p):
             guided[key] = p
     for (same, generator), smaller in guided.items():
         for (other, name), larger in plain.items():

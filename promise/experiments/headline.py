@@ -180,8 +180,8 @@ def comparisons(entries: Sequence[Entry], halves: Halves) -> Iterator[dict[str, 
                 values[name] = {seed: each[users] for seed, each in every.items() if each is not None}
             guided = values.pop(GUIDED, {})
             alone = [values[name] for name in ("plain", "plain_alone") if values.get(name)]
-            if len(alone) == 2:
-                values[BETTER_PLAIN] = max(alone, key=lambda each: np.mean(list(each.values())))
+            if len(alone) == 2 and (both := alone[0].keys() & alone[1].keys()):
+                values[BETTER_PLAIN] = max(alone, key=lambda each: np.mean([each[seed] for seed in both]))
             for name, others in values.items():
                 seeds = [seed for seed in guided if seed in others]
                 if not seeds:

@@ -62,7 +62,9 @@ class LawGroup:
         seeds = f", {len(self.seeds)} seeds" if len(self.seeds) > 1 else ""
         networks = f"{self.row['generator']}, {self.row['reward']}"
         width, weight = (spelled(per_level(self.row.get(f"search.{dial}"))) for dial in ("width", "weight"))
-        return f"{networks}, W = {width}, λ = {weight}{seeds}"
+        own = {"cooccurrence.scale": "scale {:g}", "further": "{}"}
+        more = "".join(f", {words.format(self.row[name])}" for name, words in own.items() if self.row.get(name))
+        return f"{networks}, W = {width}, λ = {weight}{more}{seeds}"
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ def law_rows(found: Sequence[CurveLaws]) -> list[dict[str, Any]]:
         row, x = of.group.row, of.comparison.curve.x
         shared = {
             "group": numbered[id(of.group)],
+            "title": of.group.title,
             **{name: row.get(name) for name in SAME},
             "seeds": " ".join(map(str, of.group.seeds)),
             "width": json.dumps(row.get("search.width")),

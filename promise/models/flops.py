@@ -1,7 +1,8 @@
 """FLOPs of every network by closed formula (one multiply-add = 2 FLOPs).
 
 Counted: projections, attention products, feed-forward, output heads, path scoring. Not counted: lookups, norms,
-softmax, top-k. Real history items only; causal attention counts as the full square. Every `history` argument is the
+softmax, top-k. Real history items, beams and paths only, and none
+of what fills up a batch; causal attention counts as the full square. Every `history` argument is the
 number of real items of ONE user, or a list of them; the result is summed over users.
 """
 
@@ -19,6 +20,7 @@ class GeneratorFlops:
         decoder_layers: Decoder blocks.
         level_sizes: K of each level.
         content_dim: Width E of the projected content; 0 = none.
+        user_state: BOS is a projection of the last item's state.
     """
 
     dim: int
@@ -26,15 +28,16 @@ class GeneratorFlops:
     decoder_layers: int
     level_sizes: tuple[int, ...]
     content_dim: int = 0
+    user_state: bool = True
 
     def encode(self, history: Sequence[int]) -> int:
         """Encoder over the histories, and the projected content of their items."""
         return encoder(self.dim, self.encoder_layers, history) + 2 * sum(history) * self.content_dim * self.dim
 
     def start(self, history: Sequence[int]) -> int:
-        """Keys and values of the user states for every decoder block (4 H D²), and BOS (2 D²)."""
+        """Keys and values of the user states for every decoder block (4 H D²), and BOS (2 D², if projected)."""
         d = self.dim
-        return self.decoder_layers * 4 * sum(history) * d * d + 2 * d * d * len(history)
+        return self.decoder_layers * 4 * sum(history) * d * d + self.user_state * 2 * d * d * len(history)
 
     def next_code(self, history: Sequence[int], rows: int | Sequence[int], level: int) -> int:
         """One decoder token in each of `rows` beams per user at `level` (0-based; it sees level + 1 codes).

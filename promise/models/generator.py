@@ -103,6 +103,7 @@ class Generator(nn.Module):
             decoder_layers=decoder_layers,
             level_sizes=self.level_sizes,
             content_dim=self.content_projection.in_features if self.content_projection else 0,
+            user_state=user_state,
         )
 
     @property

@@ -106,10 +106,9 @@ class Point:
 
     @property
     def trust(self) -> dict[str, float]:
-        """`cooccurrence.scale` where it changes what the networks say, else nothing."""
+        """`cooccurrence.scale` of networks that count, else nothing."""
         counts = self.pipeline.cfg.cooccurrence
-        acts = self.with_networks and counts and counts.scale != 1
-        return {"cooccurrence.scale": counts.scale} if acts else {}
+        return {"cooccurrence.scale": counts.scale} if self.with_networks and counts else {}
 
     def key(self) -> dict[str, Any]:
         """All that the row depends on: dials that can act, and contents of the inputs."""
@@ -131,7 +130,7 @@ class Point:
             key |= found | {"precision": cfg.evaluation.precision}
         if self.with_networks:
             key["drift"] = False  # rows of before had a choice
-            key |= self.trust
+            key |= {name: scale for name, scale in self.trust.items() if scale != 1}  # 1 changes nothing
         if "seed" in self.accepts and (not self.ranker.beam_options or self.acting.get("shuffle_rewards")):
             key["seed"] = cfg.seed
         if "adaptive" in self.acting:

@@ -80,7 +80,7 @@ class Adaptive:
 
     def judge(
         self, reward: PathRewards, context: Any, depth: int, drafts: Beams
-    ) -> tuple[Beams, Tensor | None, int | list[int]]:
+    ) -> tuple[Beams, Tensor | None, Tensor]:
         """Lets the reward score each user's own number of drafts.
 
         Args:
@@ -90,7 +90,8 @@ class Adaptive:
             drafts: (B, M), best first.
 
         Returns:
-            The drafts, gone beyond a user's own number; their rewards (B, M); the number scored for each user.
+            The drafts, gone beyond a user's own number; their rewards (B, M); (B,) how many of a user were scored: its
+            own number, or all where the context can't select users.
 
         Raises:
             ValueError: If the level was never calibrated.
@@ -104,8 +105,9 @@ class Adaptive:
             count = self.budgets[depth].of(uncertainty)
         else:
             raise ValueError(f"adaptive candidates need a calibration of level {depth} first")
-        rewards, paths = score_within(reward, context, depth, drafts.nodes, count)
-        return drafts._replace(log_probs=within(drafts.log_probs, count)), rewards, paths
+        rewards = score_within(reward, context, depth, drafts.nodes, count)
+        own = drafts._replace(log_probs=within(drafts.log_probs, count))
+        return own, rewards, (own if hasattr(context, "select_users") else drafts).existing()
 
     def calibrate(self, rank: Callable[[Batch], object], batches: Iterable[Batch], most: Sequence[int]) -> None:
         """Fixes the budgets of every level so that these users get C candidates on average.
@@ -193,10 +195,8 @@ def solved(width: int, candidates: int, most: int, uncertainty: Tensor) -> Budge
     return best
 
 
-def score_within(
-    reward: PathRewards, context: Any, depth: int, nodes: Tensor, budgets: Tensor
-) -> tuple[Tensor, list[int]]:
-    """Rewards of each user's first drafts, asking for few more than the budgets.
+def score_within(reward: PathRewards, context: Any, depth: int, nodes: Tensor, budgets: Tensor) -> Tensor:
+    """Rewards (B, M) of each user's first drafts, 0 where none was asked for; few more are asked for than the budgets.
 
     Users of like budgets are scored together, up to the largest of them, where the context has `select_users`.
 
@@ -206,22 +206,16 @@ def score_within(
         depth: 1..L.
         nodes: Drafts (B, M), best first.
         budgets: (B,), what counts of them.
-
-    Returns:
-        Rewards (B, M), 0 where none was asked for, and the number of paths scored for each user.
     """
     if not hasattr(context, "select_users"):
-        return rewards_of(reward, context, depth, nodes), [nodes.shape[1]] * len(nodes)
+        return rewards_of(reward, context, depth, nodes)
     rewards = torch.zeros(nodes.shape, device=nodes.device)
-    scored = [0] * len(nodes)
     order = budgets.argsort()
     for users in order.tensor_split(min(GROUPS, len(nodes))):
         most = int(budgets[users[-1]])
         found = rewards_of(reward, context.select_users(users), depth, nodes[users, :most])
         rewards[users, : found.shape[1]] = found.float()
-        for user in users.tolist():
-            scored[user] = found.shape[1]
-    return rewards, scored
+    return rewards
 
 
 def within(log_probs: Tensor, budgets: Tensor) -> Tensor:

@@ -60,12 +60,10 @@ class Beams(NamedTuple):
     def select(self, scores: Tensor, width: int, items: Tensor | None = None) -> tuple["Beams", Tensor]:
         """The `width` beams of the highest scores (B, C), best first, and those scores; -inf takes a beam away.
 
-        With the items (B, C) in which the paths end, those of equal scores stand in the order of their items.
+        Those of equal scores stand in the order of the items (B, C) in which they end; without them as the drafts do,
+        the likelier first.
         """
-        if items is None:
-            top, index = scores.topk(min(width, scores.shape[1]))
-        else:
-            top, index = stable_topk(scores, width, items)
+        top, index = stable_topk(scores, width, items)
         beams = Beams(*(field.gather(1, index) for field in self))
         return beams._replace(log_probs=beams.log_probs.masked_fill(top == -torch.inf, -torch.inf)), top
 
@@ -78,6 +76,10 @@ class Beams(NamedTuple):
         if not self.nodes.is_cpu or torch.compiler.is_compiling():
             return None
         return trie.branching(depth)[self.nodes] & (self.log_probs > -torch.inf)
+
+    def existing(self) -> Tensor:
+        """(B,) how many beams there are."""
+        return (self.log_probs > -torch.inf).sum(1)
 
     def kept(self) -> Tensor:
         """Nodes (B, W) with -1 where there is no beam."""
@@ -95,7 +97,7 @@ class Step(NamedTuple):
         kept: (B, W) trie nodes of the beams that went on, -1 = none.
         scores: (B, W) what those beams were kept for, best first.
         decoded: Paths that were decoded, for all users alike or of each.
-        judged: Paths that the reward scored, likewise.
+        judged: (B,) paths that the reward scored for each user.
     """
 
     depth: int
@@ -105,7 +107,7 @@ class Step(NamedTuple):
     kept: Tensor
     scores: Tensor
     decoded: int | list[int]
-    judged: int | list[int]
+    judged: Tensor
 
 
 def allowed_log_softmax(logits: Tensor, children: Children, codes: int) -> Tensor:

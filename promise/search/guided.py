@@ -49,7 +49,7 @@ class GuidedSearch(BeamOptions, TreeRanker):
         steps = self.steps(users, restriction)
         refuse_nan({step.depth: step.scores for step in steps}, {step.depth: step.log_probs for step in steps}, first)
         history = users.lengths.clamp_max(self.generator.history).tolist()
-        cost = self.cost(history, [step.decoded for step in steps], [step.judged for step in steps])
+        cost = self.cost(history, [step.decoded for step in steps], [step.judged.tolist() for step in steps])
         last, kept = steps[-1], [step.kept for step in steps]
         items, scores = restriction.items(last.kept, last.scores, k)
         return Ranking(items, scores, cost, kept, candidates=last.nodes)

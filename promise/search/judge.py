@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from promise.search.adaptive import Adaptive
@@ -48,16 +49,16 @@ class Judge:
             return self.adaptive.drafts(depth)
         return self.levels[depth - 1].candidates
 
-    def score(self, context: Any, depth: int, drafts: Beams) -> tuple[Beams, Tensor | None, int | list[int]]:
-        """Rewards (B, C) of the drafts of a level, None where the reward isn't asked, and the number of paths scored.
+    def score(self, context: Any, depth: int, drafts: Beams) -> tuple[Beams, Tensor | None, Tensor]:
+        """Rewards (B, C) of the drafts of a level, None where the reward isn't asked, and (B,) the paths scored.
 
         With adaptive candidates, drafts beyond a user's own number are gone from those returned.
         """
         if self.reward is None or depth not in self.depths:
-            return drafts, None, 0
+            return drafts, None, torch.zeros_like(drafts.nodes[:, 0])
         if self.adaptive and depth in self.adaptive.levels:
             return self.adaptive.judge(self.reward, context, depth, drafts)
-        return drafts, rewards_of(self.reward, context, depth, drafts.nodes), drafts.nodes.shape[1]
+        return drafts, rewards_of(self.reward, context, depth, drafts.nodes), drafts.existing()
 
     def calibrate(self, rank: Callable[[Batch], object], batches: Iterable[Batch], most: Sequence[int]) -> None:
         """As `Adaptive.calibrate`.

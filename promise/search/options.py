@@ -166,7 +166,7 @@ class BeamOptions:
     """
 
     beam_options: ClassVar[bool] = True
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     width: int | Sequence[int]
     expansion: PerLevel = 1

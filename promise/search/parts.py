@@ -119,9 +119,7 @@ class TreeRanker(PartRanker):
         check_options(vars(self))
         require_members(f"the generator {type(self.generator).__name__}", self.generator, NextCodes)
         if self.reward is not None:
-            require_members(
-                f"the reward model {type(self.reward).__name__}", self.reward, PathRewards, but={"score_all"}
-            )
+            require_members(f"the reward model {type(self.reward).__name__}", self.reward, PathRewards)
         own: Any = self
         weight = own.weight
         if any(entries(weight)) and self.reward is None:

@@ -144,6 +144,10 @@ class PathRewards(Protocol):
         """Rewards (B, C) of the paths that end in trie nodes (B, C) at depth 1..L."""
         ...
 
+
+class CatalogueRewards(PathRewards, Protocol):
+    """A reward model that also judges every path at once, for `search=exhaustive`."""
+
     def score_all(self, context: Any, depth: int) -> Tensor:
         """Rewards (B, N_depth) of every prefix of a depth."""
         ...

@@ -195,7 +195,3 @@ class ShuffledRewards:
     def score(self, context: Any, depth: int, nodes: Tensor) -> Tensor:
         """Rewards of other paths of the same depth."""
         return self.inner.score(context, depth, self.permutations[depth][nodes])
-
-    def score_all(self, context: Any, depth: int) -> Tensor:
-        """Rewards of every prefix, in permuted order."""
-        return self.inner.score_all(context, depth)[:, self.permutations[depth]]

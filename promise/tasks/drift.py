@@ -80,11 +80,6 @@ class OracleRewards:
         found = nodes == context.true[:, depth, None]
         return self.inner.score(context.inner, depth, nodes).float().masked_fill(found, ABOVE_ALL)
 
-    def score_all(self, context: OracleContext, depth: int) -> Tensor:
-        """As the other judge, but `ABOVE_ALL` at the true prefix."""
-        rewards = self.inner.score_all(context.inner, depth).float()
-        return rewards.scatter(1, context.true[:, depth, None], ABOVE_ALL)
-
 
 class DriftRecorder(LightningModule):
     """Lets the searches run for every user of the test loader and records where each has lost the target.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from promise.experiments.findings import Measured, findings
+from promise.metrics.intervals import Interval
 from promise.metrics.ranking import NOT_RANKED, recall_values
 
 RANKS = {
@@ -81,6 +82,25 @@ def test_only_like_is_compared_with_like() -> None:
     assert texts([plain(10, seed=1), guided(10, 20)]) == []
     assert texts([plain(10, networks="sha256:b"), guided(10, 20)]) == []
     assert texts([plain(10), guided(10, 20, weight=0.5)]) == []
+
+
+def test_scales_of_counts_and_adaptive_candidates_are_no_steps() -> None:
+    scales = [point for k in (1, 3) for point in (plain(10), guided(10, 20))]
+    for k, point in zip((1, 1, 3, 3), scales, strict=True):
+        point.row["cooccurrence.scale"] = k
+    assert texts([*scales, guided(10, 40, search_adaptive="entropy")]) == [
+        f"cooccurrence.scale={k} recall@10: guided W=10 C=20 − plain W=10" for k in (1, 3)
+    ]
+
+
+def test_steps_in_candidates_hold_together_over_all_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    levels = []
+    monkeypatch.setattr(
+        "promise.experiments.findings.paired_interval",
+        lambda *_, seed, level: levels.append(level) or Interval(0.1, 0.0, 0.2, ()),
+    )
+    findings([guided(10, c, seed=seed) for seed in range(3) for c in (20, 40, 80)])
+    assert sum(1 - level for level in levels if level != 0.95) == pytest.approx(0.05)
 
 
 def test_points_of_fewer_than_ten_beams_are_not_compared() -> None:

@@ -145,6 +145,10 @@ def test_the_better_plain_search_is_the_one_with_the_higher_mean() -> None:
         same = [rows[name, metric]["difference"] for name in ("plain_alone", "better_plain")]
         assert same[0] == same[1] < rows["plain", metric]["difference"]
     assert not [row for row in comparisons(points[:2], EVERYONE) if row["against"] == "better_plain"]
+    several = [entry("plain", share, seed, training="joint") for seed, share in enumerate((0.5, 0.0, 0.0))]
+    guided = [entry("guided", 0.5, seed) for seed in range(3)]
+    rows = {row["against"]: row for row in comparisons([*guided, *several, points[2]], EVERYONE)}
+    assert rows["better_plain"]["difference"] == rows["plain"]["difference"]  # on the seed that both have
 
 
 def test_lists_that_are_too_short_and_sweeps_without_guided_search_compare_nothing() -> None:

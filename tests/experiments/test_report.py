@@ -43,8 +43,8 @@ def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., di
 
 def test_files_and_the_page(written: Callable[..., dict[str, str]], tmp_path: Path) -> None:
     laws = tmp_path / "laws.csv"
-    names = "along,metric,generator,width,weight,form,a,b,c,predicted,observed,reason,verdict"
-    laws.write_text(f"{names}\ncandidates,recall@10,tiny,10,1.0,y = a,.5,,,.5,.5,,x\n")
+    names = "along,metric,title,form,a,b,c,predicted,observed,reason,verdict"
+    laws.write_text(f'{names}\ncandidates,recall@10,"tiny, W = 10, λ = 1",y = a,.5,,,.5,.5,,x\n', "utf-8")
     drawing = tmp_path / "law.svg"
     drawing.write_text("<svg/>")
     paths = written((), {"laws": str(laws), "law_figure_svg": str(drawing)}, lead="We found it.")

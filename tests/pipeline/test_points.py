@@ -238,8 +238,9 @@ def test_trust_in_counts_changes_what_networks_say_and_no_baseline(point_of: Poi
     words = ("cooccurrence=counts", "cooccurrence.neighbours=3")
     plain, trusting = (point_of("search=plain", *words, f"cooccurrence.scale={scale}") for scale in (1, 50))
     first, second = plain.result()[0], trusting.result()[0]
-    assert "cooccurrence.scale" not in first.row and second.row["cooccurrence.scale"] == 50
+    assert [each.row["cooccurrence.scale"] for each in (first, second)] == [1, 50]
     assert first.row["networks"] == second.row["networks"]  # nothing was trained again
+    assert "cooccurrence.scale" not in plain.key()
     assert plain.key() | {"cooccurrence.scale": 50} == trusting.key()
     assert (first.ranks != second.ranks).any()
     assert point_of("search=popularity", "cooccurrence=counts", "cooccurrence.scale=50").trust == {}

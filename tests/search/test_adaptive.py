@@ -146,17 +146,18 @@ def test_users_are_scored_in_groups_up_to_their_budgets(world: NetworkWorld) -> 
     context = world.reward.start(world.generator.encode(*world.batch))
     nodes = torch.arange(30).expand(40, -1)
     budgets = torch.arange(40) % 30 + 1
-    rewards, scored = score_within(world.reward, context, 3, nodes, budgets)
+    rewards = score_within(world.reward, context, 3, nodes, budgets)
     everything = world.reward.score(context, 3, nodes)
     asked = torch.arange(30) < budgets[:, None]
     assert torch.allclose(rewards[asked], everything[asked], atol=1e-5)
-    assert all(b <= s for b, s in zip(budgets.tolist(), scored, strict=True)) and sum(scored) < 0.7 * 40 * 30
+    assert rewards.count_nonzero() < 0.7 * 40 * 30
 
 
 def test_a_context_that_cannot_select_users_scores_all_drafts() -> None:
     reward = ToyRewards([torch.randn(30, FEATURES)])
-    rewards, scored = score_within(reward, torch.randn(4, FEATURES), 0, torch.arange(30).expand(4, -1), torch.ones(4))
-    assert scored == [30] * 4 and rewards.shape == (4, 30)
+    nodes, context = torch.arange(30).expand(4, -1), torch.randn(4, FEATURES)
+    rewards = score_within(reward, context, 0, nodes, torch.ones(4))
+    assert torch.equal(rewards, reward.score(context, 0, nodes))
 
 
 @pytest.mark.parametrize("measure", ["entropy", "margin"])
@@ -171,6 +172,9 @@ def test_an_adaptive_search_keeps_its_average_and_no_user_depends_on_another(wor
     for row in range(0, 40, 13):
         alone = search.rank(UserRows(world.batch.history[row : row + 1], world.batch.lengths[row : row + 1]), 5)
         assert alone.items.tolist() == whole.items[row : row + 1].tolist()
+    parts = [UserRows(*(part[row : row + 1] for part in world.batch)) for row in range(40)]
+    paths = sum(search.rank(part, 5).cost.prm_paths for part in parts)
+    assert paths == pytest.approx(whole.cost.prm_paths, rel=0.005)  # entropies differ in last digits
 
 
 def test_a_cap_of_one_is_the_search_that_does_not_adapt(world: NetworkWorld) -> None:

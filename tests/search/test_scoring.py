@@ -36,7 +36,6 @@ def test_shuffled_rewards_are_a_permutation_within_each_depth(worlds: list[Any])
             nodes = torch.arange(world.trie.nodes[depth]).expand(len(users), -1)
             honest, shuffled = world.reward.score_all(users, depth), control.score(context, depth, nodes)
             torch.testing.assert_close(shuffled.sort().values, honest.sort().values)
-            torch.testing.assert_close(shuffled, control.score_all(context, depth))
             assert torch.equal(shuffled, again.score(context, depth, nodes))
             moved += not torch.equal(shuffled, other.score(context, depth, nodes))
         assert control.flops is world.reward.flops

@@ -173,14 +173,6 @@ class Headline:
                 found.append({"dataset": dataset, "seen": seen, **rows})
         return found
 
-    def cost(self, method: str) -> float | None:
-        """FLOPs of a method over those of guided search, past items kept, of the first data set that has both."""
-        for dataset in self.datasets:
-            theirs, ours = (self.mean(dataset, SEEN[0], name).get("flops_per_user") for name in (method, GUIDED))
-            if theirs is not None and ours:
-                return float(theirs / ours)
-        return None
-
     def count(self, against: str, metric: str) -> dict[str, int]:
         """In how many comparisons with a method guided search is better, not told apart and worse."""
         signs = [claimed(claim[metric]) for (_, _, half, other), claim in self.claims.items()

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from promise.analysis.report.headline import COMPARED, COUNT_FREE, METHODS, SEEN, Headline, claimed, read_headline
-from promise.analysis.report.sweep_tables import DRIFT_MEASURES, KEPT, drift_table, kept_sweeps, law_table
+from promise.analysis.report.headline import COMPARED, METHODS, SEEN, Headline, claimed, read_headline
+from promise.analysis.report.sweep_tables import DRIFT_MEASURES, drift_table, kept_sweeps, law_table
 from promise.analysis.report.templates import filled
 from promise.analysis.results import protocol
 from promise.analysis.units import MISSING, flops_text
@@ -42,14 +42,12 @@ def build(folder: Path) -> str:
         about=METHODS,
         compared=COMPARED,
         protocols=SEEN,
-        kept=KEPT,
         measures=DRIFT_MEASURES,
         notes=notes.read_text("utf-8").strip() if notes.exists() else "",
         beams=lambda dataset: beams(headline, dataset),
-        command=lambda words, data, split: command(headline, words, data, split),
         sweeps=sweeps,
         drifts=[(path, *drift_table(path)) for path in sorted(folder.glob("drift-*.csv"))],
-        laws=[(path, *law_table(path)) for path in sorted(folder.glob("laws-*.csv"))],
+        laws=[(path, law_table(path)) for path in sorted(folder.glob("laws-*.csv"))],
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
@@ -125,22 +123,7 @@ def cell(text: Any) -> str:
     return ("" if text is None else str(text)).replace("|", "\\|").replace("\n", " ")
 
 
-def commands(headline: Headline, dataset: str) -> list[str]:
-    """Commands of a data set's headline rows."""
-    return [str(row["command"]) for (data, *_), row in headline.means.items() if data == dataset]
-
-
 def beams(headline: Headline, dataset: str) -> str:
     """Numbers of beams that the commands of a data set's rows name; empty where they take the configuration's own."""
-    return ", ".join(sorted(set(re.findall(r"search\.width=(\d+)", " ".join(commands(headline, dataset))))))
-
-
-def command(headline: Headline, words: str, data: str, split: str) -> str:
-    """A line to type, with the experiment of the data set's headline rows; DIR is the folder of its files."""
-    lines = commands(headline, data) or commands(headline, data + COUNT_FREE)
-    found = (re.search(r"experiment=(\S+)", line) for line in lines)
-    name = data.partition(" (")[0]
-    usual = {"synthetic_large": "experiment=large_world"}.get(name, f"data={name}")
-    experiment = next((each[0] for each in found if each), usual)
-    place = "" if name.startswith("synthetic") else " data.root=DIR"  # a simulated shop has no files
-    return f"promise {words} {experiment}{place}{' split=test' if split == 'test' else ''}"
+    commands = [str(row["command"]) for (data, *_), row in headline.means.items() if data == dataset]
+    return ", ".join(sorted(set(re.findall(r"search\.width=(\d+)", " ".join(commands)))))

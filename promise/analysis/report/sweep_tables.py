@@ -14,8 +14,9 @@ from promise.analysis.results import read_results
 
 DRIFT_COLUMNS = ("dataset", "split", "seed", "seen", "users", "W", "C", "depth", "measure", "value", "low", "high")
 LAW_COLUMNS = (
-    "group", "data", "users", "generator", "reward", "further", "seeds", "width", "metric", "along", "law", "verdict",
-    "reason", "preferred", "aicc", "a", "a_low", "a_high", "c", "c_low", "c_high", "error", "error_low", "error_high",
+    "group", "data", "users", "generator", "reward", "further", "seeds", "width", "weight", "metric", "along", "law",
+    "verdict", "reason", "preferred", "aicc", "a", "a_low", "a_high", "c", "c_low", "c_high",
+    "error", "error_low", "error_high",
 )  # fmt: skip
 DRIFT_MEASURES = {
     "teacher_forced": "likeliest code is the true one, after the true codes",
@@ -33,45 +34,48 @@ class KeptSweep:
 
     Attributes:
         title: What it varies.
-        words: What makes it, after `promise`, without the data.
         table: The run's file.
     """
 
     title: str
-    words: str
     table: str = "results.csv"
 
 
 KEPT = {
-    "drift": KeptSweep("Semantic drift", "evaluate analysis=drift", "drift.csv"),
-    "laws": KeptSweep("Scaling laws", "sweep +sweeps=scorer", "laws.csv"),
-    "candidates": KeptSweep("Candidates C", "sweep +sweeps=candidates"),
-    "width": KeptSweep("Beams W", "sweep +sweeps=width"),
-    "weight": KeptSweep("Weight λ of the reward", "sweep +sweeps=weight"),
-    "depth": KeptSweep("Reward at some depths only", "sweep +sweeps=depth"),
-    "scorer": KeptSweep("Kind of reward model", "sweep +sweeps=scorer"),
-    "training": KeptSweep("Training and negatives", "sweep +sweeps=training"),
-    "size": KeptSweep("Size of the generator", "sweep +sweeps=size"),
-    "ids": KeptSweep("Semantic IDs", "sweep +sweeps=ids"),
-    "scaling": KeptSweep("Sizes, beams and candidates together", "sweep +sweeps=scaling"),
-    "regret": KeptSweep("Beams against the reward of every item", "sweep +sweeps=regret"),
-    "catalogue": KeptSweep("Size of the catalogue", "sweep +sweeps=catalogue"),
-    "tune": KeptSweep("A study of the search's options", "sweep +sweeps=tune"),
+    "drift": KeptSweep("Semantic drift", "drift.csv"),
+    "laws": KeptSweep("Scaling laws", "laws.csv"),
+    "candidates": KeptSweep("Candidates C"),
+    "width": KeptSweep("Beams W"),
+    "weight": KeptSweep("Weight λ of the reward"),
+    "depth": KeptSweep("Reward at some depths only"),
+    "scorer": KeptSweep("Kind of reward model"),
+    "training": KeptSweep("Training and negatives"),
+    "size": KeptSweep("Size of the generator"),
+    "ids": KeptSweep("Semantic IDs"),
+    "scaling": KeptSweep("Sizes, beams and candidates together"),
+    "regret": KeptSweep("Beams against the reward of every item"),
+    "catalogue": KeptSweep("Size of the catalogue"),
+    "tune": KeptSweep("A study of the search's options"),
 }
 """By the name that its files begin with."""
 
 
 def kept_sweeps(folder: Path) -> Iterator[dict[str, Any]]:
-    """Every kept table of points: `title`, `words`, `path`, `figure`, what all points share, and its best points."""
+    """Every kept table of points: `title`, `path`, `figure`, what all points share, and its best points.
+
+    Points of several catalogues have no best one.
+    """
     for name, kept in KEPT.items():
         for path in sorted(folder.glob(f"{name}-*.csv")) if kept.table == "results.csv" else ():
             rows = done(path)
             best = {row["search"]: row for row in rows.sort("recall@10", maintain_order=True).to_dicts()}
+            if "data_fingerprint" in rows.columns and rows["data_fingerprint"].n_unique() > 1:
+                best = {}
             figure, shared = path.with_suffix(".svg"), rows.row(0, named=True)
             if "cooccurrence.scale" in rows.columns and rows["cooccurrence.scale"].is_not_null().any():
                 shared["data"] += " (counts)"
             yield {
-                "name": name, "title": kept.title, "words": kept.words, "path": path, "points": len(rows),
+                "name": name, "title": kept.title, "path": path, "points": len(rows),
                 "figure": figure if figure.exists() else None, **shared,
                 **{search: best.get(search) for search in ("plain", "guided")},
             }  # fmt: skip
@@ -98,24 +102,18 @@ def drift_table(path: Path) -> tuple[dict[str, Any], list[str], dict[str, dict[s
     return rows.row(0, named=True), shown["depth"].unique().sort().to_list(), cells
 
 
-def law_table(path: Path) -> tuple[str, list[dict[str, Any]]]:
+def law_table(path: Path) -> list[dict[str, Any]]:
     """Laws over C of R@10 and of the last level's HRecall: for every curve the law to show first (preferred, or of the
     lowest AICc).
-
-    Returns:
-        The words that make them, those of the sweep whose kept table has the same ending, and the rows.
     """
     rows = read_columns(path, LAW_COLUMNS)
     deepest = rows["metric"].filter(rows["metric"].str.starts_with("hrecall")).max()
     rows = rows.filter(pl.col("along") == "candidates", pl.col("metric").is_in(["recall@10", deepest]))
     order = [pl.col("reason").is_not_null(), ~pl.col("preferred").cast(pl.Boolean), "aicc"]
-    curve = pl.format("{}, {}, W = {}", pl.col("generator").fill_null("–"), "reward", "width")
+    curve = pl.format("{}, {}, W = {}, λ = {}", pl.col("generator").fill_null("–"), "reward", "width", "weight")
     curve = pl.concat_str(curve, "further", separator=", ", ignore_nulls=True)
     shown = rows.with_columns(curve=curve).group_by("group", "metric", maintain_order=True)
-    ending = path.name.removeprefix("laws")
-    points = {name: kept for name, kept in KEPT.items() if kept.table == "results.csv"}
-    sweeps = [kept for name, kept in points.items() if path.with_name(name + ending).exists()]
-    return [*sweeps, KEPT["laws"]][0].words, shown.map_groups(lambda each: each.sort(order).head(1)).to_dicts()
+    return shown.map_groups(lambda each: each.sort(order, nulls_last=True).head(1)).to_dicts()
 
 
 def read_columns(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:

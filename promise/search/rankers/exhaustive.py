@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from promise.search.beams import allowed_log_softmax
 from promise.search.cost import Cost, cost_of
 from promise.search.filters.restriction import Restriction
 from promise.search.parts import TreeRanker
-from promise.search.protocols import Batch, PathRewards, Ranking, UserRows, require_members
+from promise.search.protocols import Batch, CatalogueRewards, Ranking, UserRows, require_members
 from promise.search.scoring import best_items, blend, next_logits, refuse_nan, shaped
 
 #: Decoder rows (users x prefixes) computed at once; 256 logits each make 32 MiB.
@@ -60,7 +60,7 @@ class ExhaustiveSearch(TreeRanker):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.asked is not None:
-            require_members(f"the reward model {type(self.asked).__name__}", self.asked, PathRewards)
+            require_members(f"the reward model {type(self.asked).__name__}", self.asked, CatalogueRewards)
         # Of equal scores the leaf of the lower first item comes first, its items in their order.
         self.leaves = self.trie.item_nodes(self.trie.levels)[self.trie.leaf_items]  # (I,) by place
         self.places = self.trie.item_of(self.leaves).argsort(stable=True)
@@ -74,7 +74,7 @@ class ExhaustiveSearch(TreeRanker):
         states = self.generator.encode(users.history, users.lengths)
         rewards = None
         if reward := self.asked:
-            rewards = reward.score_all(reward.start(states), self.trie.levels)
+            rewards = cast(CatalogueRewards, reward).score_all(reward.start(states), self.trie.levels)
             rewards = shaped("rewards of all items", rewards, (len(users.history), self.trie.nodes[-1])).float()
         if self.weight < 1.0:
             log_probs = self.log_probs(states, users, restriction)

@@ -87,7 +87,3 @@ class Rarity:
     def score(self, context: None, depth: int, nodes: Tensor) -> Tensor:
         """Rewards (B, C) of the paths that end in trie nodes (B, C)."""
         return self.rewards[depth][nodes]
-
-    def score_all(self, context: None, depth: int) -> Tensor:
-        """Rewards (1, N_depth) of every prefix."""
-        return self.rewards[depth][None]

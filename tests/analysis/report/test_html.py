@@ -11,7 +11,7 @@ from promise.analysis.results import results_table
 
 FINDING = {"text": "recall@10: guided W=20 C=200 − plain W=20", "difference": 0.02, "low": 0.01, "high": 0.03}
 LAW = {
-    "along": "candidates", "metric": "recall@10", "generator": "small", "width": 20, "weight": 1.0, "form": "y = a",
+    "along": "candidates", "metric": "recall@10", "title": "small, W = 20, λ = 1.0", "form": "y = a",
     "a": 0.07, "b": None, "c": None, "predicted": 0.1, "observed": 0.1, "reason": None, "verdict": "it predicts best",
 }  # fmt: skip
 
@@ -58,7 +58,7 @@ def test_the_page(sweep, tmp_path: Path) -> None:
     assert "&lt;7&gt;" in text
     assert outline.drawings == 2 and "<?xml" not in text
     assert '<p class="finding">Recall@10: guided W=20 C=200 − plain W=20 is +0.0200' in text
-    assert "<td>0.03</td>" in text and "recall@10, small, W = 20, λ = 1</td>" in text
+    assert "<td>0.03</td>" in text and "recall@10, small, W = 20, λ = 1.0</td>" in text
     assert "All: data amazon_beauty, split test, seed 0, past items keep, reward dot" in text
     assert "<th>MFLOP per user</th>" in text and "<th>control</th>" not in text and "<td>88.3</td>" in text
     assert "prefers-color-scheme: dark" in text

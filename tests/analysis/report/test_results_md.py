@@ -79,7 +79,7 @@ def test_rows_notes_goals_and_figures_from_elsewhere(tmp_path: Path) -> None:
     text = write(tmp_path, rows, [*pairs, compared("plain", 0.001, half="above"), compared("orm", 0.05, half="above")])
     assert "| My Shop | 2 | 9,000 | .0600 | .0200 | **+.0200** (.0100 to .0300) | – | 1 MFLOP | 1 MFLOP |" in text
     assert part(text, "Notes on these rows") == "Rows of *sasrec* were taken out."
-    assert "| **My Shop**, W = 30 |" in text and "`sasrec`" not in part(text, "Headline")
+    assert "| **My Shop**, 9,000 users, W = 30 |" in text and "`sasrec`" not in part(text, "Headline")
     lost = part(text, "Where guided search does not win")
     assert "| My Shop | `orm` +.0010, `new_one` **−.0200** | – | – | – |" in lost
     assert (
@@ -107,7 +107,7 @@ def test_sweeps_and_analyses(tmp_path: Path) -> None:
             shared | {"depth": 2, "measure": "hrecall_plain", "value": 0.5},
             shared | {"measure": "no_error", "value": 1})  # fmt: skip
     law = {"group": 0, "data": "my_shop", "split": "test", "users": 1000, "generator": "tiny", "reward": "dot"}
-    law |= {"width": 20, "metric": "recall@10", "along": "candidates", "further": "data.domains=[book]"}
+    law |= {"width": 20, "weight": 1.0, "metric": "recall@10", "along": "candidates", "further": "data.domains=[book]"}
     number = {"a": 0.07, "a_low": 0.06, "a_high": 0.08, "error": 0.001, "error_low": 0, "error_high": 0.002, "aicc": 1}
     columns = (*LAW_COLUMNS, "split")
     rows_of(tmp_path, "laws-my_shop-test-0.csv", columns,
@@ -118,12 +118,14 @@ def test_sweeps_and_analyses(tmp_path: Path) -> None:
             law | {"group": 1, "law": "line", "preferred": "false", "reason": "it is flat"})  # fmt: skip
     text = build(tmp_path)
     assert "past items removed, W = 20, C = 200" in text and "| −.0200 (−.0300 to −.0100) | – |" in text
-    curve = "tiny, dot, W = 20, data.domains=[book]"
+    curve = "tiny, dot, W = 20, λ = 1.0, data.domains=[book]"
     assert f": {curve} | R@10 | line | .0500 (.0600 to .0800) | – | +.0010 (.0000 to .0020) | v |" in text
     assert f"HRecall@2 of {curve}" not in text and "HRecall@3 | line" in text  # of the levels the last alone
-    assert f"): no law carries R@10 of {curve}, the first reason is that it is flat." in text
-    assert text.count("`promise sweep +sweeps=depth data=my_shop ") == 2  # the laws beside it, too
-    assert "| 2 | .0600 | 10 MFLOP | .0800 | 10 MFLOP | `promise sweep +sweeps=depth data=my_shop " in text
+    assert f".csv: no law carries R@10 of {curve}, the first reason is that it is flat." in text
+    assert "| 2 | .0600 | 10 MFLOP | .0800 | 10 MFLOP |\n" in text
+    several = [plain | {"data_fingerprint": name} for name in "ab"]
+    write_results(several, tmp_path / "depth-my_shop-test-0.csv")
+    assert "| 2 | – | – | – | – |\n" in build(tmp_path)  # the best of two catalogues is the smaller one's
 
 
 @pytest.mark.parametrize("name", ["weight", "drift", "laws"])
