@@ -123,7 +123,7 @@ def _bad_time(events: Events, stamps: Sequence[pl.Expr]) -> str:
     """Where the first stamp is that is none."""
     assert events.time is not None
     for file, stamp in zip(events.files, stamps, strict=True):
-        rows = file.scan([events.time]).with_row_index().filter(stamp.is_null()).head(1).collect()
+        rows = file.scan([events.time]).with_row_index("\0row").filter(stamp.is_null()).head(1).collect()
         if len(rows):
             row, value = rows.row(0)
             got = "nothing" if value is None else repr(value)
@@ -139,8 +139,9 @@ def numbered(column: pl.Series) -> tuple[pl.Series, NDArray[np.int32]]:
     assert isinstance(dtype, pl.Categorical)
     codes = column.to_physical().to_numpy()
     there = np.flatnonzero(np.bincount(codes))
-    ids = whole_numbers(dtype.categories.to_series().gather(there)).alias("id")
-    order = canonical_order(ids)
+    written = whole_numbers(dtype.categories.to_series().gather(there)).alias("id")
+    ids = written.unique()  # 31 and 31.0 are one
+    ids = ids.gather(canonical_order(ids))
     numbers = np.zeros(int(there.max(initial=-1)) + 1, np.int32)
-    numbers[there[order]] = np.arange(len(ids), dtype=np.int32)
-    return ids.gather(order), numbers[codes]
+    numbers[there] = written.replace_strict(ids, np.arange(len(ids), dtype=np.int32), return_dtype=pl.Int32).to_numpy()
+    return ids, numbers[codes]

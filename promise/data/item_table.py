@@ -30,37 +30,41 @@ def item_table(
     """
     described = [*texts, *([] if category is None else [category])]
     columns = list(dict.fromkeys([item, *described]))
+    own_id, own_row, own_file = "\0id", "\0row", "\0file"  # no column of a file is called so
     parts = [
-        collected(file.scan(columns).with_row_index("row").with_columns(pl.lit(at).alias("file")), [file])
+        collected(file.scan(columns).with_row_index(own_row).with_columns(pl.lit(at).alias(own_file)), [file])
         for at, file in enumerate(files)
     ]
-    rows = pl.concat([part.with_columns(stripped(pl.col(item)).alias("id")) for part in parts], how="vertical_relaxed")
-    rows = rows.with_columns(whole_numbers(rows["id"]))
+    rows = pl.concat(
+        [part.with_columns(stripped(pl.col(item)).alias(own_id)) for part in parts], how="vertical_relaxed"
+    )
+    rows = rows.with_columns(whole_numbers(rows[own_id]))
 
     def place(row: int) -> str:
-        file, line = rows.select("file", "row").row(row)
+        file, line = rows.select(own_file, own_row).row(row)
         return files[file].line(line)
 
-    if rows["id"].is_duplicated().any():
-        rows = rows.unique(["id", *columns[1:]], keep="first", maintain_order=True)
+    if rows[own_id].is_duplicated().any():
+        rows = rows.unique([own_id, *columns[1:]], keep="first", maintain_order=True)
     if first:
-        rows = rows.filter(pl.col("id").is_not_null()).unique("id", keep="first", maintain_order=True)
+        rows = rows.filter(pl.col(own_id).is_not_null()).unique(own_id, keep="first", maintain_order=True)
     if not rows.height:
         raise ValueError(f"{files[0].name}: {files[0].path.name} has no rows")
-    if rows["id"].null_count():
-        raise ValueError(f"{files[0].name}: {place(rows['id'].is_null().arg_max() or 0)}: the item has no {item}")
-    if (again := ~rows["id"].is_first_distinct()).any():
+    ids = rows[own_id].alias("id")
+    if ids.null_count():
+        raise ValueError(f"{files[0].name}: {place(ids.is_null().arg_max() or 0)}: the item has no {item}")
+    if (again := ~ids.is_first_distinct()).any():
         second = again.arg_max() or 0
-        before = rows["id"].index_of(rows["id"][second])
+        before = ids.index_of(ids[second])
         raise ValueError(
-            f"{files[0].name}: {place(second)}: item {rows['id'][second]!r} has a row in {place(before or 0)} too, "
+            f"{files[0].name}: {place(second)}: item {ids[second]!r} has a row in {place(before or 0)} too, "
             "which says something else: keep one"
         )
     said = {column: words_of(rows[column]) for column in described}
     joined = pl.concat_str([said[text] for text in texts], separator=". ", ignore_nulls=True) if texts else pl.lit(None)
     typed = any(item in file.typed for file in files)
     return rows.select(
-        rows["id"] if typed else integers_if_all_are(rows["id"]),
+        ids if typed else integers_if_all_are(ids),
         joined.cast(pl.String).replace("", None).alias("text"),
         (said[texts[0]] if texts else pl.lit(None, pl.String)).alias("title"),
         (pl.lit(None, pl.String) if category is None else said[category]).alias("category"),
@@ -73,12 +77,12 @@ def stripped(ids: pl.Expr) -> pl.Expr:
 
 
 def whole_numbers(ids: pl.Series) -> pl.Series:
-    """Ids without the .0 of integers that became floats somewhere, because one was missing; others as they are.
+    """Ids without the .0 of integers that became floats in some file, because one was missing; others as they are.
 
-    >>> whole_numbers(pl.Series(["31.0", None])).to_list(), whole_numbers(pl.Series(["31.0", "a"])).to_list()
-    (['31', None], ['31.0', 'a'])
+    >>> [whole_numbers(pl.Series(ids)).to_list() for ids in (["31.0", "7", None], ["31.0", "a"])]
+    [['31', '7', None], ['31.0', 'a']]
     """
-    return ids.str.strip_suffix(".0") if ids.str.contains(r"^-?\d+\.0$").all() else ids
+    return ids.str.strip_suffix(".0") if ids.str.contains(r"^-?\d+(\.0)?$").all() else ids
 
 
 def integers_if_all_are(ids: pl.Series) -> pl.Series:
@@ -119,5 +123,5 @@ def _listed(text: str | None) -> str | None:
         return text
     try:
         return ". ".join(words(json.loads(text))) or None
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

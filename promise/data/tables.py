@@ -4,6 +4,7 @@ import ast
 import csv
 import gzip
 import json
+import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -89,10 +90,10 @@ class TableFile:
                 raise ValueError(f"{name}: cannot read {path.name}: {str(error).splitlines()[0]}") from error
             typed = frozenset(column for column, dtype in schema.items() if not dtype.is_numeric())
             return cls(name, path, kind, tuple(schema), typed=typed)
-        start = head(name, path).decode(errors="replace").removeprefix("\ufeff").lstrip()
-        line = start.splitlines()[0]
+        start = head(name, path).decode(errors="replace").removeprefix("\ufeff").lstrip("\r\n ")
+        line = start.partition("\n")[0].rstrip("\r")
         if kind in ("jsonl", "python"):
-            rows = [_object(row, kind) for row in start.splitlines()[:100]]
+            rows = [_object(row, kind) for row in start.split("\n")[:100]]
             columns = tuple(dict.fromkeys(column for row in rows for column in row))
             if not columns:
                 raise ValueError(f"{name}: {path.name}:1: not a line of JSON: {shown(line)}")
@@ -184,6 +185,7 @@ class TableFile:
         return pl.DataFrame(values, schema=dict.fromkeys(columns, pl.String))
 
     def _reader(self, file: TextIO, strict: bool = False) -> Any:
+        csv.field_size_limit(sys.maxsize)
         return csv.reader(file, delimiter=self.separator, quoting=_quoting(self.quoted), strict=strict)
 
 

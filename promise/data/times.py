@@ -15,7 +15,7 @@ _UNITS = {
     "seconds": (1, 10**11),
     "milliseconds": (10**3, 10**14),
     "microseconds": (10**6, 10**17),
-    "nanoseconds": (10**9, 2**63),
+    "nanoseconds": (10**9, 2**64),
 }
 _EARLIEST = 10**8  # seconds: stamps before 1973 are no dates, but numbers that give an order
 _DAY = 86_400

@@ -78,7 +78,7 @@ def place_of(about: Mapping[str, Any]) -> str:
 
 def read_standings(folder: Path) -> list[Standing]:
     """The standings in a folder and those below it, by folder and name; ValueError if one is not as it was written."""
-    return [read_standing(path) for path in sorted(folder.rglob("*.parquet"))]
+    return [read_standing(path) for path in sorted(folder.rglob("[!.]*.parquet"))]
 
 
 def read_standing(path: Path) -> Standing:

@@ -95,7 +95,7 @@ class Point:
             return active_options(self.dials, self.pipeline.trie.levels)
         acting = {name: value for name, value in self.dials.items() if name != "_target_"}
         if acting.get("weight") in (0, 1) and "samples" not in acting:  # there it is the temperature of the draws
-            acting.pop("temperature")
+            acting.pop("temperature", None)
         return acting
 
     @property

@@ -1,5 +1,6 @@
 """The stages in order, each built once and reused when it is there: prepared data, semantic IDs, networks."""
 
+import hashlib
 import json
 from dataclasses import replace
 from functools import cached_property
@@ -91,6 +92,8 @@ class Pipeline(Preparation):
         )
         require_members(config["_target_"], quantizer, Quantizer, but={"codebooks"})  # which `fit` may make
 
+        categories = categories_of(self.interactions.items)
+
         def build(folder: Path) -> dict[str, Any]:
             quantizer.fit(self.item_vectors, self.cfg.seed)
             found, sizes = quantizer.encode(self.item_vectors), quantizer.level_sizes
@@ -104,7 +107,7 @@ class Pipeline(Preparation):
                 vectors=self.item_vectors,
                 codebooks=quantizer.codebooks,
                 purchases=purchases_of(self.histories),
-                categories=categories_of(self.interactions.items),
+                categories=categories,
             )
             ranks = popularity_ranks(self.training_counts) if policy == "shared" else None
             ids = SemanticIds(codes, sizes, quality, ranks)
@@ -113,6 +116,8 @@ class Pipeline(Preparation):
             return {"fingerprint": ids.fingerprint}
 
         inputs = {"embeddings": self.embeddings.fingerprint, "data": self.data.fingerprint}
+        if categories is not None:  # the report tells how pure they are
+            inputs["categories"] = hashlib.sha256(categories.tobytes()).hexdigest()[:16]
         for name in [name for name in config if name.endswith("path")]:  # files count by their contents
             inputs[name] = file_fingerprint(Path(config.pop(name)).expanduser())
         config |= {"collisions": policy, "seed": self.cfg.seed}

@@ -20,6 +20,8 @@ from filelock import AcquireReturnProxy, FileLock, Timeout
 import promise
 
 MANIFEST = "manifest.json"
+#: Folder of a build for what it goes on from after a kill; no part of the artifact.
+SCRATCH = "checkpoints"
 _PARTIAL = ".partial-"
 _REMOVED = ".removed-"
 _LOCKS = ".locks"
@@ -164,7 +166,7 @@ class Store:
             "seconds": round(time.perf_counter() - start, 3),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "promise": promise.__version__,
-            "files": {name: _described(path) for name, path in _files(partial)},
+            "files": {name: _described(path) for name, path in _files(partial) if not name.startswith(f"{SCRATCH}/")},
         }
         text = json.dumps(manifest, indent=1, ensure_ascii=False, default=lambda number: number.item())
         (partial / MANIFEST).write_text(text + "\n", encoding="utf-8")
@@ -172,6 +174,7 @@ class Store:
             log.warning("%s has no readable %s: replacing it", final, MANIFEST)
             shutil.rmtree(final)
         partial.rename(final)
+        shutil.rmtree(final / SCRATCH, ignore_errors=True)
         return Artifact(final, manifest["fingerprint"], json.loads(text), built=True)
 
     def _join(self, key: str, build: Callable[[Path], dict[str, Any]]) -> Artifact:

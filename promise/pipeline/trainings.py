@@ -1,6 +1,5 @@
 """Trainings as stages of the store: how one is fitted, resumed and kept; of the networks, and of SASRec."""
 
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,7 +20,7 @@ from promise.models.reward import RewardModel
 from promise.pipeline.config import make, make_with, parameters_of, plain
 from promise.pipeline.files import file_fingerprint
 from promise.pipeline.networks import WEIGHTS, build_networks, load_weights, network_config, save_weights
-from promise.pipeline.store import Artifact
+from promise.pipeline.store import SCRATCH, Artifact
 from promise.pipeline.trainer import (
     EpochLog,
     StopAtStep,
@@ -35,7 +34,7 @@ from promise.pipeline.trainer import (
 from promise.search.guided import GuidedSearch
 
 #: The file within an unfinished artifact that its training goes on from.
-RESUME = "checkpoints/last.ckpt"
+RESUME = f"{SCRATCH}/last.ckpt"
 
 
 class TrainingStage(ABC):
@@ -128,7 +127,6 @@ class TrainingStage(ABC):
         best = torch.load(kept.best_model_path, map_location="cpu", weights_only=True)
         task.load_state_dict(best["state_dict"])
         save_weights(folder / WEIGHTS, networks)
-        shutil.rmtree(folder / "checkpoints")
         return {
             "fingerprint": file_fingerprint(folder / WEIGHTS),
             "epochs": trainer.current_epoch,
@@ -167,7 +165,9 @@ class NetworkTraining(TrainingStage):
     def config(self) -> dict[str, Any]:
         networks = network_config(self.pipeline.cfg, self.with_reward)
         networks.get("cooccurrence", {}).pop("scale", None)  # it acts in a search alone
-        return {**super().config, **networks}
+        history = self.pipeline.cfg.datamodule.history
+        windows = {} if networks["generator"].get("history") == history else {"history": history}
+        return {**super().config, **networks, **windows}
 
     @property
     def inputs(self) -> dict[str, str]:

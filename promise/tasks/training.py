@@ -1,5 +1,6 @@
 """The tasks that other trainings build on: one that optimises and keeps its best, one that a ranking selects."""
 
+import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -163,6 +164,16 @@ class TrainingTask(LightningModule):
             ModelCheckpoint(folder, "last", enable_version_counter=False),
             EarlyStopping(monitor=self.monitor, mode=self.mode, patience=self.patience),
         ]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on in this folder wherever the checkpoint was written: Lightning forgets what is best in another one."""
+        folder = os.path.realpath(Path(self.trainer.default_root_dir) / "checkpoints")
+        for state in checkpoint["callbacks"].values():
+            if before := state.get("dirpath"):
+                for name in ("dirpath", "best_model_path", "kth_best_model_path", "last_model_path"):
+                    state[name] = state[name].replace(before, folder, 1)
+                found = state["best_k_models"].items()
+                state["best_k_models"] = {path.replace(before, folder, 1): score for path, score in found}
 
 
 class RunningMean(WeightAveraging):

@@ -55,7 +55,9 @@ def test_missing_constant_and_broken_rows_are_named_in_one_line(tmp_path: Path, 
     filled = given(tmp_path, kind, rows, [10, 11, 12, 13, 14, 15])
     with pytest.raises(ValueError, match=r"first the item 10 \(missing=mean fills them\)$"):
         filled.embed(ITEMS, PAIRS, 0)
+    refused = filled.fingerprint()
     filled = GivenEmbedding(str(filled.path), filled.ids and str(filled.ids), "mean")
+    assert filled.fingerprint() != refused
     np.testing.assert_array_equal(filled.embed(ITEMS, PAIRS, 0), [[2.0, 3.5]] * 4 + [[1.0, 3.0], [3.0, 4.0]])
     with pytest.raises(ValueError, match=r"^embeddings\.missing must be refuse or mean, got zero$"):
         GivenEmbedding("v.npy", None, "zero")

@@ -72,6 +72,8 @@ def test_a_killed_run_keeps_what_it_had(asked: list[str], tmp_path: Path, monkey
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Lengths, "encode", killed)
         TextEncoder("m", "", 2, str(tmp_path)).embed(items(list("abcdef")), WORLD, 0)
+    (folder,) = tmp_path.iterdir()
+    (folder / ".7-half.parquet").write_bytes(b"PAR1")  # what it was writing
     found = TextEncoder("m", "", 2, str(tmp_path)).embed(items(list("abcdef")), WORLD, 0)
     assert asked == list("abcdef") and found[:, 1].tolist() == [1, 0, 0, 0, 1, 0]
 

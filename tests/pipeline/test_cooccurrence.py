@@ -10,7 +10,7 @@ from scipy import sparse
 
 from promise.models.cooccurrence.neighbours import Neighbours
 from promise.pipeline import cooccurrence
-from promise.pipeline.cooccurrence import co_visit_table, fingerprint_of_tables, text_table
+from promise.pipeline.cooccurrence import co_visit_table, displaced, fingerprint_of_tables, text_table
 from promise.search import nearest
 from promise.search.rankers.cooccurrence import Cooccurrence
 from promise.search.rankers.counts import CoVisit
@@ -82,6 +82,13 @@ def test_the_nearest_of_a_count_without_the_user(count, repeats):
                 first = np.argsort(-everybody[item], kind="stable")[:count]  # as a cut before would have it
                 differs += others[item][first].sum() < best.sum() - 1e-3
     assert differs
+
+
+def test_what_one_user_displaces_is_not_the_sum_of_two():
+    wide, repeating = np.arange(300), np.full(200, 7)
+    for users, most in (((wide,), 4), ((repeating,), 0), ((wide, repeating), 4), ((np.tile(wide, 3),), 12)):
+        flat = np.concatenate(users), np.cumsum([0, *map(len, users)])
+        assert displaced(*flat, window=2) == most
 
 
 @pytest.mark.parametrize("count", [1, 4, 30])

@@ -38,6 +38,7 @@ def test_every_stage_is_built_once(pipeline_of: PipelineOf, shared_store: Path) 
         (["datamodule.workers=2", "+trainer.log_every_n_steps=1"], []),
         (["training.epochs=1"], ["joint"]),
         (["datamodule.batch_size=16"], ["joint"]),
+        (["datamodule.history=9", "generator.history=20"], ["joint"]),  # other windows for the same networks
         (["trainer.precision=64-true"], ["joint"]),
         (["trainer.devices=2"], ["joint"]),
         *(([f"+trainer.{name}=2"], ["joint"]) for name in ACTING),

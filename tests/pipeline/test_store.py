@@ -165,7 +165,11 @@ def test_an_interrupted_build_is_resumed_even_after_a_bad_dial(tmp_path: Path) -
     assert store.verify()[row.key][0].startswith("unfinished")
     with pytest.raises(ValueError, match="devices"):
         build(store, build=bad_dial)
-    assert build(store, build=resume).fingerprint == "7"
+    (store.root / f".partial-{row.key}" / "checkpoints").mkdir()
+    (store.root / f".partial-{row.key}" / "checkpoints" / "last.ckpt").touch()  # whole until the artifact is there
+    built = build(store, build=resume)
+    assert built.fingerprint == "7" and {path.name for path in built.path.iterdir()} == {"epoch.txt", "manifest.json"}
+    assert store.verify() == {row.key: []}
 
 
 @pytest.mark.parametrize("damage", ["{", '{"stage": "ids"}'])

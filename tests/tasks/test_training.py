@@ -1,5 +1,7 @@
 """What the trainings share: targets as paths, selection by search, exact resume, checkpoints, errors."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -49,8 +51,10 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(kind, changes, wor
     with pytest.raises(Killed):
         world.fit(world.task(kind, **changes), tmp_path / "killed", [Kill(epoch=1)])
     resumed = world.task(kind, **changes)
-    last = tmp_path / "killed" / "checkpoints" / "last.ckpt"
-    trainer = world.fit(resumed, tmp_path / "killed", ckpt_path=last)
+    last = (tmp_path / "killed").rename(tmp_path / "moved") / "checkpoints" / "last.ckpt"
+    trainer = world.fit(resumed, tmp_path / "moved", ckpt_path=last)
+    best = trainer.checkpoint_callback
+    assert Path(best.best_model_path).parent == last.parent and best.best_model_score is not None
     assert trainer.current_epoch == 2
     for (name, one), other in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
         assert torch.equal(one, other), name

@@ -89,7 +89,7 @@ class GivenEmbedding:
             if path:
                 with _opened(key, path) as file:
                     contents.append(hashlib.file_digest(file, "sha256").hexdigest())
-        return digest("given-2", *contents)
+        return digest("given-2", *contents, *(["mean"] if self.missing == "mean" else []))
 
     def _array(self, item_count: int) -> tuple[pl.Series | None, np.ndarray]:
         """The rows' ids (n,) and numbers (n, E) of a .npy file; the ids are None where they are the catalogue's."""

@@ -53,11 +53,11 @@ class TextEncoder:
         keys = [hashlib.sha256(text.encode()).hexdigest()[:32] for text in distinct]
         table = pl.DataFrame({"text": distinct, "key": keys})
         folder = self.cache / self.fingerprint()
-        kept = list(folder.glob("*.parquet"))
+        kept = list(folder.glob("[!.]*.parquet"))
         missing = table.join(pl.read_parquet(kept, glob=False), on="key", how="anti") if kept else table
         if len(missing):
             self._encode(missing, folder)
-        vectors = pl.read_parquet(list(folder.glob("*.parquet")), glob=False).unique("key", keep="any")
+        vectors = pl.read_parquet(list(folder.glob("[!.]*.parquet")), glob=False).unique("key", keep="any")
         found = table.join(vectors, on="key", how="left", maintain_order="left")
         rows = texts.to_frame().join(found.with_row_index("row"), on="text", how="left", maintain_order="left")["row"]
         place = rows.fill_null(0).to_numpy()

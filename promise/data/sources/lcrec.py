@@ -44,7 +44,7 @@ class LCRec(EventSource):
         frame = pl.DataFrame(
             {
                 "user": np.repeat(list(histories), [len(items) for items in histories.values()]),
-                "item": [str(item) for items in histories.values() for item in items],
+                "item": [None if item is None else str(item) for items in histories.values() for item in items],
             },
             schema={"user": pl.String, "item": pl.String},
         )
@@ -56,6 +56,8 @@ class LCRec(EventSource):
             return None
         path = self.paths()[1]
         rows = _object(path)
+        if wrong := next((item for item, row in rows.items() if not isinstance(row, dict)), None):
+            raise ValueError(f"data.name: {path.name}: item {wrong!r} must have an object of texts")
         values = {text: [row.get(text) for row in rows.values()] for text in _TEXTS}
         schema = dict.fromkeys(("id", *_TEXTS), pl.String)
         frame = pl.DataFrame({"id": list(rows), **values}, schema=schema, strict=False)

@@ -55,7 +55,7 @@ class MovieLens(EventSource):
         for line in filter(None, map(str.strip, text.split("\n"))):  # a title may hold other ends of lines
             film, title, *rest = line.split("::" if path.suffix == ".dat" else "|")
             flags = zip(_GENRES.split(), rest[3:], strict=False)
-            genres = rest[0] if path.suffix == ".dat" else "|".join(genre for genre, on in flags if on == "1")
+            genres = "".join(rest[:1]) if path.suffix == ".dat" else "|".join(genre for genre, on in flags if on == "1")
             rows.append((film, title, genres))
         frame = pl.DataFrame(rows, schema=dict.fromkeys(("id", "title", "genres"), pl.String), orient="row")
         file = TableFile("data.root", path, "csv", tuple(frame.columns), header=False, frame=frame)

@@ -51,7 +51,7 @@ class TimedSequences(EventSource):
     def items(self) -> pl.DataFrame:
         """The items of the domains; ValueError if there is no such domain."""
         found = item_table([TableFile.open("data.items", self.paths()[2])], "id", ["title"], "domain")
-        known = found["category"].unique(maintain_order=True).to_list()
+        known = found["category"].drop_nulls().unique(maintain_order=True).to_list()
         for domain in self.domains or []:
             if domain not in known:
                 raise ValueError(f"data.domains must be among {', '.join(known)}, got {domain}")

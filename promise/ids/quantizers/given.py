@@ -106,7 +106,9 @@ def _table(path: Path) -> pl.DataFrame:
     if path.suffix == ".json":
         # A dictionary would hide an id that is there twice.
         pairs = json.loads(path.read_text("utf-8"), object_pairs_hook=list)
-        if not all(isinstance(pair, tuple) and isinstance(pair[1], list) for pair in pairs):
+        if not isinstance(pairs, list) or not all(
+            isinstance(pair, tuple) and isinstance(pair[1], list) for pair in pairs
+        ):
             raise ValueError("it must be an object of lists of codes by item id")
         lists = [[str(code) for code in codes] for _, codes in pairs]
         return pl.DataFrame({"id": [item for item, _ in pairs], "codes": pl.Series(lists, dtype=pl.List(pl.String))})

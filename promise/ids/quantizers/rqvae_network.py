@@ -127,8 +127,9 @@ class Autoencoder(LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW with one cycle of its rate, over encoder and decoder: the codebooks are means."""
         optimizer = torch.optim.AdamW(self.parameters(), self._learning_rate)
+        steps = self._steps + 1
         cycle = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self._learning_rate, self._steps + 1, pct_start=0.05, cycle_momentum=False
+            optimizer, self._learning_rate, steps, pct_start=max(0.05, 2 / steps), cycle_momentum=False
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
 

@@ -134,6 +134,12 @@ def test_lcrec(tmp_path: Path) -> None:
     table = LCRec("B", root=root).read()
     assert histories(table) == HISTORIES
     assert texts(table)[50] == ("Fargo. Film, Crime", "Fargo")
+    (tmp_path / "B.item.json").write_text('{"50": "Fargo"}')
+    with pytest.raises(ValueError, match=r"data\.name: B\.item\.json: item '50' must have an object of texts"):
+        LCRec("B", root=root).read()
+    (tmp_path / "B.item.json").unlink()
+    write(tmp_path, B__inter__json=json.dumps({user: [*items, None] for user, items in HISTORIES.items()}))
+    assert histories(LCRec("B", root=root).read()) == HISTORIES
     for content, message in (
         ("[1]", "must be a JSON object"),
         ("{", "is no JSON"),
@@ -146,8 +152,8 @@ def test_lcrec(tmp_path: Path) -> None:
 
 def timed(folder: Path, domains: Any = None, **files: str) -> TimedSequences:
     items = [{"id": item, "domain": domain, "title": None} for item, domain in ((3, "book"), (20, "book"), (4, "toy"))]
-    content = {"s__txt": "a 20 3 4 20\nb 4 20\n", "t__txt": "a 9 5 5 7\nb 1 2\n", **files}
-    root = write(folder, i__jsonl="\n".join(map(json.dumps, items)), **content)
+    content = {"s__txt": "a 20 3 4 20\nb 4 20\n", "t__txt": "a 9 5 5 7\nb 1 2\n"}
+    root = write(folder, **{"i__jsonl": "\n".join(map(json.dumps, items)), **content, **files})
     return TimedSequences("s.txt", "t.txt", "i.jsonl", domains, root=root)
 
 
@@ -162,6 +168,8 @@ def test_timed_sequences(tmp_path: Path) -> None:
     assert histories(timed(tmp_path, ["book"]).read()) == {"a": [3, 20, 20]}
     with pytest.raises(ValueError, match=r"data\.domains must be among book, toy, got food"):
         timed(tmp_path, "food").read()
+    with pytest.raises(ValueError, match=r"data\.domains must be among book, got food"):
+        timed(tmp_path, "food", i__jsonl='{"id": 3, "domain": null}\n{"id": 4, "domain": "book"}').read()
     for wrong in ("a 9 5 5\nb 1 2\n", "a 9 5 5 7\n", "a 9 5 5 7\nc 1 2\n"):
         with pytest.raises(ValueError, match=r"data\.times must have the users and as many times as"):
             timed(tmp_path, t__txt=wrong).read()

@@ -79,7 +79,7 @@ def test_several_files_of_several_forms(tmp_path: Path) -> None:
         (["31", "7", "-2"], [-2, 7, 31]),
         (["31", "7", "007"], ["7", "31", "007"]),
         (["31", "7", "x"], ["7", "x", "31"]),
-        (["31.0", "7.0", "9.0"], [7, 9, 31]),
+        (["31.0", "7.0", "9"], [7, 9, 31]),
         (["v1.0", "1.0", " é ☕"], ["1.0", "v1.0", "é ☕"]),
         (["nan", "7", "null"], ["7", "nan", "null"]),
         (["99999999999999999999", "1", "2"], ["1", "2", "99999999999999999999"]),
@@ -93,6 +93,16 @@ def test_ids_come_back_as_they_were(tmp_path: Path, ids: list[str], expected: li
     assert histories(
         read(tmp_path, {"n.jsonl": as_text.replace('"3"', "3.0").replace('"2"', "2.0").replace('"1"', "1.0")})
     ) == {"1": [3, 2, 1]}
+
+
+def test_integers_are_the_same_where_one_file_has_them_as_floats(tmp_path: Path) -> None:
+    numbers = {"ann": "1", "bob": "2", "a": "10", "b7": "20", "c": "30"}
+    rows = [(numbers[user], numbers[item], time) for user, item, time in EVENTS]
+    floats = [(f"{user}.0", f"{item}.0", time) for user, item, time in rows[3:]]
+    files: dict[str, str | bytes] = {"1.csv": csv_of(rows[:3]), "2.csv": csv_of(floats)}
+    expected = {numbers[user]: [int(numbers[item]) for item in items] for user, items in EXPECTED.items()}
+    assert histories(read(tmp_path, files, events="[12].csv")) == expected
+    assert histories(read(tmp_path, csv_of(rows))) == expected
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -150,6 +160,7 @@ def test_ties_stay_or_are_shuffled_always_alike(tmp_path: Path) -> None:
         ([20091214, 20091215, 20100101], "microseconds", None),
         (["2009-12-14 00:00:00+00", "2009-12-14 02:52:24+0030", "2009-12-14T02:52:24.5-03:30"], "microseconds", None),
         ([1, 2, 5], None, "the times are no dates"),
+        ([2**63 - 1] * 3, "nanoseconds", "are all of them right"),
         (
             [1260759144, 1260759150, 1260759179000],
             "seconds",
@@ -169,7 +180,7 @@ def test_times_of_any_form(tmp_path: Path, stamps: list[Any], unit: str | None, 
     order = list(range(len(stamps)))
     assert histories(table) == {"u": order[::-1] if note == "newest first" else order}
     assert table.preparation["times"]["unit"] == unit
-    assert unit is None or table.preparation["times"]["first"].startswith("2009-12-14")
+    assert unit is None or stamps[0] == 2**63 - 1 or table.preparation["times"]["first"].startswith("2009-12-14")
     assert [each for each in table.preparation["notes"] if note and note in each] == table.preparation["notes"]
 
 
@@ -234,6 +245,22 @@ def test_items_by_the_column_of_the_events_and_rows_that_are_there_twice(tmp_pat
     }
     items = read(tmp_path, files, items="i.csv", item="thing").items
     assert items.select("id", "title").rows() == [("a", None), ("c", "Sea"), ("b7", "Bee")]
+
+
+def test_columns_may_have_any_name(tmp_path: Path) -> None:
+    items = "file,id,row,index\na,A,1,9\nb7,B,2,9\nc,C,3,9\n"
+    options = {"items": "i.csv", "item_id": "file", "item_text": ["id", "row", "index"]}
+    table = read(tmp_path, {"e.csv": csv_of(EVENTS), "i.csv": items}, **options)
+    assert table.items["text"].to_list() == ["A. 1. 9", "C. 3. 9", "B. 2. 9"]
+    with pytest.raises(ValueError, match=r"i\.csv:2: index must be a number or a date, all rows alike, got 'soon'"):
+        read(tmp_path, {"i.csv": csv_of([(1, 2, "soon")], "user,item,index")}, time="index")
+
+
+def test_the_beginning_of_a_file_is_cut_at_ends_of_lines_alone(tmp_path: Path) -> None:
+    numbered = csv_of([(at, *row) for at, row in enumerate(EVENTS)], ",user,item,time").replace(",", "\t")
+    assert histories(read(tmp_path, {"index.tsv": numbered})) == EXPECTED  # a name that is empty stands for its place
+    odd = "".join(json.dumps(row | {"note": "a\u2028b\x85"}, ensure_ascii=False) + "\n" for row in NAMED)
+    assert histories(read(tmp_path, {"odd.jsonl": odd})) == EXPECTED
 
 
 def test_a_file_without_a_header(tmp_path: Path) -> None:

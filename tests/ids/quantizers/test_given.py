@@ -77,6 +77,7 @@ def test_shared_paths_stay_as_they_are(tmp_path):
         ({"7": [2**20, 1]}, "got '1048576' for the item '7'"),
         ('{"7": [1], "7": [2]}', "the item '7' is there twice"),
         ({"7": 3}, "cannot be read: it must be an object of lists of codes by item id"),
+        ("null", "cannot be read: it must be an object of lists of codes by item id"),
         ([[1, 2]], "cannot be read: it must be an object of lists of codes by item id"),
         ("{", "cannot be read: Expecting property name"),
         ({}, "holds no codes"),

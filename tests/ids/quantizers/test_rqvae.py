@@ -72,8 +72,9 @@ def test_balanced_items_share_fewer_paths() -> None:
     assert shared["last_level"] < shared["none"]
 
 
-def test_constant_items_share_everything() -> None:
-    quantizer = RQVAE(**{**SETTINGS, "steps": 5})
+@pytest.mark.parametrize("steps", [1, 5, 19])
+def test_constant_items_share_everything(steps: int) -> None:
+    quantizer = RQVAE(**{**SETTINGS, "steps": steps})
     quantizer.fit(np.full((20, 4), 2.0, dtype=np.float32), seed=0)
     assert len(np.unique(quantizer.encode(np.full((3, 4), 2.0, dtype=np.float32)), axis=0)) == 1
 
