@@ -76,6 +76,8 @@ def test_one_objective_and_a_failure(run: Run, monkeypatch: pytest.MonkeyPatch) 
         ([SPACE + "{search.widht:[10,20]}"], "search.widht: unknown; did you mean search.width?"),
         ([SPACE + "{search.width:{low:0,high:9,log:false}}"], "search.width must be an integer >= 1, got 0"),
         (["split=test"], "sweep.study tunes on validation targets alone, got split=test"),
+        (["sweep.study.parallel=2"], "promise sweep runs the trials of a study one after the other"),
+        (["launcher=joblib"], "promise sweep runs the trials of a study one after the other"),
         ([SPACE + "{split:[validation,test]}"], "sweep.study tunes on validation targets alone, got split="),
     ],
 )  # fmt: skip

@@ -87,7 +87,7 @@ def told(error: BaseException) -> str:
     """The error of Hydra or OmegaConf in one line: its first paragraph, the first line of its cause, and the key."""
     if isinstance(error, OverrideParseException) and "=" in error.override:
         name, _, value = error.override.partition("=")
-        quoted = value.replace("'", "\\'")
+        quoted = os.path.expanduser(value).replace("'", "\\'")  # within quotes ~ would be a folder of that name
         return (
             f"{error.override} cannot be read: if it is meant so, type it in quotes of its own: \"{name}='{quoted}'\""
         )

@@ -1,5 +1,6 @@
 """What every verb shares: which errors are checks, tables on stdout, numbers as a reader wants them."""
 
+import os
 import shlex
 from collections.abc import Callable
 from typing import Any
@@ -50,7 +51,7 @@ def test_a_value_that_hydra_cannot_read_is_told_with_the_quotes_that_it_needs(va
     said = own_words(raised(parser.parse_overrides, [f"data.events={value}"]))
     given, _, typed = said.partition(" cannot be read: if it is meant so, type it in quotes of its own: ")
     assert given == f"data.events={value}" and shlex.split(typed)[0].startswith("data.events='")
-    assert parser.parse_override(shlex.split(typed)[0]).value() == value
+    assert parser.parse_override(shlex.split(typed)[0]).value() == os.path.expanduser(value)
     said = own_words(raised(parser.parse_overrides, ["data.events"]))
     assert said == "data.events cannot be read: what stands behind a verb is KEY=VALUE"
 

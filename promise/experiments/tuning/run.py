@@ -23,6 +23,7 @@ from promise.experiments.grid import compose_checked
 from promise.experiments.identity import RUN_ONLY, identity, pop
 from promise.experiments.point_outcome import Pipelines
 from promise.experiments.report import write_report
+from promise.experiments.runner import in_this_process
 from promise.experiments.tuning.settings import Settings, measured
 from promise.experiments.tuning.study import Asked, Study
 from promise.pipeline.config import plain, without_passwords
@@ -47,6 +48,11 @@ GROUPS_LEFT_OUT = ("experiment", "trainer", "logger", "launcher", "sweeps", "stu
 def run_here(cfg: DictConfig) -> dict[str, Any]:
     """Run what is left of the study of `promise sweep +sweeps=tune`, its trials one after the other in this process."""
     settings = Settings.of(plain(cfg.sweep.study), "sweep.study")
+    if settings.parallel > 1 or not in_this_process():
+        raise ValueError(
+            "promise sweep runs the trials of a study one after the other: type it several times for several workers, or "
+            "give the launcher and hydra.sweeper.parallel to promise evaluate -m hydra/sweeper=promise_optuna"
+        )
     given = list(HydraConfig.get().overrides.task)
     pipelines = Pipelines()
 
