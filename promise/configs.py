@@ -15,40 +15,6 @@ HYDRA_VERSION_BASE = "1.3"
 #: Verbs with a root config of their own.
 OWN = ("append", "bench", "pull", "push", "recommend", "serve")
 
-#: Former names of keys, and of values that were called otherwise -> what to type today.
-RENAMED = {
-    "evaluation.seen": "evaluation.remove_seen=true|false",
-    "evaluation.neighbour_trust": "cooccurrence.scale",
-    "search.distinct": "always true: no path is drawn twice",
-    "search.control": "search.shuffle_rewards=true|false",
-    "selection": "checkpoint_selection",
-    "training.average": "training.ema_decay",
-    "training.generator.average": "training.generator.ema_decay",
-    "training.reward.average": "training.reward.ema_decay",
-    "sasrec.training.average": "sasrec.training.ema_decay",
-    **{
-        f"{network}.{name}": f"of the group cooccurrence (cooccurrence=counts; {name} of it)"
-        for network in ("generator", "reward")
-        for name in ("overlap", "neighbours", "text_neighbours")
-    },
-    "training.negatives=frequent": "training.negatives=popularity",
-    "training.negatives=exact": "training.negatives=full_softmax",
-    "training.negatives=exact_last": "training.negatives=full_softmax_last",
-}
-
-
-def renamed(key: str) -> str | None:
-    """Today's name of a former key (`selection.users`) or value (`training.negatives=exact`); None = it has none.
-
-    >>> renamed("selection.users"), renamed("search.width")
-    ('checkpoint_selection.users', None)
-    """
-    if key in RENAMED:
-        return RENAMED[key]
-    parent, _, name = key.rpartition(".")
-    above = renamed(parent) if parent else None
-    return f"{above}.{name}" if above else None
-
 
 def root() -> Path:
     """Folder that holds conf/ and sweeps/: the package itself in a wheel, its parent in a checkout."""

@@ -12,9 +12,3 @@ def test_root_is_the_package_in_a_wheel(tmp_path: Path, monkeypatch: pytest.Monk
     assert configs.root() == tmp_path
     (tmp_path / "promise" / "conf").mkdir(parents=True)
     assert configs.root() == tmp_path / "promise"
-
-
-def test_former_names_are_known_below_their_groups_too() -> None:
-    assert configs.renamed("selection.users") == "checkpoint_selection.users"
-    assert configs.renamed("evaluation.seen") == "evaluation.remove_seen=true|false"
-    assert configs.renamed("search.width") is None

@@ -11,7 +11,6 @@ from typing import Any
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
-from promise.configs import RENAMED
 from promise.ids.collisions import POLICIES
 from promise.models.paths import hashed_rows
 from promise.pipeline.config import called_by, check_call, parameters_of, plain, require_values, trainings
@@ -132,9 +131,7 @@ def apply(rules: Mapping[str, options.Rule], group: str, values: Any) -> None:
     for name, rule in rules.items():
         value = OmegaConf.select(node, name, default=values)
         if value is not values:
-            key = f"{group}.{name}".lstrip(".")
-            now = RENAMED.get(f"{key}={value}")
-            options.require(key, value, rule, f": it is now {now}" if now else "")
+            options.require(f"{group}.{name}".lstrip("."), value, rule)
 
 
 def check_files(cfg: DictConfig) -> None:

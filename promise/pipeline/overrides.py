@@ -123,7 +123,7 @@ def check_overrides(words: Sequence[str], config_name: str = "config", folder: s
     """Check overrides, and what the chosen experiment and sweep set, as far as Hydra doesn't; `folder` is --config-dir.
 
     Raises:
-        ValueError: If a key or option does not exist, may not go, or was renamed.
+        ValueError: If a key or option does not exist or may not go.
         hydra.errors.HydraException: If a word is no override, or the options cannot be composed for another reason.
     """
     parsed = OverridesParser.create().parse_overrides(list(words))
@@ -217,8 +217,6 @@ def _is_open(key: str, names: dict[str, Any]) -> bool:
 
 
 def _unknown(key: str, names: Sequence[str] | dict[str, Any]) -> str:
-    if new := configs.renamed(key):
-        return f"{key} is now {new}"
     parent, _, last = key.rpartition(".")
     beside = [name.rpartition(".")[2] for name in names if name.rpartition(".")[0] == parent and name[-1] != "_"]
     if parent and beside:

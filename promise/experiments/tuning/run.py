@@ -50,8 +50,8 @@ def run_here(cfg: DictConfig) -> dict[str, Any]:
     settings = Settings.of(plain(cfg.sweep.study), "sweep.study")
     if settings.parallel > 1 or not in_this_process():
         raise ValueError(
-            "promise sweep runs the trials of a study one after the other: type it several times for several workers, or "
-            "give the launcher and hydra.sweeper.parallel to promise evaluate -m hydra/sweeper=promise_optuna"
+            "promise sweep runs the trials of a study one after the other: type it several times for several workers, "
+            "or give the launcher and hydra.sweeper.parallel to promise evaluate -m hydra/sweeper=promise_optuna"
         )
     given = list(HydraConfig.get().overrides.task)
     pipelines = Pipelines()
