@@ -222,7 +222,7 @@ class Recommender:
         Raises:
             ValueError: If the model does not know it.
         """
-        if item not in self.index:
+        if not isinstance(item, Hashable) or item not in self.index:
             raise ValueError(f"{what} names item {item!r}, which the model does not know")
         return self.index[item]
 

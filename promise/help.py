@@ -91,16 +91,16 @@ def _option(group: str, option: str) -> str:
     based = [entry for entry in (yaml.safe_load(text) or {}).get("defaults", ()) if isinstance(entry, str)]
     names = [name.partition("@")[0] for name in based if name != "_self_"]
     above = [_option(*(name if name[0] == "/" else f"/{group}/{name}")[1:].rsplit("/", 1)) for name in names]
-    own = key_lines(path, "  " if "@package _global_" in text else "    ")
+    own = key_lines(path, "  " if "@package _global_" in text else "    ", hidden=("defaults:",))
     return "\n".join([*above, own if "@package" in text else f"  {package or folder.replace('/', '.')}:\n{own}"])
 
 
-def key_lines(path: Path, indent: str = "", skip: int = 0) -> str:
-    """The lines of a config file, but the first `skip` ones, its defaults list and what it tells Hydra, indented."""
+def key_lines(path: Path, indent: str = "", skip: int = 0, hidden: tuple[str, ...] = ("defaults:", "hydra:")) -> str:
+    """The lines of a config file, indented, but the first `skip` ones and those below the keys that are hidden."""
     lines, skipped = [], False
     for line in path.read_text("utf-8").splitlines()[skip:]:
         if line and not line.startswith((" ", "#")):
-            skipped = line.startswith(("defaults:", "hydra:"))
+            skipped = line.startswith(hidden)
         if not skipped and line.strip() and not re.match(r"\s*_target_:|# @package", line):
             lines.append(f"{indent}{line}")
     return "\n".join(lines)

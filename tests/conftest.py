@@ -11,6 +11,7 @@ import importlib
 import io
 import json
 import logging
+import re
 import shutil
 import subprocess
 import sys
@@ -216,7 +217,7 @@ def config_of(world: World, shared_store: Path) -> Callable[..., Any]:
     groups, known = configs.groups(), cache(lambda chosen: configs.compose([*world.words, *chosen]))
 
     def compose(*words: str, store: Path = shared_store) -> Any:
-        named = [word for word in words if word.partition("=")[0] in groups]
+        named = [word for word in words if re.split("[@=]", word)[0] in groups]
         cfg = copy.deepcopy(known(tuple(named)))  # Hydra takes its time; values are put in their place by hand
         OmegaConf.set_struct(cfg, False)
         cfg.store = str(store)

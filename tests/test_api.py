@@ -43,6 +43,8 @@ def test_wrong_histories(model: Path) -> None:
     recommender = load(model)
     with pytest.raises(ValueError, match=r"^the history of user 1 names item 8, which the model does not know$"):
         recommender.recommend([[7, 10], [7, 8]])
+    with pytest.raises(ValueError, match=r"^the history of user 0 names item \['x'\], which the model does not know$"):
+        recommender.recommend([[7, ["x"]]])  # type: ignore[list-item]
     with pytest.raises(ValueError, match=r"^the history of user 0 is empty$"):
         recommender.recommend([[]])
     with pytest.raises(ValueError, match=r"^the history of user 0 must be a list of item ids, got 'B7'$"):

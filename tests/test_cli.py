@@ -163,6 +163,7 @@ def test_artifacts_without_a_subcommand(words: list[str], capsys: pytest.Capture
         ("smoke", "smoke cannot be read: what stands behind a verb is KEY=VALUE, such as experiment=smoke"),
         ("+experiment=smoke", "+experiment: leave the + out, it is there already"),
         ("seed=(", "seed=( cannot be read: if it is meant so, type it in quotes of its own: \"seed='('\""),
+        ("-m predictions=p.jsonl search.width=5,10", "predictions=p.jsonl would be written by every job of -m"),
         ("store=file/x", "store=file/x cannot be written: Not a directory"),
         ("data=s3rec experiment=smoke", "data.sequences must be given"),
     ],

@@ -17,6 +17,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "conf/search/plain.yaml": "_target_: a.B\nwidth: 20  # beams kept at every level\n",
         "conf/search/guided.yaml": "defaults:\n  - plain\nexpansion: 10  # candidates per beam\n",
         "conf/experiment/quickstart.yaml": "# @package _global_\ndefaults:\n  - override /search: guided\nseed: 3\n",
+        "conf/launcher/here.yaml": "# @package _global_\nhydra:\n  launcher:\n    n_jobs: 2  # at once\n",
         "sweeps/width.yaml": "# @package _global_\nsearch: {width: 7}\n",
     }
     for name, text in files.items():
@@ -43,6 +44,7 @@ def test_a_chosen_option_shows_its_keys_and_those_it_builds_on(tree: Path, capsy
     lines = shown(capsys, "search=guided", "+sweeps=width", "search=none")
     assert {"search= guided* plain", "+sweeps= width*", "expansion: 10  # candidates per beam"} <= set(lines)
     assert "width: 20  # beams kept at every level" in lines
+    assert "n_jobs: 2  # at once" in shown(capsys, "+launcher=here")
     assert "search= guided* plain" in shown(capsys, "+experiment=quickstart")  # chooses options of other groups
 
 

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from promise.bench.measure import Measure, Measurement, Skipped, middle
 from promise.bench.report import save, show_table, summary
+from promise.pipeline.files import require_writable
 from promise.pipeline.verb import app
 from promise.search.options import COUNT, TRUTH, one_of, require
 
@@ -76,7 +77,8 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         cfg.bench.repeats = 1
     runs: dict[str, list[Measure]] = {}
     found: list[Measure] = []
-    keep(cfg, found)
+    if cfg.bench.save is not None:
+        require_writable("bench.save", cfg.bench.save, Path(cfg.bench.save).parent)
     skipped: dict[str, str] = {}
     for number, (name, function) in itertools.product(range(cfg.bench.runs), functions.items()):
         log.info("measuring %s%s", name, f" ({number + 1} of {cfg.bench.runs})" if cfg.bench.runs > 1 else "")
@@ -92,19 +94,11 @@ def run(cfg: DictConfig) -> dict[str, Any]:
             log.exception("%s failed", name)
         log.info("%s took %.0f s", name, time.perf_counter() - began)
         found = [middle(measures) for measures in runs.values()]
-        keep(cfg, found)
+        if cfg.bench.save is not None:
+            save(found, Path(cfg.bench.save))
     if found:
         show_table(f"promise bench what={cfg.what}{', tiny sizes' if cfg.bench.quick else ''}", found)
     return summary(found, skipped)
-
-
-def keep(cfg: DictConfig, found: list[Measure]) -> None:
-    """Write what there is so far, if it is to be kept; ValueError if that file cannot be written."""
-    if cfg.bench.save is not None:
-        try:
-            save(found, Path(cfg.bench.save))
-        except OSError as error:
-            raise ValueError(f"bench.save={cfg.bench.save} cannot be written: {error.strerror}") from error
 
 
 main = app(run, "bench")

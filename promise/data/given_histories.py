@@ -62,7 +62,7 @@ def read_histories(
     """
     files = TableFile.open_all(name, pattern, None, header)
     columns = files[0].columns
-    own = {name: column for name, column in usual.items() if column in columns}
+    own = {name: str(column) for name, column in usual.items() if str(column) in columns}
     own |= {"time": "rank"} if ranked and "rank" in columns else {}
     user, item, time = user or own.get("user"), item or own.get("item"), time or own.get("time")
     item = item or next(iter([*guessed("item", columns), *guessed("items", columns)]), None)

@@ -39,7 +39,7 @@ def identity(cfg: DictConfig, without: Iterable[str] = ()) -> dict[str, Any]:
     for name in (*RUN_ONLY, *(name for name in without if name in known)):  # what was set in a group stays
         pop(values, name)
     values["files"] = {name: path_fingerprint(Path(path)) for name, path in files.items() if path is not None}
-    values |= {name: make(cfg[name]).fingerprint() for name in ("data", "embeddings") if name in values}
+    values |= {name: make(cfg[name]).fingerprint() for name in ("data", "embeddings", "content") if values.get(name)}
     return {**values, "promise": promise.__version__}
 
 

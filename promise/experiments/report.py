@@ -35,7 +35,7 @@ from promise.pipeline.preparation import Preparation
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.trace import trace_user
 from promise.pipeline.trainer import finish, make_logger
-from promise.pipeline.verb import show
+from promise.pipeline.verb import config_folder, show
 from promise.tasks.drift import LISTED
 
 log = logging.getLogger(__name__)
@@ -113,14 +113,14 @@ def write_report(
         command: The command as typed; None = `promise sweep` with the overrides of this job.
         card: What is known of the data, as pairs of a name and words.
     """
-    before = paths or {}
+    before, given = paths or {}, list(HydraConfig.get().overrides.task)
     table = results_table(rows)
     written = write_figures(table, folder)
     drawings = [Path(path) for name, path in written.items() if name.endswith("_svg")]
     config = without_passwords(plain(cfg))
     page = Page(
         name=str(cfg.sweep.name),
-        command=command or f"promise sweep {shlex.join(without_passwords(list(HydraConfig.get().overrides.task)))}",
+        command=command or shlex.join(["promise", "sweep", *config_folder(), *without_passwords(given)]),
         config=OmegaConf.to_yaml(OmegaConf.create(config)),
         findings=findings,
         lead=lead,

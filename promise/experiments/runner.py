@@ -24,7 +24,7 @@ from promise.pipeline.config import without_passwords
 from promise.pipeline.errors import own_words
 from promise.pipeline.points import Point
 from promise.pipeline.store import NotBuilt, Store
-from promise.pipeline.verb import choices, show
+from promise.pipeline.verb import choices, config_folder, show
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,8 @@ def dry_run(points: Sequence[SweepPoint]) -> dict[str, Any]:
     more = ", others not known before promise prepare has made data and IDs" if early else ""
     print(f"\npoints to run: {len(to_run)} of {len(rows)}; trainings that come first: {len(trainings)}{more}")
     given = [word for word in HydraConfig.get().overrides.task if not word.startswith(("dry_run=", "launcher="))]
-    commands = [shlex.join(["promise", "evaluate", *without_passwords(given), *row["point"]]) for row in to_run]
+    begin = ["promise", "evaluate", *config_folder(), *without_passwords(given)]
+    commands = [shlex.join([*begin, *row["point"]]) for row in to_run]
     return {
         "verb": "sweep",
         "dry_run": True,

@@ -87,6 +87,9 @@ def checked_command(words: Sequence[str], config_name: str) -> Iterator[None]:
     if folder is not None and not Path(folder).is_dir():
         raise ValueError(f"--config-dir {folder} is no folder")
     check_launcher(words)
+    for word in command.overrides if command.multirun else ():
+        if re.match(r"(out|predictions)=[^,$]*$", word):
+            raise ValueError(f"{word} would be written by every job of -m: have ${{hydra:job.num}} in its name")
     check = partial(check_overrides, command.overrides, command.config_name or config_name, folder)
     if command.config_path is None and not all(map(PLAIN.fullmatch, command.overrides)):
         check()

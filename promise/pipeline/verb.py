@@ -60,6 +60,12 @@ def choices() -> dict[str, str]:
     return {str(group): str(option) for group, option in HydraConfig.get().runtime.choices.items()}
 
 
+def config_folder() -> list[str]:
+    """The words that name the configs of one's own, if there are any; within a Hydra app."""
+    own = [each.path for each in HydraConfig.get().runtime.config_sources if each.provider == "command-line"]
+    return [word for path in own for word in ("--config-dir", path)]
+
+
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table on stdout, numbers to the right; a narrow terminal wraps its lines, no figure is cut.
 

@@ -20,6 +20,7 @@ FORMS: dict[str, dict[str, Any]] = {
         name: {} for name in ("newest_first.csv", "no_time.csv", "lists.parquet", "lists.jsonl", "lists.csv", "p-*.csv")
     },
     "bare.csv": {"header": False, "user": 1, "item": 2, "time": 3},
+    "bare.csv of the training": {"header": False, "usual": {"user": 1, "item": 2, "time": 3}},
     "named.csv": NAMED,
     "named.csv of the training": {"usual": NAMED},
     "e.csv of another shop": {"usual": NAMED},

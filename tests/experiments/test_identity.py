@@ -41,6 +41,9 @@ def test_lists_and_checkpoints_count_by_their_contents(config_of: ConfigOf, tmp_
     for key in ("evaluation.allow", "checkpoint", "ids.path"):
         a, b, c = (identity(config_of(f"{key}={tmp_path / name}")) for name in "abc")
         assert a == b != c
+    words = ["embeddings@content=given", "content.path="]
+    a, b, c = (identity(config_of(words[0], f"{words[1]}{tmp_path / name}")) for name in "abc")
+    assert a == b != c
     lists = [identity(config_of("search=predictions", f"search.file={tmp_path / name}")) for name in ("a", "b", "c")]
     assert lists[0] == lists[1] != lists[2]
     assert path_fingerprint(tmp_path / "[ab]") != path_fingerprint(tmp_path / "[ac]")

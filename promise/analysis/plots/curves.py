@@ -235,7 +235,7 @@ def _labels(search: str, points: list[SearchPoint], along: Along) -> list[str]:
             label.append(f"C = {p.candidates:g}")
         elif judged and several and along == "width" and len(widths) > 1:
             label.append(f"C = {p.candidates / p.width:.3g} W")
-        if p.weights and names_weight:
+        if p.weights and (names_weight or (along == "weight" and len(p.weights) > 1)):
             label.append(f"λ = {spelled(p.weights)}")
         labels.append(", ".join([*label, *([p.control] if p.control else [])]))
     return labels

@@ -59,11 +59,12 @@ def write_figures(rows: pl.DataFrame, folder: Path) -> dict[str, str]:
     The first is `figure`, the others are `figure-NAME`; the files by name (`figure_svg`, `figure_NAME`) are returned.
     """
     rows = compared(rows)
-    for old in folder.glob("figure*.*"):
-        old.unlink()
     paths: dict[str, str] = {}
     for place, name in enumerate(supported(rows)):
         stem, key = ("figure", "figure") if place == 0 else (f"figure-{name}", f"figure_{name}")
         svg, png = save_figure(FIGURES[name][1](rows), folder / stem)
         paths |= {key: str(png), f"{key}_svg": str(svg)}
+    for old in folder.glob("figure*.*"):
+        if str(old) not in paths.values():
+            old.unlink(missing_ok=True)
     return paths

@@ -120,13 +120,14 @@ def conduct(
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(f"study {study.name}", total=before + study.left(), completed=before)
         ran = run_trials(study, launch, lambda count: bar.advance(task, count))
-    found, rows, paths = write_study(study, given)
+    with study.lock:  # workers that end together write one after the other
+        found, rows, paths = write_study(study, given)
+        best = next((row for row in rows if row["trial"] == found["best"]), None)
+        if any(row["status"] == "done" for row in rows):
+            role = "best trial" if len(study.settings.objectives) == 1 else "knee of the front"
+            lead = point_sentence(best, f"The {role}, number {best['trial']}") if best else None
+            paths |= write_report(cfg, rows, study.folder, lead=lead, command=typed)
     show_findings(study.settings, study.name, found, rows)
-    best = next((row for row in rows if row["trial"] == found["best"]), None)
-    if any(row["status"] == "done" for row in rows):
-        role = "best trial" if len(study.settings.objectives) == 1 else "knee of the front"
-        lead = point_sentence(best, f"The {role}, number {best['trial']}") if best else None
-        paths |= write_report(cfg, rows, study.folder, lead=lead, command=typed)
     if "experiment" in paths:
         print(f"\n{test_command(Path(paths['experiment']), given)}")
     told = {"study": study.name, "ran": ran, "skipped": found["points"] - ran, "findings": [], "paths": paths}
@@ -134,28 +135,27 @@ def conduct(
 
 
 def write_study(study: Study, given: Sequence[str]) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, str]]:
-    """Write `results.csv`, `study.json` and the experiment file of the proposed trial, while no other worker does.
+    """Write `results.csv`, `study.json` and the experiment file of the proposed trial.
 
     The findings, the rows, and the paths by name are returned.
     """
     folder, objectives = study.folder, study.settings.objectives
     paths = {"results": str(folder / "results.csv"), "study": str(folder / "study.json")}
-    with study.lock:
-        rows = study.rows()
-        found = find(study.settings, rows, running=len(study.counted()) - len(rows))
-        write_results(rows or [{"search": None}], folder / "results.csv")
-        for row in (row for row in rows if row["trial"] == found["best"]):
-            path = folder / "experiment" / f"{'best' if len(objectives) == 1 else 'knee'}.yaml"
-            trial = next(trial for trial in study.counted() if trial.number == row["trial"])
-            figures = ", ".join(f"{name} {measured(row, name):.4g}" for name in objectives)
-            comments = [
-                f"Trial {found['best']} of study {study.name}: {figures}, {row['split']}, {row['users']} users.",
-                f"Use: {test_command(path, given)}",
-            ]
-            write_experiment([*given, *study.settings.space.overrides(trial.params)], path, comments)
-            paths["experiment"] = str(path)
-        with written_whole(folder / "study.json") as part:
-            part.write_text(json.dumps({"study": study.name, **found}, indent=1) + "\n")
+    rows = study.rows()
+    found = find(study.settings, rows, running=len(study.counted()) - len(rows))
+    write_results(rows or [{"search": None}], folder / "results.csv")
+    for row in (row for row in rows if row["trial"] == found["best"]):
+        path = folder / "experiment" / f"{'best' if len(objectives) == 1 else 'knee'}.yaml"
+        trial = next(trial for trial in study.counted() if trial.number == row["trial"])
+        figures = ", ".join(f"{name} {measured(row, name):.4g}" for name in objectives)
+        comments = [
+            f"Trial {found['best']} of study {study.name}: {figures}, {row['split']}, {row['users']} users.",
+            f"Use: {test_command(path, given)}",
+        ]
+        write_experiment([*given, *study.settings.space.overrides(trial.params)], path, comments)
+        paths["experiment"] = str(path)
+    with written_whole(folder / "study.json") as part:
+        part.write_text(json.dumps({"study": study.name, **found}, indent=1) + "\n")
     return found, rows, paths
 
 
@@ -184,8 +184,10 @@ def find(settings: Settings, rows: Sequence[dict[str, Any]], running: int = 0) -
     ordered = sorted(points)
     prices, gains = [price for price, _ in ordered], [gain for _, gain in ordered]
     front = [points[point] for point, on in zip(ordered, pareto(prices, gains), strict=True) if on]
-    bend = knee(prices, gains)
-    return counts | {"best": None if bend is None else points[ordered[bend]], "front": front}
+    dear = [point for point in ordered if point[0] > 0]  # counts cost no FLOPs, which have no logarithm
+    bend = knee([price for price, _ in dear], [gain for _, gain in dear])
+    proposed = ordered[-1:] if bend is None else [dear[bend]]
+    return counts | {"best": points[proposed[0]] if proposed else None, "front": front}
 
 
 def show_findings(settings: Settings, name: str, found: Mapping[str, Any], rows: Sequence[dict[str, Any]]) -> None:

@@ -56,8 +56,9 @@ class Asked:
 class Study:
     """Optuna's study of the settings, with exactly as many distinct trials as they say.
 
-    Draws depend on the seed and on the trials so far alone. Workers on one study must share its folder; a worker is at
-    work as long as it holds a lock file there, which the system lets go of however the worker ends.
+    Draws depend on the seed and on the trials so far alone. A worker is at work as long as it holds a lock file in the
+    study's folder, which the system lets go of however the worker ends. Workers that share a database and no folder may
+    draw one trial twice, and a trial of one of them that died counts as running.
 
     Args:
         settings: The settings.
@@ -167,8 +168,11 @@ class Study:
 
     def fail(self, asked: Asked, error: str) -> None:
         """Tell that a trial failed, and why."""
-        asked.trial.set_user_attr(ERROR, error)
-        self.study.tell(asked.trial, state=TrialState.FAIL)
+        try:
+            asked.trial.set_user_attr(ERROR, error)
+            self.study.tell(asked.trial, state=TrialState.FAIL)
+        except (RuntimeError, ValueError) as fault:  # another worker took this one for dead
+            log.warning("trial %d could not be told: %s", asked.number, fault)
         log.error("trial %d: %s failed: %s", asked.number, " ".join(asked.overrides), error)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -192,8 +196,8 @@ class Study:
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             # Whoever asks holds the study's lock until the trial is signed: one without a worker is of a dead one.
             path = self.folder / "workers" / trial.user_attrs.get(WORKER, "none")
-            if path.name == Path(self.worker.lock_file).name:
-                continue
+            if path.name == Path(self.worker.lock_file).name or (WORKER in trial.user_attrs and not path.exists()):
+                continue  # of this worker, or of one that shares the database and not the folder
             try:
                 with FileLock(path, timeout=0):
                     path.unlink(missing_ok=True)

@@ -32,6 +32,9 @@ def test_along_width_and_weight(sweep, row) -> None:
     drawn = curves(results_table(rows), "recall@10", "weight")
     assert [curve.name for curve in drawn] == ["plain beam, W = 10", "plain beam, W = 20", "guided, W = 20"]
     assert drawn[-1].along("weight").tolist() == [0.0, 0.5, 1.0]
+    levels = row("guided", 0.9, 1e8, width=20, candidates=80, weight=[0, 1])  # the mean of a λ by level is none
+    labels = [curve.name for curve in curves(results_table([*rows, levels]), "recall@10", "weight")]
+    assert "guided, W = 20, λ = 0-1" in labels
     assert names(rows) == ["plain beam", *(f"guided, W = 20, λ = {x}" for x in ("0", "0.5", "1"))]
 
 

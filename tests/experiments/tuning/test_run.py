@@ -29,6 +29,9 @@ def test_the_front_and_its_knee() -> None:
         "points": 6, "wanted": 40, "failed": 1, "running": 2, "above": 0,
         "front": [0, 1, 4], "best": 1,  # of equal ones the first
     }  # fmt: skip
+    free = find(settings(), rows((0.06, 0.0), (0.05, 1e6), (0.08, 1e7), (0.081, 1e8)))
+    assert free["front"] == [0, 2, 3] and free["best"] == 2  # counts cost nothing, and are on no logarithmic scale
+    assert find(settings(), rows((0.06, 0.0)))["best"] == 0
     nothing = find(settings(), [])
     assert (nothing["best"], nothing["front"]) == (None, [])
 

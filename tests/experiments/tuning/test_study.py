@@ -166,6 +166,18 @@ def test_what_cannot_be_opened(tmp_path: Path, storage: str, reason: str) -> Non
     assert reason in message and "secret" not in message and "\n" not in message
 
 
+def test_workers_of_a_database_without_a_common_folder_let_each_other_be(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    first, second = (begun(tmp_path / name, trials=4, storage=url, sampler="random") for name in "ab")
+    (one,), (other,) = first.ask(), second.ask()
+    first.tell(one, row(one.overrides))
+    second.fail(other, "ValueError: no")
+    assert [each["status"] for each in first.rows()] == ["done", "failed"]
+    second.fail(other, "told twice")  # a warning is all
+    for study in (first, second):
+        study.close()
+
+
 def test_a_database_holds_the_same(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'study.db'}"
     first, second = (begun(tmp_path / "a", trials=4, storage=url), begun(tmp_path / "a", trials=4, storage=url))
