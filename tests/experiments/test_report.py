@@ -31,8 +31,11 @@ SECRET = "+sweep.storage=postgresql://me:secret@host/db"
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., dict[str, str]]:
     """A writer of reports of a sweep whose storage has a password."""
-    overrides = SimpleNamespace(task=["+sweeps=mine", SECRET])
-    monkeypatch.setattr(sweep_report.HydraConfig, "get", lambda: SimpleNamespace(overrides=overrides))
+    own = SimpleNamespace(path="conf dir", provider="command-line")
+    hydra = SimpleNamespace(
+        overrides=SimpleNamespace(task=["+sweeps=mine", SECRET]), runtime=SimpleNamespace(config_sources=[own])
+    )
+    monkeypatch.setattr(sweep_report.HydraConfig, "get", lambda: hydra)
 
     def write(*args: Any, logger: str = "csv", **more: Any) -> dict[str, str]:
         cfg = configs.compose([f"logger={logger}", f"store={tmp_path}", "sweep.name=mine", SECRET])
@@ -51,6 +54,7 @@ def test_files_and_the_page(written: Callable[..., dict[str, str]], tmp_path: Pa
     assert set(paths) == {"figure", "figure_svg", "figure_frontier", "figure_frontier_svg", "report"}
     text = Path(paths["report"]).read_text("utf-8")
     assert '<p class="finding">We found it.</p>' in text
+    assert "promise sweep --config-dir &#39;conf dir&#39; +sweeps=mine" in text
     assert "recall@10, tiny, W = 10, λ = 1" in text and "Scaling laws</h2><svg/>" in text
     assert "postgresql://me:***@host/db" in text and "secret@" not in text
     assert sorted(path.name for path in (tmp_path / "sweep").iterdir()) == [

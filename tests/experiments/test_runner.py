@@ -80,8 +80,10 @@ DRY = (
 
 
 def test_nothing_is_there(run: Run, tmp_path: Path) -> None:
-    answer = run("sweep", *DRY, "dry_run=true", store=tmp_path)
+    folder = str(Path(__file__).parent)
+    answer = run("sweep", *DRY, "dry_run=true", "--config-dir", folder, store=tmp_path)
     said = answer.json
+    assert all(each.startswith(f"promise evaluate --config-dir {folder} ") for each in said["commands"])
     assert "trainings that come first: 0, others not known before promise prepare has made data and IDs" in answer.out
     assert [said[name] for name in ("points", "to_run", "there", "trainings")] == [5, 5, 0, None]
     assert all(each["missing"].startswith("data-") for each in said["plan"])
