@@ -113,14 +113,14 @@ def write_report(
         command: The command as typed; None = `promise sweep` with the overrides of this job.
         card: What is known of the data, as pairs of a name and words.
     """
-    before, given = paths or {}, list(HydraConfig.get().overrides.task)
+    before = paths or {}
     table = results_table(rows)
     written = write_figures(table, folder)
     drawings = [Path(path) for name, path in written.items() if name.endswith("_svg")]
     config = without_passwords(plain(cfg))
     page = Page(
         name=str(cfg.sweep.name),
-        command=command or shlex.join(["promise", "sweep", *config_folder(), *without_passwords(given)]),
+        command=command or typed_command(),
         config=OmegaConf.to_yaml(OmegaConf.create(config)),
         findings=findings,
         lead=lead,
@@ -140,6 +140,13 @@ def write_report(
     else:
         log_points(cfg, table, images)
     return written
+
+
+def typed_command() -> str:
+    """The sweep's command, within its Hydra app."""
+    return shlex.join(
+        ["promise", "sweep", *config_folder(), *without_passwords(list(HydraConfig.get().overrides.task))]
+    )
 
 
 def shared_card(outcomes: Sequence[PointOutcome]) -> list[tuple[str, str]]:

@@ -187,7 +187,10 @@ class Study:
         return rows
 
     def close(self) -> None:
-        """Let others know that this worker is gone."""
+        """Let others know that this worker is gone, and with it the trials that it did not tell."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if trial.user_attrs.get(WORKER) == Path(self.worker.lock_file).name:
+                self.study.tell(trial.number, state=TrialState.FAIL)
         self.worker.release()
         Path(self.worker.lock_file).unlink(missing_ok=True)
 

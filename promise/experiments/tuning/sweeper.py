@@ -58,8 +58,6 @@ def sweep(config: DictConfig, launcher: Launcher, arguments: Sequence[str], give
         settings = Settings.of({**given, "space": {**(given["space"] or {}), **swept}}, "hydra.sweeper")
         check_space(settings, fixed)
         cfg, _ = configs.composed(fixed)
-        if cfg.predictions is not None:
-            raise ValueError(f"predictions={cfg.predictions} would be overwritten by every trial: a study gives none")
         folder = Path(config.hydra.sweep.dir)
         if settings.name is not None:
             folder = Path(cfg.store) / "studies" / settings.name

@@ -166,6 +166,15 @@ def test_what_cannot_be_opened(tmp_path: Path, storage: str, reason: str) -> Non
     assert reason in message and "secret" not in message and "\n" not in message
 
 
+def test_a_worker_that_is_stopped_leaves_no_trial_behind(tmp_path: Path) -> None:
+    first, second = begun(tmp_path, trials=4), begun(tmp_path, trials=4)
+    first.ask()
+    assert second.left() == 3
+    first.close()
+    assert second.left() == 4
+    second.close()
+
+
 def test_workers_of_a_database_without_a_common_folder_let_each_other_be(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'study.db'}"
     first, second = (begun(tmp_path / name, trials=4, storage=url, sampler="random") for name in "ab")

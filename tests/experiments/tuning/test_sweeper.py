@@ -50,7 +50,7 @@ def test_a_multirun_is_a_study(run: Run, shared_store: Path, monkeypatch: pytest
     ("words", "message"),
     [
         (["search.width=10"], "hydra.sweeper.space must name at least one key"),
-        (["search.width=10,20", "predictions=x.parquet"], "predictions=x.parquet would be overwritten by every trial"),
+        (["search.width=10,20", "predictions=x.parquet"], "predictions=x.parquet would be written by every job of -m"),
         (["search.width=10,20", "hydra.sweeper.trials=0"], "hydra.sweeper.trials must be an integer >= 1, got 0"),
         (["search.width=range(9,3)"], "hydra.sweeper.space: search.width=range(9,3) gives no choices and no range"),
     ],
