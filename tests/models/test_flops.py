@@ -37,7 +37,7 @@ def codes() -> torch.Tensor:
 def generator(codes: torch.Tensor, **changes: Any) -> Generator:
     settings = {"dim": DIM, "encoder_layers": 3, "decoder_layers": 2, "heads": 4, "dropout": 0.1, "history": HISTORY}
     settings |= {"attention": "causal", "item_vectors": True, "content": False, "codes": codes, "level_sizes": SIZES}
-    return Generator(**{**settings, **changes}).eval()
+    return Generator(**{**settings, **changes}).eval().requires_grad_(False)
 
 
 @pytest.mark.parametrize("changes", [{}, {"attention": "bidirectional"}, {"content": True}])
