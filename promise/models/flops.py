@@ -1,9 +1,9 @@
 """FLOPs of every network by closed formula (one multiply-add = 2 FLOPs).
 
 Counted: projections, attention products, feed-forward, output heads, path scoring. Not counted: lookups, norms,
-softmax, top-k. Real history items, beams and paths only, and none
-of what fills up a batch; causal attention counts as the full square. Every `history` argument is the
-number of real items of ONE user, or a list of them; the result is summed over users.
+softmax, top-k. Real history items, beams and paths only, none that fills up a batch; causal attention counts as the
+full square. Every `history` argument is the number of real items of ONE user, or a list of them; the result is summed
+over users.
 """
 
 from collections.abc import Sequence

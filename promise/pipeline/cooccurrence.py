@@ -104,9 +104,8 @@ def displaced(items: NDArray[np.integer], offsets: NDArray[np.int64], window: in
     owners = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     width = int(items.max()) + 1
     pairs, places = np.unique(owners * width + items, return_counts=True)
-    most, distinct = np.zeros((2, len(offsets) - 1), np.int64)
+    distinct, most = np.bincount(pairs // width), np.zeros(int(owners[-1]) + 1, np.int64)
     np.maximum.at(most, pairs // width, places)
-    np.add.at(distinct, pairs // width, 1)
     return int(np.minimum(2 * window * most, distinct - 1).max())
 
 

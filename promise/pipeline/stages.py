@@ -1,6 +1,5 @@
 """The stages in order, each built once and reused when it is there: prepared data, semantic IDs, networks."""
 
-import hashlib
 import json
 from dataclasses import replace
 from functools import cached_property
@@ -27,7 +26,7 @@ from promise.pipeline.config import make, make_with, plain, trainings
 from promise.pipeline.cooccurrence import TABLES, cooccurrence_stage
 from promise.pipeline.files import file_fingerprint
 from promise.pipeline.given_model import adopted, without_paths
-from promise.pipeline.model_folder import IDS, Model
+from promise.pipeline.model_folder import IDS, Model, fingerprint_of
 from promise.pipeline.networks import WEIGHTS, NetworkInputs, network_config, wants_vectors
 from promise.pipeline.preparation import Preparation, categories_of, purchases_of
 from promise.pipeline.store import Artifact, NotBuilt
@@ -117,7 +116,7 @@ class Pipeline(Preparation):
 
         inputs = {"embeddings": self.embeddings.fingerprint, "data": self.data.fingerprint}
         if categories is not None:  # the report tells how pure they are
-            inputs["categories"] = hashlib.sha256(categories.tobytes()).hexdigest()[:16]
+            inputs["categories"] = fingerprint_of(categories)
         for name in [name for name in config if name.endswith("path")]:  # files count by their contents
             inputs[name] = file_fingerprint(Path(config.pop(name)).expanduser())
         config |= {"collisions": policy, "seed": self.cfg.seed}

@@ -8,6 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from promise.ids.trie import Trie
+from promise.search.guided import GuidedSearch
 from promise.search.protocols import UserRows
 from tests.search.strategies import NetworkWorld, networks
 
@@ -16,15 +17,14 @@ def count_attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int
     return sdpa_flop_count(query, key, value)
 
 
-@pytest.mark.parametrize(
-    ("kind", "items", "within"),
-    [("dot", 4096, 0.01), ("cross_attention", 4096, 0.01), ("dot", 600, 0.02), ("cross_attention", 600, 0.12)],
-)
+@pytest.mark.parametrize("kind", ["dot", "cross_attention"])
+@pytest.mark.parametrize(("items", "within"), [(4096, 0.01), (600, 0.02)])
 def test_the_formula_is_what_torch_counts(kind: str, items: int, within: float) -> None:
     """Histories of equal length; torch misses the self-attention over few codes, which is written as sums.
 
-    Of 600 items many have a prefix of their own, so that users differ in the beams that are decoded and in the paths
-    that are judged: torch counts the rows with which the others are filled up, too.
+    Of 600 items many have a prefix of their own, so that users differ in the beams that are decoded: torch counts the
+    attention of the rows with which the others are filled up, too. So it does the paths with which those that are
+    judged are filled up, which are added here.
     """
     sizes = (16, 32, 8)
     codes = np.stack(np.unravel_index(np.random.default_rng(0).permutation(4096)[:items], sizes), 1)
@@ -45,4 +45,9 @@ def test_the_formula_is_what_torch_counts(kind: str, items: int, within: float) 
         search.rank(batch, 10)  # path vectors are computed once and not counted
         with FlopCounterMode(display=False, custom_mapping=mapping) as counter:
             cost = search.rank(batch, 10).cost
-        assert cost.flops == pytest.approx(counter.get_total_flops(), rel=within)
+        absent = 0
+        if isinstance(search, GuidedSearch):
+            search.observer = (steps := []).append
+            search.rank(batch, 10)
+            absent = sum(step.nodes.numel() - int(step.judged.sum()) for step in steps if step.rewards is not None)
+        assert cost.flops + reward.flops.score([20], absent) == pytest.approx(counter.get_total_flops(), rel=within)
