@@ -58,13 +58,16 @@ def composed(overrides: Sequence[str] = (), name: str = "config") -> "tuple[Dict
     """As `compose`, and the names of the options chosen, by group."""
     import hydra
     from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.hydra_config import HydraConfig
     from omegaconf import open_dict
 
     if not GlobalHydra.instance().is_initialized():
         register_search_path()
         with hydra.initialize_config_dir(config_path(), version_base=HYDRA_VERSION_BASE):
             return composed(overrides, name)
-    cfg = hydra.compose(name, list(overrides), return_hydra_config=True)
+    places = list(HydraConfig.get().searchpath) if HydraConfig.initialized() else []  # hydra.searchpath of the command
+    own = [f"hydra.searchpath={places}"] if places and not any("searchpath=" in word for word in overrides) else []
+    cfg = hydra.compose(name, [*own, *overrides], return_hydra_config=True)
     chosen = {str(group): str(option) for group, option in cfg.hydra.runtime.choices.items()}
     with open_dict(cfg):
         del cfg["hydra"]

@@ -1,5 +1,6 @@
 """`promise sweep` with a study: from the space to the experiment file, resumed, and every wrong input one line."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,15 @@ def test_a_study_from_space_to_experiment_file(run: Run, run_bare: Run, shared_s
     error = run("sweep", *named, "search.temperature=2", "datamodule.batch_size=5").error
     told = "datamodule.batch_size=128 and not 5, search.temperature=1.0 and not 2"
     assert error == f"sweep.study.name=mine is a study with {told}: give this one another name"
+
+
+@pytest.mark.parametrize("place", ["--config-dir {}", "hydra.searchpath=[file://{}]"])
+def test_the_command_of_the_knee_finds_options_of_ones_own(run: Run, run_bare: Run, tmp_path: Path, place: str) -> None:
+    (tmp_path / "reward").mkdir()
+    (tmp_path / "reward" / "mine.yaml").write_text("defaults: [dot]\n")
+    answer = run("sweep", *place.format(tmp_path).split(), *TUNE, "reward=mine", "sweep.study.trials=1")
+    (typed,) = (line for line in answer.out.splitlines() if line.startswith("promise evaluate"))
+    assert run_bare(*shlex.split(typed)[1:]).json["dials"]["reward"] == "mine"
 
 
 def test_one_objective_and_a_failure(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ DIALS = (
     "search.candidates", "search.weight", "search.temperature",
 )  # fmt: skip
 RARE = (
-    "data.split", "allow", "deny", "cooccurrence.scale", "search.control", "search.adaptive",
+    "allow", "deny", "cooccurrence.scale", "search.control", "search.adaptive",
     "search.adaptive_cap", "search.samples", "search.distinct", "search.beta", "search.smoothing",
     "search.fusion", "search.budget", "search.file", "further",
 )  # fmt: skip
@@ -38,7 +38,7 @@ COSTS = ("parameters", "flops_per_user", "decoder_tokens_per_user", "prm_paths_p
 STATUS = ("status", "error")
 
 TEXT = frozenset((
-    "hash", "data", "data.split", "split", "seen", "allow", "deny", "search", "generator", "reward", "training",
+    "hash", "data", "split", "seen", "allow", "deny", "search", "generator", "reward", "training",
     "networks", "search.control", "search.adaptive", "promise", "commit", "further", *STATUS,
 ))  # fmt: skip
 _METRIC = re.compile(r"(recall|ndcg|mrr|hrecall)@(\d+)(_low|_high)?")

@@ -18,7 +18,7 @@ from promise.pipeline.overrides import check_overrides
 
 #: Overrides whose values stand in columns of their own.
 TOLD = re.compile(
-    r"(data|generator|reward|training|search|search\..*|seed|split|evaluation\.(users|remove_seen|allow|deny)|cooccurrence\.scale)="
+    r"data\.(?!root)[^=]*=[^/]*$|(data|generator|reward|training|search|search\..*|seed|split|evaluation\.(users|remove_seen|allow|deny)|cooccurrence\.scale)="
 )
 
 

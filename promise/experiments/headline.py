@@ -74,9 +74,8 @@ class Entry:
 
     @property
     def dataset(self) -> str:
-        """The data, with the rule by which they are split where it is not the usual one: `amazon_beauty:time`."""
-        row = self.measured.row
-        return f"{row['data']}:{row['data.split']}" if "data.split" in row else str(row["data"])
+        """The data, with what is not usual of them: `movielens:split=time`."""
+        return str(self.measured.row["data"])
 
     @property
     def place(self) -> tuple[str, str, int | None, str]:

@@ -30,7 +30,7 @@ ALONG = ("candidates", "flops_per_user")
 LAWS_TITLE = "Scaling laws over C, fitted without the largest C (x0 = smallest C; errors at the largest: 95 %)"
 LAWS_COLUMNS = ["", "law", "a", "b", "c", "predicted", "observed", "error", ""]
 
-SAME = ("data", "data.split", "split", "users", "seen", "allow", "deny", "generator", "reward", "training", "further",
+SAME = ("data", "split", "users", "seen", "allow", "deny", "generator", "reward", "training", "further",
         "cooccurrence.scale")  # fmt: skip
 VARYING = ("search.candidates", "search.expansion")
 
@@ -64,6 +64,7 @@ class LawGroup:
         width, weight = (spelled(per_level(self.row.get(f"search.{dial}"))) for dial in ("width", "weight"))
         own = {"cooccurrence.scale": "scale {:g}", "further": "{}"}
         more = "".join(f", {words.format(self.row[name])}" for name, words in own.items() if self.row.get(name))
+        more += "".join(f", {changed}" for changed in self.row["data"].split(":")[1:])
         return f"{networks}, W = {width}, λ = {weight}{more}{seeds}"
 
 

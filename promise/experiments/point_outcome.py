@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from promise.experiments.grid import SweepPoint
 from promise.experiments.identity import data_label, identity
-from promise.pipeline.config import plain
+from promise.pipeline.config import data_name, plain
 from promise.pipeline.errors import is_check, own_words
 from promise.pipeline.files import written_whole
 from promise.pipeline.model_folder import digest
@@ -130,7 +130,8 @@ def failed(point: SweepPoint, error: str) -> PointOutcome:
     cfg, search = point.cfg, plain(point.cfg.search)
     known = ("width", "expansion", "candidates", "weight")
     row = {
-        **{group: point.chosen[group] for group in ("data", "search", "generator", "reward", "training")},
+        "data": data_name(point.chosen["data"], cfg.data),
+        **{group: point.chosen[group] for group in ("search", "generator", "reward", "training")},
         **{"split": cfg.split, "seed": cfg.seed, "seen": seen_of(cfg), "history": cfg.datamodule.history},
         **{f"search.{name}": search[name] for name in known if name in search},
         "data_file": data_label(cfg, point.chosen["data"]),

@@ -5,10 +5,13 @@ import pkgutil
 import re
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+
+from promise import configs
 
 
 def trainings(cfg: DictConfig) -> list[dict[str, Any]]:
@@ -111,6 +114,25 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in values.items():
         found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
     return found
+
+
+def data_name(option: str, data: DictConfig) -> str:
+    """The data as rows name them: the option, and its keys that were changed, files by their names, folders not at all.
+
+    Example: `amazon_union:ties=shuffle`, `table:events=clicks.csv`.
+    """
+    usual = flat(usual_data(option))
+    changed = {name: value for name, value in flat(plain(data)).items() if name != "root" and usual.get(name) != value}
+    short = {name: Path(value).name if isinstance(value, str) else value for name, value in changed.items()}
+    return ":".join([option, *(f"{name}={value}".replace("'", "") for name, value in short.items())])
+
+
+@cache
+def usual_data(option: str) -> dict[str, Any]:
+    """An option of the group `data` as its file has it."""
+    found = OmegaConf.to_container(configs.composed([f"data={option}"])[0].data)
+    assert isinstance(found, dict)
+    return {str(name): value for name, value in found.items()}
 
 
 def without_passwords(value: Any) -> Any:

@@ -19,7 +19,7 @@ import promise
 from promise.data.tables import found_files
 from promise.metrics.intervals import mean_interval
 from promise.metrics.ranking import ndcg_values, recall_values
-from promise.pipeline.config import make, parameters_of, plain
+from promise.pipeline.config import data_name, make, parameters_of, plain
 from promise.pipeline.files import file_fingerprint, written_whole
 from promise.pipeline.item_files import item_lists
 from promise.pipeline.model_folder import digest, fingerprint_of
@@ -27,7 +27,7 @@ from promise.pipeline.provenance import commit
 from promise.pipeline.ranker_inputs import OF_THE_MODEL, fingerprints, ranker_inputs
 from promise.pipeline.stages import Pipeline
 from promise.pipeline.trainer import finish, make_logger, make_trainer
-from promise.search.options import active_options, candidates_of, entries, one_if_equal, weights_of
+from promise.search.options import active_options, candidates_of, entries, in_one_spelling, one_if_equal, weights_of
 from promise.search.protocols import Ranker
 from promise.tasks.evaluation import EvaluationResult, RankingEvaluator
 
@@ -93,7 +93,7 @@ class Point:
         """The dials that can act, by name, in one spelling."""
         if self.ranker.beam_options:
             return active_options(self.dials, self.pipeline.trie.levels)
-        acting = {name: value for name, value in self.dials.items() if name != "_target_"}
+        acting = {name: in_one_spelling(name, value) for name, value in self.dials.items() if name != "_target_"}
         if acting.get("weight") in (0, 1) and "samples" not in acting:  # there it is the temperature of the draws
             acting.pop("temperature", None)
         return acting
@@ -217,10 +217,9 @@ class Point:
         """The options that the row is of, by Hydra's names, and its dials, normalised: one that can't act is null."""
         cfg, dials = self.pipeline.cfg, self.dials
         found = fingerprints(self.pipeline, self.accepts)
-        networks, rule = found.get("networks", found.get("sasrec")), cfg.data.get("split", "last_out")
+        networks = found.get("networks", found.get("sasrec"))
         row: dict[str, Any] = {
-            "data": self.choices["data"],
-            **({} if rule == "last_out" else {"data.split": rule}),
+            "data": data_name(self.choices["data"], cfg.data),
             "split": cfg.split,
             "seed": cfg.seed,
             "seen": seen_of(cfg),

@@ -8,6 +8,7 @@ from contextlib import redirect_stdout
 from typing import Any
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -60,10 +61,18 @@ def choices() -> dict[str, str]:
     return {str(group): str(option) for group, option in HydraConfig.get().runtime.choices.items()}
 
 
+def config_places() -> tuple[list[str], list[str]]:
+    """Where configs of one's own lie: the folder of --config-dir, places of hydra.searchpath; within a Hydra app."""
+    path = GlobalHydra.instance().config_loader().get_search_path().get_path()
+    given = [str(each.path).removeprefix("file://") for each in path if each.provider == "command-line"]
+    return given, list(HydraConfig.get().searchpath) if HydraConfig.initialized() else []
+
+
 def config_folder() -> list[str]:
     """The words that name the configs of one's own, if there are any; within a Hydra app."""
-    own = [each.path for each in HydraConfig.get().runtime.config_sources if each.provider == "command-line"]
-    return [word for path in own for word in ("--config-dir", path)]
+    given, further = config_places()
+    words = [f"hydra.searchpath={further}"] if further else []
+    return [*(word for path in given for word in ("--config-dir", path)), *words]
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -84,6 +84,11 @@ def require(name: str, value: Any, rule: Rule, hint: str = "") -> None:
         raise ValueError(f"{name} must be {expected}, got {value}{hint}")
 
 
+def in_one_spelling(name: str, value: Any) -> Any:
+    """The value of an option, as a float where it may be a fraction: 1 and 1.0 are one."""
+    return float(value) if is_integer(value) and RULES.get(name, COUNT)[0].startswith("a number") else value
+
+
 def check_options(options: Mapping[str, Any]) -> None:
     """Checks the options of any search before anything is built; beam searches may have one value per level.
 
@@ -287,5 +292,5 @@ def active_options(options: Mapping[str, Any], levels: int) -> dict[str, Any]:
     if mixes and fusion is not None:
         acting["fusion"] = float(fusion)
     if options.get("adaptive", "none") != "none" and counts != acting["width"]:
-        acting |= {name: options[name] for name in ("adaptive", "adaptive_cap")}
+        acting |= {"adaptive": options["adaptive"], "adaptive_cap": float(options["adaptive_cap"])}
     return acting

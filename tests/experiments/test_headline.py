@@ -76,10 +76,10 @@ def test_which_method_a_point_is(point: Entry, method: str | None) -> None:
 
 
 def test_another_split_is_another_data_set() -> None:
-    points = [entry("plain"), entry("plain", share=0.9, **{"data.split": "time"})]
+    points = [entry("plain"), entry("plain", share=0.9, data="shop:split=time")]
     assert headline_points(points) == points
     rows = [row["dataset"] for point in points for row in headline_rows(point, EVERYONE)]
-    assert rows == ["shop", "shop:time"]
+    assert rows == ["shop", "shop:split=time"]
 
 
 def test_one_point_per_method_and_seed(caplog: pytest.LogCaptureFixture) -> None:

@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from promise import configs
-from promise.pipeline.config import called_by, check_call, make, make_with, parameters_of, trainings
+from promise.pipeline.config import called_by, check_call, data_name, make, make_with, parameters_of, trainings
 
 
 def test_they_are_the_trainings_in_order() -> None:
@@ -23,6 +23,21 @@ def test_a_dial_given_to_a_staged_training_holds_for_the_stages_that_have_it() -
     assert [fit.get("softmax") for fit in staged] == ["all", None]
     staged = trainings(configs.compose(["training=staged", "training.epochs=3", "training.reward.epochs=5"]))
     assert [fit["epochs"] for fit in staged] == [3, 5]
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["data=amazon_union", "data.root=here"], "amazon_union"),
+        (["data=amazon_union", "data.root=here", "data.ties=shuffle"], "amazon_union:ties=shuffle"),
+        (["data=movielens", "data.root=.", "data.split=time"], "movielens:split=time"),
+        (["data=amazon_union", "data.root=.", "data.domains=[book]"], "amazon_union:domains=[book]"),
+        (["data=table", "data.events=/my/clicks.csv", "data.repeats=last"], "table:events=clicks.csv:repeats=last"),
+        (["data=synthetic", "data.users=100"], "synthetic:users=100"),
+    ],
+)
+def test_the_name_of_data_tells_what_was_changed(words: list[str], name: str) -> None:
+    assert data_name(words[0].partition("=")[2], configs.compose(words).data) == name
 
 
 def test_make_passes_run_time_objects_on_as_they_are() -> None:

@@ -51,7 +51,6 @@ _CONTEXT: dict[str, Callable[[Any], str]] = {
     "training": str,
     "search.temperature": "temperature {:g}".format,
     "search.file": lambda file: PurePath(file).name,
-    "data.split": lambda rule: f"split {rule}" if rule else "",
     "allow": lambda items: f"allow {items}" if items else "",
     "deny": lambda items: f"deny {items}" if items else "",
     "cooccurrence.scale": lambda scale: f"scale {scale:g}" if scale else "",
@@ -59,8 +58,8 @@ _CONTEXT: dict[str, Callable[[Any], str]] = {
     "search.adaptive_cap": lambda most: f"cap {most:g}" if most else "",
     "further": words_of,
 }
-_MEASURED = ("data", "split", "users", "seen", "search.file", "data.split", "allow", "deny")
-_OR_NOT = ("data.split", "allow", "deny", "cooccurrence.scale", "search.adaptive", "search.adaptive_cap", "further")
+_MEASURED = ("data", "split", "users", "seen", "search.file", "allow", "deny")
+_OR_NOT = ("allow", "deny", "cooccurrence.scale", "search.adaptive", "search.adaptive_cap", "further")
 """Those that a point without a value differs in from one with a value."""
 
 

@@ -113,9 +113,12 @@ def titled(dataset: str) -> str:
 
     >>> titled("amazon_beauty (count_free)")
     'Amazon Beauty (count-free)'
+    >>> titled("amazon_union:ties=shuffle (count_free)")
+    'Amazon Union, ties=shuffle (count-free)'
     """
-    name, space, recipe = dataset.partition(" (")
-    return name.replace("_", " ").title() + space + recipe.replace("_", "-")
+    named, space, recipe = dataset.partition(" (")
+    name, *changed = named.split(":")
+    return ", ".join([name.replace("_", " ").title(), *changed]) + space + recipe.replace("_", "-")
 
 
 def cell(text: Any) -> str:

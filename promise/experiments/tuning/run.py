@@ -31,7 +31,7 @@ from promise.pipeline.errors import is_check, own_words, unwrapped
 from promise.pipeline.files import written_whole
 from promise.pipeline.model_folder import digest
 from promise.pipeline.points import Point
-from promise.pipeline.verb import choices, show
+from promise.pipeline.verb import choices, config_places, show
 
 log = logging.getLogger(__name__)
 
@@ -210,9 +210,13 @@ def show_findings(settings: Settings, name: str, found: Mapping[str, Any], rows:
 
 
 def test_command(file: Path, given: Sequence[str]) -> str:
-    """The command that evaluates the experiment file of a study on test targets, given the study's words."""
+    """The command that evaluates the experiment file of a study on test targets, given its words; within a Hydra app."""
     kept = [word for word in given if word.partition("=")[0] in ("store", "trainer", "logger", "build")]
-    words = ["--config-dir", str(file.parent.parent), f"experiment={file.stem}", *without_passwords(kept), "split=test"]
+    folder, further = config_places()
+    places = [*(f"file://{path}" for path in folder), *further]
+    own = [f"hydra.searchpath={places}"] if places else []
+    words = ["--config-dir", str(file.parent.parent), *own, f"experiment={file.stem}", *without_passwords(kept)]
+    words.append("split=test")
     return "promise evaluate " + shlex.join(words)
 
 

@@ -22,6 +22,7 @@ from promise.experiments.tuning.settings import Settings
 from promise.experiments.tuning.study import Asked, Study
 from promise.pipeline.config import without_passwords
 from promise.pipeline.errors import BAD_INPUT, ending_checks, own_words
+from promise.pipeline.verb import config_folder
 
 
 class JobFailed(Exception):
@@ -62,7 +63,8 @@ def sweep(config: DictConfig, launcher: Launcher, arguments: Sequence[str], give
         if settings.name is not None:
             folder = Path(cfg.store) / "studies" / settings.name
         cfg.sweep.name = settings.name or folder.name
-        typed = f"promise evaluate -m {shlex.join(['hydra/sweeper=promise_optuna', *without_passwords(arguments)])}"
+        words = [*config_folder(), "-m", "hydra/sweeper=promise_optuna", *without_passwords(arguments)]
+        typed = f"promise evaluate {shlex.join(words)}"
         with closing(Study(settings, cfg.sweep.name, folder, cfg.seed, study_identity(settings, cfg))) as study:
             run_jobs = partial(launch, launcher, study, fixed)
             result = {"verb": "evaluate", **conduct(study, fixed, run_jobs, cfg, typed)}

@@ -77,7 +77,6 @@ def test_dials_without_a_column_are_no_seeds(row) -> None:
         ("cooccurrence.scale", 3, "scale 3"),
         ("allow", "sha256:a", "allow sha256:a"),
         ("deny", "sha256:a", "deny sha256:a"),
-        ("data.split", "time", "split time"),
     ],
 )
 def test_what_a_point_has_and_another_has_not_makes_no_seeds(row, name: str, value: Any, told: str) -> None:
