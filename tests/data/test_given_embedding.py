@@ -46,7 +46,7 @@ def test_given_vectors_are_taken_as_they_stand(tmp_path: Path, kind: str, caplog
 def test_missing_constant_and_broken_rows_are_named_in_one_line(tmp_path: Path, kind: str) -> None:
     rows = np.array([[3.0, 3.0], [0.0, 0.0], [math.nan, 1.0], [1e300, 1.0]])
     message = (
-        r"^embeddings.path=\S+: 2 of 6 items have no row, first the item 14; 2 of 6 items have a number that is not "
+        r"^\S+: 2 of 6 items have no row, first the item 14; 2 of 6 items have a number that is not "
         r"finite in float32, first the item 12; 2 of 6 items have one number throughout, first the item 10$"
     )
     with pytest.raises(ValueError, match=message):
@@ -59,9 +59,9 @@ def test_missing_constant_and_broken_rows_are_named_in_one_line(tmp_path: Path, 
     filled = GivenEmbedding(str(filled.path), filled.ids and str(filled.ids), "mean")
     assert filled.fingerprint() != refused
     np.testing.assert_array_equal(filled.embed(ITEMS, PAIRS, 0), [[2.0, 3.5]] * 4 + [[1.0, 3.0], [3.0, 4.0]])
-    with pytest.raises(ValueError, match=r"^embeddings\.missing must be refuse or mean, got zero$"):
+    with pytest.raises(ValueError, match=r"^missing must be refuse or mean for vectors of v.npy, got zero$"):
         GivenEmbedding("v.npy", None, "zero")
-    with pytest.raises(ValueError, match=r"embeddings.path: the id 11 is there twice"):
+    with pytest.raises(ValueError, match=r": the id 11 is there twice"):
         given(tmp_path, kind, rows[:4], [10, 11, 12, 11]).embed(ITEMS, PAIRS, 0)
 
 
@@ -94,19 +94,19 @@ def test_given_array_that_does_not_fit(tmp_path: Path, array: np.ndarray, messag
 )
 def test_given_table_that_does_not_fit(tmp_path: Path, frame: dict[str, Any], message: str) -> None:
     pl.DataFrame(frame).write_parquet(tmp_path / "v.parquet")
-    with pytest.raises(ValueError, match=f"embeddings.path: .*{message}"):
+    with pytest.raises(ValueError, match=message):
         GivenEmbedding(str(tmp_path / "v.parquet"), None).embed(ITEMS, PAIRS, 0)
 
 
 def test_given_ids_that_do_not_fit(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"embeddings.ids_path must hold 6 ids, one per row, got 5"):
+    with pytest.raises(ValueError, match=r"must hold 6 ids, one per row, got 5"):
         given(tmp_path, "ids", ids=range(5)).embed(ITEMS, PAIRS, 0)
     broken = given(tmp_path, "ids")
     (tmp_path / "ids.txt").write_bytes(b"\xff\xfe1")
-    with pytest.raises(ValueError, match=r"embeddings.ids_path: .* is no text"):
+    with pytest.raises(ValueError, match=r"ids.txt is no text"):
         broken.embed(ITEMS, PAIRS, 0)
     (tmp_path / "ids.txt").unlink()
-    with pytest.raises(ValueError, match=r"embeddings.ids_path: cannot read"):
+    with pytest.raises(ValueError, match=r"cannot read"):
         broken.fingerprint()
 
 
@@ -117,7 +117,7 @@ def test_given_file_that_is_no_array(tmp_path: Path, kind: str) -> None:
     if kind in contents:
         path.write_bytes(contents[kind])
         path.with_suffix(".parquet").write_bytes(contents[kind])
-        with pytest.raises(ValueError, match=r"embeddings.path: .*v.parquet is no Parquet file"):
+        with pytest.raises(ValueError, match=r"v.parquet is no Parquet file"):
             GivenEmbedding(str(path.with_suffix(".parquet")), None).embed(ITEMS, PAIRS, 0)
     elif kind == "npz":
         np.savez(path.with_suffix(".npz"), a=np.zeros((6, 2)))
@@ -126,11 +126,11 @@ def test_given_file_that_is_no_array(tmp_path: Path, kind: str) -> None:
         np.save(path, np.array([{}] * 6, dtype=object), allow_pickle=True)
     elif kind == "folder":
         path.mkdir()
-    message = "cannot read" if kind in ("folder", "missing") else ".* is neither Parquet nor a .npy file of numbers"
-    with pytest.raises(ValueError, match=f"embeddings.path: {message}"):
+    message = "cannot read" if kind in ("folder", "missing") else "is neither Parquet nor a .npy file of numbers"
+    with pytest.raises(ValueError, match=message):
         GivenEmbedding(str(path), None).embed(ITEMS, PAIRS, 0)
     if kind in ("folder", "missing"):
-        with pytest.raises(ValueError, match=r"embeddings.path: cannot read"):
+        with pytest.raises(ValueError, match=r"cannot read"):
             GivenEmbedding(str(path), None).fingerprint()
 
 

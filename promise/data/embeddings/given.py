@@ -32,7 +32,7 @@ class GivenEmbedding:
 
     def __init__(self, path: str, ids_path: str | None, missing: str = "refuse") -> None:
         if missing not in ("refuse", "mean"):
-            raise ValueError(f"embeddings.missing must be refuse or mean, got {missing}")
+            raise ValueError(f"missing must be refuse or mean for vectors of {path}, got {missing}")
         self.missing = missing
         self.path = Path(path).expanduser()
         self.ids = None if ids_path is None else Path(ids_path).expanduser()
@@ -47,15 +47,15 @@ class GivenEmbedding:
         """
         ids, numbers = self._parquet() if self.path.suffix == ".parquet" else self._array(len(items))
         if numbers.ndim != 2 or 0 in numbers.shape:
-            raise ValueError(f"embeddings.path: expected a 2-D array (items, width), got shape {numbers.shape}")
+            raise ValueError(f"{self.path}: expected a 2-D array (items, width), got shape {numbers.shape}")
         with np.errstate(over="ignore"):  # an overflow to infinity is reported below
             vectors = numbers.astype(np.float32)
         missing = np.zeros(len(items), bool)
         if ids is not None:
             if len(ids) != len(vectors):
-                raise ValueError(f"embeddings.ids_path must hold {len(vectors)} ids, one per row, got {len(ids)}")
+                raise ValueError(f"{self.ids or self.path} must hold {len(vectors)} ids, one per row, got {len(ids)}")
             if ids.is_duplicated().any():
-                raise ValueError(f"embeddings.path: the id {ids.filter(ids.is_duplicated())[0]} is there twice")
+                raise ValueError(f"{self.path}: the id {ids.filter(ids.is_duplicated())[0]} is there twice")
             place = pl.DataFrame({"id": ids, "row": np.arange(len(ids))})
             wanted = items.select(pl.col("id").cast(pl.String))
             rows = wanted.join(place, on="id", how="left", maintain_order="left")["row"]
@@ -74,7 +74,7 @@ class GivenEmbedding:
             if wrong.any()
         ]
         if found:
-            said = f"embeddings.path={self.path}: {'; '.join(found)}"
+            said = f"{self.path}: {'; '.join(found)}"
             wrong = np.logical_or.reduce(list(faults.values()))
             if self.missing == "refuse" or wrong.all():
                 raise ValueError(f"{said} (missing=mean fills them)" if not wrong.all() else said)
@@ -85,60 +85,59 @@ class GivenEmbedding:
     def fingerprint(self) -> str:
         """Returns a hash of the files' contents; ValueError where a file cannot be read."""
         contents = []
-        for key, path in (("path", self.path), ("ids_path", self.ids)):
-            if path:
-                with _opened(key, path) as file:
-                    contents.append(hashlib.file_digest(file, "sha256").hexdigest())
+        for path in filter(None, (self.path, self.ids)):
+            with _opened(path) as file:
+                contents.append(hashlib.file_digest(file, "sha256").hexdigest())
         return digest("given-2", *contents, *(["mean"] if self.missing == "mean" else []))
 
     def _array(self, item_count: int) -> tuple[pl.Series | None, np.ndarray]:
         """The rows' ids (n,) and numbers (n, E) of a .npy file; the ids are None where they are the catalogue's."""
-        with _opened("path", self.path) as file:
+        with _opened(self.path) as file:
             try:
                 numbers = np.lib.format.read_array(file, allow_pickle=False)
             except (ValueError, EOFError):
                 numbers = np.array("")
         if numbers.dtype.kind not in "fiu":
-            raise ValueError(f"embeddings.path: {self.path} is neither Parquet nor a .npy file of numbers")
+            raise ValueError(f"{self.path} is neither Parquet nor a .npy file of numbers")
         if self.ids is not None:
-            with _opened("ids_path", self.ids) as file:
+            with _opened(self.ids) as file:
                 try:
                     return pl.Series(file.read().decode().splitlines(), dtype=pl.String), numbers
                 except UnicodeDecodeError as error:
-                    raise ValueError(f"embeddings.ids_path: {self.ids} is no text") from error
+                    raise ValueError(f"{self.ids} is no text") from error
         if numbers.ndim == 2 and len(numbers) != item_count:
             wanted = f"expected {item_count} rows, one per item"
-            raise ValueError(f"embeddings.path: {wanted}, got {len(numbers)}: {_WHOSE}")
+            raise ValueError(f"{self.path}: {wanted}, got {len(numbers)}: {_WHOSE}")
         said = "is matched by position: its rows are taken as the items by id"
-        logger.warning("embeddings.path=%s %s; %s", self.path, said, _WHOSE)
+        logger.warning("%s %s; %s", self.path, said, _WHOSE)
         return None, numbers
 
     def _parquet(self) -> tuple[pl.Series, np.ndarray]:
         """The ids (n,) and numbers (n, E) of a Parquet file; rows with nothing in a column are left out."""
-        with _opened("path", self.path) as file:
+        with _opened(self.path) as file:
             try:
                 table = pl.read_parquet(file).drop_nulls()
             except pl.exceptions.PolarsError as error:
-                raise ValueError(f"embeddings.path: {self.path} is no Parquet file") from error
+                raise ValueError(f"{self.path} is no Parquet file") from error
         if "id" not in table.columns:
-            raise ValueError(f"embeddings.path: {self.path} must have the column id, got {', '.join(table.columns)}")
+            raise ValueError(f"{self.path} must have the column id, got {', '.join(table.columns)}")
         ids, numbers = table["id"].cast(pl.String), table.drop("id")
         (first, *more) = numbers.dtypes or [pl.Null()]
         if isinstance(first, pl.List | pl.Array) and first.inner.is_numeric() and not more:
             width = numbers.to_series().cast(pl.List(pl.Float64)).list.len()
             if width.n_unique() > 1:
                 got = f"lengths {sorted(width.unique())[:3]}"
-                raise ValueError(f"embeddings.path: lists must be of one length, got {got}")
+                raise ValueError(f"{self.path}: lists must be of one length, got {got}")
             flat = numbers.to_series().explode().to_numpy()
             return ids, flat.reshape(len(ids), -1) if len(ids) else np.zeros((0, 0))
         if other := [name for name, kind in numbers.schema.items() if not kind.is_numeric()]:
-            raise ValueError(f"embeddings.path: {self.path} must hold numbers or one column of lists, got {other}")
+            raise ValueError(f"{self.path} must hold numbers or one column of lists, got {other}")
         return ids, numbers.to_numpy()
 
 
-def _opened(key: str, path: Path) -> BufferedReader:
+def _opened(path: Path) -> BufferedReader:
     """The file of an option; raises ValueError where it cannot be read."""
     try:
         return path.open("rb")
     except OSError as error:
-        raise ValueError(f"embeddings.{key}: cannot read {path}: {error.strerror}") from error
+        raise ValueError(f"cannot read {path}: {error.strerror}") from error
