@@ -15,7 +15,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, QuotedString
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from promise import configs
@@ -130,9 +130,9 @@ def check_overrides(words: Sequence[str], config_name: str = "config", folder: s
         hydra.errors.HydraException: If a word is no override, or the options cannot be composed for another reason.
     """
     parsed = OverridesParser.create().parse_overrides(list(words))
-    given = [override.value() for override in parsed if override.key_or_group == "hydra.searchpath"]
+    given: list[Any] = [override.value() for override in parsed if override.key_or_group == "hydra.searchpath"]
     places = [f"file://{Path(folder).resolve()}"] if folder else []
-    places += [str(place.text if isinstance(place, QuotedString) else place) for value in given for place in value]
+    places += [str(getattr(place, "text", place)) for value in given for place in value]
     path = [f"hydra.searchpath={places}"] if places else []
     if GlobalHydra.instance().is_initialized():
         return _check(parsed, config_name, path)

@@ -210,7 +210,7 @@ def show_findings(settings: Settings, name: str, found: Mapping[str, Any], rows:
 
 
 def test_command(file: Path, given: Sequence[str]) -> str:
-    """The command that evaluates the experiment file of a study on test targets, given its words; within a Hydra app."""
+    """The command that evaluates the experiment file of a study, given its words, on test targets; in a Hydra app."""
     kept = [word for word in given if word.partition("=")[0] in ("store", "trainer", "logger", "build")]
     folder, further = config_places()
     places = [*(f"file://{path}" for path in folder), *further]
