@@ -123,23 +123,26 @@ def headline_points(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def users_by_half(pipeline: Pipeline) -> Halves:
-    """Masks (n,) of the users that are ranked, by half: all; target above, and below, the last item of their history.
+    """Masks (n,) of the users that are ranked, by half: all, and by how the target stands to the item before it.
 
-    The order is that of the items' `order` in the data; users whose target or last item has none, or both the same,
-    are in neither half. Data without it have no halves.
+    Above or below it, in the order of the items' `order` in the data: users whose target or last item has none, or both
+    the same, are in neither half. Tied, at the same time, or untied. Data without such orders or ties have no such halves.
     """
     cfg, histories = pipeline.cfg, pipeline.histories
     users = draw_users(histories.evaluated(cfg.split), cfg.evaluation.users)
+    events, order = pipeline.interactions.events, pipeline.interactions.items["order"]
+    target = histories.offsets[users] + histories.lengths(cfg.split, users)  # events stand as the histories do
+    later = order.rank("dense").cast(pl.Int64).fill_null(0).to_numpy()[events["item"].to_numpy()]
+    known = (later[target] > 0) & (later[target - 1] > 0)
+    times = events["time"].to_numpy()
+    tied = times[target] == times[target - 1]
     halves = {"all": np.ones(len(users), dtype=bool)}
-    order = pipeline.interactions.items["order"]
-    if order.null_count() == len(order):
-        return halves
-    places = order.rank("dense").cast(pl.Int64).fill_null(-1).to_numpy()
-    target = places[histories.targets(cfg.split, users)]
-    last = places[histories.history(cfg.split, users, limit=1)[0][:, 0]]
-    known = (target >= 0) & (last >= 0)
-    halves |= {"above": known & (target > last), "below": known & (target < last)}
-    return {half: marked for half, marked in halves.items() if marked.any()}
+    for some in (
+        {"above": known & (later[target] > later[target - 1]), "below": known & (later[target] < later[target - 1])},
+        {"tied": tied, "untied": ~tied},
+    ):
+        halves |= some if all(marked.any() for marked in some.values()) else {}
+    return halves
 
 
 def headline_rows(entry: Entry, halves: Halves) -> Iterator[dict[str, Any]]:

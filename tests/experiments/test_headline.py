@@ -188,6 +188,18 @@ def test_data_without_the_field_have_no_halves(pipeline_of: Callable[..., Any]) 
     assert list(users_by_half(pipeline_of())) == ["all"]
 
 
+@pytest.mark.parametrize(("split", "back"), [("test", 1), ("validation", 2)])
+def test_targets_tied_with_the_item_before(pipeline_of: Callable[..., Any], split: str, back: int) -> None:
+    pipeline = pipeline_of(f"split={split}", "evaluation.users=null")
+    events = pipeline.interactions.events
+    pipeline.interactions.events = events.with_columns(pl.col("time") // 2)
+    times = pipeline.interactions.events.group_by("user", maintain_order=True).agg("time")["time"].to_list()
+    halves = users_by_half(pipeline)
+    assert list(halves) == ["all", "tied", "untied"]
+    assert halves["tied"].tolist() == [each[-back] == each[-back - 1] for each in times]
+    assert halves["untied"].tolist() == (~halves["tied"]).tolist()
+
+
 def test_a_command_makes_its_row_anywhere() -> None:
     given = ["+sweeps=weight", "data=amazon_beauty", "data.root=/home/me/Beauty", "store=/tmp/x", "logger.mode=online"]
     given += ["sweep.seeds=[0]", "checkpoint=../networks.ckpt", "build=never", "trainer=gpu", "search=plain", "seed=5"]

@@ -36,7 +36,7 @@ BETTER_PLAIN = "better_plain"
 """In comparisons: whichever of `plain` and `plain_alone` has the higher mean over seeds."""
 
 SEEN = ("keep", "remove")
-HALVES = ("all", "above", "below")
+HALVES = ("all", "above", "below", "tied", "untied")
 MEASURES = ("recall@5", "ndcg@5", "recall@10", "ndcg@10")
 COMPARED = ("recall@10", "ndcg@10")
 
