@@ -126,7 +126,7 @@ def users_by_half(pipeline: Pipeline) -> Halves:
     """Masks (n,) of the users that are ranked, by half: all, and by how the target stands to the item before it.
 
     Above or below it, in the order of the items' `order` in the data: users whose target or last item has none, or both
-    the same, are in neither half. Tied, at the same time, or untied. Data without such orders or ties have no such halves.
+    the same, are in neither half. Tied, at the same time, or untied. Data without order, or without ties, lack these.
     """
     cfg, histories = pipeline.cfg, pipeline.histories
     users = draw_users(histories.evaluated(cfg.split), cfg.evaluation.users)
