@@ -54,7 +54,8 @@ def add(folder: Path, rows: Path) -> list[Path]:
 
     Raises:
         ValueError: If there is nothing to take in, a point failed, headline rows are of some users only or made by
-            other options than those of the same method, or comparisons are of fewer seeds than the rows.
+            other options than those of the same method, or of other data, or comparisons are of fewer seeds than the
+            rows.
     """
     folder = folder.resolve()
     kind, run = folder.parent.name, folder.name
@@ -78,6 +79,8 @@ def add(folder: Path, rows: Path) -> list[Path]:
     if "results.csv" in copies and (failed := sum(read_results(found["results.csv"])["status"] == "failed")):
         raise ValueError(f"{found['results.csv']} holds {failed} points that failed: run the sweep again")
     whole = {name: read_table(rows / name, columns) for name, (columns, _) in TABLES.items()}
+    if "headline.csv" in tables:
+        refuse_other_data(folder, tables["headline.csv"], whole["headline.csv"])
     whole |= {name: merged(whole[name], table, TABLES[name][1]) for name, table in tables.items()}
     if "headline.csv" in tables:
         refuse_mixed(folder, tables["headline.csv"], whole["headline.csv"])
@@ -89,6 +92,14 @@ def add(folder: Path, rows: Path) -> list[Path]:
     for name, copy in copies.items():
         shutil.copyfile(found[name], rows / copy)
     return [rows / name for name in (*tables, *copies.values())]
+
+
+def refuse_other_data(folder: Path, new: pl.DataFrame, old: pl.DataFrame) -> None:
+    """Raise ValueError if rows that are added are of other data than those of the same name that are there."""
+    both = new.join(old, on=("dataset", "split"), suffix="_there").drop_nulls(["data_fingerprint_there"])
+    for name, ours, theirs in both.select("dataset", "data_fingerprint", "data_fingerprint_there").unique().iter_rows():
+        if ours != theirs:
+            raise ValueError(f"{folder} holds {name} of other data ({ours}) than the rows that are there ({theirs})")
 
 
 def refuse_mixed(folder: Path, new: pl.DataFrame, whole: pl.DataFrame) -> None:

@@ -71,9 +71,14 @@ def test_rows_are_merged_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture
         assert f"mixes guided of different options on shop: promise evaluate seed=0; promise evaluate {word}" in (
             capsys.readouterr().err
         )
+    other = run_folder(tmp_path / "headline" / "d", [row(seed=5, data_fingerprint="sha256:a")])
+    assert cli.main(["results", *words, "add", str(other)]) == 0
+    other = run_folder(tmp_path / "headline" / "e", [row(seed=6, method="plain", data_fingerprint="sha256:b")])
+    assert cli.main(["results", *words, "add", str(other)]) == 2
+    assert "holds shop of other data (sha256:b) than the rows that are there (sha256:a)" in capsys.readouterr().err
     assert cli.main(["results", *words]) == 0
     assert page.read_text("utf-8") == build(kept)
-    assert "| `guided` | 2 |" in page.read_text("utf-8")
+    assert "| `guided` | 3 |" in page.read_text("utf-8")
 
 
 def point(**values: Any) -> dict[str, Any]:

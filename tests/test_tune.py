@@ -47,10 +47,20 @@ def test_a_study_from_space_to_experiment_file(run: Run, run_bare: Run, shared_s
 
 
 @pytest.mark.parametrize("place", ["--config-dir {}", "hydra.searchpath=[file://{}]"])
-def test_the_command_of_the_knee_finds_options_of_ones_own(run: Run, run_bare: Run, tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize(
+    "study",
+    [
+        ("sweep", *TUNE, "sweep.study.trials=1"),
+        ("evaluate", "-m", "hydra/sweeper=promise_optuna", "hydra.sweeper.trials=1", "search.width=10,11"),
+    ],
+)
+def test_the_command_of_the_knee_finds_options_of_ones_own(
+    run: Run, run_bare: Run, tmp_path: Path, place: str, study: tuple[str, ...]
+) -> None:
     (tmp_path / "reward").mkdir()
     (tmp_path / "reward" / "mine.yaml").write_text("defaults: [dot]\n")
-    answer = run("sweep", *place.format(tmp_path).split(), *TUNE, "reward=mine", "sweep.study.trials=1")
+    verb, *words = study
+    answer = run(verb, *place.format(tmp_path).split(), *words, "reward=mine", "evaluation.users=40")
     (typed,) = (line for line in answer.out.splitlines() if line.startswith("promise evaluate"))
     assert run_bare(*shlex.split(typed)[1:]).json["dials"]["reward"] == "mine"
 

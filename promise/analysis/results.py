@@ -143,9 +143,9 @@ def _cell(name: str, value: Any) -> str | None:
     """Write one value as the text of a CSV cell."""
     if value is None or isinstance(value, str):
         return value
-    if all(isinstance(each, int | float) for each in (value if isinstance(value, list | tuple) else [value])):
+    if all(isinstance(each, str | int | float) for each in (value if isinstance(value, list | tuple) else [value])):
         return json.dumps(value)
-    raise ValueError(f"a row's {name} must be text, a number, a list of numbers or null, got {value!r}")
+    raise ValueError(f"a row's {name} must be text, a number, a list of these or null, got {value!r}")
 
 
 def _typed(column: pl.Series) -> pl.Series:

@@ -13,13 +13,20 @@ from omegaconf import DictConfig, OmegaConf
 
 from promise import configs
 from promise.pipeline.checks import check, check_judge
+from promise.pipeline.config import PREPARED
 from promise.pipeline.errors import told
 from promise.pipeline.overrides import check_overrides
 
 #: Overrides whose values stand in columns of their own.
 TOLD = re.compile(
-    r"data\.(?!root)[^=]*=[^/]*$|(data|generator|reward|training|search|search\..*|seed|split|evaluation\.(users|remove_seen|allow|deny)|cooccurrence\.scale)="
+    rf"(data(\.({'|'.join(PREPARED)}))?|generator|reward|training|search|search\..*|seed|split|"
+    r"evaluation\.(users|remove_seen|allow|deny)|cooccurrence\.scale)="
 )
+
+
+def untold(overrides: Sequence[str]) -> str | None:
+    """Those overrides that no column of a row tells; None where all are told."""
+    return " ".join(word for word in overrides if not TOLD.match(word)) or None
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class SweepPoint:
     @property
     def further(self) -> str | None:
         """Those of its overrides that no column of a row tells; None where all are told."""
-        return " ".join(word for word in self.overrides if not TOLD.match(word)) or None
+        return untold(self.overrides)
 
 
 def compose_points(cfg: DictConfig) -> list[SweepPoint]:

@@ -166,6 +166,7 @@ def headline_rows(entry: Entry, halves: Halves) -> Iterator[dict[str, Any]]:
             "recipe": entry.recipe,
             **{metric: means[metric] for metric in RETRIEVAL[:-1]},
             "recall_ceiling": rounded(row["recall_ceiling"]) if whole and "recall_ceiling" in row else None,
+            "data_fingerprint": row.get("data_fingerprint"),
         }
 
 

@@ -5,13 +5,18 @@ import pkgutil
 import re
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from promise import configs
+from promise.data.preparing import EventSource
+
+#: Options of the data by which the same files become others, with their usual values.
+PREPARED: dict[str, Any] = {
+    **{name: each.default for name, each in inspect.signature(EventSource).parameters.items() if name != "root"},
+    "domains": None,
+}
 
 
 def trainings(cfg: DictConfig) -> list[dict[str, Any]]:
@@ -117,22 +122,13 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def data_name(option: str, data: DictConfig) -> str:
-    """The data as rows name them: the option, and its keys that were changed, files by their names, folders not at all.
+    """The data as rows name them: the option, and how else they were prepared.
 
-    Example: `amazon_union:ties=shuffle`, `table:events=clicks.csv`.
+    >>> data_name("shop", OmegaConf.create({"root": "x", "ties": "shuffle", "split": "last_out", "domains": ["a"]}))
+    'shop:ties=shuffle:domains=[a]'
     """
-    usual = flat(usual_data(option))
-    changed = {name: value for name, value in flat(plain(data)).items() if name != "root" and usual.get(name) != value}
-    short = {name: Path(value).name if isinstance(value, str) else value for name, value in changed.items()}
-    return ":".join([option, *(f"{name}={value}".replace("'", "") for name, value in short.items())])
-
-
-@cache
-def usual_data(option: str) -> dict[str, Any]:
-    """An option of the group `data` as its file has it."""
-    found = OmegaConf.to_container(configs.composed([f"data={option}"])[0].data)
-    assert isinstance(found, dict)
-    return {str(name): value for name, value in found.items()}
+    changed = {name: data[name] for name, usual in PREPARED.items() if data.get(name, usual) != usual}
+    return ":".join([option, *(f"{name}={value}".replace("'", "") for name, value in changed.items())])
 
 
 def without_passwords(value: Any) -> Any:

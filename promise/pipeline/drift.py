@@ -89,7 +89,7 @@ def analyse_drift(point: Point) -> dict[str, Any]:
     names, cfg = point.names(), point.pipeline.cfg
     measures = list(measured(record, [level.width for level in levels]))
     table = as_table(measures, names, levels)
-    run = "-".join(str(names[name]) for name in ("data", "split", "seed"))
+    run = "-".join(map(str, (point.choices["data"], names["split"], names["seed"])))
     folder = Path(cfg.store) / "analyses" / "drift" / f"{run}-{point.path.stem}"
     path = folder / "drift.csv"
     with written_whole(path) as part:

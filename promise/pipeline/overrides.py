@@ -132,7 +132,7 @@ def check_overrides(words: Sequence[str], config_name: str = "config", folder: s
     parsed = OverridesParser.create().parse_overrides(list(words))
     given: list[Any] = [override.value() for override in parsed if override.key_or_group == "hydra.searchpath"]
     places = [f"file://{Path(folder).resolve()}"] if folder else []
-    places += [str(getattr(place, "text", place)) for value in given for place in value]
+    places += [str(getattr(place, "text", place)) for value in given if isinstance(value, list) for place in value]
     path = [f"hydra.searchpath={places}"] if places else []
     if GlobalHydra.instance().is_initialized():
         return _check(parsed, config_name, path)

@@ -55,10 +55,14 @@ def test_rows_stand_by_dials_whatever_their_order_was(sweep) -> None:
     assert guided.select("search.width", "search.expansion").rows() == list(itertools.product((10, 20), (1, 2, 4, 10)))
 
 
-@pytest.mark.parametrize("value", [{"a": 1}, ["20"], object])
+@pytest.mark.parametrize("value", [{"a": 1}, [[20]], object])
 def test_error_value(value) -> None:
-    with pytest.raises(ValueError, match=r"^a row's search.width must be text, a number, a list of numbers or null"):
+    with pytest.raises(ValueError, match=r"^a row's search.width must be text, a number, a list of these or null"):
         results_table([{"search.width": value}])
+
+
+def test_a_list_of_text_is_json() -> None:
+    assert results_table([{"search.kinds": ["near", "far"]}])["search.kinds"].to_list() == ['["near", "far"]']
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,9 @@ def test_missing_constant_and_broken_rows_are_named_in_one_line(tmp_path: Path, 
         given(tmp_path, kind, rows, [10, 11, 12, 13]).embed(ITEMS, PAIRS, 0)
     rows = np.append(rows, [[1.0, 3.0], [3.0, 4.0]], axis=0)
     filled = given(tmp_path, kind, rows, [10, 11, 12, 13, 14, 15])
-    with pytest.raises(ValueError, match=r"first the item 10 \(missing=mean fills them\)$"):
+    with pytest.raises(
+        ValueError, match=r"first the item 10 \(embeddings.missing=mean, or content.missing=mean, fills them\)$"
+    ):
         filled.embed(ITEMS, PAIRS, 0)
     refused = filled.fingerprint()
     filled = GivenEmbedding(str(filled.path), filled.ids and str(filled.ids), "mean")
@@ -96,6 +98,16 @@ def test_given_table_that_does_not_fit(tmp_path: Path, frame: dict[str, Any], me
     pl.DataFrame(frame).write_parquet(tmp_path / "v.parquet")
     with pytest.raises(ValueError, match=message):
         GivenEmbedding(str(tmp_path / "v.parquet"), None).embed(ITEMS, PAIRS, 0)
+
+
+def test_given_ids_may_be_floats_or_begin_with_a_mark(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(6, 2)).astype(np.float32)
+    ids = [f"{item}.0" for item in ITEMS["id"]]
+    expected = given(tmp_path, "ids", vectors, ITEMS["id"]).embed(ITEMS, PAIRS, 0)
+    np.testing.assert_array_equal(given(tmp_path, "ids", vectors, ids).embed(ITEMS, PAIRS, 0), expected)
+    marked = given(tmp_path, "ids", vectors, ITEMS["id"])
+    (tmp_path / "ids.txt").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "ids.txt").read_bytes())
+    np.testing.assert_array_equal(marked.embed(ITEMS, PAIRS, 0), expected)
 
 
 def test_given_ids_that_do_not_fit(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_what_no_column_tells() -> None:
         further("search=guided", "search.width=20", "seed=1", "evaluation.remove_seen=true", "training=staged") is None
     )
     assert further("data=table", "data.ties=shuffle", "data.domains=[book]") is None  # the column `data` tells
-    assert further("data.root=a", "data.events=b/c.csv", "data.seed=1") == "data.root=a data.events=b/c.csv"
+    assert further("data.root=a", "data.users=9", "data.seed=1") == "data.root=a data.users=9"
     assert (
         further("ids.levels=2", "search=plain", "training.negatives=exact") == "ids.levels=2 training.negatives=exact"
     )

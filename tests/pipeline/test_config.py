@@ -32,11 +32,11 @@ def test_a_dial_given_to_a_staged_training_holds_for_the_stages_that_have_it() -
         (["data=amazon_union", "data.root=here", "data.ties=shuffle"], "amazon_union:ties=shuffle"),
         (["data=movielens", "data.root=.", "data.split=time"], "movielens:split=time"),
         (["data=amazon_union", "data.root=.", "data.domains=[book]"], "amazon_union:domains=[book]"),
-        (["data=table", "data.events=/my/clicks.csv", "data.repeats=last"], "table:events=clicks.csv:repeats=last"),
-        (["data=synthetic", "data.users=100"], "synthetic:users=100"),
+        (["data=table", "data.events=/my/clicks.csv", "data.user=a/b", "data.repeats=last"], "table:repeats=last"),
+        *(([f"data={name}"], name) for name in configs.groups()["data"]),
     ],
 )
-def test_the_name_of_data_tells_what_was_changed(words: list[str], name: str) -> None:
+def test_the_name_of_data_tells_how_they_were_prepared(words: list[str], name: str) -> None:
     assert data_name(words[0].partition("=")[2], configs.compose(words).data) == name
 
 

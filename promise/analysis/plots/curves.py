@@ -1,6 +1,7 @@
 """From the rows of a sweep to named curves: which points belong to one line, and what it is called."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -58,7 +59,10 @@ _CONTEXT: dict[str, Callable[[Any], str]] = {
     "search.adaptive_cap": lambda most: f"cap {most:g}" if most else "",
     "further": words_of,
 }
-_MEASURED = ("data", "split", "users", "seen", "search.file", "allow", "deny")
+_OF_COUNTS = {name: _CONTEXT[name] for name in ("data", "split", "users", "seen", "search.file", "allow", "deny")} | {
+    "further": lambda told: words_of(" ".join(re.findall(r"(?<!\S)(?:data\.|experiment=)\S+", told or "")))
+}
+"""The same of a search without networks."""
 _OR_NOT = ("allow", "deny", "cooccurrence.scale", "search.adaptive", "search.adaptive_cap", "further")
 """Those that a point without a value differs in from one with a value."""
 
@@ -147,11 +151,13 @@ def curves(rows: pl.DataFrame, metric: str, along: Along) -> list[SearchCurve]:
     contexts = [
         {
             name: words(row.get(name))
-            for name, words in _CONTEXT.items()
-            if (row["search"] not in COUNTS or name in _MEASURED) and (row.get(name) is not None or name in _OR_NOT)
+            for name, words in (_OF_COUNTS if row["search"] in COUNTS else _CONTEXT).items()
+            if row.get(name) is not None or name in _OR_NOT
         }
         for row in found
     ]
+    if "trial" in rows.columns:  # each has its own, and is a dot of its own
+        contexts = [{name: told for name, told in context.items() if name != "further"} for context in contexts]
     varying = [name for name in _CONTEXT if len({context[name] for context in contexts if name in context}) > 1]
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row, context in zip(found, contexts, strict=True):
@@ -165,7 +171,10 @@ def curves(rows: pl.DataFrame, metric: str, along: Along) -> list[SearchCurve]:
         same: dict[str, dict[Any, list[SearchPoint]]] = {}
         for row, point, label in zip(its_rows, members, labels, strict=True):
             seeds = same.setdefault("dials vary" if scattered else label, {})
-            dials = (point.widths, str(point.candidates), str(row.get("search.candidates")), point.weights)
+            dials = (
+                point.widths, str(point.candidates), str(row.get("search.candidates")), point.weights, row.get("trial"),
+                row.get("data_fingerprint"),
+            )  # fmt: skip
             seeds.setdefault(dials, []).append(point)
         for label, by_dials in same.items():
             order = attrgetter("width" if search == "plain" else along)

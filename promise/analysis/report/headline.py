@@ -47,7 +47,7 @@ RETRIEVAL = ("recall@50", "recall@100", "recall@500", "recall_ceiling")
 
 ROW_COLUMNS = (
     "dataset", "method", "seen", "half", "seed", "split", *MEASURES, "flops_per_user", "parameters", "command",
-    "recipe", *RETRIEVAL,
+    "recipe", *RETRIEVAL, "data_fingerprint",
 )  # fmt: skip
 COMPARISON_COLUMNS = (
     "dataset", "seen", "half", "split", "metric", "method", "against", "difference", "low", "high",

@@ -10,6 +10,7 @@ import polars as pl
 
 from promise.data.embeddings.vectors import digest
 from promise.data.histories import Histories
+from promise.data.item_table import whole_numbers
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class GivenEmbedding:
         if ids is not None:
             if len(ids) != len(vectors):
                 raise ValueError(f"{self.ids or self.path} must hold {len(vectors)} ids, one per row, got {len(ids)}")
+            ids = whole_numbers(ids)
             if ids.is_duplicated().any():
                 raise ValueError(f"{self.path}: the id {ids.filter(ids.is_duplicated())[0]} is there twice")
             place = pl.DataFrame({"id": ids, "row": np.arange(len(ids))})
@@ -77,7 +79,8 @@ class GivenEmbedding:
             said = f"{self.path}: {'; '.join(found)}"
             wrong = np.logical_or.reduce(list(faults.values()))
             if self.missing == "refuse" or wrong.all():
-                raise ValueError(f"{said} (missing=mean fills them)" if not wrong.all() else said)
+                hint = "" if wrong.all() else " (embeddings.missing=mean, or content.missing=mean, fills them)"
+                raise ValueError(said + hint)
             logger.warning("%s: they get the mean of all others", said)
             vectors[wrong] = vectors[~wrong].mean(axis=0)
         return vectors
@@ -102,7 +105,7 @@ class GivenEmbedding:
         if self.ids is not None:
             with _opened(self.ids) as file:
                 try:
-                    return pl.Series(file.read().decode().splitlines(), dtype=pl.String), numbers
+                    return pl.Series(file.read().decode("utf-8-sig").splitlines(), dtype=pl.String), numbers
                 except UnicodeDecodeError as error:
                     raise ValueError(f"{self.ids} is no text") from error
         if numbers.ndim == 2 and len(numbers) != item_count:

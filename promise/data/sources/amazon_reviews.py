@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from promise.data.columns import require_column
 from promise.data.item_table import item_table
 from promise.data.preparing import Events, EventSource
 from promise.data.tables import TableFile, found_files
@@ -51,7 +52,7 @@ class AmazonReviews(EventSource):
             return None
         files = TableFile.open_all("data.products", self.products, self.root)
         columns = {column for file in files for column in file.columns}
-        item = "parent_asin" if "parent_asin" in columns else "asin"
+        item = "parent_asin" if "parent_asin" in columns else require_column("data.products", "asin", sorted(columns))
         texts = [text for text in _TEXTS if text in columns]
         category = next((text for text in reversed(texts) if text.startswith("categor")), None)
         found = item_table(files, item, texts, category, first=True)

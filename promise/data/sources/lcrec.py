@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from promise.data.item_table import item_table
+from promise.data.item_table import item_table, words
 from promise.data.preparing import Events, EventSource
 from promise.data.tables import TableFile, found_files
 
@@ -58,7 +58,7 @@ class LCRec(EventSource):
         rows = _object(path)
         if wrong := next((item for item, row in rows.items() if not isinstance(row, dict)), None):
             raise ValueError(f"data.name: {path.name}: item {wrong!r} must have an object of texts")
-        values = {text: [row.get(text) for row in rows.values()] for text in _TEXTS}
+        values = {text: [". ".join(words(row.get(text))) or None for row in rows.values()] for text in _TEXTS}
         schema = dict.fromkeys(("id", *_TEXTS), pl.String)
         frame = pl.DataFrame({"id": list(rows), **values}, schema=schema, strict=False)
         return item_table([TableFile("data.name", path, "csv", tuple(schema), frame=frame)], "id", _TEXTS, "categories")
@@ -67,7 +67,7 @@ class LCRec(EventSource):
 def _object(path: Path) -> dict[str, Any]:
     """The JSON object of a file; ValueError if it holds none."""
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = json.loads(path.read_text("utf-8-sig"))
     except (ValueError, RecursionError, OSError) as error:
         raise ValueError(f"data.name: {path.name} is no JSON: {error}") from error
     if not isinstance(found, dict) or not found:

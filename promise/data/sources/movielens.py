@@ -53,7 +53,10 @@ class MovieLens(EventSource):
             text = content.decode("latin-1")  # 100K and 1M
         rows = []
         for line in filter(None, map(str.strip, text.split("\n"))):  # a title may hold other ends of lines
-            film, title, *rest = line.split("::" if path.suffix == ".dat" else "|")
+            film, *told = line.split("::" if path.suffix == ".dat" else "|")
+            if not told:
+                raise ValueError(f"data.root: {path.name} must have a title on every line, got {line[:60]!r}")
+            title, *rest = told
             flags = zip(_GENRES.split(), rest[3:], strict=False)
             genres = "".join(rest[:1]) if path.suffix == ".dat" else "|".join(genre for genre, on in flags if on == "1")
             rows.append((film, title, genres))

@@ -20,6 +20,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
 
+from promise.experiments.grid import untold
 from promise.experiments.tuning.settings import Settings
 from promise.pipeline.config import flat, without_passwords
 
@@ -183,6 +184,7 @@ class Study:
             if trial.state in status:
                 values = {n: v for n, v in trial.params.items() if f"{n}=" in trial.user_attrs[OVERRIDES]}
                 told = {"status": status[trial.state], "error": trial.user_attrs.get(ERROR)}
+                told["further"] = untold(trial.user_attrs[OVERRIDES].split())
                 rows.append({**(trial.user_attrs.get(ROW) or values), "trial": trial.number, **told})
         return rows
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, QuotedString, RangeSweep
 from hydra.core.utils import JobReturn, JobStatus
@@ -50,6 +51,7 @@ def sweep(config: DictConfig, launcher: Launcher, arguments: Sequence[str], give
     Raises:
         SystemExit: With exit code 2, after one line, if what was asked for is wrong.
     """
+    HydraConfig.instance().set_config(config)  # as Hydra does for jobs: what composes and shows commands reads it
     with ending_checks():
         if (verb := os.environ.get("PROMISE_VERB", "evaluate")) != "evaluate":
             raise ValueError(f"hydra/sweeper=promise_optuna is for promise evaluate, got promise {verb}")
@@ -63,8 +65,9 @@ def sweep(config: DictConfig, launcher: Launcher, arguments: Sequence[str], give
         if settings.name is not None:
             folder = Path(cfg.store) / "studies" / settings.name
         cfg.sweep.name = settings.name or folder.name
-        words = [*config_folder(), "-m", "hydra/sweeper=promise_optuna", *without_passwords(arguments)]
-        typed = f"promise evaluate {shlex.join(words)}"
+        told = ("hydra.mode=", "hydra.searchpath=")  # by -m, and with --config-dir
+        own = [word for word in config.hydra.overrides.hydra if not word.startswith(told)]
+        typed = f"promise evaluate -m {shlex.join([*config_folder(), *without_passwords([*own, *arguments])])}"
         with closing(Study(settings, cfg.sweep.name, folder, cfg.seed, study_identity(settings, cfg))) as study:
             run_jobs = partial(launch, launcher, study, fixed)
             result = {"verb": "evaluate", **conduct(study, fixed, run_jobs, cfg, typed)}

@@ -66,8 +66,18 @@ def test_dials_without_a_column_are_no_seeds(row) -> None:
     ]  # fmt: skip
     assert names(rows[1:2]) == ["guided, W = 20"]
     many = [row("guided", x / 100, 1e8, width=20, candidates=100 + x) | {"trial": x} for x in range(1, 12)]
-    (curve,) = curves(results_table(many), "recall@10", "candidates")
-    assert curve.scattered and sorted(point.seeds for point in curve.points) == [(x / 100,) for x in range(1, 12)]
+    for same in ({}, {"search.candidates": 100}):  # of unlike networks: what a study draws is no seed
+        trials = [each | {"further": f"ids.codes={each['trial']}"} | same for each in many]
+        (curve,) = curves(results_table(trials), "recall@10", "candidates")
+        assert curve.scattered and sorted(point.seeds for point in curve.points) == [(x / 100,) for x in range(1, 12)]
+
+
+def test_baselines_of_unlike_data_are_no_seeds(row) -> None:
+    one = row("popularity", 0.05, 0.0) | {"data_fingerprint": "a", "further": "data.root=a generator=tiny"}
+    other = one | {"data_fingerprint": "b", "further": "data.root=b generator=small", "recall@10": 0.09}
+    assert names([one, other]) == ["root a, popularity", "root b, popularity"]
+    (curve,) = curves(results_table([one, other | {"further": None}]), "recall@10", "candidates")[:1]
+    assert all(len(point.seeds) == 1 for point in curve.points)
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,8 @@ def test_movielens_without_films_or_ratings(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"data\.root: none of ratings\.csv, ratings\.dat, u\.data is in "):
         MovieLens(root=str(tmp_path)).fingerprint()
     assert MovieLens(root=write(tmp_path, u__data=MOVIELENS[2]["u__data"])).read().items["text"].count() == 0
+    with pytest.raises(ValueError, match=r"data\.root: u\.item must have a title on every line, got '661'$"):
+        MovieLens(root=write(tmp_path, u__item="661")).read()
 
 
 OLD = [{"reviewerID": f"A{u}", "asin": f"B{i}", "overall": 5.0, "unixReviewTime": t} for u, i, t in RATINGS]
@@ -126,6 +128,9 @@ def test_amazon_reviews_that_are_none(tmp_path: Path) -> None:
         AmazonReviews("r.jsonl", None, root=root).read()
     with pytest.raises(ValueError, match=r"data\.products: m\.json:2: not a Python literal: \"{'asin': __import__"):
         AmazonReviews("r.jsonl", "m.json", root=root).items()
+    write(tmp_path, m__json='{"id": "B1"}')
+    with pytest.raises(ValueError, match=r"data\.products must be one of the columns id, got asin$"):
+        AmazonReviews("r.jsonl", "m.json", root=root).items()
 
 
 def test_lcrec(tmp_path: Path) -> None:
@@ -134,6 +139,9 @@ def test_lcrec(tmp_path: Path) -> None:
     table = LCRec("B", root=root).read()
     assert histories(table) == HISTORIES
     assert texts(table)[50] == ("Fargo. Film, Crime", "Fargo")
+    items["50"]["categories"] = ["Film", "Crime, French"]  # type: ignore[assignment]
+    write(tmp_path, B__item__json=b"\xef\xbb\xbf" + json.dumps(items).encode())
+    assert texts(LCRec("B", root=root).read())[50] == ("Fargo. Film. Crime, French", "Fargo")
     (tmp_path / "B.item.json").write_text('{"50": "Fargo"}')
     with pytest.raises(ValueError, match=r"data\.name: B\.item\.json: item '50' must have an object of texts"):
         LCRec("B", root=root).read()
