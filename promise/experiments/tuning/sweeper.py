@@ -3,8 +3,8 @@
 import json
 import os
 import shlex
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,7 @@ def sweep(config: DictConfig, launcher: Launcher, arguments: Sequence[str], give
     Raises:
         SystemExit: With exit code 2, after one line, if what was asked for is wrong.
     """
-    HydraConfig.instance().set_config(config)  # as Hydra does for jobs: what composes and shows commands reads it
-    with ending_checks():
+    with ending_checks(), as_in_a_job(config):
         if (verb := os.environ.get("PROMISE_VERB", "evaluate")) != "evaluate":
             raise ValueError(f"hydra/sweeper=promise_optuna is for promise evaluate, got promise {verb}")
         parsed = OverridesParser.create().parse_overrides(list(arguments))
@@ -73,6 +72,18 @@ def sweep(config: DictConfig, launcher: Launcher, arguments: Sequence[str], give
             result = {"verb": "evaluate", **conduct(study, fixed, run_jobs, cfg, typed)}
         print(json.dumps(result), flush=True)
         return result
+
+
+@contextmanager
+def as_in_a_job(config: DictConfig) -> Iterator[None]:
+    """Let Hydra's own config be read, which it sets for jobs alone: what composes and shows commands asks it."""
+    known = HydraConfig.instance()
+    before = known.cfg
+    known.set_config(config)
+    try:
+        yield
+    finally:
+        known.cfg = before
 
 
 def launch(
