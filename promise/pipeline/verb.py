@@ -8,7 +8,6 @@ from contextlib import redirect_stdout
 from typing import Any
 
 import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -63,9 +62,8 @@ def choices() -> dict[str, str]:
 
 def config_places() -> tuple[list[str], list[str]]:
     """Where configs of one's own lie: the folder of --config-dir, places of hydra.searchpath; within a Hydra app."""
-    path = GlobalHydra.instance().config_loader().get_search_path().get_path()
-    given = [str(each.path).removeprefix("file://") for each in path if each.provider == "command-line"]
-    return given, list(HydraConfig.get().searchpath) if HydraConfig.initialized() else []
+    hydra = HydraConfig.get()
+    return [each.path for each in hydra.runtime.config_sources if each.provider == "command-line"], [*hydra.searchpath]
 
 
 def config_folder() -> list[str]:

@@ -33,7 +33,9 @@ def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., di
     """A writer of reports of a sweep whose storage has a password."""
     own = SimpleNamespace(path="conf dir", provider="command-line")
     hydra = SimpleNamespace(
-        overrides=SimpleNamespace(task=["+sweeps=mine", SECRET]), runtime=SimpleNamespace(config_sources=[own])
+        searchpath=[],
+        overrides=SimpleNamespace(task=["+sweeps=mine", SECRET]),
+        runtime=SimpleNamespace(config_sources=[own]),
     )
     monkeypatch.setattr(sweep_report.HydraConfig, "get", lambda: hydra)
 
