@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
 from promise.ids.semantic_ids import SemanticIds
+from promise.pipeline.preparation import categories_of
 
 PipelineOf = Callable[..., Any]
 #: Options of the trainer that move weights.
@@ -70,6 +72,15 @@ def test_a_dial_rebuilds_what_it_acts_on(pipeline_of, words, rebuilt, monkeypatc
             _ = pipeline.trained_networks
         built.append(names | {"joint": key.value.args[0]})
     assert [stage for stage in built[0] if built[0][stage] != built[1][stage]] == rebuilt
+
+
+def test_categories_are_numbered_by_the_alphabet_whatever_the_process_knows() -> None:
+    pl.Series(["z", "b"], dtype=pl.Categorical)  # strings that the process numbers for itself
+    items = pl.DataFrame({"category": ["b", None, "z", "a", "b"]})
+    found = categories_of(items)
+    assert found is not None and found.tolist() == [1, -1, 2, 0, 1]
+    nothing = categories_of(items.with_columns(category=pl.lit(None, pl.String)))
+    assert nothing is not None and nothing.tolist() == [-1] * 5 and categories_of(items.drop("category")) is None
 
 
 def test_names_of_files_do_not_count(pipeline_of: PipelineOf, world: Any, tmp_path: Path) -> None:
