@@ -190,7 +190,7 @@ def purchases_of(histories: Histories) -> Purchases:
 
 
 def categories_of(items: pl.DataFrame) -> NDArray[np.int64] | None:
-    """Numbers of the items' categories (I,) by the alphabet, -1 for none; None where the catalogue has no `category`."""
+    """Numbers of the items' categories (I,) by the alphabet, -1 for none; None where the items have no `category`."""
     if "category" not in items.columns:
         return None
     return items["category"].rank("dense").cast(pl.Int64).fill_null(0).to_numpy() - 1
